@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -182,7 +183,7 @@ def revolve(profile: ArrayLike, paint: Paint, part: str = "body", arc: float = 3
     patches = []
     turn = np.radians(arc)
     line = np.asarray(profile, float)
-    for (r0, z0), (r1, z1) in zip(line[:-1], line[1:], strict=True):
+    for (r0, z0), (r1, z1) in pairwise(line):
         slant = float(np.hypot(r1 - r0, z1 - z0))
         if slant < 1e-9 or r0 + r1 < 1e-9:
             continue
@@ -268,8 +269,16 @@ class Surface:
 
     def take(self, rows: NDArray[np.intp]) -> Surface:
         """The given samples."""
-        arrays = (self.points, self.normals, self.rgb, self.heat, self.gloss, self.glow, self.part)
-        return Surface(*(a[rows] for a in arrays), self.parts)
+        return Surface(
+            self.points[rows],
+            self.normals[rows],
+            self.rgb[rows],
+            self.heat[rows],
+            self.gloss[rows],
+            self.glow[rows],
+            self.part[rows],
+            self.parts,
+        )
 
 
 def sample_surface(patches: Sequence[Patch], count: int, rng: np.random.Generator) -> Surface:
@@ -292,9 +301,8 @@ def sample_surface(patches: Sequence[Patch], count: int, rng: np.random.Generato
             points[at : at + n], normals[at : at + n] = patch.sampler((offset + np.arange(n)[:, None] * step) % 1)
         at += n
 
-    owner = (
-        np.repeat(np.arange(len(patches)), counts)[order] if (order := rng.permutation(at)).size else np.empty(0, int)
-    )
+    order = rng.permutation(at)
+    owner = np.repeat(np.arange(len(patches)), counts)[order]
     paint = np.array([(*p.paint.rgb, p.paint.heat, p.paint.gloss, p.paint.glow, parts.index(p.part)) for p in patches])
     rows = paint[owner].astype(np.float32)
     return Surface(

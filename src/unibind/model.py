@@ -1,0 +1,302 @@
+"""UniBind: a frozen backbone, one small head a modality, and centers of categories, as one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import artefact
+from .align import FitConfig, Samples, fit_heads
+from .backbones import Backbone, Contract, create_backbone
+from .calibration import Calibration, fit_calibration
+from .centers import Centers, Scoring, choose_centers, localise
+from .encode import embed, embed_descriptions, raw_items
+from .errors import ContractError, UnibindError, UnknownNameError
+from .heads import Head
+from .knowledge import KnowledgeBase, TextEmbeddings
+from .modality import Raw
+from .store import Embeddings, Store
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one item was taken for.
+
+    `label` is the likeliest category and `probability` its probability; `none` is that of "none of these".
+    `candidates` are the likeliest categories, best first; `description` is the text that spoke for `label`.
+    """
+
+    item: str
+    modality: str
+    label: str
+    probability: float
+    none: float
+    candidates: list[tuple[str, float]]
+    description: str
+    description_id: str
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What a fit did: learned parameters in all, and for each modality the items, the best step, the validation top-1
+    with the chosen centers, and the loss curve."""
+
+    learned_parameters: int
+    train_items: dict[str, int]
+    best_step: dict[str, int]
+    validation_top1: dict[str, float]
+    history: dict[str, list[dict[str, float]]] = field(repr=False)
+
+
+class UniBind:
+    """Backbone + heads + centers. Without heads it is exactly its backbone; without centers it only embeds.
+
+    `heads`, `centers` and `calibration` map modality to that modality's part. `knowledge` holds the descriptions the
+    centers were chosen from, so that a prediction can say which one won.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        heads: Mapping[str, Head] | None = None,
+        centers: Mapping[str, Centers] | None = None,
+        calibration: Mapping[str, Calibration] | None = None,
+        knowledge: KnowledgeBase | None = None,
+        summary: FitSummary | None = None,
+    ) -> None:
+        if heads and "text" in heads:
+            raise UnibindError("text is the fixed centre of the space and takes no head; leave it out of `heads`")
+        self.backbone = backbone
+        self.heads = dict(heads or {})
+        self.centers = dict(centers or {})
+        self.calibration = dict(calibration or {})
+        self.knowledge = knowledge
+        self.summary = summary
+
+    # --- making one ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def zero_shot(
+        cls, backbone: Backbone, knowledge: KnowledgeBase, *, strategy: str = "consensus", k: int | None = 50
+    ) -> UniBind:
+        """A model that classifies by descriptions alone, without a single sample."""
+        centers = localise(
+            embed_descriptions(knowledge, backbone), strategy=strategy, k=k, scoring=Scoring("log_sum_exp", 20.0)
+        )
+        return cls(backbone, centers=dict.fromkeys(backbone.modalities, centers), knowledge=knowledge)
+
+    @classmethod
+    def fit(
+        cls,
+        backbone: Backbone,
+        store: Store,
+        knowledge: KnowledgeBase,
+        config: FitConfig | None = None,
+        *,
+        texts: TextEmbeddings | None = None,
+        progress: Callable[[str, int], None] | None = None,
+    ) -> UniBind:
+        """Fit heads on the store's split "train"; choose centers and calibrate on its split "val".
+
+        The backbone embeds texts only: items are taken as stored. `texts` are the knowledge's embeddings where they
+        are at hand. Raises UnibindError where a split or its labels are missing, ContractError where the store was
+        encoded by another backbone.
+        """
+        config = config or FitConfig()
+        texts = texts or embed_descriptions(knowledge, backbone)
+        modalities = [m for m in store.modalities() if m != "text"]
+        for modality in modalities:
+            backbone.contract(modality).check_comparable(
+                store.contracts()[modality], here="the backbone's vectors", there="the store's"
+            )
+        train = {m: store.vectors(modality=m, split="train") for m in modalities}
+        validation = {m: store.vectors(modality=m, split="val") for m in modalities}
+        for name, split in (("train", train), ("val", validation)):
+            empty = [m for m, e in split.items() if not len(e.ids)]
+            if empty or not split:
+                raise UnibindError(
+                    f"the store has no {name} items of {', '.join(empty) or 'any modality but text'}; "
+                    f"encode a manifest whose split column says {name}"
+                )
+        categories = tuple(dict.fromkeys(texts.categories))
+        owner = np.array([categories.index(c) for c in texts.categories], np.intp)
+        train_samples = {m: _samples(e, categories, backbone) for m, e in train.items()}
+        val_samples = {m: _samples(e, categories) for m, e in validation.items()}
+        fitted = fit_heads(train_samples, texts.vectors, owner, config, validation=val_samples, progress=progress)
+        heads = {m: f.head for m, f in fitted.items()}
+        centers, calibration, accuracy = {}, {}, {}
+        for m, head in heads.items():
+            checked = head(validation[m].vectors), validation[m].labels
+            chosen, accuracy[m] = choose_centers(texts, checked, samples=head(train[m].vectors), labels=train[m].labels)
+            centers[m] = chosen
+            calibration[m] = fit_calibration(chosen.scores(checked[0]), _indices(validation[m], chosen.labels))
+        if "text" in backbone.modalities:
+            centers["text"] = localise(texts, strategy="consensus", scoring=Scoring("log_sum_exp", 20.0))
+        summary = FitSummary(
+            sum(f.learned_parameters for f in fitted.values()),
+            {m: len(e.ids) for m, e in train.items()},
+            {m: f.best_step for m, f in fitted.items()},
+            accuracy,
+            {m: f.history for m, f in fitted.items()},
+        )
+        return cls(
+            backbone, heads=heads, centers=centers, calibration=calibration, knowledge=knowledge, summary=summary
+        )
+
+    # --- using one -------------------------------------------------------------------------------------------------
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities this model embeds."""
+        return self.backbone.modalities
+
+    def contract(self, modality: str) -> Contract:
+        """What decides the meaning of this model's embeddings of a modality."""
+        head = self.heads.get(modality)
+        return self.backbone.contract(modality).with_head(head.fingerprint if head else None)
+
+    def project(self, stored: Embeddings) -> Embeddings:
+        """Stored backbone embeddings after this model's head of their modality.
+
+        Raises ContractError where they were not made by this model's backbone.
+        """
+        self.backbone.contract(stored.modality).check_comparable(
+            stored.contract, here="the model's vectors", there="the stored ones"
+        )
+        head = self.heads.get(stored.modality)
+        if head is None:
+            return stored
+        return replace(stored, vectors=head(stored.vectors), contract=self.contract(stored.modality))
+
+    def embed(self, items: Sequence[str | Path | bytes | Raw], *, modality: str | None = None) -> Vectors:
+        """Embed items of one or mixed modalities, in order: float32 [N, D], unit length."""
+        raws = raw_items(items, modality)
+        return self._after_heads([raw.modality for raw in raws], embed(raws, self.backbone))
+
+    def _after_heads(self, modalities: Sequence[str], vectors: Vectors) -> Vectors:
+        out = vectors.copy()
+        for modality, head in self.heads.items():
+            rows = [i for i, m in enumerate(modalities) if m == modality]
+            if rows:
+                out[rows] = head(vectors[rows])
+        return out
+
+    def classify(
+        self, items: Sequence[str | Path | bytes | Raw], *, modality: str | None = None, top: int = 5
+    ) -> list[Prediction]:
+        """Name the category of every item. Paths may be of any modality; bytes need `modality`.
+
+        Raises UnibindError where the model has no centers for a modality, and what readers raise for bad files.
+        """
+        raws = raw_items(items, modality)
+        names = [str(item) if isinstance(item, (str, Path)) else f"item {i}" for i, item in enumerate(items)]
+        kinds = [raw.modality for raw in raws]
+        return self.classify_vectors(self._after_heads(kinds, embed(raws, self.backbone)), kinds, names, top=top)
+
+    def classify_vectors(
+        self, vectors: Vectors, modalities: Sequence[str], names: Sequence[str], *, top: int = 5
+    ) -> list[Prediction]:
+        """Like `classify`, for vectors [N, D] that this model has embedded."""
+        missing = sorted(set(modalities) - set(self.centers))
+        if missing:
+            raise UnibindError(
+                f"this model has no centers for {', '.join(missing)}; fit it on that modality or use UniBind.zero_shot"
+            )
+        texts = {} if self.knowledge is None else {d.id: d.text for d in self.knowledge.descriptions}
+        found: dict[int, Prediction] = {}
+        for kind in dict.fromkeys(modalities):
+            rows = [i for i, m in enumerate(modalities) if m == kind]
+            centers = self.centers[kind]
+            calibration = self.calibration.get(kind, Calibration(self.backbone.logit_scale, -1.0))
+            p, none = calibration.probabilities(centers.scores(vectors[rows]))
+            best = np.argmax(p, axis=1)
+            winners = centers.winners(vectors[rows], best)
+            for n, i in enumerate(rows):
+                order = np.argsort(-p[n], kind="stable")[:top]
+                found[i] = Prediction(
+                    item=names[i],
+                    modality=kind,
+                    label=centers.labels[best[n]],
+                    probability=float(p[n, best[n]]),
+                    none=float(none[n]),
+                    candidates=[(centers.labels[c], float(p[n, c])) for c in order],
+                    description=texts.get(winners[n], ""),
+                    description_id=winners[n],
+                )
+        return [found[i] for i in range(len(names))]
+
+    # --- keeping one -----------------------------------------------------------------------------------------------
+
+    def save_pretrained(self, directory: str | Path, *, measured: Mapping[str, Any] | None = None) -> None:
+        """Write the artefact folder; `measured` (test numbers) goes into its model card."""
+        artefact.write(
+            Path(directory),
+            artefact.Parts(
+                backbone=self.backbone.name,
+                contracts={m: self.backbone.contract(m) for m in self.modalities},
+                heads=self.heads,
+                centers=self.centers,
+                calibration=self.calibration,
+                knowledge=self.knowledge,
+                summary=None if self.summary is None else asdict(self.summary),
+                licence=self.backbone.licence.spdx,
+            ),
+            measured or {},
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | Path, *, modalities: Sequence[str] | None = None, revision: str | None = None, **options: Any
+    ) -> UniBind:
+        """Load an artefact from a folder or from the Hugging Face hub (`owner/name`).
+
+        `modalities` limits the towers that are read. Raises MissingFileError for a folder that is no complete
+        artefact, and ContractError where the installed backbone is not the one the model was fitted on.
+        """
+        parts = artefact.read(artefact.locate(source, revision))
+        backbone = create_backbone(parts.backbone, modalities=modalities, **options)
+        for modality in backbone.modalities:
+            stored = parts.contracts.get(modality)
+            if stored is not None and stored.hash != backbone.contract(modality).hash:
+                raise ContractError(
+                    f"{source} was fitted on another {parts.backbone} ({modality}: contract {stored.hash}, "
+                    f"installed {backbone.contract(modality).hash}); install that version or fit again"
+                )
+        summary = None if parts.summary is None else FitSummary(**parts.summary)
+        return cls(
+            backbone,
+            heads={m: h for m, h in parts.heads.items() if m in backbone.modalities},
+            centers={m: c for m, c in parts.centers.items() if m in backbone.modalities},
+            calibration=parts.calibration,
+            knowledge=parts.knowledge,
+            summary=summary,
+        )
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
+        """Upload the artefact to the Hugging Face hub (token from the environment or `hf auth login`); its URL."""
+        return artefact.upload(self.save_pretrained, repo_id, private=private)
+
+
+def _indices(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:
+    """Category index of every stored item."""
+    place = {name: i for i, name in enumerate(categories)}
+    for label in stored.labels:
+        if label not in place:
+            raise UnknownNameError(f"{stored.modality} label", label, categories)
+    return np.array([place[label] for label in stored.labels], np.intp)
+
+
+def _samples(stored: Embeddings, categories: Sequence[str], backbone: Backbone | None = None) -> Samples:
+    """Training form of stored items; with a backbone, their own descriptions are embedded too if all have one."""
+    own = None
+    if backbone is not None and all(stored.descriptions):
+        own = embed([str(d) for d in stored.descriptions], backbone, modality="text")
+    return Samples(stored.vectors, _indices(stored, categories), own)
