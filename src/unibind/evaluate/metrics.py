@@ -54,7 +54,7 @@ def spread(values: Floats) -> dict[str, float]:
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 10) -> float:
-    """Mean distance of confidence [N] from accuracy over equal-width bins, weighted by their items (Guo et al. 2017)."""
+    """Distance of confidence [N] from accuracy, averaged over equal-width bins by their items (Guo et al. 2017)."""
     index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
     total = 0.0
     for b in range(bins):

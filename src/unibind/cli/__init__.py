@@ -1,0 +1,57 @@
+"""The command line: one module a verb. Results go to standard output, progress and errors to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from ..errors import UnibindError
+from . import classify, demo, encode, evaluate, fit, heptad, inspect, search
+
+app = typer.Typer(
+    name="unibind",
+    help="One balanced embedding space for image, text, audio, point cloud, thermal, video and event data.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("inspect")(inspect.inspect)
+app.command("encode")(encode.encode)
+app.command("fit")(fit.fit)
+app.command("eval")(evaluate.evaluate)
+app.command("classify")(classify.classify)
+app.command("search")(search.search)
+app.add_typer(heptad.app, name="heptad")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"unibind {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it.")) -> None:
+    """Options before the verb."""
+
+
+def main() -> None:
+    """Entry point: user errors become one sentence and exit code 2, Ctrl-C exits 130."""
+    try:
+        app()
+    except UnibindError as error:
+        typer.echo(f"unibind: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("unibind: stopped; what was finished is kept, run the same command again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,53 @@
+"""`unibind eval`: measure a store, with and without a fitted model, beside the controls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import BackboneOption, JsonOption, KnowledgeOption, print_json, print_table, say
+
+
+def evaluate(
+    store: Annotated[Path, typer.Argument(help="A store with labelled splits train, val and test.")],
+    model: Annotated[str | None, typer.Option("--model", help="A fitted model to measure too.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a report (HTML, PNGs, JSON) here.")] = None,
+    knowledge: KnowledgeOption = None,
+    backbone: BackboneOption = "mini",
+    seed: Annotated[int, typer.Option(help="Of the random words and the map of the space.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Recognition and cross-modal retrieval on the test split, always beside class names, templates and random words.
+
+    \b
+    unibind eval runs/demo/store --model runs/demo/model
+    unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
+    """
+    from ..backbones import create_backbone
+    from ..encode import embed_descriptions
+    from ..evaluate.protocols import evaluate as measure
+    from ..evaluate.protocols import split_of
+    from ..evaluate.report import write_report, zero_shot_rows
+    from ..knowledge import KnowledgeBase
+    from ..model import UniBind
+    from ..store import Store
+
+    opened = Store.open(store)
+    fitted = UniBind.from_pretrained(model) if model else None
+    encoder = fitted.backbone if fitted else create_backbone(backbone)
+    if knowledge:
+        base = KnowledgeBase.load(knowledge)
+    else:
+        base = fitted.knowledge if fitted and fitted.knowledge else KnowledgeBase.heptad()
+    found = measure(encoder, opened, embed_descriptions(base, encoder), fitted=fitted, seed=seed)
+    if out is not None:
+        before = split_of(opened, "test")
+        after = {m: fitted.project(e) for m, e in before.items()} if fitted else None
+        say(f"The report: {write_report(out, found, before=before, after=after)}")
+    if json:
+        print_json(found.to_json())
+    else:
+        header, rows = zero_shot_rows(found)
+        print_table(header, rows)

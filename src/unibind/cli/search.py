@@ -1,0 +1,58 @@
+"""`unibind search`: find items of any modality by a text or a file of any modality."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import BackboneOption, JsonOption, print_json, print_table, say
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="A text, or the path of a file.")],
+    store: Annotated[Path, typer.Option("--store", "-s", help="Where to search: a store made by `unibind encode`.")],
+    model: Annotated[str | None, typer.Option("--model", help="A fitted model whose heads to apply.")] = None,
+    modality: Annotated[
+        list[str] | None, typer.Option("--modality", "-m", help="Search only these modalities; repeat the option.")
+    ] = None,
+    query_modality: Annotated[str | None, typer.Option(help="What the query is, where its name does not say.")] = None,
+    split: Annotated[str | None, typer.Option(help="Search only this split.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Results to show.")] = 5,
+    correct_gap: Annotated[bool, typer.Option(help="Remove each modality's mean, so that none crowds out.")] = True,
+    backbone: BackboneOption = "mini",
+    png: Annotated[Path | None, typer.Option("--png", help="Draw the results into this PNG.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Search a store; the query's own modality does not matter.
+
+    \b
+    unibind search "A photo of a drum" --store runs/demo/store --model runs/demo/model -m event -m image
+    unibind search dog.wav --store runs/demo/store --model runs/demo/model --png dogs.png
+    """
+    from ..backbones import create_backbone
+    from ..encode import raw_items
+    from ..modality import Text, check_modality
+    from ..model import UniBind
+    from ..retrieval import Index
+    from ..store import Store
+
+    opened = Store.open(store)
+    unibind = UniBind.from_pretrained(model) if model else UniBind(create_backbone(backbone))
+    names = [check_modality(m, tuple(opened.modalities())) for m in modality or opened.modalities()]
+    index = Index({m: unibind.project(opened.vectors(modality=m, split=split)) for m in names}, correct_gap=correct_gap)
+    is_file = query_modality not in (None, "text") or Path(query).is_file()
+    raw = raw_items([query], query_modality)[0] if is_file else Text(query)
+    hits = index.search(unibind.embed([raw]), unibind.contract(raw.modality), k)[0]
+    if json:
+        print_json({"query": query, "modality": raw.modality, "gaps": index.gaps(), "hits": [asdict(h) for h in hits]})
+    else:
+        rows = [(h.rank, f"{h.score:.3f}", h.modality, h.label or "", h.uri or h.text or h.id) for h in hits]
+        print_table(("rank", "score", "modality", "label", "item"), rows)
+    if png is not None:
+        from ..drawing import draw_hits
+
+        draw_hits(hits, png)
+        say(f"drawn in {png}")

@@ -1,0 +1,101 @@
+"""The demo: files of seven modalities become one space, are classified, searched, fitted and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import heptad
+from .align import FitConfig
+from .backbones import create_backbone
+from .encode import embed, embed_descriptions, encode
+from .evaluate.protocols import Evaluation, evaluate, split_of
+from .evaluate.report import Explanation, Search, write_report
+from .knowledge import KnowledgeBase
+from .manifest import read_manifest
+from .modality import Text
+from .model import UniBind
+from .retrieval import Index
+from .store import Store
+
+QUERY, WANTED = "A photo of a drum", "drum"
+EXPLAINED = (("audio", "bell"), ("thermal", "kettle"), ("point_cloud", "chair"))
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made."""
+
+    evaluation: Evaluation
+    report: Path
+    model: Path
+    store: Path
+    data: Path
+
+
+def run_demo(
+    out: Path,
+    *,
+    per_category: dict[str, int],
+    seed: int = 0,
+    workers: int = 2,
+    stage: Callable[[str, int], Callable[[int], None]],
+) -> Demo:
+    """Make Heptad, encode it with mini, fit, measure and report under `out`.
+
+    `per_category` is the number of objects of each split; `stage(name, total)` opens a progress bar and returns the
+    function that advances it.
+    """
+    folders = {name: out / name for name in ("heptad", "store", "model")}
+    total = sum(per_category.values()) * len(heptad.CATEGORIES)
+    manifest = heptad.make(
+        folders["heptad"], per_category, seed=seed, workers=workers, progress=stage("drawing objects", total)
+    )
+    items = read_manifest(manifest)
+    backbone = create_backbone("mini")
+    store = Store.open_or_create(folders["store"])
+    encode(items, backbone, store, workers=workers, progress=stage("encoding files", len(items)))
+
+    knowledge = KnowledgeBase.heptad()
+    advance = stage("reading the knowledge base", 1)
+    texts = embed_descriptions(knowledge, backbone)
+    advance(1)
+    config = FitConfig(seed=seed)
+    fitting = stage("fitting heads", len(store.modalities()) - 1)
+    done = set[str]()
+
+    def fit_progress(modality: str, step: int) -> None:
+        if modality not in done:
+            done.add(modality)
+            fitting(1)
+
+    model = UniBind.fit(backbone, store, knowledge, config, texts=texts, progress=fit_progress)
+    advance = stage("measuring and reporting", 3)
+    evaluation = evaluate(backbone, store, texts, fitted=model, seed=seed)
+    advance(1)
+    model.save_pretrained(folders["model"], measured=evaluation.to_json()["zero_shot"]["top1"])
+    advance(1)
+    before = split_of(store, "test")
+    after = {m: model.project(e) for m, e in before.items()}
+    query = embed([Text(QUERY)], backbone)
+    text_contract = backbone.contract("text")
+    searches = [
+        Search(
+            QUERY,
+            WANTED,
+            gallery,
+            Index({gallery: before[gallery]}).search(query, text_contract, 5)[0],
+            Index({gallery: after[gallery]}).search(query, text_contract, 5)[0],
+        )
+        for gallery in ("event", "image")
+    ]
+    explanations = []
+    for modality, label in EXPLAINED:
+        row = after[modality].labels.index(label)
+        uri = str(after[modality].uris[row])
+        prediction = model.classify_vectors(after[modality].vectors[row : row + 1], [modality], [uri])[0]
+        explanations.append(Explanation(uri, label, prediction))
+    report = write_report(out, evaluation, before=before, after=after, searches=searches, explanations=explanations)
+    advance(1)
+    return Demo(evaluation, report, folders["model"], folders["store"], manifest)

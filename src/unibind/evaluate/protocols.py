@@ -1,0 +1,220 @@
+"""Protocols: what is measured on a store, before and after a fit, with the controls that belong beside it.
+
+Everything that can be chosen (strategy, K, scoring) is chosen on the validation split; the test split is only scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backbones import Backbone
+from ..centers import Centers, choose_centers
+from ..encode import embed_descriptions
+from ..knowledge import TextEmbeddings
+from ..knowledge.prompts import class_names, random_words, templates
+from ..model import UniBind
+from ..store import Embeddings, Store
+from .metrics import category_relevance, modality_gap, recall_at_k, spread, top_k_accuracy
+
+Vectors = NDArray[np.float32]
+Splits = Mapping[str, Embeddings]  # modality -> stored embeddings of one split
+
+CLASS_NAME, TEMPLATE, RANDOM_WORDS = "class name", "prompt template", "random words"
+LLM_CENTERS, FITTED = "LLM centers", "fitted UniBind"
+METHODS = (CLASS_NAME, TEMPLATE, RANDOM_WORDS, LLM_CENTERS, FITTED)
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """Test top-1 of every method on every non-text modality, and the centers behind each figure."""
+
+    top1: dict[str, dict[str, float]]  # method -> modality -> share
+    centers: dict[str, dict[str, Centers]]  # method -> modality -> centers
+    texts_per_class: dict[str, dict[str, int]]  # method -> modality -> largest K_c
+
+    def mean(self, method: str) -> float:
+        """Average over modalities."""
+        return float(np.mean(list(self.top1[method].values())))
+
+
+def split_of(store: Store, split: str) -> dict[str, Embeddings]:
+    """Every modality's embeddings of one split."""
+    return {m: store.vectors(modality=m, split=split) for m in store.modalities()}
+
+
+def zero_shot(
+    backbone: Backbone, store: Store, texts: TextEmbeddings, *, fitted: UniBind | None = None, seed: int = 0
+) -> ZeroShot:
+    """Top-1 on the store's test split for class names, templates, random words and LLM centers, and the fitted model.
+
+    LLM centers see the training samples without labels. Random words get as many texts a class as the LLM centers
+    that were chosen, and the same choice of scoring.
+    """
+    train, val, test = (split_of(store, s) for s in ("train", "val", "test"))
+    categories = tuple(dict.fromkeys(texts.categories))
+    bare = embed_descriptions(class_names(categories), backbone)
+    centers: dict[str, dict[str, Centers]] = {method: {} for method in METHODS}
+    random_sets: dict[int, TextEmbeddings] = {}
+    for m in (m for m in test if m != "text"):
+        validation = val[m].vectors, val[m].labels
+        chosen, _ = choose_centers(texts, validation, samples=train[m].vectors)
+        count = max(chosen.sizes)
+        if count not in random_sets:
+            random_sets[count] = embed_descriptions(random_words(categories, count, seed), backbone)
+        controls = {
+            CLASS_NAME: bare,
+            TEMPLATE: embed_descriptions(templates(categories, m), backbone),
+            RANDOM_WORDS: random_sets[count],
+        }
+        for method, control in controls.items():
+            centers[method][m], _ = choose_centers(control, validation, strategies=("all",))
+        centers[LLM_CENTERS][m] = chosen
+        if fitted is not None:
+            centers[FITTED][m] = fitted.centers[m]
+    centers = {method: found for method, found in centers.items() if found}
+    top1: dict[str, dict[str, float]] = {}
+    for method, found in centers.items():
+        top1[method] = {}
+        for m, c in found.items():
+            vectors = fitted.project(test[m]).vectors if method == FITTED and fitted else test[m].vectors
+            top1[method][m] = top1_of(c, vectors, test[m].labels)
+    sizes = {method: {m: max(c.sizes) for m, c in found.items()} for method, found in centers.items()}
+    return ZeroShot(top1, centers, sizes)
+
+
+def top1_of(centers: Centers, vectors: Vectors, labels: Sequence[str | None]) -> float:
+    """Top-1 of vectors [N, D] with known labels [N]."""
+    index = {label: i for i, label in enumerate(centers.labels)}
+    return top_k_accuracy(centers.scores(vectors), np.array([index[str(label)] for label in labels]))
+
+
+@dataclass(frozen=True)
+class CrossModal:
+    """Retrieval between all modalities, before or after a fit. Matrices are [Q, G] over `modalities`; the diagonal
+    leaves each query itself out."""
+
+    modalities: tuple[str, ...]
+    recall: dict[int, NDArray[np.float64]]  # k -> recall@k by category
+    same_object: dict[int, NDArray[np.float64]]  # k -> recall@k of the very object; NaN on the diagonal
+    gap: NDArray[np.float64]
+
+    def pair(self, query: str, gallery: str, k: int) -> float:
+        """Recall@k by category for one pair of modalities."""
+        return float(self.recall[k][self.modalities.index(query), self.modalities.index(gallery)])
+
+    def balance(self, k: int) -> dict[str, float]:
+        """Spread of recall@k over unlike pairs: a balanced space has a small one."""
+        return spread(self.recall[k][~np.eye(len(self.modalities), dtype=bool)])
+
+
+def cross_modal(embeddings: Splits, ks: Sequence[int] = (1, 20)) -> CrossModal:
+    """Recall@k from every modality to every other, and the distance between their means."""
+    names = tuple(embeddings)
+    size = (len(names), len(names))
+    recall = {k: np.full(size, np.nan) for k in ks}
+    same = {k: np.full(size, np.nan) for k in ks}
+    gap = np.zeros(size)
+    for i, a in enumerate(names):
+        for j, b in enumerate(names):
+            query, gallery = embeddings[a], embeddings[b]
+            query.contract.check_comparable(gallery.contract, here=a, there=b)
+            similarity = query.vectors @ gallery.vectors.T
+            relevant = category_relevance(query.labels, gallery.labels)
+            objects = category_relevance(query.objects, gallery.objects)
+            if i == j:
+                np.fill_diagonal(similarity, -np.inf)
+                np.fill_diagonal(relevant, False)
+            gap[i, j] = modality_gap(query.vectors, gallery.vectors)
+            for k in ks:
+                recall[k][i, j] = recall_at_k(similarity, relevant, k)
+                if i != j:
+                    same[k][i, j] = recall_at_k(similarity, objects, k)
+    return CrossModal(names, recall, same, gap)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything a report shows, as measured on a store's test split."""
+
+    backbone: str
+    seed: int
+    items: dict[str, dict[str, int]]  # split -> modality -> items
+    zero_shot: ZeroShot
+    before: CrossModal
+    after: CrossModal | None
+    learned_parameters: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain figures: what `report.json` holds. The same store, model and seed give the same bytes."""
+        zero_shot = self.zero_shot
+        facts: dict[str, Any] = {
+            "backbone": self.backbone,
+            "seed": self.seed,
+            "items": self.items,
+            "learned_parameters": self.learned_parameters,
+            "zero_shot": {
+                "top1": zero_shot.top1,
+                "mean": {method: zero_shot.mean(method) for method in zero_shot.top1},
+                "texts_per_class": zero_shot.texts_per_class,
+                "chosen": {
+                    method: {m: {"strategy": c.strategy, "scoring": asdict(c.scoring)} for m, c in found.items()}
+                    for method, found in zero_shot.centers.items()
+                },
+            },
+            "retrieval": {"before": _matrices(self.before)},
+        }
+        if self.after is not None:
+            facts["retrieval"]["after"] = _matrices(self.after)
+            facts["gains"] = self.gains()
+        return facts
+
+    def gains(self) -> dict[str, float]:
+        """The headline differences in points, beside the paper's +6.36, +6.75 and +17.96."""
+        assert self.after is not None
+        mean = self.zero_shot.mean
+        unfitted = max(mean(method) for method in self.zero_shot.top1 if method != FITTED)
+        points = {
+            "LLM centers over class names, top-1": mean(LLM_CENTERS) - mean(CLASS_NAME),
+            "LLM centers over random words, top-1": mean(LLM_CENTERS) - mean(RANDOM_WORDS),
+            "fitted over the best unfitted, top-1": mean(FITTED) - unfitted,
+        }
+        for gallery in ("event", "image"):
+            if "text" in self.after.modalities and gallery in self.after.modalities:
+                gain = self.after.pair("text", gallery, 20) - self.before.pair("text", gallery, 20)
+                points[f"text to {gallery} after fit over before, recall@20"] = gain
+        return {name: round(100 * gain, 2) for name, gain in points.items()}
+
+
+def evaluate(
+    backbone: Backbone, store: Store, texts: TextEmbeddings, *, fitted: UniBind | None = None, seed: int = 0
+) -> Evaluation:
+    """Measure zero-shot recognition and cross-modal retrieval on the test split, with `fitted` also after its fit."""
+    test = split_of(store, "test")
+    return Evaluation(
+        backbone.name,
+        seed,
+        {s: {m: len(e.ids) for m, e in split_of(store, s).items()} for s in ("train", "val", "test")},
+        zero_shot(backbone, store, texts, fitted=fitted, seed=seed),
+        cross_modal(test),
+        None if fitted is None else cross_modal({m: fitted.project(e) for m, e in test.items()}),
+        0 if fitted is None or fitted.summary is None else fitted.summary.learned_parameters,
+    )
+
+
+def _matrices(found: CrossModal) -> dict[str, Any]:
+    def rows(matrix: NDArray[np.float64]) -> list[list[float | None]]:
+        return [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in matrix]
+
+    return {
+        "modalities": found.modalities,
+        "recall": {f"@{k}": rows(matrix) for k, matrix in found.recall.items()},
+        "same_object": {f"@{k}": rows(matrix) for k, matrix in found.same_object.items()},
+        "balance": {f"@{k}": found.balance(k) for k in found.recall},
+        "gap": rows(found.gap),
+        "mean_gap": round(float(found.gap[~np.eye(len(found.modalities), dtype=bool)].mean()), 4),
+    }

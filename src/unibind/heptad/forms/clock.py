@@ -1,0 +1,149 @@
+"""Clocks: round wall clocks, alarm clocks with two bells, grandfather clocks, and cuckoo clocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..model import COLOURS, Look, Model, Motion
+from ..surface import X, Y, Z, Paint, Patch, box, cylinder, disc, ellipsoid, moved, quad, revolve, torus, tube, turned
+
+BRASS = Paint((0.82, 0.64, 0.26), heat=1.0, gloss=0.8)
+WOODS = ("brown", "black", "cream", "orange")
+PALE = ("white", "cream", "silver", "yellow", "pink")
+
+
+def build(look: Look, rng: np.random.Generator) -> Model:
+    """A clock of one of four kinds, showing a random time."""
+    return rng.choice([_wall, _alarm, _grandfather, _cuckoo])(look, rng)  # type: ignore[no-any-return]
+
+
+def _mark(width: float, inner: float, outer: float, z: float, paint: Paint, part: str = "body") -> Patch:
+    """Bar in the x-y plane at height z, from distance `inner` to `outer` along +y."""
+    w = width / 2
+    return quad([(-w, inner, z), (w, inner, z), (w, outer, z), (-w, outer, z)], paint, part)
+
+
+def _dial(
+    radius: float, look: Look, rng: np.random.Generator
+) -> tuple[list[Patch], tuple[Motion, ...], tuple[str, str]]:
+    """Dial facing the camera around the origin: hour marks and two turning hands. Also its motions and its words."""
+    dark = rng.random() < 0.25
+    ground = Paint(COLOURS["black" if dark else "white"], heat=2.0, gloss=0.1)
+    ink = Paint(COLOURS["white" if dark else "black"], heat=2.5, gloss=0.1)
+    accent = look.accent if (look.accent in PALE) == dark else ("yellow" if dark else "red")
+    second = replace(look, accent=accent).accent_paint(2.5)
+    minute, hour = float(rng.uniform(0, 360)), float(rng.uniform(0, 360))
+    patches = [disc(radius, ground)]
+    for k in range(12):
+        width, inner = (0.09, 0.72) if k % 3 == 0 else (0.05, 0.80)
+        patches.append(_mark(width * radius, inner * radius, 0.93 * radius, 0.008, ink).turned(Z, -30 * k))
+    patches += [
+        _mark(0.13 * radius, -0.12 * radius, 0.52 * radius, 0.02, ink, "hour hand").turned(Z, -hour),
+        _mark(0.08 * radius, -0.15 * radius, 0.78 * radius, 0.03, ink, "minute hand").turned(Z, -minute),
+        *moved(cylinder(0.08 * radius, 0.04, second), z=0.03),
+    ]
+    rate = float(rng.uniform(0.15, 0.4))  # time runs fast here: a real hand would not be seen to move
+    motions = (Motion("minute hand", "spin", rate, axis=Y), Motion("hour hand", "spin", rate / 12, axis=Y))
+    return turned(patches, X, 90), motions, (f"a round {'black' if dark else 'white'} face", "two hands")
+
+
+def _at(motions: tuple[Motion, ...], y: float, z: float) -> tuple[Motion, ...]:
+    """The motions of a dial moved to (0, y, z)."""
+    return tuple(replace(m, pivot=(0.0, y, z)) for m in motions)
+
+
+def _wall(look: Look, rng: np.random.Generator) -> Model:
+    radius = rng.uniform(0.72, 0.85)
+    depth = rng.uniform(0.08, 0.16)
+    dial, motions, words = _dial(0.9 * radius, look, rng)
+    case = [
+        torus(radius, rng.uniform(0.06, 0.1), look.paint(1.0)),
+        *moved(cylinder(radius, depth, look.paint(1.0)), z=-depth / 2 - 0.02),
+    ]
+    patches = [*turned(case, X, 90), *dial]
+    return Model(look, patches, (*words, "a round rim", "twelve hour marks"), "indoor", motions, extra={"tick_hz": 1.0})
+
+
+def _alarm(look: Look, rng: np.random.Generator) -> Model:
+    radius, depth = rng.uniform(0.52, 0.6), rng.uniform(0.3, 0.4)
+    face = -depth / 2 - 0.01
+    dial, motions, words = _dial(0.88 * radius, look, rng)
+    case = [*cylinder(radius, depth, look.paint(1.5)), torus(radius * 0.96, 0.05, look.paint(1.5)).moved(z=depth / 2)]
+    ringers: list[Patch] = []
+    for side in (-1, 1):
+        dome = [(0.24, 0), (0.22, 0.12), (0.13, 0.2), (0, 0.22)]
+        gong = [*revolve(dome, look.accent_paint(1.0, gloss=0.8)), *cylinder(0.03, 0.2, BRASS)]
+        ringers += turned(moved(gong, z=radius + 0.08), Y, side * 36)
+        ringers += turned(tube([(0, 0, -radius), (0, 0, -radius - 0.2)], (0.05, 0.03), look.paint(1.0)), Y, side * -30)
+    handle = moved(turned([torus(0.2, 0.03, BRASS, arc=180)], X, 90), z=radius + 0.2)
+    hammer = [*tube([(0, 0, radius), (0, 0, radius + 0.2)], 0.025, BRASS, "hammer"),
+              ellipsoid((0.06, 0.05, 0.05), BRASS, "hammer").moved(z=radius + 0.22)]  # fmt: skip
+    shake = Motion("hammer", "swing", float(rng.uniform(5, 9)), axis=Y, pivot=(0, 0, radius), amount=15)
+    patches = moved([*turned(case, X, 90), *moved(dial, y=face - 0.03), *ringers, *handle, *hammer], z=-0.1)
+    spun = (*_at(motions, face - 0.03, -0.1), replace(shake, pivot=(0.0, 0.0, radius - 0.1)))
+    traits = (*words, "two gongs on top", "two little feet", "a small hammer")
+    return Model(look, patches, traits, "indoor", spun, extra={"tick_hz": 2.0, "ringing": 1.0})
+
+
+def _pendulum(top: float, length: float, y: float, bob: float, rng: np.random.Generator) -> tuple[list[Patch], Motion]:
+    """Rod with a disc that swings below height `top`."""
+    low = top - length
+    patches = [
+        *tube([(0, y, top), (0, y, low)], 0.02, BRASS, "pendulum"),
+        *moved(turned(cylinder(bob, 0.04, BRASS, "pendulum"), X, 90), y=y, z=low),
+    ]
+    rate = float(rng.uniform(0.5, 1.0))
+    return patches, Motion("pendulum", "swing", rate, axis=Y, pivot=(0.0, y, top), amount=14.0)
+
+
+def _grandfather(look: Look, rng: np.random.Generator) -> Model:
+    look = replace(look, colour=str(rng.choice(WOODS)), material="wood")
+    wood, inner = look.paint(1.0), Paint((0.10, 0.07, 0.05), heat=0.0, gloss=0.1)
+    width = rng.uniform(0.42, 0.5)
+    dial, motions, words = _dial(width * 0.52, look, rng)
+    window = [(s * width * 0.32, -0.165, z) for s, z in ((-1, -0.5), (1, -0.5), (1, 0.22), (-1, 0.22))]
+    pendulum, swing = _pendulum(0.22, 0.55, -0.19, 0.1, rng)
+    gable = [(-0.37, 0.82), (-0.2, 0.9), (0, 0.99), (0.2, 0.9), (0.37, 0.82)]
+    patches = [
+        *moved(box((width * 1.35, 0.4, 0.28), wood), z=-0.82),
+        *moved(box((width, 0.32, 1.05), wood), z=-0.2),
+        *moved(box((width * 1.4, 0.4, 0.56), wood), z=0.55),
+        *[quad([(a, -0.2, b), (a, 0.2, b), (c, 0.2, d), (c, -0.2, d)], wood.shaded(0.8))
+          for (a, b), (c, d) in zip(gable[:-1], gable[1:], strict=True)],
+        *[quad([(a, -0.2, b), (c, -0.2, d), (c, -0.2, 0.8), (a, -0.2, 0.8)], wood)
+          for (a, b), (c, d) in zip(gable[:-1], gable[1:], strict=True)],
+        quad(window, inner),
+        *pendulum,
+        *moved(dial, y=-0.215, z=0.55),
+    ]  # fmt: skip
+    motions = (*_at(motions, -0.215, 0.55), swing)
+    traits = (*words, "a tall wooden case", "a swinging brass pendulum", "a pointed gable")
+    return Model(look, patches, traits, "indoor", motions, extra={"tick_hz": 1.0, "strike": 1.0})
+
+
+def _cuckoo(look: Look, rng: np.random.Generator) -> Model:
+    look = replace(look, colour=str(rng.choice(WOODS)), material="wood")
+    wood, roof = look.paint(1.0), look.accent_paint(0.5, gloss=0.1)
+    width = rng.uniform(0.7, 0.85)
+    half = width / 2
+    dial, motions, words = _dial(0.3, look, rng)
+    pendulum, swing = _pendulum(-0.25, 0.42, -0.1, 0.1, rng)
+    patches = [
+        *moved(box((width, 0.4, 0.75), wood), z=0.1),
+        *[triangle_front for y in (-0.2, 0.2) for triangle_front in
+          [quad([(-half, y, 0.475), (half, y, 0.475), (0, y, 0.85), (0, y, 0.85)], wood)]],
+        *pendulum,
+        *moved(dial, y=-0.22, z=0.08),
+        quad([(s * 0.09, -0.21, z) for s, z in ((-1, 0.45), (1, 0.45), (1, 0.65), (-1, 0.65))], roof),
+    ]  # fmt: skip
+    for side in (-1, 1):
+        slab = box((half * 1.75, 0.56, 0.06), roof)
+        patches += moved(turned(slab, Y, side * 40), x=side * half * 0.62, z=0.68)
+        cone = Paint((0.35, 0.20, 0.10), heat=0.0, gloss=0.1)
+        patches += [*tube([(side * 0.2, -0.1, -0.25), (side * 0.2, -0.1, -0.55 - 0.12 * side)], 0.012, BRASS),
+                    ellipsoid((0.06, 0.06, 0.13), cone).moved(side * 0.2, -0.1, -0.66 - 0.12 * side)]  # fmt: skip
+    motions = (*_at(motions, -0.22, 0.08), swing)
+    traits = (*words, "a little house with a steep roof", "a swinging pendulum", "two hanging pine cones")
+    return Model(look, patches, traits, "indoor", motions, extra={"tick_hz": 2.0, "cuckoo": 1.0})

@@ -1,0 +1,140 @@
+"""Lamps: table lamps, jointed desk lamps, floor lamps, and lamps hanging from a cord."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..model import Look, Model
+from ..surface import Y, Paint, Patch, cylinder, disc, ellipsoid, moved, revolve, torus, tube, turned
+
+CORD = Paint((0.12, 0.12, 0.12), heat=1.0, gloss=0.1)
+WARM_LIGHT = np.array([1.0, 0.93, 0.72])
+
+
+def build(look: Look, rng: np.random.Generator) -> Model:
+    """A lamp of one of four kinds; four in five are switched on."""
+    if look.accent == "black":
+        look = replace(look, accent="cream")  # a black shade shows no light
+    lit = bool(rng.random() < 0.8)
+    patches, traits = rng.choice([_table, _desk, _floor, _hanging])(look, rng, lit)
+    return Model(
+        look,
+        patches,
+        (*traits, "a glowing bulb") if lit else traits,
+        "indoor",
+        extra={"lit": float(lit), "hum_hz": 100.0},
+    )
+
+
+def _bulb(radius: float, lit: bool, rng: np.random.Generator) -> Patch:
+    """Glass ball; 60 to 90 degrees above the room when it shines."""
+    if lit:
+        return ellipsoid((radius,) * 3, Paint((1.0, 0.95, 0.70), heat=float(rng.uniform(60, 90)), glow=1.0))
+    return ellipsoid((radius,) * 3, Paint((0.90, 0.90, 0.88), heat=1.0, gloss=0.8))
+
+
+def _cloth(look: Look, lit: bool) -> Paint:
+    """A shade's paint: lit from within it is warm and glows in its own colour, mixed with the light's."""
+    plain = look.accent_paint(1.0, gloss=0.02)
+    if not lit:
+        return plain
+    r, g, b = 0.45 * np.array(plain.rgb) + 0.55 * WARM_LIGHT * (0.35 + 0.65 * max(plain.rgb))
+    return Paint((float(r), float(g), float(b)), heat=24.0, gloss=0.0, glow=0.75)
+
+
+def _shade(low: float, top: float, height: float, look: Look, lit: bool, rng: np.random.Generator) -> list[Patch]:
+    """Open cone of cloth from z = 0 to `height` with the bulb inside, a little below."""
+    cloth = _cloth(look, lit)
+    rim = replace(cloth.shaded(0.8), heat=cloth.heat * 0.8)
+    return [
+        *revolve([(low, 0), (top, height)], cloth),
+        torus(low, 0.02, rim),
+        torus(top, 0.02, rim).moved(z=height),
+        _bulb(0.12, lit, rng).moved(z=0.12),
+    ]
+
+
+def _table(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
+    low, top, height = rng.uniform(0.48, 0.6), rng.uniform(0.28, 0.45), rng.uniform(0.5, 0.6)
+    belly = rng.uniform(0.2, 0.34)
+    pot = look.paint(2.0)
+    foot, neck = -0.8, 0.02
+    profile = [
+        (0, foot),
+        (0.26, foot),
+        (0.24, foot + 0.08),
+        (belly, foot + 0.32),
+        (belly * 0.75, foot + 0.58),
+        (0.07, neck - 0.12),
+    ]
+    finial = ellipsoid((0.04, 0.04, 0.06), pot).moved(z=neck + height + 0.12)
+    patches = [
+        *revolve(profile, pot),
+        *tube([(0, 0, neck - 0.15), (0, 0, neck + height + 0.08)], 0.03, CORD),
+        *moved(_shade(low, top, height, look, lit, rng), z=neck),
+        finial,
+    ]
+    return patches, ("a wide cloth shade", "a rounded pottery base")
+
+
+def _desk(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
+    paint = look.paint(1.0)
+    elbow = (-0.42, 0.0, float(rng.uniform(-0.05, 0.12)))
+    wrist = (0.2, 0.0, float(rng.uniform(0.55, 0.72)))
+    tilt = float(rng.uniform(20, 45))
+    hood = look.paint(22.0 if lit else 1.0)
+    head = [
+        *revolve([(0.36, -0.34), (0.26, -0.12), (0.11, 0.0), (0.09, 0.12), (0, 0.13)], hood),
+        *revolve(
+            [(0.33, -0.33), (0.1, -0.03)], Paint((1.0, 0.94, 0.75), heat=40.0, glow=0.8) if lit else paint.shaded(1.3)
+        ),
+        _bulb(0.14, lit, rng).moved(z=-0.27),
+    ]
+    arm = look.accent_paint(1.0, gloss=0.7)
+    patches = [
+        *moved(cylinder(0.36, 0.08, paint, top=0.32), z=-0.72),
+        *tube([(-0.05, 0, -0.7), elbow, wrist], 0.035, arm),
+        *[ellipsoid((0.065, 0.065, 0.065), CORD).moved(*joint) for joint in ((-0.05, 0, -0.66), elbow, wrist)],
+        *moved(turned(head, Y, -tilt), x=wrist[0] + 0.14, z=wrist[2] - 0.05),
+    ]
+    return moved(patches, x=-0.05), ("a jointed arm", "a tilted metal hood", "a round flat base")
+
+
+def _floor(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
+    pole = look.paint(1.0)
+    low, top, height = rng.uniform(0.38, 0.48), rng.uniform(0.22, 0.36), rng.uniform(0.38, 0.48)
+    foot = -0.92
+    patches = moved(_shade(low, top, height, look, lit, rng), z=0.45)
+    if rng.random() < 0.5:
+        patches += [*tube([(0, 0, foot), (0, 0, 0.6)], 0.03, pole), *moved(cylinder(0.3, 0.06, pole, top=0.24), z=foot)]
+        return patches, ("a tall thin pole", "a cloth shade at the top", "a heavy round foot")
+    for angle in (90, 210, 330):
+        a = np.radians(angle)
+        patches += tube([(0.42 * np.cos(a), 0.42 * np.sin(a), foot), (0, 0, 0.45)], 0.03, pole)
+    return patches, ("three slanted legs", "a cloth shade at the top")
+
+
+def _hanging(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
+    width = rng.uniform(0.58, 0.75)
+    ceiling, crown = 0.95, 0.15
+    metal = look.paint(20.0 if lit else 1.0)
+    inner = Paint((1.0, 0.94, 0.75), heat=30.0, glow=0.8) if lit else metal.shaded(1.3)
+    if rng.random() < 0.5:
+        profile = np.array([(1.0, -0.5), (0.94, -0.3), (0.72, -0.12), (0.3, 0.0), (0.12, 0.02), (0.12, 0.12)])
+        word = "a domed metal shade"
+    else:
+        profile = np.array([(1.0, -0.5), (0.15, 0.0), (0.12, 0.12)])
+        word = "a conical metal shade"
+    profile = profile * [width, 1] + [0, crown]
+    patches = [
+        *revolve(profile, metal),
+        *revolve(profile[:-1] * [0.95, 1] - [0, 0.02], inner),
+        torus(width, 0.025, look.accent_paint(metal.heat)).moved(z=crown - 0.5),
+        disc(0.12 * width, metal).moved(z=crown + 0.12),
+        *tube([(0, 0, crown + 0.1), (0, 0, ceiling)], 0.022, CORD),
+        *moved(cylinder(0.16, 0.08, look.accent_paint(1.0), top=0.1), z=ceiling),
+        _bulb(0.2, lit, rng).moved(z=crown - 0.48),
+    ]
+    return patches, (word, "a long cord from the ceiling")
