@@ -189,7 +189,7 @@ def fit_head(
         if progress is not None:
             progress(step)
         if step % config.check_every == 0 or step == config.steps:
-            facts = {"step": step, "loss": float(loss), "logit_scale": float(log_scale.exp())}
+            facts = {"step": step, "loss": loss.item(), "logit_scale": log_scale.exp().item()}
             if validation is None:
                 best_step, best_head = step, head.merged()
             else:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import LimitError, UnreadableError
 
+KINDS = ("ply", "obj", "off", "stl", "glb")
+
 _PLY_HEADER = re.compile(rb"\Aply\r?\n.*?end_header\r?\n", re.DOTALL)
 _PLY_BYTES = {
     "char": 1, "uchar": 1, "int8": 1, "uint8": 1, "short": 2, "ushort": 2, "int16": 2, "uint16": 2,
@@ -25,7 +27,7 @@ _PLY_BYTES = {
 
 
 def load_scene(data: bytes, kind: str, name: str, max_points: int) -> Any:
-    """A `trimesh.Scene` of the file's meshes and points; `kind` is the suffix without its dot.
+    """A `trimesh.Scene` of the file's meshes and points; `kind` is one of KINDS.
 
     Raises LimitError for more than `max_points` vertices, UnreadableError for a header that claims more than the
     file can hold or that names another file.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import math
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from .limits import Limits
 from .source import Source
 
 Colours = NDArray[np.uint8] | None
-Cloud = tuple[NDArray[Any], Colours]
+Cloud = tuple[NDArray[np.float64], Colours]
+Decode = Callable[[Source, Limits], Cloud]
+T = TypeVar("T")
 
 _KEYS = ("points", "xyz")  # of an archive with several arrays
 _BYTES_PER_POINT = 64  # of an array file, at the most: eight columns of eight bytes
@@ -41,7 +43,8 @@ def read(source: Source, limits: Limits, *, points: int = 8192, seed: int = 0, d
 
 def _decoder(source: Source, points: int, seed: int) -> Decode:
     """The decoder for this file, by suffix, or by its first bytes where the suffix says nothing."""
-    decoders: dict[str, Decode] = _POINT_DECODERS | dict.fromkeys(_MESHES, partial(_mesh, points=points, seed=seed))
+    meshes = {f".{kind}": partial(_mesh, kind=kind, points=points, seed=seed) for kind in _meshes.KINDS}
+    decoders: dict[str, Decode] = _POINT_DECODERS | meshes
     by_magic = (suffix for magic, suffix in _MAGIC.items() if source.head.startswith(magic))
     suffix = source.suffix if source.suffix in decoders else next(by_magic, None)
     if suffix is None:
@@ -49,8 +52,8 @@ def _decoder(source: Source, points: int, seed: int) -> Decode:
     return decoders[suffix]
 
 
-def _mesh(source: Source, limits: Limits, *, points: int, seed: int) -> Cloud:
-    scene = _meshes.load_scene(_bytes(source), _suffix(source, _MESHES), source.name, limits.max_points)
+def _mesh(source: Source, limits: Limits, *, kind: str, points: int, seed: int) -> Cloud:
+    scene = _meshes.load_scene(_bytes(source), kind, source.name, limits.max_points)
     triangles = _meshes.triangles_of(scene, source.name)
     if not len(triangles):
         return _meshes.vertices_of(scene)
@@ -146,7 +149,6 @@ def _bytes(source: Source) -> bytes:
         return file.read()
 
 
-_MESHES = (".ply", ".obj", ".off", ".stl", ".glb")
 _POINT_DECODERS: dict[str, Decode] = {
     ".pcd": _pcd_file,
     ".xyz": _text,
@@ -159,7 +161,7 @@ _MAGIC = {b"ply\n": ".ply", b"ply\r": ".ply", b"glTF": ".glb", b"OFF": ".off", b
 
 READER = Reader(
     modality="point_cloud",
-    suffixes=(*_MESHES, ".pcd", ".xyz", ".npy", ".npz", ".pt"),
+    suffixes=(*(f".{kind}" for kind in _meshes.KINDS), ".pcd", ".xyz", ".npy", ".npz", ".pt"),
     read=read,
     sniff=lambda head: head.startswith(tuple(_MAGIC)),
 )

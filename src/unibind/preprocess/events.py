@@ -1,0 +1,93 @@
+"""Event recordings as stacks of two-channel frames, the picture-like input of event towers.
+
+A frame counts, per pixel, the brighter and the darker events of one slice of time: a spatio-temporal histogram as in
+Maqueda et al., "Event-based vision meets deep learning on steering prediction" (CVPR 2018), with compressed counts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..modality import EventFrame, Events
+
+BRIGHTER, DARKER = 0, 1  # channels
+
+
+def event_frames(events: Events, frames: int, height: int, width: int) -> Tensor:
+    """Histograms of a recording, float32 [frames, 2, height, width] in [0, 1]; channel 0 brighter, 1 darker.
+
+    The recording is cut into `frames` slices of equal duration. The sensor is scaled to fit the frame with its aspect
+    kept, and centred; a sensor smaller than the frame has its pixels repeated. Values are log(1 + count) over that
+    of the 99th percentile of all non-zero counts of the recording, at most 1, so that a few hot pixels do not darken
+    the rest.
+    """
+    inner_height, inner_width = _fitted(events.height, events.width, height, width)
+    rows, columns = min(inner_height, events.height), min(inner_width, events.width)
+    row = events.y.astype(np.int64) * rows // events.height
+    column = events.x.astype(np.int64) * columns // events.width
+    channel = np.where(events.p, BRIGHTER, DARKER)
+    cell = ((_slices(events.t, frames) * 2 + channel) * rows + row) * columns + column
+    counts = np.bincount(cell, minlength=frames * 2 * rows * columns).reshape(frames, 2, rows, columns)
+    values = _saturated(torch.from_numpy(np.log1p(counts).astype(np.float32)))
+    return _centred(_repeated(values, inner_height, inner_width), height, width)
+
+
+def drawn_to_counts(frame: EventFrame, frames: int, height: int, width: int) -> Tensor:
+    """An already drawn picture in the layout of `event_frames`: `frames` copies, float32 [frames, 2, height, width].
+
+    The most frequent colour is the background. Reddish marks are brighter events and bluish ones darker, by how far
+    red minus blue departs from the background's; a picture without colour is read by lightness instead. The 99th
+    percentile of the marks is 1.
+    """
+    signed = _signed_marks(frame.pixels)
+    marks = torch.from_numpy(np.stack([signed, -signed])).clamp(min=0)
+    inner = _fitted(*signed.shape, height, width)
+    resized = F.interpolate(marks[None], size=inner, mode="area")
+    return _centred(_saturated(resized), height, width).repeat(frames, 1, 1, 1)
+
+
+def _fitted(height: int, width: int, outer_height: int, outer_width: int) -> tuple[int, int]:
+    """Largest size with the aspect of height x width inside the outer one."""
+    scale = min(outer_height / height, outer_width / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _slices(t: np.ndarray, frames: int) -> np.ndarray:
+    """Which of `frames` slices of equal duration every (sorted) time lies in; in whole numbers, so exact."""
+    span = int(t[-1] - t[0]) + 1
+    starts = [-(-index * span // frames) for index in range(1, frames)]
+    return np.searchsorted(np.array(starts, np.int64), t - t[0], side="right")
+
+
+def _saturated(values: Tensor) -> Tensor:
+    """Values over the 99th percentile of those above zero, at most 1; all zeros stay so."""
+    positive = values[values > 0]
+    if not len(positive):
+        return values
+    return (values / float(np.percentile(positive.numpy(), 99))).clamp(max=1)
+
+
+def _repeated(values: Tensor, height: int, width: int) -> Tensor:
+    """Enlarge [..., rows, columns] by repeating cells."""
+    rows = torch.arange(height) * values.shape[-2] // height
+    columns = torch.arange(width) * values.shape[-1] // width
+    return values[..., rows, :][..., columns]
+
+
+def _centred(values: Tensor, height: int, width: int) -> Tensor:
+    """Pad [..., h, w] with zeros to [..., height, width], the content in the middle."""
+    top, left = (height - values.shape[-2]) // 2, (width - values.shape[-1]) // 2
+    return F.pad(values, (left, width - values.shape[-1] - left, top, height - values.shape[-2] - top))
+
+
+def _signed_marks(pixels: np.ndarray) -> np.ndarray:
+    """How brighter (positive) or darker (negative) every pixel's mark is, float32 [H, W]; 0 for the background."""
+    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    values, counts = np.unique(packed, return_counts=True)
+    background = int(values[counts.argmax()])
+    difference = pixels - np.array([background >> 16, background >> 8 & 255, background & 255], np.float32)
+    chroma = difference[..., 0] - difference[..., 2]
+    return chroma if chroma.any() else difference.mean(axis=-1)

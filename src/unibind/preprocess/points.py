@@ -1,0 +1,75 @@
+"""Building blocks for point clouds, batched, exact and without CUDA extensions: normalise, sample, group."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_BLOCK = 1 << 24  # distances held at a time (64 MiB of float32)
+
+
+def normalise_cloud(xyz: Tensor) -> Tensor:
+    """Centre [..., N, 3] on its mean and scale its farthest point to distance 1; a single point becomes the origin.
+
+    This is the unit sphere of PointNet++, PointBERT and ULIP. Computed in float64, so a far-off origin costs no
+    accuracy; the result has the input's type.
+    """
+    centred = xyz.double() - xyz.double().mean(dim=-2, keepdim=True)
+    radius = centred.norm(dim=-1).amax(dim=-1)[..., None, None]
+    return torch.where(radius > 0, centred / radius, 0.0).to(xyz.dtype)
+
+
+def farthest_points(xyz: Tensor, count: int) -> Tensor:
+    """Indices [..., count] of points chosen one by one, each farthest from those before; the first is index 0.
+
+    `xyz` is [N, 3] or [B, N, 3]. Exact farthest point sampling (Qi et al., "PointNet++", 2017, section 3.2) in
+    O(N count). Raises ValueError for more points than there are.
+    """
+    _check_count("farthest points", count, xyz)
+    batch = xyz if xyz.ndim == 3 else xyz[None]
+    row = torch.arange(len(batch), device=xyz.device)
+    chosen = torch.zeros(len(batch), count, dtype=torch.long, device=xyz.device)
+    distance = torch.full(batch.shape[:2], torch.inf, dtype=xyz.dtype, device=xyz.device)
+    for step in range(1, count):
+        last = batch[row, chosen[:, step - 1]][:, None]
+        distance = torch.minimum(distance, (batch - last).square().sum(dim=-1))
+        chosen[:, step] = distance.argmax(dim=-1)
+    return chosen if xyz.ndim == 3 else chosen[0]
+
+
+def neighbours(centres: Tensor, xyz: Tensor, k: int) -> Tensor:
+    """Indices [..., M, k] of the k points of `xyz` nearest to every centre, the nearest first.
+
+    `centres` is [M, 3] or [B, M, 3], `xyz` [N, 3] or [B, N, 3]. Distances are computed exactly, not through inner
+    products, for a block of centres at a time, so memory stays bounded. Raises ValueError for k > N.
+    """
+    _check_count("neighbours", k, xyz)
+    per_centre = xyz.shape[-2] * (len(xyz) if xyz.ndim == 3 else 1)
+    blocks = centres.split(max(1, _BLOCK // per_centre), dim=-2)
+    return torch.cat([_nearest(block, xyz, k) for block in blocks], dim=-2)
+
+
+def _nearest(centres: Tensor, xyz: Tensor, k: int) -> Tensor:
+    distance = torch.cdist(centres, xyz, compute_mode="donot_use_mm_for_euclid_dist")
+    return distance.topk(k, dim=-1, largest=False).indices
+
+
+def resample(xyz: Tensor, count: int, seed: int) -> Tensor:
+    """Exactly `count` points of a cloud [N, C], the same ones for the same seed.
+
+    From a larger cloud a random subset, without repeats; a smaller one is kept whole and filled up with random
+    repeats; one of the right size is returned as it is.
+    """
+    if count < 1 or not len(xyz):
+        raise ValueError(f"cannot take {count} points from a cloud of {len(xyz)}")
+    if len(xyz) == count:
+        return xyz
+    generator = torch.Generator().manual_seed(seed)
+    if len(xyz) > count:
+        return xyz[torch.randperm(len(xyz), generator=generator)[:count]]
+    return torch.cat([xyz, xyz[torch.randint(len(xyz), (count - len(xyz),), generator=generator)]])
+
+
+def _check_count(what: str, count: int, xyz: Tensor) -> None:
+    if not 1 <= count <= xyz.shape[-2]:
+        raise ValueError(f"cannot take {count} {what} from a cloud of {xyz.shape[-2]}; resample it first")

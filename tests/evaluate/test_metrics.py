@@ -1,0 +1,94 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unibind.evaluate.metrics import (
+    category_relevance,
+    expected_calibration_error,
+    modality_gap,
+    recall_at_k,
+    spread,
+    top_k_accuracy,
+)
+
+
+def test_top_k_accuracy_by_hand():
+    scores = np.array([[0.9, 0.1, 0.0], [0.2, 0.3, 0.5], [0.4, 0.5, 0.1]])
+    labels = np.array([0, 1, 2])
+    assert top_k_accuracy(scores, labels, 1) == pytest.approx(1 / 3)
+    assert top_k_accuracy(scores, labels, 2) == pytest.approx(2 / 3)
+    assert top_k_accuracy(scores, labels, 3) == 1
+
+
+def test_a_constant_score_is_never_right():
+    assert top_k_accuracy(np.ones((5, 4)), np.arange(4).repeat(2)[:5], 1) == 0
+
+
+def test_recall_counts_what_can_be_found():
+    similarity = np.array([[0.9, 0.8, 0.7, 0.6]])
+    relevant = np.array([[True, False, True, True]])
+    assert recall_at_k(similarity, relevant, 1) == 1  # one of one possible
+    assert recall_at_k(similarity, relevant, 2) == pytest.approx(1 / 2)  # one of two possible
+    assert recall_at_k(similarity, relevant, 3) == pytest.approx(2 / 3)
+    assert recall_at_k(similarity, relevant, 100) == 1
+
+
+def test_recall_leaves_out_queries_without_an_answer():
+    similarity = np.array([[0.9, 0.1], [0.9, 0.1]])
+    assert recall_at_k(similarity, np.array([[True, False], [False, False]]), 1) == 1
+    assert math.isnan(recall_at_k(similarity, np.zeros((2, 2), bool), 1))
+
+
+def slow_recall(similarity, relevant, k):
+    shares = []
+    for row, answers in zip(similarity, relevant, strict=True):
+        if answers.any():
+            ranked = sorted(range(len(row)), key=lambda j: (-row[j], j))[:k]
+            shares.append(sum(bool(answers[j]) for j in ranked) / min(k, int(answers.sum()), len(row)))
+    return sum(shares) / len(shares) if shares else math.nan
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 9), st.integers(1, 12))
+def test_recall_equals_the_slow_version(seed, queries, gallery, k):
+    rng = np.random.default_rng(seed)
+    similarity = rng.integers(0, 4, (queries, gallery)).astype(float)  # many ties
+    relevant = rng.random((queries, gallery)) < 0.4
+    ours, slow = recall_at_k(similarity, relevant, k), slow_recall(similarity, relevant, k)
+    assert ours == pytest.approx(slow) or (math.isnan(ours) and math.isnan(slow))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8))
+def test_top_k_grows_with_k_and_reaches_one(seed, categories):
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.random((7, categories)), rng.integers(0, categories, 7)
+    values = [top_k_accuracy(scores, labels, k) for k in range(1, categories + 1)]
+    assert values == sorted(values)
+    assert values[-1] == 1
+
+
+def test_category_relevance():
+    assert category_relevance(["a", "b"], ["b", "a", "b"]).tolist() == [[False, True, False], [True, False, True]]
+
+
+def test_modality_gap_is_the_distance_of_the_means():
+    a, b = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[-1.0, 0.0], [0.0, -1.0]])
+    assert modality_gap(a, b) == pytest.approx(math.sqrt(2))
+    assert modality_gap(a, a) == 0
+
+
+def test_spread_leaves_out_nan():
+    found = spread(np.array([0.2, np.nan, 0.6]))
+    assert found["mean"] == pytest.approx(0.4)
+    assert found["range"] == pytest.approx(0.4)
+    assert found["std"] == pytest.approx(0.2)
+
+
+def test_calibration_error_by_hand():
+    confidence, correct = np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, False, True, False])
+    assert expected_calibration_error(confidence, correct) == pytest.approx(0.5 * 0.45 + 0.5 * 0.05)
+    assert expected_calibration_error(np.array([1.0]), np.array([True])) == 0
