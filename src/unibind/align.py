@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -163,7 +164,10 @@ def fit_head(
     generator = torch.Generator().manual_seed(config.seed)
     head = _ResidualHead(texts.shape[1], config.rank, generator)
     log_scale = nn.Parameter(torch.tensor(math.log(config.logit_scale)))
-    groups = [{"params": head.parameters(), "weight_decay": config.weight_decay}, {"params": [log_scale]}]
+    groups: list[dict[str, Any]] = [
+        {"params": head.parameters(), "weight_decay": config.weight_decay},
+        {"params": [log_scale]},
+    ]
     optimiser = torch.optim.AdamW(groups, lr=config.lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.lr, total_steps=config.steps, pct_start=0.1)
 

@@ -29,7 +29,8 @@ def inspect(
     from ..errors import UnibindError
     from ..readers import Limits, read
 
-    found, raws, errors = [], [], 0
+    found: list[dict[str, object]] = []
+    raws, errors = [], 0
     for file in files:
         try:
             raw = read(file, modality, limits=Limits(max_seconds=max_seconds))

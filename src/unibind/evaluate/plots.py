@@ -98,7 +98,14 @@ def space_maps(panels: Mapping[str, Splits], *, per_modality: int = 96, seed: in
                 colour = palette(g if kind == "modality" else g / max(1, len(names)))
                 for m, modality in enumerate(dict.fromkeys(kinds)):
                     chosen = (groups == name) & (kinds == modality)
-                    axes.scatter(*flat[chosen].T, s=13, color=colour, marker=_MARKERS[m % len(_MARKERS)], linewidths=0)
+                    axes.scatter(
+                        flat[chosen, 0],
+                        flat[chosen, 1],
+                        s=13,
+                        color=colour,
+                        marker=_MARKERS[m % len(_MARKERS)],
+                        linewidths=0,
+                    )
                 if kind == "category":
                     x, y = np.median(flat[groups == name], axis=0)
                     axes.text(x, y, name, fontsize=7, ha="center", va="center", color=INK, weight="bold")

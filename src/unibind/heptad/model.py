@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from .surface import Paint, Patch
 
 Colour = tuple[float, float, float]
+T = TypeVar("T")
 
 COLOURS: dict[str, Colour] = {
     "red": (0.80, 0.14, 0.12),
@@ -46,6 +48,12 @@ class Look:
     def accent_paint(self, heat: float = 0.0, **changes: float) -> Paint:
         """Paint of the accent colour."""
         return Paint(COLOURS[self.accent], heat, **{"gloss": MATERIALS[self.material], **changes})
+
+
+def pick(rng: np.random.Generator, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
+    """One of `options`, evenly or in proportion to `weights`; unlike `rng.choice` it keeps their type."""
+    shares = None if weights is None else np.asarray(weights, float) / np.sum(weights)
+    return options[int(rng.choice(len(options), p=shares))]
 
 
 def draw_look(rng: np.random.Generator) -> Look:

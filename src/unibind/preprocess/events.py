@@ -38,14 +38,12 @@ def event_frames(events: Events, frames: int, height: int, width: int) -> Tensor
 def drawn_to_counts(frame: EventFrame, frames: int, height: int, width: int) -> Tensor:
     """An already drawn picture in the layout of `event_frames`: `frames` copies, float32 [frames, 2, height, width].
 
-    The most frequent colour is the background. Reddish marks are brighter events and bluish ones darker, by how far
-    red minus blue departs from the background's; a picture without colour is read by lightness instead. The 99th
-    percentile of the marks is 1.
+    The most frequent colour is the background. A mark's strength is its farthest channel from there; it is split
+    by red against blue: red and yellow are brighter events, blue and cyan darker ones, magenta and green both. A
+    picture without colour is read by lightness instead. The 99th percentile of the marks is 1.
     """
-    signed = _signed_marks(frame.pixels)
-    marks = torch.from_numpy(np.stack([signed, -signed])).clamp(min=0)
-    inner = _fitted(*signed.shape, height, width)
-    resized = F.interpolate(marks[None], size=inner, mode="area")
+    inner = _fitted(*frame.pixels.shape[:2], height, width)
+    resized = F.interpolate(torch.from_numpy(_marks(frame.pixels))[None], size=inner, mode="area")
     return _centred(_saturated(resized), height, width).repeat(frames, 1, 1, 1)
 
 
@@ -83,11 +81,14 @@ def _centred(values: Tensor, height: int, width: int) -> Tensor:
     return F.pad(values, (left, width - values.shape[-1] - left, top, height - values.shape[-2] - top))
 
 
-def _signed_marks(pixels: np.ndarray) -> np.ndarray:
-    """How brighter (positive) or darker (negative) every pixel's mark is, float32 [H, W]; 0 for the background."""
+def _marks(pixels: np.ndarray) -> np.ndarray:
+    """Strength of the brighter and the darker marks of a picture uint8 [H, W, 3], float32 [2, H, W]."""
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     values, counts = np.unique(packed, return_counts=True)
     background = int(values[counts.argmax()])
     difference = pixels - np.array([background >> 16, background >> 8 & 255, background & 255], np.float32)
-    chroma = difference[..., 0] - difference[..., 2]
-    return chroma if chroma.any() else difference.mean(axis=-1)
+    signed = difference[..., 0] - difference[..., 2]
+    if not signed.any():
+        signed = difference.mean(axis=-1)
+    undecided = (np.abs(difference).max(axis=-1) - np.abs(signed)).clip(min=0) / 2
+    return np.stack([signed.clip(min=0), (-signed).clip(min=0)]) + undecided

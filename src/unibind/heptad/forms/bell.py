@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion
-from ..surface import X, Y, Paint, Patch, box, cylinder, ellipsoid, moved, revolve, torus, tube, turned
+from ..model import COLOURS, Look, Model, Motion, pick
+from ..surface import Paint, Patch, X, Y, box, cylinder, ellipsoid, moved, revolve, torus, tube, turned
 
 BRONZE = {"yellow": 3, "silver": 2, "brown": 2, "orange": 1}  # usual colours of cast metal, with their weights
 WOOD = Paint((0.42, 0.25, 0.13), heat=0.5, gloss=0.15)
@@ -18,16 +18,13 @@ BODY = np.array([(0.0, 1.0), (0.30, 0.97), (0.44, 0.88), (0.50, 0.70), (0.58, 0.
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A bell of one of five kinds; two in three are of bare metal."""
     if rng.random() < 0.67:
-        names, weights = list(BRONZE), np.array(list(BRONZE.values()))
-        look = replace(look, colour=str(rng.choice(names, p=weights / weights.sum())))
-    return rng.choice([_hand, _church, _ship, _cow, _desk])(  # type: ignore[no-any-return]
-        replace(look, material="metal"), rng
-    )
+        look = replace(look, colour=pick(rng, list(BRONZE), list(BRONZE.values())))
+    return pick(rng, [_hand, _church, _ship, _cow, _desk])(replace(look, material="metal"), rng)
 
 
 def _warmth(rng: np.random.Generator) -> float:
     """Degrees above the surroundings of bare metal: lying in the sun, or still cold from the night."""
-    return float(rng.choice([rng.uniform(5, 12), rng.uniform(-6, -3)]))
+    return pick(rng, [rng.uniform(5, 12), rng.uniform(-6, -3)])
 
 
 def _cast(radius: float, height: float, look: Look, heat: float) -> list[Patch]:

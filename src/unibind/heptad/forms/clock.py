@@ -6,8 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion
-from ..surface import X, Y, Z, Paint, Patch, box, cylinder, disc, ellipsoid, moved, quad, revolve, torus, tube, turned
+from ..model import COLOURS, Look, Model, Motion, pick
+from ..surface import (
+    Paint,
+    Patch,
+    X,
+    Y,
+    Z,
+    box,
+    cylinder,
+    disc,
+    ellipsoid,
+    moved,
+    quad,
+    revolve,
+    torus,
+    triangle,
+    tube,
+    turned,
+)
 
 BRASS = Paint((0.82, 0.64, 0.26), heat=1.0, gloss=0.8)
 WOODS = ("brown", "black", "cream", "orange")
@@ -16,7 +33,7 @@ PALE = ("white", "cream", "silver", "yellow", "pink")
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A clock of one of four kinds, showing a random time."""
-    return rng.choice([_wall, _alarm, _grandfather, _cuckoo])(look, rng)  # type: ignore[no-any-return]
+    return pick(rng, [_wall, _alarm, _grandfather, _cuckoo])(look, rng)
 
 
 def _mark(width: float, inner: float, outer: float, z: float, paint: Paint, part: str = "body") -> Patch:
@@ -99,7 +116,7 @@ def _pendulum(top: float, length: float, y: float, bob: float, rng: np.random.Ge
 
 
 def _grandfather(look: Look, rng: np.random.Generator) -> Model:
-    look = replace(look, colour=str(rng.choice(WOODS)), material="wood")
+    look = replace(look, colour=pick(rng, WOODS), material="wood")
     wood, inner = look.paint(1.0), Paint((0.10, 0.07, 0.05), heat=0.0, gloss=0.1)
     width = rng.uniform(0.42, 0.5)
     dial, motions, words = _dial(width * 0.52, look, rng)
@@ -124,7 +141,7 @@ def _grandfather(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _cuckoo(look: Look, rng: np.random.Generator) -> Model:
-    look = replace(look, colour=str(rng.choice(WOODS)), material="wood")
+    look = replace(look, colour=pick(rng, WOODS), material="wood")
     wood, roof = look.paint(1.0), look.accent_paint(0.5, gloss=0.1)
     width = rng.uniform(0.7, 0.85)
     half = width / 2
@@ -132,8 +149,8 @@ def _cuckoo(look: Look, rng: np.random.Generator) -> Model:
     pendulum, swing = _pendulum(-0.25, 0.42, -0.1, 0.1, rng)
     patches = [
         *moved(box((width, 0.4, 0.75), wood), z=0.1),
-        *[triangle_front for y in (-0.2, 0.2) for triangle_front in
-          [quad([(-half, y, 0.475), (half, y, 0.475), (0, y, 0.85), (0, y, 0.85)], wood)]],
+        triangle([(-half, -0.2, 0.475), (half, -0.2, 0.475), (0, -0.2, 0.85)], wood),
+        triangle([(-half, 0.2, 0.475), (half, 0.2, 0.475), (0, 0.2, 0.85)], wood),
         *pendulum,
         *moved(dial, y=-0.22, z=0.08),
         quad([(s * 0.09, -0.21, z) for s, z in ((-1, 0.45), (1, 0.45), (1, 0.65), (-1, 0.65))], roof),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion
-from ..surface import X, Y, Z, Paint, Patch, cylinder, disc, ellipsoid, moved, revolve, torus, tube, turned
+from ..model import COLOURS, Look, Model, Motion, pick
+from ..surface import Paint, Patch, X, Y, Z, cylinder, disc, ellipsoid, moved, revolve, torus, tube, turned
 
 SKIN = Paint(COLOURS["cream"], heat=1.5, gloss=0.1)
 CHROME = Paint(COLOURS["silver"], heat=-1.0, gloss=0.8)
@@ -14,7 +14,7 @@ STICK = Paint((0.80, 0.62, 0.38), heat=3.0, gloss=0.2)  # warm from the hands
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A drum of one of five kinds."""
-    return rng.choice([_snare, _conga, _bass, _goblet, _field])(look, rng)  # type: ignore[no-any-return]
+    return pick(rng, [_snare, _conga, _bass, _goblet, _field])(look, rng)
 
 
 def _shell(radius: float, height: float, look: Look, bottom: float | None = None) -> list[Patch]:

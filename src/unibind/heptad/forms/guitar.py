@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import COLOURS, Look, Model, Motion
-from ..surface import TAU, X, Y, Paint, Patch, box, disc, ellipsoid, moved, plate, quad, turned
+from ..model import COLOURS, Look, Model, Motion, pick
+from ..surface import TAU, Paint, Patch, X, Y, box, disc, ellipsoid, moved, plate, quad, turned
 
 ROSEWOOD = Paint((0.25, 0.14, 0.08), heat=4.0, gloss=0.2)  # the neck, warm from the hand
 STRING = Paint((0.86, 0.86, 0.84), heat=2.0, gloss=0.6)
@@ -35,16 +35,16 @@ class Scale:
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A guitar of one of four kinds, leaning a little to one side."""
-    kind = str(rng.choice(["acoustic", "acoustic", "electric", "electric", "bass", "ukulele"]))
+    kind = pick(rng, ["acoustic", "electric", "bass", "ukulele"], [2, 2, 1, 1])
     hollow = kind in ("acoustic", "ukulele")
     scale = {
-        "acoustic": Scale(6, rng.uniform(0.36, 0.42), 0.2, 0.02, 0.62),
-        "ukulele": Scale(4, rng.uniform(0.38, 0.44), 0.2, 0.16, 0.42),
-        "electric": Scale(6, rng.uniform(0.36, 0.42), 0.1, 0.0, 0.62),
-        "bass": Scale(4, rng.uniform(0.34, 0.40), 0.1, -0.06, 0.72),
+        "acoustic": Scale(6, rng.uniform(0.42, 0.48), 0.2, 0.04, 0.58),
+        "ukulele": Scale(4, rng.uniform(0.42, 0.48), 0.2, 0.18, 0.40),
+        "electric": Scale(6, rng.uniform(0.42, 0.48), 0.1, 0.0, 0.62),
+        "bass": Scale(4, rng.uniform(0.38, 0.44), 0.1, -0.08, 0.72),
     }[kind]
     if hollow and rng.random() < 0.7:
-        wood = Paint(TIMBERS[str(rng.choice(list(TIMBERS)))], heat=1.0, gloss=0.3)
+        wood = Paint(pick(rng, list(TIMBERS.values())), heat=1.0, gloss=0.3)
     else:
         wood = look.paint(1.0, gloss=0.6)
     body, words = _hollow_body(scale, wood, look) if hollow else _solid_body(scale, wood, look, rng)
@@ -68,7 +68,7 @@ def _front(scale: Scale) -> float:
 
 def _outline(scale: Scale, waist: float, horns: float) -> NDArray[np.float64]:
     """Corners [n, 2] (x, z) of a waisted body from z = -0.85 to the shoulder; `horns` are drawn out beside the neck."""
-    t = TAU * (np.arange(30) + 0.5) / 30
+    t = TAU * (np.arange(26) + 0.5) / 26
     half = (scale.shoulder + 0.85) / 2
     z = -np.cos(t)  # -1 at the bottom
     upper = 0.5 * (1 + np.tanh(2.5 * z))
@@ -81,10 +81,10 @@ def _outline(scale: Scale, waist: float, horns: float) -> NDArray[np.float64]:
 
 def _hollow_body(scale: Scale, wood: Paint, look: Look) -> tuple[list[Patch], tuple[str, ...]]:
     y = _front(scale) - 0.005
-    hole = scale.shoulder - 0.3
+    hole = scale.shoulder - 0.34
     upright = [
-        disc(0.15, look.accent_paint(1.0)).turned(X, 90).moved(0, y - 0.005, hole),
-        disc(0.115, DARK).turned(X, 90).moved(0, y - 0.01, hole),
+        disc(0.18, look.accent_paint(1.0)).turned(X, 90).moved(0, y - 0.005, hole),
+        disc(0.145, DARK).turned(X, 90).moved(0, y - 0.01, hole),
     ]
     bridge = moved(box((0.3, 0.03, 0.06), ROSEWOOD), y=y, z=-0.62)
     front = plate(_outline(scale, 0.26, 0.0), scale.depth, wood)
@@ -136,6 +136,6 @@ def _strings(scale: Scale) -> list[Patch]:
     y = _front(scale) - 0.045
     top = scale.shoulder + scale.neck + 0.1
     return [
-        quad([(x - 0.004, y, -0.6), (x + 0.004, y, -0.6), (x + 0.004, y, top), (x - 0.004, y, top)], STRING, "strings")
+        quad([(x - 0.001, y, -0.6), (x + 0.001, y, -0.6), (x + 0.001, y, top), (x - 0.001, y, top)], STRING, "strings")
         for x in np.linspace(-0.045, 0.045, scale.strings)
     ]

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import Look, Model
-from ..surface import Y, Paint, Patch, cylinder, disc, ellipsoid, moved, revolve, torus, tube, turned
+from ..model import Look, Model, pick
+from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, revolve, torus, tube, turned
 
 CORD = Paint((0.12, 0.12, 0.12), heat=1.0, gloss=0.1)
 WARM_LIGHT = np.array([1.0, 0.93, 0.72])
@@ -18,7 +18,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     if look.accent == "black":
         look = replace(look, accent="cream")  # a black shade shows no light
     lit = bool(rng.random() < 0.8)
-    patches, traits = rng.choice([_table, _desk, _floor, _hanging])(look, rng, lit)
+    patches, traits = pick(rng, [_table, _desk, _floor, _hanging])(look, rng, lit)
     return Model(
         look,
         patches,
@@ -41,7 +41,7 @@ def _cloth(look: Look, lit: bool) -> Paint:
     if not lit:
         return plain
     r, g, b = 0.45 * np.array(plain.rgb) + 0.55 * WARM_LIGHT * (0.35 + 0.65 * max(plain.rgb))
-    return Paint((float(r), float(g), float(b)), heat=24.0, gloss=0.0, glow=0.75)
+    return Paint((float(r), float(g), float(b)), heat=32.0, gloss=0.0, glow=0.75)
 
 
 def _shade(low: float, top: float, height: float, look: Look, lit: bool, rng: np.random.Generator) -> list[Patch]:
@@ -59,7 +59,7 @@ def _shade(low: float, top: float, height: float, look: Look, lit: bool, rng: np
 def _table(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
     low, top, height = rng.uniform(0.48, 0.6), rng.uniform(0.28, 0.45), rng.uniform(0.5, 0.6)
     belly = rng.uniform(0.2, 0.34)
-    pot = look.paint(2.0)
+    pot = look.paint(4.0)
     foot, neck = -0.8, 0.02
     profile = [
         (0, foot),
@@ -80,11 +80,11 @@ def _table(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch]
 
 
 def _desk(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
-    paint = look.paint(1.0)
+    paint = look.paint(4.0)
     elbow = (-0.42, 0.0, float(rng.uniform(-0.05, 0.12)))
     wrist = (0.2, 0.0, float(rng.uniform(0.55, 0.72)))
     tilt = float(rng.uniform(20, 45))
-    hood = look.paint(22.0 if lit else 1.0)
+    hood = look.paint(30.0 if lit else 1.0)
     head = [
         *revolve([(0.36, -0.34), (0.26, -0.12), (0.11, 0.0), (0.09, 0.12), (0, 0.13)], hood),
         *revolve(
@@ -92,18 +92,18 @@ def _desk(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch],
         ),
         _bulb(0.14, lit, rng).moved(z=-0.27),
     ]
-    arm = look.accent_paint(1.0, gloss=0.7)
+    arm = look.accent_paint(4.0, gloss=0.7)
     patches = [
         *moved(cylinder(0.36, 0.08, paint, top=0.32), z=-0.72),
         *tube([(-0.05, 0, -0.7), elbow, wrist], 0.035, arm),
         *[ellipsoid((0.065, 0.065, 0.065), CORD).moved(*joint) for joint in ((-0.05, 0, -0.66), elbow, wrist)],
-        *moved(turned(head, Y, -tilt), x=wrist[0] + 0.14, z=wrist[2] - 0.05),
+        *moved(turned(turned(head, Y, -tilt), X, -30), x=wrist[0] + 0.14, z=wrist[2] - 0.05),
     ]
     return moved(patches, x=-0.05), ("a jointed arm", "a tilted metal hood", "a round flat base")
 
 
 def _floor(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
-    pole = look.paint(1.0)
+    pole = look.paint(4.0)
     low, top, height = rng.uniform(0.38, 0.48), rng.uniform(0.22, 0.36), rng.uniform(0.38, 0.48)
     foot = -0.92
     patches = moved(_shade(low, top, height, look, lit, rng), z=0.45)
@@ -119,7 +119,7 @@ def _floor(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch]
 def _hanging(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
     width = rng.uniform(0.58, 0.75)
     ceiling, crown = 0.95, 0.15
-    metal = look.paint(20.0 if lit else 1.0)
+    metal = look.paint(28.0 if lit else 1.0)
     inner = Paint((1.0, 0.94, 0.75), heat=30.0, glow=0.8) if lit else metal.shaded(1.3)
     if rng.random() < 0.5:
         profile = np.array([(1.0, -0.5), (0.94, -0.3), (0.72, -0.12), (0.3, 0.0), (0.12, 0.02), (0.12, 0.12)])

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..model import COLOURS, Look, Model
-from ..surface import X, Y, Z, Paint, Patch, box, cylinder, ellipsoid, moved, plate, quad, tube, turned
+from ..model import COLOURS, Look, Model, pick
+from ..surface import Paint, Patch, X, Y, Z, box, cylinder, ellipsoid, moved, plate, quad, tube, turned
 
 IVORY = Paint((0.95, 0.94, 0.90), heat=3.0, gloss=0.5)  # keys are warm from the fingers
 EBONY = Paint((0.05, 0.05, 0.06), heat=3.0, gloss=0.5)
@@ -20,10 +20,9 @@ BLACK_KEYS = (0, 1, 3, 4, 5)  # places among the seven white keys of an octave t
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """An upright or a grand piano, with a seat before it more often than not."""
-    weights = np.array(list(FINISHES.values()))
-    finish = str(rng.choice(list(FINISHES), p=weights / weights.sum()))
+    finish = pick(rng, list(FINISHES), list(FINISHES.values()))
     look = replace(look, colour=finish, material="ceramic")  # lacquer shines like glaze
-    return (_upright if rng.random() < 0.5 else _grand)(look, rng)
+    return pick(rng, [_upright, _grand])(look, rng)
 
 
 def _keyboard(width: float, depth: float, octaves: int) -> list[Patch]:

@@ -1,0 +1,5 @@
+"""`python -m unibind`: the same as the `unibind` command."""
+
+from .cli import main
+
+main()
