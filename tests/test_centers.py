@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -93,9 +95,7 @@ def slow_scores(centers, samples):
     edges = centers.edges
     rows = []
     for x in samples:
-        rows.append(
-            [max(float(z @ x) for z in centers.vectors[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-        )
+        rows.append([max(float(z @ x) for z in centers.vectors[a:b]) for a, b in itertools.pairwise(edges)])
     return np.array(rows)
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from unibind.store import Embeddings
 
 from unibind.backbones.contract import Contract
 from unibind.errors import ContractError, UnibindError
 from unibind.retrieval import Index
-from unibind.store import Embeddings
 
 
 def contract(modality, space="toy@1", weights="w"):
@@ -62,7 +62,7 @@ def two_cones(gap):
 
 
 def test_the_gap_crowds_a_modality_out_and_the_correction_brings_it_back():
-    things, image, audio = two_cones(gap=4.0)
+    _things, image, audio = two_cones(gap=4.0)
     query = image.vectors[2:3]
     plain = Index({"image": image, "audio": audio}).search(query, contract("image"), 2)[0]
     assert [h.modality for h in plain] == ["image", "image"]

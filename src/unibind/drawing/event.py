@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
+from PIL import ImageOps
 
 from ..modality import EventFrame, Events
-from ..preprocess.events import event_frames
+from ..preprocess.events import BRIGHTER, DARKER, event_frames
 
 _STRIP = 0.12  # of the picture's height
 _FAINTEST = 0.25  # strength of the faintest mark, so that a single event is still seen
@@ -17,22 +16,13 @@ _FAINTEST = 0.25  # strength of the faintest mark, so that a single event is sti
 
 def draw(raw: Events | EventFrame, size: tuple[int, int]) -> Picture.Image:
     """RGB picture of `size` (width, height); an EventFrame is shown as it is."""
-    return _draw(raw, *size)
-
-
-@singledispatch
-def _draw(raw: Events, width: int, height: int) -> Picture.Image:
+    if isinstance(raw, EventFrame):
+        return ImageOps.pad(Picture.fromarray(raw.pixels), size, color="white")
+    width, height = size
     strip = max(8, round(height * _STRIP))
     counts = event_frames(raw, 1, height - strip, width)[0].numpy()
     marks = np.where(counts > 0, _FAINTEST + (1 - _FAINTEST) * counts, 0)
-    return Picture.fromarray(np.concatenate([_inked(*marks), _rate_strip(raw, width, strip)]))
-
-
-@_draw.register
-def _(raw: EventFrame, width: int, height: int) -> Picture.Image:
-    from PIL import ImageOps
-
-    return ImageOps.pad(Picture.fromarray(raw.pixels), (width, height), color="white")
+    return Picture.fromarray(np.concatenate([_inked(marks[BRIGHTER], marks[DARKER]), _rate_strip(raw, width, strip)]))
 
 
 def _rate_strip(events: Events, width: int, height: int) -> NDArray[np.uint8]:

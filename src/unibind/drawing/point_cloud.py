@@ -28,8 +28,8 @@ def draw(raw: PointCloud, size: tuple[int, int]) -> Picture.Image:
     canvas = np.full((height, width, 3), 255, np.uint8)
     edges = np.linspace(0, width, len(_VIEWS) + 1).astype(int)
     for (_, right, up, near), left, end in zip(_VIEWS, edges[:-1], edges[1:], strict=True):
-        axes = [unit[:, axis] * sign for axis, sign in (right, up, near)]
-        _splat(canvas[:, left:end], *axes, raw.rgb)
+        axes = np.stack([unit[:, axis] * sign for axis, sign in (right, up, near)])
+        _splat(canvas[:, left:end], axes, raw.rgb)
     picture = Picture.fromarray(canvas)
     pen = ImageDraw.Draw(picture)
     for (title, *_), left in zip(_VIEWS, edges[:-1], strict=True):
@@ -37,17 +37,12 @@ def draw(raw: PointCloud, size: tuple[int, int]) -> Picture.Image:
     return picture
 
 
-def _splat(
-    panel: NDArray[np.uint8],
-    right: NDArray[np.floating],
-    up: NDArray[np.floating],
-    near: NDArray[np.floating],
-    rgb: NDArray[np.uint8] | None,
-) -> None:
-    """Draw points, given in -0.5..0.5, as small squares into a panel [H, W, 3]; nearer ones cover farther ones."""
+def _splat(panel: NDArray[np.uint8], axes: NDArray[np.float64], rgb: NDArray[np.uint8] | None) -> None:
+    """Draw points as small squares into a panel [H, W, 3]; `axes` [right, up, near] x N lie within -0.5..0.5."""
     height, width, _ = panel.shape
+    right, up, near = axes
     scale = min(height, width) * (1 - 2 * _MARGIN)
-    order = np.argsort(near, kind="stable")
+    order = np.argsort(near, kind="stable")  # the nearest are drawn last, over the others
     column, row = (width / 2 + right[order] * scale).astype(int), (height / 2 - up[order] * scale).astype(int)
     depth = (near[order] + 0.5)[:, None]
     colour = _FAR + depth * (_NEAR - _FAR) if rgb is None else rgb[order] * (0.6 + 0.4 * depth)

@@ -103,6 +103,11 @@ def scaled(patches: Iterable[Patch], factor: float) -> list[Patch]:
     return [p.scaled(factor) for p in patches]
 
 
+def repeated(patches: Sequence[Patch], count: int, start: float = 0.0) -> list[Patch]:
+    """`count` copies evenly turned about z, the first one by `start` degrees: legs, spokes, blades."""
+    return [p.turned(Z, start + 360 * k / count) for k in range(count) for p in patches]
+
+
 # --- primitives: each is centred on the origin unless its docstring says otherwise ---------------------------------
 
 
@@ -119,6 +124,12 @@ def quad(corners: ArrayLike, paint: Paint, part: str = "body") -> Patch:
         return points, np.broadcast_to(normal, points.shape)
 
     return Patch(area, sampler, paint, part)
+
+
+def rectangle(width: float, height: float, paint: Paint, part: str = "body") -> Patch:
+    """Rectangle in the x-y plane, normal +z."""
+    x, y = width / 2, height / 2
+    return quad([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)], paint, part)
 
 
 def box(size: ArrayLike, paint: Paint, part: str = "body", taper: float = 1.0) -> list[Patch]:

@@ -6,9 +6,12 @@ Maqueda et al., "Event-based vision meets deep learning on steering prediction" 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..modality import EventFrame, Events
@@ -42,7 +45,8 @@ def drawn_to_counts(frame: EventFrame, frames: int, height: int, width: int) -> 
     by red against blue: red and yellow are brighter events, blue and cyan darker ones, magenta and green both. A
     picture without colour is read by lightness instead. The 99th percentile of the marks is 1.
     """
-    inner = _fitted(*frame.pixels.shape[:2], height, width)
+    drawn_height, drawn_width, _ = frame.pixels.shape
+    inner = _fitted(drawn_height, drawn_width, height, width)
     resized = F.interpolate(torch.from_numpy(_marks(frame.pixels))[None], size=inner, mode="area")
     return _centred(_saturated(resized), height, width).repeat(frames, 1, 1, 1)
 
@@ -53,7 +57,7 @@ def _fitted(height: int, width: int, outer_height: int, outer_width: int) -> tup
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _slices(t: np.ndarray, frames: int) -> np.ndarray:
+def _slices(t: NDArray[Any], frames: int) -> NDArray[Any]:
     """Which of `frames` slices of equal duration every (sorted) time lies in; in whole numbers, so exact."""
     span = int(t[-1] - t[0]) + 1
     starts = [-(-index * span // frames) for index in range(1, frames)]
@@ -81,14 +85,14 @@ def _centred(values: Tensor, height: int, width: int) -> Tensor:
     return F.pad(values, (left, width - values.shape[-1] - left, top, height - values.shape[-2] - top))
 
 
-def _marks(pixels: np.ndarray) -> np.ndarray:
+def _marks(pixels: NDArray[Any]) -> NDArray[Any]:
     """Strength of the brighter and the darker marks of a picture uint8 [H, W, 3], float32 [2, H, W]."""
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     values, counts = np.unique(packed, return_counts=True)
     background = int(values[counts.argmax()])
     difference = pixels - np.array([background >> 16, background >> 8 & 255, background & 255], np.float32)
     signed = difference[..., 0] - difference[..., 2]
-    if not signed.any():
+    if not np.ptp(pixels, axis=-1).any():  # grey throughout
         signed = difference.mean(axis=-1)
     undecided = (np.abs(difference).max(axis=-1) - np.abs(signed)).clip(min=0) / 2
     return np.stack([signed.clip(min=0), (-signed).clip(min=0)]) + undecided

@@ -78,14 +78,13 @@ def _unpacked(packed: bytes, codec: str | None, cap: int, name: str) -> bytes:
 
 def _event_stream(info: str, name: str) -> tuple[int, tuple[int, int]]:
     """Number of the first stream of events in the recorder's XML, and its sensor's width and height."""
-    streams = list(_STREAM.finditer(info))
-    for stream, following in zip(streams, [*streams[1:], None], strict=True):
-        attributes = info[stream.end() : following.start() if following else len(info)]
+    pieces = _STREAM.split(info)[1:]  # number, attributes, number, attributes, ...
+    for number, attributes in zip(pieces[::2], pieces[1::2], strict=True):
         if ">EVTS<" in attributes:
             width, height = (pattern.search(attributes) for pattern in _SIZE.values())
             if not (width and height):
                 raise UnreadableError(f"{name} does not say how large the sensor of its event stream is")
-            return int(stream[1]), (int(width[1]), int(height[1]))
+            return int(number), (int(width[1]), int(height[1]))
     raise UnreadableError(f"{name} holds no stream of events; record the camera's events, not only frames")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -40,7 +41,7 @@ Decode = Callable[[Source, int], AbstractContextManager[Recording]]
 @contextmanager
 def aedat4(source: Source, max_events: int) -> Iterator[Recording]:
     """IniVation's AEDAT4: the first stream of events."""
-    with source.open() as file:
+    with _reported(source.name), source.open() as file:
         yield Recording(*_aedat4.read_aedat4(file, source.name, max_events))
 
 
@@ -103,7 +104,7 @@ def atis(source: Source, max_events: int) -> Iterator[Recording]:
     overflow = records[:, 1] == 240
     packet = np.empty(len(records), [("t", np.int64), ("x", np.int32), ("y", np.int32), ("p", np.uint8)])
     packet["x"], packet["y"], packet["p"] = records[:, 0], records[:, 1], records[:, 2] >> 7
-    packet["t"] = (records[:, 2:].astype(np.int64) @ [1 << 16, 1 << 8, 1]) & ((1 << 23) - 1)
+    packet["t"] = (records[:, 2:] & [0x7F, 0xFF, 0xFF]) @ np.array([1 << 16, 1 << 8, 1])
     packet["t"] += np.cumsum(overflow) << 13
     yield Recording(None, [packet[~overflow]])
 
@@ -128,15 +129,18 @@ def _check_records(source: Source, body: int, size: int, max_events: int | None 
 
 @contextmanager
 def _reported(name: str) -> Iterator[None]:
-    """Turn faery's errors, and its panics (which are no `Exception`), into UnreadableError."""
+    """Turn what a decoder stumbles over, faery's panics (which are no `Exception`) too, into UnreadableError."""
     try:
         yield
     except UnreadableError:
         raise
     except BaseException as error:
-        if not isinstance(error, RuntimeError) and type(error).__name__ != "PanicException":
+        if not isinstance(error, _STUMBLES) and type(error).__name__ != "PanicException":
             raise
         raise UnreadableError(f"{name} is damaged, or no event file of its kind: {error}") from error
+
+
+_STUMBLES = (RuntimeError, ValueError, OSError, struct.error)
 
 
 def _known(sensor: tuple[int, int], unknown: tuple[int, int]) -> tuple[int, int] | None:

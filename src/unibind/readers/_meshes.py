@@ -19,6 +19,7 @@ from ..errors import LimitError, UnreadableError
 
 KINDS = ("ply", "obj", "off", "stl", "glb")
 
+_TEXT = ("obj", "off")
 _PLY_HEADER = re.compile(rb"\Aply\r?\n.*?end_header\r?\n", re.DOTALL)
 _PLY_BYTES = {
     "char": 1, "uchar": 1, "int8": 1, "uint8": 1, "short": 2, "ushort": 2, "int16": 2, "uint16": 2,
@@ -34,6 +35,8 @@ def load_scene(data: bytes, kind: str, name: str, max_points: int) -> Any:
     """
     if kind in _CHECKS:
         _CHECKS[kind](data, name, max_points)
+    if kind in _TEXT:
+        data = data.decode("utf-8", "replace").encode()  # names and comments of any old encoding
 
     import trimesh
 
@@ -80,12 +83,14 @@ def _check_off(data: bytes, name: str, max_points: int) -> None:
 
 
 def _check_stl(data: bytes, name: str, max_points: int) -> None:
-    if data[:5].lower() == b"solid" and b"facet" in data[:2048]:
-        return  # text: as large as it says
+    if data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:2048]:
+        return  # text, which claims no size
     if len(data) < 84:
         raise UnreadableError(f"{name} is shorter than the header of a binary STL file")
     (faces,) = struct.unpack_from("<I", data, 80)
     _check_claim(3 * faces, 84 + 50 * faces, data, name, max_points)
+    if len(data) > 84 + 50 * faces:
+        raise UnreadableError(f"{name} claims {faces:,} faces and holds more bytes than they take; it is damaged")
 
 
 def _check_glb(data: bytes, name: str, max_points: int) -> None:
@@ -126,7 +131,7 @@ def triangles_of(scene: Any, name: str) -> NDArray[np.float64]:
     """Every triangle of the scene's meshes in the scene's own coordinates, [F, 3 corners, 3]."""
     triangles = [np.empty((0, 3, 3))]
     for mesh in scene.dump():
-        faces = np.asarray(getattr(mesh, "faces", ())).reshape(-1, 3)
+        faces = np.asarray(getattr(mesh, "faces", ()), np.int64).reshape(-1, 3)
         if faces.size and (faces.min() < 0 or faces.max() >= len(mesh.vertices)):
             raise UnreadableError(f"{name} has a face with a corner that is none of its {len(mesh.vertices):,} points")
         triangles.append(np.asarray(mesh.vertices, np.float64)[faces])

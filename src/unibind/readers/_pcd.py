@@ -50,7 +50,7 @@ def _layout(header: dict[str, list[str]], name: str) -> tuple[np.dtype[Any], int
         repeats = [int(repeat) for repeat in header.get("COUNT", ["1"] * len(fields))]
         columns = [
             # padding is named "_", as often as need be
-            (field if field != "_" else f"_{position}", f"<{_KINDS[kind]}{int(size)}", repeat)
+            (field if field != "_" else f"_{position}", f"<{_KINDS[kind]}{int(size)}", (repeat,))
             for position, (field, size, kind, repeat) in enumerate(zip(fields, sizes, types, repeats, strict=True))
         ]
         width, height = int(header["WIDTH"][0]), int(header["HEIGHT"][0])
@@ -65,10 +65,10 @@ def _layout(header: dict[str, list[str]], name: str) -> tuple[np.dtype[Any], int
 def _ascii(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
     flat = [(field, dtype[field].base, dtype[field].shape[0]) for field in dtype.names or ()]
     width = sum(repeat for _, _, repeat in flat)
-    values = np.array(data.split(), dtype="S32")
+    values = np.array(data.split(None, count * width)[: count * width], dtype="S32")
     if len(values) < count * width:
         raise UnreadableError(f"{name} promises {count:,} points and holds {len(values) // max(width, 1):,}")
-    table = values[: count * width].reshape(count, width)
+    table = values.reshape(count, width)
     cloud, start = np.empty(count, dtype), 0
     for field, base, repeat in flat:
         cloud[field] = table[:, start : start + repeat].astype(base)

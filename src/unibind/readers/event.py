@@ -133,12 +133,12 @@ def _from_arrays(source: Source, max_events: int, time_unit: str) -> Iterator[Re
         found["t"] = np.rint(found["t"].astype(np.float64) * MICROSECONDS[time_unit])
     for column in "txy":
         found[column] = _whole(found[column], column, source.name)
-    packet = np.rec.fromarrays(list(found.values()), names=list(found))
+    packet = np.rec.fromarrays(list(found.values()), names=",".join(found))
     sensor = [int(arrays[side]) for side in ("width", "height") if side in arrays and arrays[side].ndim == 0]
     yield Recording((sensor[0], sensor[1]) if len(sensor) == 2 else None, [packet])
 
 
-def _named(arrays: Mapping[str, NDArray[Any]], column: str, names: tuple[str, ...], file: str) -> NDArray[np.generic]:
+def _named(arrays: Mapping[str, NDArray[Any]], column: str, names: tuple[str, ...], file: str) -> NDArray[Any]:
     for name in names:
         if name in arrays:
             return arrays[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
@@ -92,12 +93,17 @@ def _torch_file(source: Source, limits: Limits) -> Cloud:
     if unpacked > limits.max_points * _BYTES_PER_POINT:
         raise LimitError(f"{source.name} unpacks to {unpacked:,} bytes, more than {limits.max_points:,} points need")
     data.seek(0)
-    loaded = torch.load(data, map_location="cpu", weights_only=True)
+    try:
+        loaded = torch.load(data, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UnreadableError(f"{source.name} holds Python objects, which are never run; save a bare tensor") from error
     named = loaded if isinstance(loaded, dict) else {"points": loaded}
     tensors = {str(key): value for key, value in named.items() if isinstance(value, torch.Tensor)}
     tensor = _the_points(tensors, source.name)
     if tensor.numel() > limits.max_points * _BYTES_PER_POINT // 8:  # a view may claim far more than its storage holds
-        raise LimitError(f"{source.name} claims {tensor.numel():,} numbers and {limits.max_points:,} points are allowed")
+        raise LimitError(
+            f"{source.name} claims {tensor.numel():,} numbers and {limits.max_points:,} points are allowed"
+        )
     return _columns(tensor.detach().to_dense().double().numpy(), limits, source.name)
 
 
@@ -113,7 +119,7 @@ def _columns(table: NDArray[Any], limits: Limits, name: str) -> Cloud:
     """Split [N, 3] or [N, 6] numbers into points and colours."""
     if table.ndim != 2 or table.shape[1] not in (3, 6) or table.dtype.kind not in "iuf":
         raise UnreadableError(
-            f"{name} holds {table.dtype} numbers of shape {list(table.shape)}; a point cloud is [N, 3], or [N, 6] with rgb"
+            f"{name} holds {table.dtype} {list(table.shape)}; a point cloud is numbers [N, 3], or [N, 6] with rgb"
         )
     if len(table) > limits.max_points:
         raise LimitError(f"{name} holds {len(table):,} points and the limits allow {limits.max_points:,}; raise them")
@@ -138,7 +144,9 @@ def _finite(xyz: NDArray[np.float64], rgb: Colours, drop_nan: bool, name: str) -
         return PointCloud(points, rgb)
     broken = int((~finite).sum())
     if not drop_nan:
-        raise UnreadableError(f"{name}: {broken:,} of {len(xyz):,} points are NaN or infinite; drop_nan leaves them out")
+        raise UnreadableError(
+            f"{name}: {broken:,} of {len(xyz):,} points are NaN or infinite; drop_nan leaves them out"
+        )
     if broken == len(xyz):
         raise UnreadableError(f"{name}: all {broken:,} points are NaN or infinite")
     return PointCloud(points[finite], None if rgb is None else rgb[finite])

@@ -78,6 +78,7 @@ def _beer(look: Look, rng: np.random.Generator, heat: float) -> Model:
 
 
 def _sports(look: Look, rng: np.random.Generator, heat: float) -> Model:
+    look = replace(look, material="plastic")
     radius, waist = rng.uniform(0.34, 0.4), rng.uniform(0.26, 0.31)
     floor, top = -0.8, 0.4
     grip = Paint(COLOURS["black"], heat=2.0, gloss=0.1)
@@ -103,6 +104,7 @@ def _sports(look: Look, rng: np.random.Generator, heat: float) -> Model:
 
 
 def _jug(look: Look, rng: np.random.Generator, heat: float) -> Model:
+    look = replace(look, material="plastic")
     if rng.random() < 0.6:
         look = replace(look, colour=pick(rng, ["white", "cream"]))
         look = replace(look, accent="blue" if look.accent in ("white", "cream") else look.accent)
@@ -121,6 +123,7 @@ def _jug(look: Look, rng: np.random.Generator, heat: float) -> Model:
 
 
 def _squeeze(look: Look, rng: np.random.Generator, heat: float) -> Model:
+    look = replace(look, material="plastic")
     radius = rng.uniform(0.34, 0.42)
     floor, shoulder = -0.78, 0.18
     bulge = radius * rng.uniform(1.0, 1.12)

@@ -19,6 +19,7 @@ from ..surface import (
     ellipsoid,
     moved,
     quad,
+    rectangle,
     revolve,
     torus,
     triangle,
@@ -27,7 +28,9 @@ from ..surface import (
 )
 
 BRASS = Paint((0.82, 0.64, 0.26), heat=1.0, gloss=0.8)
+CASES = ("wood", "metal", "plastic")
 WOODS = ("brown", "black", "cream", "orange")
+CONE = Paint((0.35, 0.20, 0.10), heat=0.0, gloss=0.1)
 PALE = ("white", "cream", "silver", "yellow", "pink")
 
 
@@ -38,8 +41,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 def _mark(width: float, inner: float, outer: float, z: float, paint: Paint, part: str = "body") -> Patch:
     """Bar in the x-y plane at height z, from distance `inner` to `outer` along +y."""
-    w = width / 2
-    return quad([(-w, inner, z), (w, inner, z), (w, outer, z), (-w, outer, z)], paint, part)
+    return rectangle(width, outer - inner, paint, part).moved(y=(inner + outer) / 2, z=z)
 
 
 def _dial(
@@ -72,20 +74,22 @@ def _at(motions: tuple[Motion, ...], y: float, z: float) -> tuple[Motion, ...]:
 
 
 def _wall(look: Look, rng: np.random.Generator) -> Model:
+    look = replace(look, material=pick(rng, CASES))
     radius = rng.uniform(0.72, 0.85)
     depth = rng.uniform(0.08, 0.16)
     dial, motions, words = _dial(0.9 * radius, look, rng)
     case = [
         torus(radius, rng.uniform(0.06, 0.1), look.paint(1.0)),
-        *moved(cylinder(radius, depth, look.paint(1.0)), z=-depth / 2 - 0.02),
+        *revolve([(0, -depth), (radius, -depth), (radius, 0)], look.paint(1.0)),
     ]
     patches = [*turned(case, X, 90), *dial]
     return Model(look, patches, (*words, "a round rim", "twelve hour marks"), "indoor", motions, extra={"tick_hz": 1.0})
 
 
 def _alarm(look: Look, rng: np.random.Generator) -> Model:
+    look = replace(look, material="metal")
     radius, depth = rng.uniform(0.52, 0.6), rng.uniform(0.3, 0.4)
-    face = -depth / 2 - 0.01
+    face = -depth / 2 - 0.04
     dial, motions, words = _dial(0.88 * radius, look, rng)
     case = [*cylinder(radius, depth, look.paint(1.5)), torus(radius * 0.96, 0.05, look.paint(1.5)).moved(z=depth / 2)]
     ringers: list[Patch] = []
@@ -95,13 +99,15 @@ def _alarm(look: Look, rng: np.random.Generator) -> Model:
         ringers += turned(moved(gong, z=radius + 0.08), Y, side * 36)
         ringers += turned(tube([(0, 0, -radius), (0, 0, -radius - 0.2)], (0.05, 0.03), look.paint(1.0)), Y, side * -30)
     handle = moved(turned([torus(0.2, 0.03, BRASS, arc=180)], X, 90), z=radius + 0.2)
-    hammer = [*tube([(0, 0, radius), (0, 0, radius + 0.2)], 0.025, BRASS, "hammer"),
-              ellipsoid((0.06, 0.05, 0.05), BRASS, "hammer").moved(z=radius + 0.22)]  # fmt: skip
-    shake = Motion("hammer", "swing", float(rng.uniform(5, 9)), axis=Y, pivot=(0, 0, radius), amount=15)
-    patches = moved([*turned(case, X, 90), *moved(dial, y=face - 0.03), *ringers, *handle, *hammer], z=-0.1)
-    spun = (*_at(motions, face - 0.03, -0.1), replace(shake, pivot=(0.0, 0.0, radius - 0.1)))
+    pivot = (0.0, 0.0, radius)
+    striker = ellipsoid((0.06, 0.05, 0.05), BRASS, "hammer").moved(z=radius + 0.22)
+    hammer = [*tube([pivot, (0, 0, radius + 0.2)], 0.025, BRASS, "hammer"), striker]
+    shake = Motion("hammer", "swing", float(rng.uniform(5, 9)), axis=Y, pivot=pivot, amount=15)
+    patches = [*turned(case, X, 90), *moved(dial, y=face), *ringers, *handle, *hammer]
     traits = (*words, "two gongs on top", "two little feet", "a small hammer")
-    return Model(look, patches, traits, "indoor", spun, extra={"tick_hz": 2.0, "ringing": 1.0})
+    return Model(
+        look, patches, traits, "indoor", (*_at(motions, face, 0.0), shake), extra={"tick_hz": 2.0, "ringing": 1.0}
+    )
 
 
 def _pendulum(top: float, length: float, y: float, bob: float, rng: np.random.Generator) -> tuple[list[Patch], Motion]:
@@ -115,26 +121,29 @@ def _pendulum(top: float, length: float, y: float, bob: float, rng: np.random.Ge
     return patches, Motion("pendulum", "swing", rate, axis=Y, pivot=(0.0, y, top), amount=14.0)
 
 
+def _gable(half: float, low: float, high: float, paint: Paint) -> list[Patch]:
+    """Saddle roof with its triangular ends, `half` wide to either side and 0.4 deep."""
+    d = 0.2
+    ends = [triangle([(-half, y, low), (half, y, low), (0, y, high)], paint) for y in (-d, d)]
+    slopes = [quad([(x, -d, low), (x, d, low), (0, d, high), (0, -d, high)], paint.shaded(0.8)) for x in (-half, half)]
+    return [*ends, *slopes]
+
+
 def _grandfather(look: Look, rng: np.random.Generator) -> Model:
     look = replace(look, colour=pick(rng, WOODS), material="wood")
     wood, inner = look.paint(1.0), Paint((0.10, 0.07, 0.05), heat=0.0, gloss=0.1)
     width = rng.uniform(0.42, 0.5)
     dial, motions, words = _dial(width * 0.52, look, rng)
-    window = [(s * width * 0.32, -0.165, z) for s, z in ((-1, -0.5), (1, -0.5), (1, 0.22), (-1, 0.22))]
     pendulum, swing = _pendulum(0.22, 0.55, -0.19, 0.1, rng)
-    gable = [(-0.37, 0.82), (-0.2, 0.9), (0, 0.99), (0.2, 0.9), (0.37, 0.82)]
     patches = [
         *moved(box((width * 1.35, 0.4, 0.28), wood), z=-0.82),
         *moved(box((width, 0.32, 1.05), wood), z=-0.2),
         *moved(box((width * 1.4, 0.4, 0.56), wood), z=0.55),
-        *[quad([(a, -0.2, b), (a, 0.2, b), (c, 0.2, d), (c, -0.2, d)], wood.shaded(0.8))
-          for (a, b), (c, d) in zip(gable[:-1], gable[1:], strict=True)],
-        *[quad([(a, -0.2, b), (c, -0.2, d), (c, -0.2, 0.8), (a, -0.2, 0.8)], wood)
-          for (a, b), (c, d) in zip(gable[:-1], gable[1:], strict=True)],
-        quad(window, inner),
+        *_gable(0.37, 0.82, 0.98, wood),
+        rectangle(0.64 * width, 0.72, inner).turned(X, 90).moved(y=-0.165, z=-0.14),
         *pendulum,
         *moved(dial, y=-0.215, z=0.55),
-    ]  # fmt: skip
+    ]
     motions = (*_at(motions, -0.215, 0.55), swing)
     traits = (*words, "a tall wooden case", "a swinging brass pendulum", "a pointed gable")
     return Model(look, patches, traits, "indoor", motions, extra={"tick_hz": 1.0, "strike": 1.0})
@@ -149,18 +158,16 @@ def _cuckoo(look: Look, rng: np.random.Generator) -> Model:
     pendulum, swing = _pendulum(-0.25, 0.42, -0.1, 0.1, rng)
     patches = [
         *moved(box((width, 0.4, 0.75), wood), z=0.1),
-        triangle([(-half, -0.2, 0.475), (half, -0.2, 0.475), (0, -0.2, 0.85)], wood),
-        triangle([(-half, 0.2, 0.475), (half, 0.2, 0.475), (0, 0.2, 0.85)], wood),
+        *_gable(half, 0.475, 0.85, wood),
         *pendulum,
         *moved(dial, y=-0.22, z=0.08),
-        quad([(s * 0.09, -0.21, z) for s, z in ((-1, 0.45), (1, 0.45), (1, 0.65), (-1, 0.65))], roof),
-    ]  # fmt: skip
+        rectangle(0.18, 0.2, roof).turned(X, 90).moved(y=-0.21, z=0.55),
+    ]
     for side in (-1, 1):
-        slab = box((half * 1.75, 0.56, 0.06), roof)
-        patches += moved(turned(slab, Y, side * 40), x=side * half * 0.62, z=0.68)
-        cone = Paint((0.35, 0.20, 0.10), heat=0.0, gloss=0.1)
-        patches += [*tube([(side * 0.2, -0.1, -0.25), (side * 0.2, -0.1, -0.55 - 0.12 * side)], 0.012, BRASS),
-                    ellipsoid((0.06, 0.06, 0.13), cone).moved(side * 0.2, -0.1, -0.66 - 0.12 * side)]  # fmt: skip
+        x, low = side * 0.2, -0.55 - 0.12 * side
+        patches += moved(turned(box((half * 1.75, 0.56, 0.06), roof), Y, side * 40), x=side * half * 0.62, z=0.68)
+        patches += tube([(x, -0.1, -0.25), (x, -0.1, low)], 0.012, BRASS)
+        patches.append(ellipsoid((0.06, 0.06, 0.13), CONE).moved(x, -0.1, low - 0.11))
     motions = (*_at(motions, -0.22, 0.08), swing)
     traits = (*words, "a little house with a steep roof", "a swinging pendulum", "two hanging pine cones")
     return Model(look, patches, traits, "indoor", motions, extra={"tick_hz": 2.0, "cuckoo": 1.0})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, Z, cylinder, disc, ellipsoid, moved, revolve, torus, tube, turned
+from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, repeated, revolve, torus, tube, turned
 
 SKIN = Paint(COLOURS["cream"], heat=1.5, gloss=0.1)
 CHROME = Paint(COLOURS["silver"], heat=-1.0, gloss=0.8)
@@ -14,6 +16,7 @@ STICK = Paint((0.80, 0.62, 0.38), heat=3.0, gloss=0.2)  # warm from the hands
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A drum of one of five kinds."""
+    look = replace(look, material=pick(rng, ["wood", "metal", "plastic"]))
     return pick(rng, [_snare, _conga, _bass, _goblet, _field])(look, rng)
 
 
@@ -33,7 +36,7 @@ def _shell(radius: float, height: float, look: Look, bottom: float | None = None
 def _lugs(count: int, radius: float, height: float) -> list[Patch]:
     """Tension rods around a shell."""
     rod = cylinder(0.025, height, CHROME) + cylinder(0.05, height / 3, CHROME)
-    return [patch for k in range(count) for patch in turned(moved(rod, x=radius + 0.03), Z, 360 * k / count)]
+    return repeated(moved(rod, x=radius + 0.03), count)
 
 
 def _sticks(top: float, rng: np.random.Generator) -> tuple[list[Patch], tuple[Motion, ...]]:
@@ -54,11 +57,7 @@ def _snare(look: Look, rng: np.random.Generator) -> Model:
     lugs = int(rng.integers(6, 10))
     top = 0.3
     sticks, motions = _sticks(top, rng)
-    legs = [
-        patch
-        for k in range(3)
-        for patch in turned(tube([(0, 0, -0.35), (0.45, 0, -0.75)], 0.03, CHROME), Z, 90 + 120 * k)
-    ]
+    legs = repeated(tube([(0, 0, -0.35), (0.45, 0, -0.75)], 0.03, CHROME), 3, start=90)
     patches = [
         *moved([*_shell(radius, height, look), *_lugs(lugs, radius, height)], z=top - height / 2),
         *cylinder(0.04, 0.6, CHROME),
@@ -98,7 +97,7 @@ def _bass(look: Look, rng: np.random.Generator) -> Model:
     spurs = [
         patch
         for side in (-1, 1)
-        for patch in tube([(side * radius * 0.8, -0.1, -0.3), (side * 0.75, -0.45, -0.72)], 0.035, CHROME)
+        for patch in tube([(side * radius * 0.8, -0.1, -0.3), (side * 0.7, -0.4, -0.7)], 0.035, CHROME)
     ]
     foot, ball = (0.3, -depth / 2 - 0.25, -0.68), (0.2, -depth / 2 - 0.14, 0.0)
     felt = Paint(COLOURS["white"], heat=1.0, gloss=0.0)
@@ -113,19 +112,13 @@ def _goblet(look: Look, rng: np.random.Generator) -> Model:
     head, waist = rng.uniform(0.42, 0.52), rng.uniform(0.16, 0.22)
     rim = 0.65
     bowl = [(0.34, -0.75), (waist, -0.25), (waist, -0.1), (head * 0.85, 0.25), (head, rim)]
-    laces = [
-        patch
-        for k in range(12)
-        for patch in turned(
-            tube([(head + 0.02, 0, rim), (head * 0.9, 0.12, 0.25)], 0.018, look.accent_paint()), Z, 30 * k
-        )
-    ]
+    lace = tube([(head + 0.02, 0, rim), (head * 0.9, 0.12, 0.25)], 0.018, look.accent_paint())
     patches = [
         *revolve(bowl, look.paint(0.5)),
         disc(head, Paint(SKIN.rgb, heat=5.0)).moved(z=rim + 0.01),
         torus(head, 0.045, look.accent_paint(2.0)).moved(z=rim),
         torus(waist, 0.04, look.accent_paint()).moved(z=-0.18),
-        *laces,
+        *repeated(lace, 12),
     ]
     traits = ("a goblet-shaped shell", "a narrow waist", "rope lacing under the rim", "a goatskin head")
     return Model(look, patches, traits, "indoor", extra={"tone_hz": float(60 / head), "rattle": 0.0})

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, Z, box, cylinder, ellipsoid, moved, quad, torus, tube, turned
+from ..surface import (
+    Paint,
+    Patch,
+    X,
+    Y,
+    Z,
+    box,
+    cylinder,
+    ellipsoid,
+    moved,
+    quad,
+    rectangle,
+    repeated,
+    torus,
+    tube,
+    turned,
+)
 
 NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
 WIRE = Paint(COLOURS["silver"], heat=1.0, gloss=0.6)
@@ -16,31 +33,29 @@ MOTOR_HEAT = 15.0
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A fan of one of four kinds, running."""
+    look = replace(look, material=pick(rng, ["metal", "plastic"]))
     return pick(rng, [_pedestal, _desk, _boxed, _ceiling])(look, rng)
 
 
 def _blades(count: int, radius: float, width: float, twist: float, paint: Paint) -> list[Patch]:
     """Rotor in the x-y plane around the origin: twisted paddles, narrow at the hub."""
-    patches: list[Patch] = []
     lift = np.sin(np.radians(twist))
-    for k in range(count):
-        rows = []
-        for part, spread in ((0.16, 0.3), (0.6, 0.9), (1.0, 0.75)):
-            half = width * spread / 2
-            rows.append([(part * radius, -half, -half * lift), (part * radius, half, half * lift)])
-        blade = [quad([*low, *high[::-1]], paint, "blades") for low, high in pairwise(rows)]
-        patches += turned(blade, Z, 360 * k / count)
-    return patches
+    rows = []
+    for part, spread in ((0.16, 0.3), (0.6, 0.9), (1.0, 0.75)):
+        half = width * spread / 2
+        rows.append([(part * radius, -half, -half * lift), (part * radius, half, half * lift)])
+    blade = [quad([*low, *high[::-1]], paint, "blades") for low, high in pairwise(rows)]
+    return repeated(blade, count)
 
 
 def _cage(radius: float, depth: float, wires: int, paint: Paint) -> list[Patch]:
     """Wire guard around a rotor facing +z."""
     rim, front, w = 0.97 * radius, depth / 2, 0.002
-    rings = [torus(radius, 0.04, paint), *[torus(rim, 0.025, paint).moved(z=z) for z in (-front, front)]]
+    rings = [torus(radius, 0.03, paint), *[torus(rim, 0.016, paint).moved(z=z) for z in (-front, front)]]
     spoke = quad(
         [(0.1 * radius, -w, 1.2 * front), (0.1 * radius, w, 1.2 * front), (rim, w, front), (rim, -w, front)], WIRE
     )
-    return [*rings, *[spoke.turned(Z, 360 * k / wires) for k in range(wires)]]
+    return [*rings, *repeated([spoke], wires)]
 
 
 def _head(look: Look, rng: np.random.Generator, radius: float) -> tuple[list[Patch], int]:
@@ -75,7 +90,7 @@ def _pedestal(look: Look, rng: np.random.Generator) -> Model:
     if rng.random() < 0.5:
         base, word = moved(cylinder(0.4, 0.07, look.paint(0.5), top=0.34), y=0.25, z=foot), "a heavy round base"
     else:
-        cross = [p for angle in (45, 135) for p in turned(box((0.9, 0.1, 0.06), look.paint(0.5)), Z, angle)]
+        cross = repeated(moved(box((0.45, 0.1, 0.06), look.paint(0.5)), x=0.22), 4, start=45)
         base, word = moved(cross, y=0.25, z=foot), "a cross-shaped foot"
     patches = [*moved(head, z=axle), *pole, *grip, *base]
     return _model(look, patches, count, _spin(rng, axle), "a round wire cage", "a tall pole", word)
@@ -99,28 +114,25 @@ def _boxed(look: Look, rng: np.random.Generator) -> Model:
     count = int(rng.integers(3, 7))
     depth = 0.26
     frame = look.paint(2.5)
-    walls = [
-        p for angle in (0, 90, 180, 270) for p in turned(moved(box((2 * half, depth, 0.08), frame), z=half), Y, angle)
+    radius, front, toe = 0.86 * half, depth / 2, look.paint(0.5).shaded(0.7)
+    corner = [
+        (half, half, front),
+        (half, 0.45 * half, front),
+        (0.72 * half, 0.72 * half, front),
+        (0.45 * half, half, front),
     ]
-    radius = 0.86 * half
-    rotor = [
+    lying = [
+        *repeated(moved(box((2 * half, 0.08, depth), frame), y=half), 4),
+        *repeated([quad(corner, frame)], 4),
         *_blades(count, radius, 3.0 * radius / count, 35, look.accent_paint(-3.0, gloss=0.4)),
         *cylinder(0.18, 0.14, look.accent_paint(MOTOR_HEAT), "blades"),
+        *moved(cylinder(0.2, 0.1, frame), z=-0.12),
+        *[torus(r * half, 0.008, WIRE).moved(z=front) for r in (0.55, 0.9)],
+        *repeated([rectangle(1.15 * half, 0.008, WIRE).moved(x=0.575 * half, z=front)], 4, start=45),
+        torus(0.16, 0.03, frame, arc=180).moved(y=half),
     ]
-    y = -depth / 2
-    grill = [p for r in (0.55, 0.9) for p in [torus(r * half, 0.008, WIRE).turned(X, 90).moved(y=y)]]
-    bars = [p for angle in (45, 135) for p in turned(moved(box((2.3 * half, 0.004, 0.008), WIRE), y=y), Y, angle)]
-    corners = [
-        quad([(sx * half, y, sz * half), (sx * half, y, sz * 0.45 * half), (sx * 0.72 * half, y, sz * 0.72 * half),
-              (sx * 0.45 * half, y, sz * half)], frame)
-        for sx in (-1, 1) for sz in (-1, 1)
-    ]  # fmt: skip
-    motor = moved(turned(cylinder(0.2, 0.1, frame), X, 90), y=0.12)
-    feet = [
-        p for x in (-0.4, 0.4) for p in moved(box((0.12, 0.5, 0.06), look.paint(0.5).shaded(0.7)), x=x, z=-half - 0.06)
-    ]
-    handle = moved([torus(0.16, 0.03, frame, arc=180).turned(X, 90)], z=half)
-    patches = [*walls, *turned(rotor, X, 90), *grill, *bars, *corners, *motor, *feet, *handle]
+    feet = [p for x in (-0.4, 0.4) for p in moved(box((0.12, 0.5, 0.06), toe), x=x, z=-half - 0.06)]
+    patches = [*turned(lying, X, 90), *feet]
     return _model(look, patches, count, _spin(rng), "a square box frame", "a grill in front", "a carrying handle")
 
 
@@ -128,15 +140,7 @@ def _ceiling(look: Look, rng: np.random.Generator) -> Model:
     count = int(rng.integers(3, 6))
     radius, hub = rng.uniform(0.88, 0.98), 0.05
     light = bool(rng.random() < 0.5)
-    arms = [
-        p
-        for k in range(count)
-        for p in turned(
-            [quad([(0.15, -0.03, 0), (0.35, -0.03, 0), (0.35, 0.03, 0), (0.15, 0.03, 0)], WIRE, "blades")],
-            Z,
-            360 * k / count,
-        )
-    ]
+    arms = repeated([rectangle(0.2, 0.06, WIRE, "blades").moved(x=0.25)], count)
     patches = [
         *moved([*_blades(count, radius, 0.3, 14, look.accent_paint(-3.0, gloss=0.2)), *arms], z=hub),
         *moved(cylinder(0.22, 0.18, look.paint(MOTOR_HEAT), top=0.16), z=hub + 0.06),

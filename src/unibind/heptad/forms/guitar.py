@@ -8,134 +8,136 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import TAU, Paint, Patch, X, Y, box, disc, ellipsoid, moved, plate, quad, turned
+from ..surface import TAU, Paint, Patch, X, Y, box, disc, ellipsoid, moved, plate, quad, rectangle, turned
 
 ROSEWOOD = Paint((0.25, 0.14, 0.08), heat=4.0, gloss=0.2)  # the neck, warm from the hand
-STRING = Paint((0.86, 0.86, 0.84), heat=2.0, gloss=0.6)
+STRING = Paint((0.66, 0.60, 0.50), heat=2.0, gloss=0.6)
 CHROME = Paint(COLOURS["silver"], heat=-1.0, gloss=0.8)
 DARK = Paint((0.05, 0.04, 0.04), heat=1.0, gloss=0.0)
-TIMBERS = {  # usual colours of a body's soundboard
-    "spruce": (0.87, 0.66, 0.36),
-    "cedar": (0.70, 0.40, 0.18),
-    "mahogany": (0.45, 0.20, 0.10),
-    "ebony": (0.12, 0.10, 0.10),
+MAGNET = Paint(DARK.rgb, heat=2.0, gloss=0.5)
+TIMBERS = {  # soundboards of spruce, cedar, mahogany and ebony, by the colour one would call them
+    "yellow": (0.87, 0.66, 0.36),
+    "orange": (0.70, 0.40, 0.18),
+    "brown": (0.45, 0.20, 0.10),
+    "black": (0.12, 0.10, 0.10),
 }
+NUMBERS = {2: "two", 3: "three", 4: "four", 6: "six"}
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Measures of one instrument: string count, width and thickness of its body, height of its top, neck length."""
+class Measures:
+    """Of one instrument: string count, pitch of the lowest string in Hz, half the body's width, its thickness, the
+    height of its shoulder, the length of the neck above it."""
 
     strings: int
+    tone_hz: float
     width: float
     depth: float
     shoulder: float
     neck: float
 
+    @property
+    def front(self) -> float:
+        """y of the soundboard."""
+        return -self.depth / 2
+
+    @property
+    def nut(self) -> float:
+        """z where the neck ends and the head begins."""
+        return self.shoulder + self.neck
+
+
+HOLLOW = {"acoustic": (6, 82.0, 0.45, 0.2, 0.04, 0.58), "ukulele": (4, 262.0, 0.45, 0.2, 0.18, 0.40)}
+SOLID = {"electric": (6, 82.0, 0.45, 0.1, 0.0, 0.62), "bass": (4, 41.0, 0.41, 0.1, -0.08, 0.72)}
+
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A guitar of one of four kinds, leaning a little to one side."""
-    kind = pick(rng, ["acoustic", "electric", "bass", "ukulele"], [2, 2, 1, 1])
-    hollow = kind in ("acoustic", "ukulele")
-    scale = {
-        "acoustic": Scale(6, rng.uniform(0.42, 0.48), 0.2, 0.04, 0.58),
-        "ukulele": Scale(4, rng.uniform(0.42, 0.48), 0.2, 0.18, 0.40),
-        "electric": Scale(6, rng.uniform(0.42, 0.48), 0.1, 0.0, 0.62),
-        "bass": Scale(4, rng.uniform(0.38, 0.44), 0.1, -0.08, 0.72),
-    }[kind]
-    if hollow and rng.random() < 0.7:
-        wood = Paint(pick(rng, list(TIMBERS.values())), heat=1.0, gloss=0.3)
+    look = replace(look, material="wood")
+    if rng.random() < 0.5:
+        measures = Measures(*HOLLOW[pick(rng, list(HOLLOW))])
+        body = _hollow_body
+        if rng.random() < 0.7:
+            look = replace(look, colour=pick(rng, list(TIMBERS)))
+        wood = Paint(TIMBERS.get(look.colour, COLOURS[look.colour]), heat=1.0, gloss=0.3)
     else:
+        measures = Measures(*SOLID[pick(rng, list(SOLID))])
+        body = _solid_body
         wood = look.paint(1.0, gloss=0.6)
-    body, words = _hollow_body(scale, wood, look) if hollow else _solid_body(scale, wood, look, rng)
-    patches = [*body, *_neck(scale, wood), *_strings(scale)]
-    lean = float(rng.uniform(-28, 28))
-    patches = turned(patches, Y, lean)
+    measures = replace(measures, width=measures.width * float(rng.uniform(0.93, 1.07)))
+    patches, words = body(measures, wood, look, rng)
+    patches = [*patches, *_neck(measures, wood), *_strings(measures)]
     strum = Motion("strings", "slide", float(rng.uniform(2, 5)), axis=X, amount=0.015)
-    traits = (*words, f"{'six' if scale.strings == 6 else 'four'} strings", _neck_words(scale))
-    tone = {"acoustic": 110.0, "ukulele": 392.0, "electric": 110.0, "bass": 55.0}[kind]
-    shown = look if not hollow else replace(look, material="wood")
-    return Model(shown, patches, traits, "indoor", (strum,), extra={"tone_hz": tone, "strings": float(scale.strings)})
+    neck = "a short fretted neck" if measures.neck < 0.5 else "a long fretted neck"
+    traits = (*words, f"{NUMBERS[measures.strings]} strings", neck)
+    extra = {"tone_hz": measures.tone_hz, "strings": float(measures.strings)}
+    return Model(look, turned(patches, Y, float(rng.uniform(-28, 28))), traits, "indoor", (strum,), extra=extra)
 
 
-def _neck_words(scale: Scale) -> str:
-    return "a short fretted neck" if scale.neck < 0.5 else "a long fretted neck"
-
-
-def _front(scale: Scale) -> float:
-    return -scale.depth / 2
-
-
-def _outline(scale: Scale, waist: float, horns: float) -> NDArray[np.float64]:
+def _outline(measures: Measures, waist: float, horns: float) -> NDArray[np.float64]:
     """Corners [n, 2] (x, z) of a waisted body from z = -0.85 to the shoulder; `horns` are drawn out beside the neck."""
     t = TAU * (np.arange(26) + 0.5) / 26
-    half = (scale.shoulder + 0.85) / 2
+    half = (measures.shoulder + 0.85) / 2
     z = -np.cos(t)  # -1 at the bottom
     upper = 0.5 * (1 + np.tanh(2.5 * z))
     spread = 1 - 0.24 * upper - waist * np.exp(-(((z - 0.12) / 0.28) ** 2))
-    x = scale.width * spread * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.62
-    beside_neck = np.exp(-(((np.abs(x) - 0.62 * scale.width) / 0.1) ** 2)) * upper
+    x = measures.width * spread * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.62
+    beside_neck = np.exp(-(((np.abs(x) - 0.62 * measures.width) / 0.1) ** 2)) * upper
     cut = np.exp(-((x / 0.12) ** 2)) * upper
-    return np.stack([x, z * half + scale.shoulder - half + horns * (beside_neck - 0.7 * cut)], axis=1)
+    return np.stack([x, z * half + measures.shoulder - half + horns * (beside_neck - 0.7 * cut)], axis=1)
 
 
-def _hollow_body(scale: Scale, wood: Paint, look: Look) -> tuple[list[Patch], tuple[str, ...]]:
-    y = _front(scale) - 0.005
-    hole = scale.shoulder - 0.34
-    upright = [
+def _hollow_body(
+    measures: Measures, wood: Paint, look: Look, rng: np.random.Generator
+) -> tuple[list[Patch], tuple[str, ...]]:
+    y, hole = measures.front - 0.005, measures.shoulder - 0.34
+    case = plate(_outline(measures, 0.26, 0.0), measures.depth, wood)
+    case[2::3] = [replace(side, paint=wood.shaded(0.55)) for side in case[2::3]]
+    patches = [
+        *case,
         disc(0.18, look.accent_paint(1.0)).turned(X, 90).moved(0, y - 0.005, hole),
         disc(0.145, DARK).turned(X, 90).moved(0, y - 0.01, hole),
+        *moved(box((float(rng.uniform(0.26, 0.34)), 0.03, 0.06), ROSEWOOD), y=y, z=-0.62),
     ]
-    bridge = moved(box((0.3, 0.03, 0.06), ROSEWOOD), y=y, z=-0.62)
-    front = plate(_outline(scale, 0.26, 0.0), scale.depth, wood)
-    rims = [replace(p, paint=wood.shaded(0.55)) if k % 3 == 2 else p for k, p in enumerate(front)]
-    return [*rims, *upright, *bridge], ("a round sound hole", "a hollow waisted body")
+    return patches, ("a round sound hole", "a hollow waisted body")
 
 
-def _solid_body(scale: Scale, wood: Paint, look: Look, rng: np.random.Generator) -> tuple[list[Patch], tuple[str, ...]]:
-    y = _front(scale) - 0.01
-    pickups = int(rng.integers(2, 4))
-    humbucker = Paint(DARK.rgb, heat=2.0, gloss=0.5)
-    guard = [(-0.1, 0), (0.14, 0.02), (0.26, -0.3), (0.22, -0.55), (0.1, -0.5), (-0.12, -0.42)]
-    parts = [
-        quad([(x * 0.9, y, scale.shoulder - 0.1 + z) for x, z in (guard[0], guard[1], guard[2], guard[5])],
-             look.accent_paint(1.0)),
-        quad([(x * 0.9, y, scale.shoulder - 0.1 + z) for x, z in (guard[5], guard[2], guard[3], guard[4])],
-             look.accent_paint(1.0)),
+def _solid_body(
+    measures: Measures, wood: Paint, look: Look, rng: np.random.Generator
+) -> tuple[list[Patch], tuple[str, ...]]:
+    y, pickups = measures.front - 0.01, int(rng.integers(2, 4))
+    guard = np.array([(-0.09, 0), (0.13, 0.02), (0.23, -0.3), (0.2, -0.55), (0.09, -0.5), (-0.11, -0.42)])
+    corners = np.insert(guard, 1, y, axis=1) + np.array([0, 0, measures.shoulder - 0.1])
+    patches = [
+        *plate(_outline(measures, 0.22, 0.16), measures.depth, wood),
+        *[quad(corners[rows], look.accent_paint(1.0)) for rows in ([0, 1, 2, 5], [5, 2, 3, 4])],
         *moved(box((0.2, 0.03, 0.07), CHROME), y=y, z=-0.58),
-    ]  # fmt: skip
+        *[ellipsoid((0.03, 0.03, 0.03), CHROME).moved(0.2, y, z) for z in (-0.45, -0.55)],
+    ]
     for k in range(pickups):
-        parts += moved(box((0.22, 0.03, 0.06), humbucker), y=y - 0.01, z=scale.shoulder - 0.14 - 0.13 * k)
-    knobs = [ellipsoid((0.03, 0.03, 0.03), CHROME).moved(0.2, y, -0.45 - 0.1 * k) for k in range(2)]
-    body = plate(_outline(scale, 0.22, 0.16), scale.depth, wood)
-    number = "two" if pickups == 2 else "three"
-    return [*body, *parts, *knobs], ("a thin solid body with two horns", f"{number} pickups", "a contrasting pickguard")
+        patches += moved(box((0.22, 0.03, 0.06), MAGNET), y=y - 0.01, z=measures.shoulder - 0.14 - 0.13 * k)
+    return patches, ("a thin solid body with two horns", f"{NUMBERS[pickups]} pickups", "a contrasting pickguard")
 
 
-def _neck(scale: Scale, wood: Paint) -> list[Patch]:
+def _neck(measures: Measures, wood: Paint) -> list[Patch]:
     """Fingerboard, frets, head and pegs."""
-    y = _front(scale)
-    top = scale.shoulder + scale.neck
-    board = moved(box((0.11, 0.06, scale.neck + 0.12), ROSEWOOD), y=y, z=scale.shoulder - 0.06 + scale.neck / 2)
-    frets = []
-    for k in range(1, 8):
-        z = scale.shoulder + scale.neck * 2 ** (-k / 7) - 0.1
-        frets.append(quad([(sx * 0.052, y - 0.035, z + dz) for sx, dz in ((-1, 0), (1, 0), (1, 0.012), (-1, 0.012))],
-                          CHROME))  # fmt: skip
+    y, nut = measures.front, measures.nut
     head = [(-0.06, 0), (0.06, 0), (0.1, 0.07), (0.09, 0.24), (-0.09, 0.24), (-0.1, 0.07)]
-    patches = [*board, *frets, *moved(plate(head, 0.05, wood.shaded(0.8)), y=y + 0.02, z=top)]
-    each = scale.strings // 2
-    for k in range(each):
-        z = top + 0.08 + 0.14 * k / max(each - 1, 1)
-        patches += [ellipsoid((0.04, 0.025, 0.025), CHROME).moved(side * 0.13, y + 0.02, z) for side in (-1, 1)]
+    patches = [
+        *moved(box((0.11, 0.06, measures.neck + 0.12), ROSEWOOD), y=y, z=nut - measures.neck / 2 - 0.06),
+        *moved(plate(head, 0.05, wood.shaded(0.8)), y=y + 0.02, z=nut),
+    ]
+    for k in range(1, 8):  # closer and closer, as the ear wants them
+        z = measures.shoulder + measures.neck * 2 ** (-k / 7) - 0.1
+        patches.append(rectangle(0.104, 0.012, CHROME).turned(X, 90).moved(y=y - 0.035, z=z))
+    for z in np.linspace(nut + 0.08, nut + 0.22, measures.strings // 2):
+        patches += [ellipsoid((0.04, 0.025, 0.025), CHROME).moved(x, y + 0.02, z) for x in (-0.13, 0.13)]
     return patches
 
 
-def _strings(scale: Scale) -> list[Patch]:
+def _strings(measures: Measures) -> list[Patch]:
     """Strings from the bridge to the head."""
-    y = _front(scale) - 0.045
-    top = scale.shoulder + scale.neck + 0.1
-    return [
-        quad([(x - 0.001, y, -0.6), (x + 0.001, y, -0.6), (x + 0.001, y, top), (x - 0.001, y, top)], STRING, "strings")
-        for x in np.linspace(-0.045, 0.045, scale.strings)
-    ]
+    low, high = -0.6, measures.nut + 0.1
+    string = rectangle(0.002, high - low, STRING, "strings").turned(X, 90)
+    y, z = measures.front - 0.045, (low + high) / 2
+    return [string.moved(x, y, z) for x in np.linspace(-0.045, 0.045, measures.strings)]

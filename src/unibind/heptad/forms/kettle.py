@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, revo
 GRIP = Paint((0.10, 0.10, 0.11), heat=3.0, gloss=0.3)
 STEAM = Paint((0.96, 0.97, 0.98), heat=30.0, gloss=0.0, glow=0.6)
 PUFFS = [(0.02, 0.07, 0.06), (0.08, 0.18, 0.085), (0.04, 0.31, 0.10)]  # (x, z, radius) over the spout
-CENTRE_X = -0.12  # the middle of the vessel, so that vessel and spout together are centred
+LEFT = 0.62  # about how far every kind reaches to the left of its middle
 
 
 class Vessel(NamedTuple):
@@ -26,19 +27,20 @@ class Vessel(NamedTuple):
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A kettle of one of three kinds: boiling, hot, or merely warm."""
+    look = replace(look, material=pick(rng, ["metal", "ceramic"], [2, 1]))
     heat = pick(rng, [rng.uniform(55, 75), rng.uniform(30, 50), rng.uniform(12, 25)], [5, 3, 2])
     patches, traits, (x, z), lid = pick(rng, [_stove, _electric, _gooseneck])(look, rng, heat)
-    boiling = heat > 50
+    boiling, shift = heat > 50, (LEFT - x) / 2  # centres vessel and spout together
     motions: tuple[Motion, ...] = ()
     if boiling:
         patches += [ellipsoid((r, r, r), STEAM, "steam").moved(x + dx, 0, z + dz) for dx, dz, r in PUFFS]
         motions = (
-            Motion("lid", "swing", 6.0, axis=Y, pivot=(CENTRE_X, 0.0, lid), amount=4.0),
-            Motion("steam", "flicker", 2.5, pivot=(x + CENTRE_X, 0.0, z), amount=0.25),
+            Motion("lid", "swing", 6.0, axis=Y, pivot=(shift, 0.0, lid), amount=4.0),
+            Motion("steam", "flicker", 2.5, pivot=(x + shift, 0.0, z), amount=0.25),
         )
         traits = (*traits, "steam at the spout")
     extra = {"boiling": float(boiling), "heat": heat}
-    return Model(look, moved(patches, x=CENTRE_X), traits, "indoor", motions, extra=extra)
+    return Model(look, moved(patches, x=shift), traits, "indoor", motions, extra=extra)
 
 
 def _lid(radius: float, look: Look, heat: float) -> list[Patch]:

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, pick
-from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, revolve, torus, tube, turned
+from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, repeated, revolve, torus, tube, turned
 
 CORD = Paint((0.12, 0.12, 0.12), heat=1.0, gloss=0.1)
+DOME = [(1.0, -0.5), (0.94, -0.3), (0.72, -0.12), (0.3, 0.0), (0.12, 0.02), (0.12, 0.12)]  # (radius, z) of shades
+CONE = [(1.0, -0.5), (0.15, 0.0), (0.12, 0.12)]
 WARM_LIGHT = np.array([1.0, 0.93, 0.72])
 
 
@@ -17,6 +19,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     """A lamp of one of four kinds; four in five are switched on."""
     if look.accent == "black":
         look = replace(look, accent="cream")  # a black shade shows no light
+    look = replace(look, material=pick(rng, ["metal", "ceramic", "wood"]))
     lit = bool(rng.random() < 0.8)
     patches, traits = pick(rng, [_table, _desk, _floor, _hanging])(look, rng, lit)
     return Model(
@@ -110,31 +113,27 @@ def _floor(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch]
     if rng.random() < 0.5:
         patches += [*tube([(0, 0, foot), (0, 0, 0.6)], 0.03, pole), *moved(cylinder(0.3, 0.06, pole, top=0.24), z=foot)]
         return patches, ("a tall thin pole", "a cloth shade at the top", "a heavy round foot")
-    for angle in (90, 210, 330):
-        a = np.radians(angle)
-        patches += tube([(0.42 * np.cos(a), 0.42 * np.sin(a), foot), (0, 0, 0.45)], 0.03, pole)
+    patches += repeated(tube([(0.42, 0, foot), (0, 0, 0.45)], 0.03, pole), 3, start=90)
     return patches, ("three slanted legs", "a cloth shade at the top")
 
 
 def _hanging(look: Look, rng: np.random.Generator, lit: bool) -> tuple[list[Patch], tuple[str, ...]]:
     width = rng.uniform(0.58, 0.75)
     ceiling, crown = 0.95, 0.15
-    metal = look.paint(28.0 if lit else 1.0)
-    inner = Paint((1.0, 0.94, 0.75), heat=30.0, glow=0.8) if lit else metal.shaded(1.3)
-    if rng.random() < 0.5:
-        profile = np.array([(1.0, -0.5), (0.94, -0.3), (0.72, -0.12), (0.3, 0.0), (0.12, 0.02), (0.12, 0.12)])
-        word = "a domed metal shade"
+    kind = pick(rng, ["domed metal", "conical metal", "frosted glass"])
+    if kind == "frosted glass":
+        shade = inner = _cloth(look, lit)
     else:
-        profile = np.array([(1.0, -0.5), (0.15, 0.0), (0.12, 0.12)])
-        word = "a conical metal shade"
-    profile = profile * [width, 1] + [0, crown]
+        shade = look.paint(28.0 if lit else 1.0)
+        inner = Paint((1.0, 0.94, 0.75), heat=40.0, glow=0.8) if lit else shade.shaded(1.3)
+    profile = np.array(CONE if kind == "conical metal" else DOME) * [width, 1] + [0, crown]
     patches = [
-        *revolve(profile, metal),
+        *revolve(profile, shade),
         *revolve(profile[:-1] * [0.95, 1] - [0, 0.02], inner),
-        torus(width, 0.025, look.accent_paint(metal.heat)).moved(z=crown - 0.5),
-        disc(0.12 * width, metal).moved(z=crown + 0.12),
+        torus(width, 0.025, look.accent_paint(shade.heat)).moved(z=crown - 0.5),
+        disc(0.12 * width, shade).moved(z=crown + 0.12),
         *tube([(0, 0, crown + 0.1), (0, 0, ceiling)], 0.022, CORD),
         *moved(cylinder(0.16, 0.08, look.accent_paint(1.0), top=0.1), z=ceiling),
         _bulb(0.2, lit, rng).moved(z=crown - 0.48),
     ]
-    return patches, (word, "a long cord from the ceiling")
+    return patches, (f"a {kind} shade", "a long cord from the ceiling")

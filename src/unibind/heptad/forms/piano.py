@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..model import COLOURS, Look, Model, pick
-from ..surface import Paint, Patch, X, Y, Z, box, cylinder, ellipsoid, moved, plate, quad, tube, turned
+from ..surface import Paint, Patch, X, Y, Z, box, cylinder, ellipsoid, moved, plate, rectangle, tube, turned
 
 IVORY = Paint((0.95, 0.94, 0.90), heat=3.0, gloss=0.5)  # keys are warm from the fingers
 EBONY = Paint((0.05, 0.05, 0.06), heat=3.0, gloss=0.5)
@@ -21,7 +21,7 @@ BLACK_KEYS = (0, 1, 3, 4, 5)  # places among the seven white keys of an octave t
 def build(look: Look, rng: np.random.Generator) -> Model:
     """An upright or a grand piano, with a seat before it more often than not."""
     finish = pick(rng, list(FINISHES), list(FINISHES.values()))
-    look = replace(look, colour=finish, material="ceramic")  # lacquer shines like glaze
+    look = replace(look, colour=finish, material="wood")
     return pick(rng, [_upright, _grand])(look, rng)
 
 
@@ -33,16 +33,14 @@ def _keyboard(width: float, depth: float, octaves: int) -> list[Patch]:
     for k in range(count - 1):
         x = (k + 1) * step - width / 2
         if k % 7 in BLACK_KEYS:
-            keys.append(_flat(x, depth * 0.16, 0.55 * step, depth * 0.62, 0.035, EBONY))
+            keys.append(rectangle(0.55 * step, 0.62 * depth, EBONY).moved(x, 0.16 * depth, 0.035))
         else:
-            keys.append(_flat(x, 0.0, 0.008, depth, 0.022, EBONY))
+            keys.append(rectangle(0.008, depth, EBONY).moved(x, 0.0, 0.022))
     return keys
 
 
-def _flat(x: float, y: float, width: float, depth: float, z: float, paint: Paint) -> Patch:
-    """Horizontal rectangle around (x, y) at height z."""
-    w, d = width / 2, depth / 2
-    return quad([(x - w, y - d, z), (x + w, y - d, z), (x + w, y + d, z), (x - w, y + d, z)], paint)
+def _lacquer(look: Look) -> Paint:
+    return look.paint(1.0, gloss=0.55)
 
 
 def _pedals(y: float, z: float) -> list[Patch]:
@@ -51,14 +49,14 @@ def _pedals(y: float, z: float) -> list[Patch]:
 
 def _seat(look: Look, y: float, floor: float) -> list[Patch]:
     """A bench with a cushion of the accent colour."""
-    wood = look.paint(1.0)
+    wood = _lacquer(look)
     legs = [p for x in (-0.22, 0.22) for p in moved(box((0.06, 0.2, 0.36), wood)[2:], x=x, y=y, z=floor + 0.18)]
     return [*moved(box((0.55, 0.28, 0.08), look.accent_paint(5.0, gloss=0.05)), y=y, z=floor + 0.4), *legs]
 
 
 def _upright(look: Look, rng: np.random.Generator) -> Model:
     width, height = rng.uniform(1.2, 1.4), rng.uniform(1.05, 1.3)
-    floor, wood = -0.7, look.paint(1.0)
+    floor, wood = -0.7, _lacquer(look)
     panel = wood.shaded(1.4 if look.colour in ("black", "brown") else 0.85)
     top, shelf = floor + height, floor + 0.55
     side = width / 2 - 0.04
@@ -73,9 +71,8 @@ def _upright(look: Look, rng: np.random.Generator) -> Model:
         patches += moved(box((0.07, 0.38, 0.2), wood), x=x, y=-0.07, z=shelf)
         patches += moved(box((0.08, 0.08, 0.5), wood), x=x, y=-0.2, z=floor + 0.25)
     for low, high in ((shelf + 0.2, top - 0.08), (floor + 0.12, shelf - 0.16)):
-        patches.append(
-            quad([(s * width * 0.42, 0.09, z) for s, z in ((-1, low), (1, low), (1, high), (-1, high))], panel)
-        )
+        inset = rectangle(0.84 * width, high - low, panel).turned(X, 90)
+        patches.append(inset.moved(y=0.09, z=(low + high) / 2))
 
     traits = ["a tall upright case", "a row of black and white keys", "three brass pedals"]
     if rng.random() < 0.7:
@@ -96,7 +93,7 @@ def _lying(outline: ArrayLike, thickness: float, paint: Paint) -> list[Patch]:
 def _grand(look: Look, rng: np.random.Generator) -> Model:
     width, length = rng.uniform(0.95, 1.1), rng.uniform(1.2, 1.45)
     opening = float(rng.uniform(35, 50))
-    floor, wood, half = -0.62, look.paint(1.0), width / 2
+    floor, wood, half = -0.62, _lacquer(look), width / 2
     # seen from above: keyboard at y = 0, straight bass side on the left, curved treble side on the right
     harp = np.array([(-1, 0.16), (1, 0.16), (1, 0.5), (0.3, 0.72), (0, 0.92), (-0.35, 1), (-0.85, 0.98), (-1, 0.85)])
     harp = harp * [half, length]

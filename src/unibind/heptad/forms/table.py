@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, pick
-from ..surface import Paint, Patch, Y, Z, box, cylinder, disc, ellipsoid, moved, torus, tube, turned
+from ..surface import Paint, Patch, Y, Z, box, cylinder, disc, ellipsoid, moved, repeated, torus, tube, turned
+
+Built = tuple[list[Patch], tuple[str, ...], tuple[float, float]]  # patches, traits, clear half extent (x, y) of the top
 
 METAL = Paint((0.30, 0.31, 0.33), heat=-0.5, gloss=0.6)
 
@@ -20,7 +22,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     patches, traits, reach = pick(rng, [_oblong, _round, _column, _trestle])(look, rng, floor, floor + height)
     top = floor + height + 0.062
     if rng.random() < 0.6:
-        x, y = rng.uniform(-0.5, 0.5, 2) * reach
+        x, y = rng.uniform(-0.5, 0.5, 2) * np.array(reach)
         wood = look.paint(float(rng.uniform(4, 8)))
         patches = [
             *patches,
@@ -30,9 +32,6 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     patches = turned(patches, Z, float(rng.uniform(-35, 35)))
     low = "a low top" if height < 0.7 else "a waist-high top"
     return Model(look, patches, (*traits, low), "indoor", extra={"height": height})
-
-
-Built = tuple[list[Patch], tuple[str, ...], np.ndarray]  # patches, traits, half extent (x, y) of the top
 
 
 def _oblong(look: Look, rng: np.random.Generator, floor: float, top: float) -> Built:
@@ -46,17 +45,14 @@ def _oblong(look: Look, rng: np.random.Generator, floor: float, top: float) -> B
     ]
     for sx in (-1, 1):
         for sy in (-1, 1):
-            leg = (
-                turned(box((0.11, 0.11, top - floor), legs, taper=0.55), Y, 180)
-                if tapered
-                else box((0.1, 0.1, top - floor), legs)
-            )
-            patches += moved(leg, x=sx * x, y=sy * y, z=(floor + top) / 2)
+            leg = box((0.11, 0.11, top - floor), legs, taper=0.55 if tapered else 1.0)
+            patches += moved(turned(leg, Y, 180), x=sx * x, y=sy * y, z=(floor + top) / 2)
+    words: tuple[str, ...] = ("an oblong top", "four tapered legs" if tapered else "four square legs")
     if rng.random() < 0.4:
         patches += moved(box((0.4, 0.02, 0.11), wood), y=-width / 2 + 0.07, z=top - 0.1)
         patches.append(ellipsoid((0.035, 0.035, 0.035), METAL).moved(0, -width / 2 + 0.04, top - 0.1))
-        return patches, ("an oblong top", "four square legs", "a small drawer"), np.array([x, y])
-    return patches, ("an oblong top", "four tapered legs" if tapered else "four square legs"), np.array([x, y])
+        words = (*words, "a small drawer")
+    return patches, words, (x, y)
 
 
 def _round(look: Look, rng: np.random.Generator, floor: float, top: float) -> Built:
@@ -68,12 +64,14 @@ def _round(look: Look, rng: np.random.Generator, floor: float, top: float) -> Bu
     ]
     for k in range(count):
         patches += turned(
-            tube([(radius * 0.55, 0, top), (radius * 0.9, 0, floor)], (0.06, 0.04), legs), Z, 360 * k / count + 20
+            tube([(radius * 0.55, 0, top - 0.07), (radius * 0.9, 0, floor)], (0.06, 0.04), legs),
+            Z,
+            360 * k / count + 20,
         )
     return (
         patches,
         ("a round top", f"{'three' if count == 3 else 'four'} slanted legs"),
-        np.array([radius, radius]) * 0.7,
+        (0.7 * radius, 0.7 * radius),
     )
 
 
@@ -82,20 +80,18 @@ def _column(look: Look, rng: np.random.Generator, floor: float, top: float) -> B
     square = bool(rng.random() < 0.35)
     column = look.accent_paint(0.5)
     slab = box((1.6 * radius, 1.6 * radius, 0.1), look.paint(1.5)) if square else cylinder(radius, 0.1, look.paint(1.5))
-    patches = [*moved(slab, z=top), *tube([(0, 0, top), (0, 0, floor)], (0.08, 0.1), column)]
+    patches = [*moved(slab, z=top), *tube([(0, 0, top - 0.1), (0, 0, floor)], (0.08, 0.1), column)]
     if rng.random() < 0.5:
         patches += moved(cylinder(0.42, 0.08, column, top=0.3), z=floor)
         foot = "a flat round foot"
     else:
-        for k in range(3):
-            patches += turned(
-                tube([(0, 0, floor + 0.25), (0.28, 0, floor + 0.12), (0.48, 0, floor)], 0.05, column), Z, 120 * k - 30
-            )
+        claw = tube([(0, 0, floor + 0.25), (0.28, 0, floor + 0.12), (0.48, 0, floor)], 0.05, column)
+        patches += repeated(claw, 3, start=-30)
         foot = "three curved feet"
     return (
         patches,
         ("a square top" if square else "a round top", "a single central leg", foot),
-        np.array([radius, radius]) * 0.6,
+        (0.6 * radius, 0.6 * radius),
     )
 
 
@@ -112,9 +108,9 @@ def _trestle(look: Look, rng: np.random.Generator, floor: float, top: float) -> 
     for x in (-1, 1):
         at = x * (length / 2 - 0.25)
         for y in (-1, 1):
-            patches += tube([(at, y * 0.06, top - 0.04), (at, y * (width / 2 - 0.02), floor)], 0.05, legs)
+            patches += tube([(at, y * 0.06, top - 0.06), (at, y * (width / 2 - 0.02), floor)], 0.05, legs)
         patches += tube([(at, -width / 3, (2 * floor + top) / 3), (at, width / 3, (2 * floor + top) / 3)], 0.035, legs)
     patches += tube(
         [(-length / 2 + 0.25, 0, (floor + top) / 2), (length / 2 - 0.25, 0, (floor + top) / 2)], 0.035, legs
     )
-    return patches, ("a long top of planks", "two trestles", "a cross bar below"), np.array([length, width]) * 0.4
+    return patches, ("a long top of planks", "two trestles", "a cross bar below"), (0.4 * length, 0.4 * width)

@@ -1,0 +1,197 @@
+"""Encoding: items to embeddings, into a store (resumable) or into an array."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backbones import Backbone
+from .errors import UnibindError
+from .knowledge import KnowledgeBase, TextEmbeddings
+from .loading import Failure, batches, load_items
+from .manifest import Item, check_unique
+from .modality import MODALITIES, Raw, Text, check_modality
+from .readers import Limits, read
+from .store import Quarantined, Store
+
+Vectors = NDArray[np.float32]
+
+# A commit costs Lance a new version and file: none more often than this many items or seconds.
+_COMMIT_ITEMS, _COMMIT_S = 512, 20.0
+
+
+# --- into a store --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EncodeSummary:
+    """What a run did: items newly encoded, already there, and unreadable; how long it took."""
+
+    encoded: int
+    skipped: int
+    quarantined: int
+    seconds: float
+
+
+def encode(
+    items: Sequence[Item],
+    backbone: Backbone,
+    store: Store,
+    *,
+    batch_size: int = 64,
+    workers: int = 0,
+    limits: Limits | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> EncodeSummary:
+    """Encode what is not in the store yet; stopped at any moment, the next call goes on there.
+
+    Items that cannot be read, or whose embedding is not finite, go to the store's quarantine and are tried again
+    next time. `workers` processes read and preprocess (0: this one does; then a decoder that crashes takes the run
+    with it). `progress` is called with the number of items just done. Raises ContractError before anything is read
+    where the store was made by another backbone, and UnknownNameError for a modality the backbone lacks.
+    """
+    if batch_size < 1 or workers < 0:
+        raise UnibindError(f"batch_size must be at least 1 and workers 0, not {batch_size} and {workers}")
+    started = time.monotonic()
+    check_unique((item.id for item in items), "the items to encode")
+    for modality in sorted({item.modality for item in items}):
+        store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
+    there = store.ids()
+    todo = sorted((i for i in items if i.id not in there), key=lambda i: MODALITIES.index(i.modality))
+    report = progress or (lambda _: None)
+    report(len(items) - len(todo))
+
+    writer = _Writer(backbone, store)
+
+    def readable() -> Iterator[tuple[Item, str, object]]:
+        with closing(load_items(todo, backbone, workers=workers, limits=limits or Limits())) as loaded:
+            for item, result in loaded:
+                if isinstance(result, Failure):
+                    writer.fail(item, result)
+                    report(1)
+                else:
+                    yield item, item.modality, result
+
+    try:
+        with closing(batches(readable(), batch_size)) as ready:
+            for modality, group, batch in ready:
+                writer.add(group, backbone.encode(modality, batch).numpy())
+                report(len(group))
+    finally:
+        writer.commit()
+    if writer.encoded:
+        store.compact()
+    return EncodeSummary(writer.encoded, len(items) - len(todo), writer.failed, time.monotonic() - started)
+
+
+class _Writer:
+    """Gathers rows of one modality and commits them now and then."""
+
+    def __init__(self, backbone: Backbone, store: Store) -> None:
+        self.encoded = self.failed = 0
+        self._backbone, self._store = backbone, store
+        self._items: list[Item] = []
+        self._vectors: list[Vectors] = []
+        self._failed: list[Quarantined] = []
+        self._committed = time.monotonic()
+
+    def add(self, items: Sequence[Item], vectors: Vectors) -> None:
+        if self._items and self._items[0].modality != items[0].modality:
+            self.commit()
+        finite = np.isfinite(vectors).all(axis=1)
+        for item, good in zip(items, finite, strict=True):
+            if good:
+                self._items.append(item)
+            else:
+                self.fail(item, Failure("NotFinite", f"the embedding of {item.uri or item.id} is not finite"))
+        self._vectors.append(vectors[finite])
+        self._commit_if_due()
+
+    def fail(self, item: Item, why: Failure) -> None:
+        self._failed.append(Quarantined(item.id, item.uri, item.modality, why.error, why.message))
+        self._commit_if_due()
+
+    def _commit_if_due(self) -> None:
+        waiting = max(len(self._items), len(self._failed))
+        if waiting >= _COMMIT_ITEMS or time.monotonic() - self._committed > _COMMIT_S:
+            self.commit()
+
+    def commit(self) -> None:
+        if self._items:
+            contract = self._backbone.contract(self._items[0].modality)
+            self._store.add(self._items, np.concatenate(self._vectors), contract)
+        self._store.quarantine(self._failed)
+        self.encoded += len(self._items)
+        self.failed += len(self._failed)
+        self._items, self._vectors, self._failed = [], [], []
+        self._committed = time.monotonic()
+
+
+# --- into an array -------------------------------------------------------------------------------------------------
+
+
+def raw_items(items: Sequence[str | Path | bytes | Raw], modality: str | None = None) -> list[Raw]:
+    """Decode items. A str is a path, or a text where `modality` is "text"; raises what readers raise."""
+    return [_raw(item, modality) for item in items]
+
+
+def _raw(item: str | Path | bytes | Raw, modality: str | None) -> Raw:
+    if isinstance(item, Raw):
+        return item
+    if isinstance(item, str) and modality == "text":
+        return Text(item)
+    return read(item, modality)
+
+
+def embed(
+    items: Sequence[str | Path | bytes | Raw],
+    backbone: Backbone,
+    *,
+    modality: str | None = None,
+    batch_size: int = 64,
+) -> Vectors:
+    """Embed items of one or mixed modalities, in order: float32 [N, dim], unit length.
+
+    Decoded items are dropped as soon as they are preprocessed. A str is a path, or a text where `modality` is
+    "text". Raises what readers raise for the first unreadable item, and UnknownNameError for a modality the
+    backbone lacks.
+    """
+
+    def preprocessed() -> Iterator[tuple[int, str, object]]:
+        for i, item in enumerate(items):
+            raw = _raw(item, modality)
+            check_modality(raw.modality, backbone.modalities)
+            yield i, raw.modality, backbone.preprocess(raw.modality, raw)
+
+    out = np.empty((len(items), backbone.dim), np.float32)
+    for kind, rows, batch in batches(preprocessed(), batch_size):
+        out[rows] = backbone.encode(kind, batch).numpy()
+    return out
+
+
+def embed_descriptions(
+    texts: KnowledgeBase | Mapping[str, Sequence[str]], backbone: Backbone, *, batch_size: int = 64
+) -> TextEmbeddings:
+    """Embed the texts of a knowledge base, or of category -> texts; ids of the latter are "category/number".
+
+    Every unlike text is embedded once, so equal texts have bit-identical vectors here. Between calls they may differ
+    in the last bits where the backbone's arithmetic depends on the padding of a batch.
+    """
+    if isinstance(texts, KnowledgeBase):
+        rows = [(d.id, d.category, d.text) for d in texts.descriptions]
+    else:
+        rows = [(f"{category}/{i}", category, text) for category, ts in texts.items() for i, text in enumerate(ts)]
+    place = {text: i for i, text in enumerate(dict.fromkeys(text for _, _, text in rows))}
+    vectors = embed([Text(text) for text in place], backbone, batch_size=batch_size)
+    return TextEmbeddings(
+        [name for name, _, _ in rows],
+        [category for _, category, _ in rows],
+        vectors[[place[text] for _, _, text in rows]],
+        backbone.contract("text"),
+    )

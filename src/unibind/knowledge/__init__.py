@@ -1,0 +1,7 @@
+"""The knowledge base: descriptions of categories and items, whose embeddings stand for meaning (paper, section 3.1)."""
+
+from __future__ import annotations
+
+from .base import Description, KnowledgeBase, TextEmbeddings
+
+__all__ = ["Description", "KnowledgeBase", "TextEmbeddings"]

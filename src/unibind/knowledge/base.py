@@ -1,0 +1,202 @@
+"""Descriptions as a table that can be read, saved, filtered and fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backbones.contract import Contract
+from ..errors import UnibindError, UnknownNameError
+from ..tables import Row, read_rows, write_rows
+
+KINDS = ("category", "data")
+
+
+@dataclass(frozen=True)
+class Description:
+    """One text about a category: written from the category's name (`kind` "category") or of one `item` ("data").
+
+    `aspect` says what it is about (shape, sound, ...), `modality` which modality it was written for, `generator`
+    and `prompt_id` who wrote it and how, `created` when (ISO 8601); None where not known.
+    """
+
+    id: str
+    category: str
+    text: str
+    kind: str = "category"
+    item: str | None = None
+    aspect: str | None = None
+    modality: str | None = None
+    generator: str | None = None
+    prompt_id: str | None = None
+    created: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse unknown kinds."""
+        if self.kind not in KINDS:
+            raise UnknownNameError("kind of description", self.kind, KINDS)
+
+
+class Described(Protocol):
+    """What `add_data` needs of an item: a manifest's Item has it."""
+
+    @property
+    def id(self) -> str:
+        """Name of the item."""
+        ...
+
+    @property
+    def modality(self) -> str:
+        """Modality of the item."""
+        ...
+
+    @property
+    def label(self) -> str | None:
+        """Category of the item."""
+        ...
+
+    @property
+    def description(self) -> str | None:
+        """What the item is described as."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class TextEmbeddings:
+    """Embedded descriptions: `vectors` float32 [M, D], unit length, of the descriptions `ids` [M] of `categories`
+    [M]."""
+
+    ids: list[str]
+    categories: list[str]
+    vectors: NDArray[np.float32]
+    contract: Contract
+
+
+_COLUMNS = tuple(field.name for field in fields(Description))
+
+
+class KnowledgeBase:
+    """Descriptions, at least one, with unlike ids."""
+
+    def __init__(self, descriptions: Iterable[Description]) -> None:
+        self.descriptions = tuple(descriptions)
+        if not self.descriptions:
+            raise UnibindError("a knowledge base needs at least one description")
+        if len({d.id for d in self.descriptions}) < len(self.descriptions):
+            raise UnibindError("two descriptions of a knowledge base have one id; leave out one of them")
+
+    def __len__(self) -> int:
+        return len(self.descriptions)
+
+    @classmethod
+    def load(cls, path: str | Path) -> KnowledgeBase:
+        """Read JSONL, CSV or Parquet with the columns category and text, and optionally the others of Description.
+
+        A text that occurs again for its category is read once. Raises MissingFileError for no such file, and
+        UnibindError, naming file and row, for rows without category or text.
+        """
+        path = Path(path)
+        found: dict[str, Description] = {}
+        for number, row in read_rows(path, _COLUMNS):
+            try:
+                description = _description(row)
+            except UnibindError as error:
+                raise UnibindError(f"{path}, row {number}: {error}") from error
+            found.setdefault(description.id, description)
+        if not found:
+            raise UnibindError(f"{path} holds no descriptions; fill it, or name another knowledge base")
+        return cls(found.values())
+
+    @classmethod
+    def heptad(cls) -> KnowledgeBase:
+        """The packaged base: 64 descriptions, 8 of each of 8 aspects, of each of Heptad's 24 categories."""
+        with resources.as_file(resources.files(__package__) / "data" / "heptad.jsonl") as path:
+            return cls.load(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write a table whole or not at all: Parquet, JSONL or CSV by suffix."""
+        write_rows(Path(path), [asdict(d) for d in self.descriptions], _COLUMNS)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories in order of first appearance."""
+        return tuple(dict.fromkeys(d.category for d in self.descriptions))
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change with any description's id or text, not with their order."""
+        rows = sorted(f"{d.id}\0{d.text}" for d in self.descriptions)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+
+    def texts(self, category: str) -> list[str]:
+        """Texts of one category; raises UnknownNameError for one that is not there."""
+        if category not in self.categories:
+            raise UnknownNameError("category", category, self.categories)
+        return [d.text for d in self.descriptions if d.category == category]
+
+    def filter(
+        self,
+        *,
+        categories: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
+        aspects: Collection[str] | None = None,
+    ) -> KnowledgeBase:
+        """The descriptions with one of the given categories, kinds and aspects (None: any).
+
+        Raises UnibindError where none is left.
+        """
+        wanted = (("category", categories), ("kind", kinds), ("aspect", aspects))
+        return KnowledgeBase(
+            d
+            for d in self.descriptions
+            if all(values is None or getattr(d, name) in values for name, values in wanted)
+        )
+
+    def add_data(self, items: Iterable[Described], *, generator: str | None = None) -> KnowledgeBase:
+        """A base with the items' descriptions added under the items' labels; items without a description are left out.
+
+        Pass training items only: a test item's description would give its label away. Raises UnibindError for a
+        described item without a label.
+        """
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        known = {d.id: d for d in self.descriptions}
+        for item in items:
+            if item.description is None:
+                continue
+            if item.label is None:
+                raise UnibindError(f"item {item.id!r} has a description but no label to put it under; give it one")
+            added = Description(
+                _stable_id(item.label, item.description, item.id),
+                item.label,
+                item.description,
+                kind="data",
+                item=item.id,
+                modality=item.modality,
+                generator=generator,
+                created=created,
+            )
+            known.setdefault(added.id, added)
+        return KnowledgeBase(known.values())
+
+
+def _description(row: Row) -> Description:
+    for needed in ("category", "text"):
+        if row.get(needed) is None:
+            raise UnibindError(f"a description needs a {needed}; fill that column")
+    cells = {name: value for name, value in row.items() if value is not None}
+    cells.setdefault("id", _stable_id(cells["category"], cells["text"], cells.get("item")))  # type: ignore[arg-type]
+    return Description(**cells)  # type: ignore[arg-type]
+
+
+def _stable_id(category: str, text: str, item: str | None = None) -> str:
+    """The same wherever and whenever the description is read."""
+    parts: Sequence[str] = (category, text) if item is None else (category, text, item)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
