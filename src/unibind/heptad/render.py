@@ -1,4 +1,8 @@
-"""Splatting: posed surface samples to pictures, with a z-buffer and simple light. Vectorised numpy, no GL."""
+"""Splatting: surface samples, posed at many times at once, to pictures with a z-buffer and simple light.
+
+Vectorised numpy, no GL. Shapes: N samples of a surface, T times (1 for a still), S pixels along a picture's edge.
+Camera axes: x right, y away from the camera, z up.
+"""
 
 from __future__ import annotations
 
@@ -6,118 +10,217 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import uniform_filter
 
-from .model import Motion
+from .model import Model, Motion
 from .scene import Scene
-from .surface import Surface, rotation
+from .surface import TAU, Array, Surface
 
 Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
 
-_FOCAL = 1.95  # of the camera, in half picture widths
+FOCAL = 1.95  # of the camera, in half picture widths
+_SHININESS_DOUBLINGS = 5  # Blinn exponent 2 ** 5
+_SHADOW_SAMPLES = 4000
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where object and camera are at T times, beyond the scene's own pose."""
+
+    times: Array  # [T], seconds
+    yaw: Array  # [T], degrees the object has turned, or the camera has gone around it
+    offset: Array  # [T, 3], of the object, in camera axes before the camera is raised
+    pan: Array  # [T, 2], of the camera, as a shift of the picture to the right and down, in half picture widths
+
+
+def still(time: float) -> Track:
+    """One moment of an object that stays where the scene puts it."""
+    return Track(np.array([time]), np.zeros(1), np.zeros((1, 3)), np.zeros((1, 2)))
+
+
+def travelling(model: Model, scene: Scene, times: Array, orbit: float, pan: Array) -> Track:
+    """The object's own travel and bob, both centred on the middle of `times`, and a camera orbit (degrees a second)."""
+    since = times - times.mean()
+    path = np.clip(since[:, None] * np.asarray(model.travel), -0.8, 0.8)
+    path[:, 2] += model.bob * np.sin(TAU * model.bob_hz * times)
+    return Track(times, orbit * since, path @ _turns((0, 0, 1), scene.yaw)[:3, :3].T, pan)
+
+
+# --- affine maps [..., 4, 4] ----------------------------------------------------------------------------------------
+
+
+def _turns(axis: ArrayLike, degrees: ArrayLike) -> Array:
+    """Right-handed rotations about an axis, [..., 4, 4] for angles [...] (Rodrigues)."""
+    a = np.asarray(axis, float)
+    x, y, z = a / np.linalg.norm(a)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.radians(degrees)[..., None, None]
+    maps = np.broadcast_to(np.eye(4), (*np.shape(degrees), 4, 4)).copy()
+    maps[..., :3, :3] += np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return maps
+
+
+def _shifts(offset: ArrayLike) -> Array:
+    """Translations [..., 4, 4] by offsets [..., 3]."""
+    moved = np.asarray(offset, float)
+    maps = np.broadcast_to(np.eye(4), (*moved.shape[:-1], 4, 4)).copy()
+    maps[..., :3, 3] = moved
+    return maps
+
+
+def _moved(motion: Motion, times: Array) -> Array:
+    """Maps [T, 4, 4] of the part that a motion moves."""
+    turn = motion.rate_hz * times + motion.phase
+    wave = np.sin(TAU * turn)
+    if motion.kind == "slide":
+        return _shifts(motion.amount * wave[:, None] * np.asarray(motion.axis))
+    if motion.kind == "spin":
+        inner = _turns(motion.axis, 360 * turn)
+    elif motion.kind == "swing":
+        inner = _turns(motion.axis, motion.amount * wave)
+    else:  # flicker: two waves that never meet again stretch the part, a third makes it lean
+        inner = _shifts(np.zeros((len(times), 3)))
+        inner[:, 2, 2] += motion.amount * (0.6 * wave + 0.4 * np.sin(4.7 * turn))
+        inner[:, 0, 2] += 0.5 * motion.amount * np.sin(2.6 * turn + 1)
+    pivot = np.asarray(motion.pivot)
+    return _shifts(pivot) @ inner @ _shifts(-pivot)
+
+
+def _placed(scene: Scene, track: Track) -> Array:
+    """Maps [T, 4, 4] from the object's axes to those of a level camera at the origin of the scene."""
+    shift = np.array([scene.shift[0], 0, scene.shift[1]])
+    size = np.diag([scene.size, scene.size, scene.size, 1.0])
+    return (
+        _shifts(track.offset + shift) @ _turns((0, 0, 1), scene.yaw + track.yaw) @ _turns((0, 1, 0), scene.pitch) @ size
+    )
+
+
+def _flattened(scene: Scene, ground: float) -> Array:
+    """Map [4, 4] that casts what is above the plane z = `ground` onto it, along the light of a level camera."""
+    light = _turns((1, 0, 0), -scene.elevation)[:3, :3] @ scene.light
+    slope = light[:2] / max(light[2], 0.5)
+    flat = np.eye(4)
+    flat[:2, 2], flat[:2, 3] = -slope, slope * ground
+    flat[2, 2], flat[2, 3] = 0, ground
+    return flat
+
+
+# --- projection ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class View:
-    """Samples as the camera sees them: columns and rows in [-1, 1] (right, down), depth, normals towards +y = away."""
+    """Samples as the camera sees them at T times: columns and rows in [-1, 1] (right, down), and nearness."""
 
-    column: Floats  # [N]
-    row: Floats  # [N]
-    depth: Floats  # [N]
-    normals: Floats  # [N, 3] in camera axes
-
-
-def posed(surface: Surface, motions: Sequence[Motion], t: float) -> tuple[Floats, Floats]:
-    """Points and normals [N, 3] of a surface whose parts have moved for `t` seconds."""
-    points, normals = surface.points, surface.normals
-    if motions:
-        points, normals = points.copy(), normals.copy()
-    for motion in motions:
-        rows = np.flatnonzero(surface.part == surface.parts.index(motion.part))
-        turn = motion.rate_hz * t + motion.phase
-        wave = np.sin(2 * np.pi * turn)
-        if motion.kind in ("spin", "swing"):
-            degrees = 360 * turn if motion.kind == "spin" else motion.amount * wave
-            matrix, pivot = rotation(motion.axis, degrees).astype(np.float32), np.array(motion.pivot, np.float32)
-            points[rows] = (points[rows] - pivot) @ matrix.T + pivot
-            normals[rows] = normals[rows] @ matrix.T
-        elif motion.kind == "slide":
-            points[rows] += (motion.amount * wave * np.array(motion.axis)).astype(np.float32)
-        else:  # flicker: stretch upwards and sway, different at every height
-            height = points[rows, 2] - motion.pivot[2]
-            sway = np.sin(2 * np.pi * (turn + 1.3 * height))
-            points[rows, 2] += motion.amount * height * (0.6 * wave + 0.4 * np.sin(4.7 * turn))
-            points[rows, 0] += 0.5 * motion.amount * np.abs(height) * sway
-    return points, normals
+    column: Floats  # [T, N]
+    row: Floats  # [T, N]
+    nearness: Floats  # [T, N], 1 / depth
+    maps: dict[int, Array]  # part -> [T, 4, 4], from the part's own axes to camera axes
+    surface: Surface
 
 
-def viewed(
-    points: Floats, normals: Floats, scene: Scene, *, yaw: float = 0.0, offset: Sequence[float] = (0, 0, 0)
-) -> View:
-    """Points and normals in the camera of a scene, the object turned by `yaw` more degrees and shifted."""
-    matrix = (
-        rotation((1, 0, 0), scene.elevation) @ rotation((0, 0, 1), scene.yaw + yaw) @ rotation((0, 1, 0), scene.pitch)
-    )
-    matrix = matrix.astype(np.float32)
-    placed = points @ matrix.T + np.array(
-        [scene.shift[0] + offset[0], offset[1], scene.shift[1] + offset[2]], np.float32
-    )
-    depth = placed[:, 1] + scene.distance
-    near = np.maximum(depth, 0.2)
-    return View(_FOCAL * placed[:, 0] / near, -_FOCAL * placed[:, 2] / near, depth, normals @ matrix.T)
+def viewed(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track) -> View:
+    """A surface with moving parts in the camera of a scene."""
+    camera = _turns((1, 0, 0), scene.elevation)
+    return _projected(surface, motions, camera @ _placed(scene, track), scene, track)
 
 
-def splat(view: View, size: int, footprint: int) -> NDArray[np.int64]:
-    """Index of the nearest sample at every pixel of a size x size picture, -1 where there is none.
+def shadows(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track, size: int) -> Floats:
+    """How much a soft shadow on the ground below the object covers each pixel, [T, S, S] in [0, 1]."""
+    few = surface.take(np.arange(min(_SHADOW_SAMPLES, len(surface))))
+    placed = _placed(scene, track)
+    ground = float((few.points @ placed[0, 2, :3]).min() + placed[0, 2, 3])
+    caster = _turns((1, 0, 0), scene.elevation) @ _flattened(scene, ground) @ placed
+    covered = splat(_projected(few, motions, caster, scene, track), size // 4, 2) >= 0
+    fine = covered.astype(np.float32).repeat(4, axis=1).repeat(4, axis=2)
+    return uniform_filter(fine, (0, 9, 9), mode="nearest")
 
-    Each sample covers footprint x footprint pixels.
+
+def _projected(surface: Surface, motions: Sequence[Motion], maps: Array, scene: Scene, track: Track) -> View:
+    """Perspective of the samples [N] under maps [T, 4, 4] to camera axes; each part also follows its own motions."""
+    placed = np.empty((len(maps), 3, len(surface)), np.float32)
+    by_part = {}
+    for index, part in enumerate(surface.parts):
+        whole = maps
+        for motion in motions:
+            if motion.part == part:
+                whole = whole @ _moved(motion, track.times)
+        by_part[index] = whole
+        rows = np.flatnonzero(surface.part == index)
+        points = whole[:, :3, :3].astype(np.float32) @ surface.points[rows].T + whole[:, :3, 3:].astype(np.float32)
+        placed[:, :, rows] = points
+    nearness = 1 / np.maximum(placed[:, 1] + np.float32(scene.distance), np.float32(0.2))
+    pan = track.pan.astype(np.float32)
+    column = FOCAL * placed[:, 0] * nearness + pan[:, :1]
+    row = -FOCAL * placed[:, 2] * nearness + pan[:, 1:]
+    return View(column, row, nearness, by_part, surface)
+
+
+def splat(view: View, size: int, footprint: int) -> Indices:
+    """Index of the nearest sample at every pixel, [T, S, S], -1 where there is none.
+
+    Each sample covers footprint x footprint pixels. Nearness and index share one integer, so that a z-buffer is a
+    single scattered maximum.
     """
-    x = np.round((view.column + 1) * size / 2 - footprint / 2).astype(np.int64)
-    y = np.round((view.row + 1) * size / 2 - footprint / 2).astype(np.int64)
-    inside = np.flatnonzero((x >= 0) & (y >= 0) & (x <= size - footprint) & (y <= size - footprint))
-    order = inside[np.argsort(-view.depth[inside], kind="stable")]  # far to near: the last one written stays
-    corner = y[order] * size + x[order]
-    depth = np.append(view.depth, np.inf)  # index -1 is infinitely far
-    nearest = np.full(size * size, -1, np.int64)
+    count, samples = view.column.shape
+    edge = size + 2 * footprint  # samples outside the picture are clamped into a margin, which is then cut off
+    x = ((view.column + 1) * (size / 2) - footprint / 2 + 0.5).astype(np.int64)
+    y = ((view.row + 1) * (size / 2) - footprint / 2 + 0.5).astype(np.int64)
+    corner = (np.clip(y + footprint, 0, size + footprint) * edge + np.clip(x + footprint, 0, size + footprint)).ravel()
+    corner += np.repeat(np.arange(count) * edge * edge, samples)
+    key = ((view.nearness * (1 << 24)).astype(np.int64) << 32) + np.arange(1, samples + 1)
+    nearest = np.zeros(count * edge * edge, np.int64)
     for dy in range(footprint):
         for dx in range(footprint):
-            layer = np.full(size * size, -1, np.int64)
-            layer[corner + dy * size + dx] = order
-            nearest = np.where(depth[layer] < depth[nearest], layer, nearest)
-    return nearest.reshape(size, size)
+            np.maximum.at(nearest, corner + (dy * edge + dx), key.ravel())
+    inner = nearest.reshape(count, edge, edge)[:, footprint:-footprint, footprint:-footprint]
+    return (inner & 0xFFFFFFFF) - 1
 
 
-def shaded(surface: Surface, view: View, scene: Scene, rows: NDArray[np.int64]) -> Floats:
-    """sRGB colours [n, 3] of the given samples: ambient, two-sided Lambert, Blinn highlight, glow."""
-    normals = view.normals[rows]
-    normals = np.where(normals[:, 1:2] > 0, -normals, normals)  # face the camera, which looks along +y
-    lambert = np.clip(normals @ scene.light, 0, 1)
-    halfway = scene.light + np.array([0, -1, 0], np.float32)
-    halfway = halfway / np.linalg.norm(halfway)
-    highlight = surface.gloss[rows] * np.clip(normals @ halfway, 0, 1) ** 24
-    lit = surface.rgb[rows] * (scene.ambient_light + 0.75 * lambert)[:, None] + 0.55 * highlight[:, None]
-    glow = surface.glow[rows][:, None]
-    return np.clip(lit * (1 - glow) + surface.rgb[rows] * glow, 0, 1)
+def closed(nearest: Indices) -> Indices:
+    """Index pictures [T, S, S] whose one-pixel gaps between two covered neighbours are filled."""
+    for axis in (1, 2):
+        before, after = np.roll(nearest, 1, axis), np.roll(nearest, -1, axis)
+        nearest = np.where((nearest < 0) & (before >= 0) & (after >= 0), before, nearest)
+    return nearest
 
 
-def picture(surface: Surface, view: View, scene: Scene, backdrop: Floats, footprint: int) -> Floats:
-    """The lit object before a backdrop [S, S, 3]."""
-    nearest = splat(view, len(backdrop), footprint)
-    seen = nearest >= 0
-    out = backdrop.copy()
-    out[seen] = shaded(surface, view, scene, nearest[seen])
-    return out
+# --- light -----------------------------------------------------------------------------------------------------------
 
 
-def shadow(points: Floats, scene: Scene, size: int) -> Floats:
-    """Darkening [S, S, 1] in [0, 1] of a soft shadow on the ground below the object."""
-    from PIL import Image, ImageFilter
+def _lit(view: View, scene: Scene) -> tuple[Floats, Floats]:
+    """Brightness and highlight of every sample at every time, each [T, N]: ambient and two-sided Lambert; Blinn."""
+    towards = np.array([0.0, -1.0, 0.0])
+    halfway = scene.light + towards
+    directions = np.stack([scene.light, halfway / np.linalg.norm(halfway), towards])  # [3, 3]
+    surface = view.surface
+    cosines = np.empty((3, *view.column.shape), np.float32)
+    for part, maps in view.maps.items():
+        rows = np.flatnonzero(surface.part == part)
+        linear = maps[:, :3, :3] / np.cbrt(np.linalg.det(maps[:, :3, :3]))[:, None, None]
+        local = (directions @ linear).astype(np.float32)  # [T, 3 directions, 3]: light seen from the part
+        cosines[:, :, rows] = np.moveaxis(local @ surface.normals[rows].T, 1, 0)
+    lambert, highlight, facing = cosines
+    side = np.where(facing < 0, np.float32(-1), np.float32(1))
+    lambert = np.clip(lambert * side, 0, 1)
+    highlight = np.clip(highlight * side, 0, 1)
+    for _ in range(_SHININESS_DOUBLINGS):
+        highlight *= highlight
+    shade = np.float32(scene.ambient_light) + np.float32(0.75) * lambert
+    shade += surface.glow * (1 - shade)
+    return shade, np.float32(0.55) * surface.gloss * (1 - surface.glow) * highlight
 
-    ground = float(points[:, 2].min())
-    slide = -(points[:, 2:] - ground) * scene.light[:2] / max(float(scene.light[2]), 0.4) * 0.5
-    flat = np.concatenate([points[:, :2] + slide, np.full((len(points), 1), ground, np.float32)], axis=1)
-    view = viewed(flat.astype(np.float32), np.zeros_like(points), scene)
-    quarter = size // 4
-    covered = splat(view, quarter, 2) >= 0
-    mask = Image.fromarray((covered * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1.2))
-    return np.asarray(mask.resize((size, size), Image.Resampling.BILINEAR)).astype(np.float32)[..., None] / 255
+
+def painted(view: View, scene: Scene, nearest: Indices, backdrop: Floats) -> Floats:
+    """Linear mix-down of the lit object before its backdrop: [T, S, S, 3] in [0, 1]; `backdrop` [T or 1, S, S, 3]."""
+    pictures = np.broadcast_to(backdrop, (*nearest.shape, 3)).reshape(-1, 3).copy()
+    pixels = np.flatnonzero(nearest.ravel() >= 0)
+    seen = nearest.ravel()[pixels]
+    moment = pixels // (nearest.shape[1] * nearest.shape[2])
+    shade, highlight = _lit(view, scene)
+    flat = moment * shade.shape[1] + seen
+    colour = view.surface.rgb[seen] * shade.ravel()[flat][:, None] + highlight.ravel()[flat][:, None]
+    pictures[pixels] = np.clip(colour, 0, 1)
+    return pictures.reshape(*nearest.shape, 3)

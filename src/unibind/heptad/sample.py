@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +13,16 @@ from numpy.typing import NDArray
 from ..errors import UnknownNameError
 from . import CATEGORIES, SPLITS, sensors
 from .captions import caption
+from .event_camera import EventCamera
 from .forms import build
 from .model import Model, draw_look
+from .render import Floats
 from .scene import Scene, draw_scene
 from .sounds import synthesise
 from .surface import Surface, sample_surface
 
 _SURFACE_SAMPLES = 26000
-_STREAMS = ("form", "surface", "scene", "image", "thermal", "video", "event", "point_cloud", "audio", "text")
+_STREAMS = ("form", "surface", "scene", "image", "thermal", "action", "video", "event", "point_cloud", "audio", "text")
 
 
 @dataclass(frozen=True)
@@ -45,40 +49,54 @@ class Sample:
         """Samples of the object's painted surface."""
         return sample_surface(self.model.patches, _SURFACE_SAMPLES, self._rng("surface"))
 
+    @cached_property
+    def action(self) -> Floats:
+        """Two seconds of the scene as they are, which video and event camera both watch."""
+        return sensors.scene_frames(self.surface, self.model, self.scene, self._rng("action"))
+
     def image(self) -> NDArray[np.uint8]:
         """Picture uint8 [128, 128, 3]."""
         return sensors.photograph(self.surface, self.model, self.scene, self._rng("image"))
 
-    def thermal(self) -> NDArray[np.uint16]:
-        """Temperatures uint16 [96, 96] in centikelvin."""
-        return sensors.thermogram(self.surface, self.model, self.scene, self._rng("thermal"))
+    def text(self) -> str:
+        """A caption of the object, which does not always name it."""
+        return caption(self.category, self.model, self.scene, self._rng("text"))
 
-    @cached_property
-    def frames(self) -> NDArray[np.uint8]:
-        """Video frames uint8 [20, 96, 96, 3] at 10 frames a second."""
-        return sensors.film(self.surface, self.model, self.scene, self._rng("video"))
-
-    def events(self) -> sensors.EventStream:
-        """What an event camera saw of the video, before its compression."""
-        return sensors.events_of(self.frames, sensors.FPS, self._rng("event"))
-
-    def points(self) -> NDArray[np.float32]:
-        """Point cloud float32 [2048, 3]."""
-        return sensors.scan(self.surface, self.scene, self._rng("point_cloud"))
-
-    def audio(self) -> NDArray[np.float32]:
+    def audio(self) -> Floats:
         """Sound float32 [32000] at 16 kHz."""
         return synthesise(self.category, self.model, self._rng("audio"))
 
-    def caption(self) -> str:
-        """A sentence about the object, which does not always name it."""
-        return caption(self.category, self.model, self.scene.words, self._rng("text"))
+    def point_cloud(self) -> Floats:
+        """Points float32 [2048, 3], y up."""
+        return sensors.scan(self.surface, self.scene, self._rng("point_cloud"))
+
+    def thermal(self) -> Floats:
+        """Degrees Celsius float32 [96, 96]."""
+        return sensors.thermogram(self.surface, self.model, self.scene, self._rng("thermal"))
+
+    def video(self) -> NDArray[np.uint8]:
+        """Frames uint8 [24, 96, 96, 3] at 12 frames a second."""
+        return sensors.filmed(self.action, self.scene, self._rng("video"))
+
+    def event(self) -> NDArray[np.int64]:
+        """Events [N, 4] of a 96 x 96 sensor: time in microseconds (sorted), x, y, polarity (1: brighter)."""
+        return EventCamera().watch(self.action, sensors.FPS, self._rng("event"))
 
 
-def _stream(category: str, index: int, split: str, seed: int, stream: str) -> np.random.Generator:
-    """Independent random numbers for every (seed, split, category, index, stream)."""
-    key = (seed, SPLITS.index(split), CATEGORIES.index(category), index, _STREAMS.index(stream))
-    return np.random.default_rng(np.random.SeedSequence(key))
+_SENSES: dict[str, Callable[[Sample], Any]] = {
+    "image": Sample.image,
+    "text": Sample.text,
+    "audio": Sample.audio,
+    "point_cloud": Sample.point_cloud,
+    "thermal": Sample.thermal,
+    "video": Sample.video,
+    "event": Sample.event,
+}
+
+
+def arrays(sample: Sample) -> dict[str, Any]:
+    """What each modality's sensor gives, by modality; types and units stand at the methods of Sample."""
+    return {modality: sense(sample) for modality, sense in _SENSES.items()}
 
 
 def draw_sample(category: str, index: int, split: str = "test", seed: int = 0) -> Sample:
@@ -89,5 +107,12 @@ def draw_sample(category: str, index: int, split: str = "test", seed: int = 0) -
         raise UnknownNameError("Heptad split", split, SPLITS)
     form = _stream(category, index, split, seed, "form")
     model = build(category, draw_look(form), form)
-    scene = draw_scene(model.habitat, model.pitch, _stream(category, index, split, seed, "scene"))
-    return Sample(category, index, split, seed, model, scene)
+    return Sample(
+        category, index, split, seed, model, draw_scene(model, _stream(category, index, split, seed, "scene"))
+    )
+
+
+def _stream(category: str, index: int, split: str, seed: int, stream: str) -> np.random.Generator:
+    """Independent random numbers for every (seed, split, category, index, stream)."""
+    key = (seed, SPLITS.index(split), CATEGORIES.index(category), index, _STREAMS.index(stream))
+    return np.random.default_rng(np.random.SeedSequence(key))

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .model import Model
+
 Picture = NDArray[np.float32]  # [H, W, 3], sRGB in [0, 1]
 
 _SIZE = 160  # backgrounds are drawn at this size and resized for every sensor
@@ -24,6 +26,7 @@ class Scene:
     pitch: float
     elevation: float  # of the camera
     distance: float
+    size: float  # of the object, 1 is usual
     shift: tuple[float, float]  # of the object on the picture, in object units
     light: NDArray[np.float32]  # [3], unit, towards the light
     ambient_light: float
@@ -57,9 +60,9 @@ _TEMPERATURES = {
 }
 
 
-def draw_scene(habitat: str, pitch_limit: float, rng: np.random.Generator) -> Scene:
+def draw_scene(model: Model, rng: np.random.Generator) -> Scene:
     """A random scene; seven in ten suit the habitat, so that the place alone does not give the object away."""
-    usual = _USUAL[habitat]
+    usual = _USUAL[model.habitat]
     place = str(rng.choice(usual if rng.random() < 0.7 else tuple(PLACES)))
     light = np.array([rng.uniform(-0.8, 0.8), rng.uniform(-1.0, -0.4), rng.uniform(0.5, 1.1)], np.float32)
     low, high = _TEMPERATURES[place]
@@ -67,15 +70,16 @@ def draw_scene(habitat: str, pitch_limit: float, rng: np.random.Generator) -> Sc
         place=place,
         words=str(rng.choice(PLACES[place])),
         yaw=float(rng.choice([0.0, 180.0]) * (rng.random() < 0.35) + rng.normal(-20, 28)),
-        pitch=float(rng.uniform(-pitch_limit, pitch_limit)),
+        pitch=float(rng.uniform(-model.pitch, model.pitch)),
         elevation=float(rng.uniform(4, 28)),
         distance=float(rng.uniform(2.6, 3.7)),
+        size=float(model.look.size**0.6),  # distance and perspective do the rest
         shift=(float(rng.normal(0, 0.13)), float(rng.normal(0, 0.08))),
         light=light / np.linalg.norm(light),
         ambient_light=float(rng.uniform(0.38, 0.6)),
         noise=float(rng.uniform(0.005, 0.035)),
         temperature=float(rng.uniform(low, high)),
-        shadow=place not in ("sky", "water"),
+        shadow=place not in ("sky", "water") and model.habitat != "air",
         backdrop=_clutter(_BACKDROPS[place](rng), rng),
     )
 

@@ -1,0 +1,165 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.toys import ToyBackbone
+from unibind.encode import embed_descriptions
+from unibind.errors import MissingFileError, UnibindError, UnknownNameError
+from unibind.knowledge import Description, KnowledgeBase
+from unibind.knowledge.prompts import TEMPLATES, class_names, random_words, templates
+from unibind.manifest import Item
+from unibind.modality import MODALITIES
+
+ROWS = [
+    {"category": "drum", "aspect": "shape", "text": "A round box."},
+    {"category": "bell", "aspect": "sound", "text": "It rings."},
+    {"category": "drum", "aspect": "sound", "text": "It booms."},
+]
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "k.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS)))
+    return KnowledgeBase.load(path)
+
+
+def test_the_packaged_base_covers_heptad_evenly():
+    base = KnowledgeBase.heptad()
+    assert len(base.categories) == 24
+    for category in base.categories:
+        mine = base.filter(categories=[category])
+        assert len(mine) == len(set(mine.texts(category))) == 64
+        assert len({d.aspect for d in mine.descriptions}) == 8
+
+
+def test_what_a_base_holds(small):
+    assert small.categories == ("drum", "bell")
+    assert small.texts("drum") == ["A round box.", "It booms."]
+    with pytest.raises(UnknownNameError, match="drum, bell"):
+        small.texts("harp")
+
+
+def test_ids_belong_to_category_and_text_alone(small, tmp_path):
+    path = tmp_path / "k.csv"
+    path.write_text("category,text\nbell,It rings.\nharp,It rings.")
+    bell, harp = KnowledgeBase.load(path).descriptions
+    assert bell.id == small.descriptions[1].id
+    assert harp.id != bell.id
+
+
+@pytest.mark.parametrize("name", ["k.parquet", "k.jsonl", "k.csv"])
+def test_saving_keeps_everything(small, tmp_path, name):
+    data = [Item("i7", "image", uri="x.png", label="bell", description="A bell in the snow.")]
+    full = small.add_data(data, generator="some-model")
+    full.save(tmp_path / name)
+    assert KnowledgeBase.load(tmp_path / name).descriptions == full.descriptions
+
+
+def test_data_descriptions_come_under_the_label_and_name_their_item(small):
+    items = [
+        Item("i7", "image", uri="x.png", label="bell", description="A bell in the snow."),
+        Item("i8", "image", uri="y.png", label="bell", description="A bell in the snow."),
+        Item("i9", "image", uri="z.png", label="bell"),
+    ]
+    full = small.add_data(items)
+    added = full.filter(kinds=["data"]).descriptions
+    assert [(d.category, d.item, d.modality) for d in added] == [("bell", "i7", "image"), ("bell", "i8", "image")]
+    assert full.add_data(items).descriptions == full.descriptions
+    with pytest.raises(UnibindError, match=r"'i1'.*label"):
+        small.add_data([Item("i1", "image", uri="x.png", description="Something.")])
+
+
+def test_filters_combine_and_refuse_to_leave_nothing(small):
+    assert [d.text for d in small.filter(categories=["drum"], aspects=["sound"]).descriptions] == ["It booms."]
+    with pytest.raises(UnibindError, match="at least one"):
+        small.filter(categories=["bell"], aspects=["shape"])
+
+
+def test_the_fingerprint_follows_content_not_order(small):
+    turned = KnowledgeBase(small.descriptions[::-1])
+    assert turned.fingerprint == small.fingerprint
+    assert small.filter(aspects=["sound"]).fingerprint != small.fingerprint
+
+
+def test_repeated_texts_are_read_once(tmp_path):
+    path = tmp_path / "k.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS + ROWS)))
+    assert len(KnowledgeBase.load(path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"category": "drum"}', "row 1.*needs a text"),
+        ('{"category": " ", "text": "x"}', "row 1.*needs a category"),
+        ('{"category": "drum", "text": "x", "kind": "guess"}', "row 1.*guess"),
+        ("", "no descriptions"),
+    ],
+)
+def test_bad_bases_are_refused(tmp_path, content, words):
+    (tmp_path / "k.jsonl").write_text(content)
+    with pytest.raises(UnibindError, match=words):
+        KnowledgeBase.load(tmp_path / "k.jsonl")
+
+
+def test_missing_files_and_double_ids_are_refused(tmp_path):
+    with pytest.raises(MissingFileError, match=r"none\.jsonl"):
+        KnowledgeBase.load(tmp_path / "none.jsonl")
+    with pytest.raises(UnibindError, match="one id"):
+        KnowledgeBase([Description("d", "drum", "x"), Description("d", "bell", "y")])
+
+
+# --- controls ------------------------------------------------------------------------------------------------------
+
+
+def test_class_names_are_spoken():
+    assert class_names(["drum", "fire_truck"]) == {"drum": ["drum"], "fire_truck": ["fire truck"]}
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_templates_name_the_category_in_the_words_of_the_modality(modality):
+    found = templates(["fire_truck"], modality)["fire_truck"]
+    assert len(set(found)) == len(TEMPLATES[modality]) == 5
+    assert all("fire truck" in text for text in found)
+    assert all(set(found).isdisjoint(templates(["fire_truck"], m)["fire_truck"]) for m in MODALITIES if m != modality)
+
+
+def test_random_words_share_their_noise_between_categories():
+    found = random_words(["drum", "bell"], 6, seed=3)
+    assert [len(set(texts)) for texts in found.values()] == [6, 6]
+    assert [t.replace("drum", "bell") for t in found["drum"]] == found["bell"]
+    assert all(re.fullmatch(r"a photo of a drum, which has [a-z]+ [a-z]+\.", t) for t in found["drum"])
+    assert found == random_words(["drum", "bell"], 6, seed=3)
+    assert found != random_words(["drum", "bell"], 6, seed=4)
+    assert random_words(["drum"], 4, seed=3)["drum"] == found["drum"][:4]
+
+
+@pytest.mark.parametrize("count", [0, 4001])
+def test_absurd_counts_of_random_words_are_refused(count):
+    with pytest.raises(UnibindError, match=str(count)):
+        random_words(["drum"], count, seed=0)
+
+
+# --- embedding -----------------------------------------------------------------------------------------------------
+
+
+def test_embedded_descriptions_keep_their_order(small):
+    base = KnowledgeBase(
+        [Description("a", "c1", "red"), Description("b", "c2", "blue red blue blue blue"), Description("c", "c2", "green")]
+    )
+    found = embed_descriptions(base, ToyBackbone(), batch_size=2)
+    assert (found.ids, found.categories) == (["a", "b", "c"], ["c1", "c2", "c2"])
+    expected = [[1, 0, 0], [1 / 17**0.5, 0, 4 / 17**0.5], [0, 1, 0]]
+    assert np.allclose(found.vectors[:, :3], expected)
+    assert found.contract == ToyBackbone().contract("text")
+
+
+def test_equal_texts_are_embedded_once():
+    backbone = ToyBackbone()
+    found = embed_descriptions({"a": ["red", "blue"], "b": ["red"]}, backbone)
+    assert backbone.encoded["text"] == 2
+    assert found.ids == ["a/0", "a/1", "b/0"]
+    assert found.vectors[0].tobytes() == found.vectors[2].tobytes()
