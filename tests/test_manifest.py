@@ -36,9 +36,7 @@ def test_tables_say_the_same_in_every_format(tmp_path, name):
     path = tmp_path / name
     sound, picture = read_manifest(written(path.with_suffix(path.suffix.lower()), ROWS).rename(path))
     folder = tmp_path / "a"
-    assert sound == Item(
-        "a/drum.wav", "audio", uri=str(folder / "drum.wav"), label="drum", split="train", object="7"
-    )
+    assert sound == Item("a/drum.wav", "audio", uri=str(folder / "drum.wav"), label="drum", split="train", object="7")
     assert (picture.modality, picture.split) == ("image", "test")
 
 
@@ -58,7 +56,9 @@ def test_inline_texts_need_no_modality_and_get_stable_ids(tmp_path):
 
 
 def test_numbers_are_read_as_text_and_missing_numbers_as_none(tmp_path):
-    parquet.write_table(pa.table({"uri": ["x.png", "y.png"], "label": [3, 4], "split": [math.nan, 1.0]}), tmp_path / "m.parquet")
+    parquet.write_table(
+        pa.table({"uri": ["x.png", "y.png"], "label": [3, 4], "split": [math.nan, 1.0]}), tmp_path / "m.parquet"
+    )
     assert [(i.label, i.split) for i in read_manifest(tmp_path / "m.parquet")] == [("3", None), ("4", "1.0")]
 
 
@@ -139,7 +139,10 @@ def test_a_missing_manifest_is_named(tmp_path):
 
 
 def test_bare_files(tmp_path):
-    assert [(i.id, i.modality) for i in items_from_paths(["x.wav", "y.png"])] == [("x.wav", "audio"), ("y.png", "image")]
+    assert [(i.id, i.modality) for i in items_from_paths(["x.wav", "y.png"])] == [
+        ("x.wav", "audio"),
+        ("y.png", "image"),
+    ]
     assert items_from_paths(["x.wav"], "video")[0].modality == "video"
     with pytest.raises(UnibindError, match="twice"):
         items_from_paths(["x.wav", "x.wav"])

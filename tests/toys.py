@@ -1,6 +1,7 @@
 """A backbone whose answers are known: red, green and blue, as words, colours and pitches, are the first three axes."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ def band_energies(audio):
     power = np.abs(np.fft.rfft(audio.samples)) ** 2
     hertz = np.fft.rfftfreq(len(audio.samples), 1 / audio.rate)
     edges = np.searchsorted(hertz, _BANDS_HZ)
-    return torch.tensor([power[a:b].sum() for a, b in zip(edges[:-1], edges[1:], strict=True)], dtype=torch.float32)
+    return torch.tensor([power[a:b].sum() for a, b in pairwise(edges)], dtype=torch.float32)
 
 
 _PREPROCESS = {"text": text_tokens, "image": mean_colour, "audio": band_energies}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .backbones import Backbone
 from .errors import UnibindError
@@ -62,6 +63,7 @@ def encode(
     check_unique((item.id for item in items), "the items to encode")
     for modality in sorted({item.modality for item in items}):
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
+    store.refresh()
     there = store.ids()
     todo = sorted((i for i in items if i.id not in there), key=lambda i: MODALITIES.index(i.modality))
     report = progress or (lambda _: None)
@@ -69,7 +71,7 @@ def encode(
 
     writer = _Writer(backbone, store)
 
-    def readable() -> Iterator[tuple[Item, str, object]]:
+    def readable() -> Iterator[tuple[Item, str, Tensor]]:
         with closing(load_items(todo, backbone, workers=workers, limits=limits or Limits())) as loaded:
             for item, result in loaded:
                 if isinstance(result, Failure):
@@ -104,7 +106,7 @@ class _Writer:
     def add(self, items: Sequence[Item], vectors: Vectors) -> None:
         if self._items and self._items[0].modality != items[0].modality:
             self.commit()
-        finite = np.isfinite(vectors).all(axis=1)
+        finite = np.asarray(np.isfinite(vectors).all(axis=1))
         for item, good in zip(items, finite, strict=True):
             if good:
                 self._items.append(item)
@@ -123,13 +125,13 @@ class _Writer:
             self.commit()
 
     def commit(self) -> None:
-        if self._items:
-            contract = self._backbone.contract(self._items[0].modality)
-            self._store.add(self._items, np.concatenate(self._vectors), contract)
-        self._store.quarantine(self._failed)
-        self.encoded += len(self._items)
-        self.failed += len(self._failed)
-        self._items, self._vectors, self._failed = [], [], []
+        items, vectors, failed = self._items, self._vectors, self._failed
+        self._items, self._vectors, self._failed = [], [], []  # first: an interrupt below must not write them twice
+        if items:
+            self._store.add(items, np.concatenate(vectors), self._backbone.contract(items[0].modality))
+        self._store.quarantine(failed)
+        self.encoded += len(items)
+        self.failed += len(failed)
         self._committed = time.monotonic()
 
 
@@ -163,7 +165,7 @@ def embed(
     backbone lacks.
     """
 
-    def preprocessed() -> Iterator[tuple[int, str, object]]:
+    def preprocessed() -> Iterator[tuple[int, str, Tensor]]:
         for i, item in enumerate(items):
             raw = _raw(item, modality)
             check_modality(raw.modality, backbone.modalities)

@@ -11,19 +11,20 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from .backbones import Backbone
 from .backbones.batching import collate
+from .errors import UnibindError
 from .manifest import Item
 from .modality import Raw, Text
 from .readers import Limits, read
@@ -64,7 +65,7 @@ def load_item(item: Item, backbone: Backbone, limits: Limits) -> torch.Tensor | 
 
 def load_items(
     items: Iterable[Item], backbone: Backbone, *, workers: int, limits: Limits
-) -> Iterator[tuple[Item, torch.Tensor | Failure]]:
+) -> Generator[tuple[Item, torch.Tensor | Failure]]:
     """Load items in order; with `workers` > 0 in that many processes, a bounded number of items ahead.
 
     Workers are started afresh (not forked) and get a pickle of the backbone, of which they use `preprocess` only.
@@ -77,7 +78,7 @@ def load_items(
 
 def batches(
     loaded: Iterable[tuple[Key, str, torch.Tensor]], batch_size: int
-) -> Iterator[tuple[str, list[Key], torch.Tensor]]:
+) -> Generator[tuple[str, list[Key], torch.Tensor]]:
     """Batches (modality, keys [B], tensor [B, ...]) of one modality each, from (key, modality, tensor).
 
     Sequences of unlike length are sorted by length within a window of batches, so that little is padded.
@@ -98,7 +99,7 @@ def _is_sequence(tensor: torch.Tensor) -> bool:
 
 def _cut(
     modality: str, group: list[tuple[Key, torch.Tensor]], batch_size: int
-) -> Iterator[tuple[str, list[Key], torch.Tensor]]:
+) -> Generator[tuple[str, list[Key], torch.Tensor]]:
     if _is_sequence(group[0][1]):
         group = sorted(group, key=lambda pair: len(pair[1]))
     for start in range(0, len(group), batch_size):
@@ -141,46 +142,61 @@ class _Workers:
     def __init__(self, backbone: Backbone, limits: Limits, count: int) -> None:
         self.count = count
         self._arguments = backbone, limits
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool = self._new_pool(count)
 
     def submit(self, items: Sequence[Item]) -> Future[_Loaded]:
-        for _ in range(2):
-            if self._pool is None:
-                self._pool = self._new_pool(self.count)
-            try:
-                return self._pool.submit(_load_chunk, items)
-            except BrokenProcessPool:
-                self.close()
-        raise RuntimeError("worker processes die before they read anything; try workers=0 to see why")
+        try:
+            return self._pool.submit(_load_chunk, items)
+        except BrokenProcessPool:
+            self.close()
+            self._pool = self._new_pool(self.count)
+            return self._pool.submit(_load_chunk, items)
 
     def isolate(self, items: Sequence[Item]) -> _Loaded:
         """Load items one at a time in a process of their own: one that kills it fails alone."""
         loaded: _Loaded = []
-        pool = self._new_pool(1)
+        pool = self._checked_pool()
         for item in items:
             try:
                 loaded += pool.submit(_load_chunk, [item]).result()
             except BrokenProcessPool:
                 where = item.uri or item.id
                 loaded.append(Failure("WorkerDied", f"the process that read {where} died; check or leave out the file"))
-                pool = self._new_pool(1)
+                pool = self._checked_pool()
         pool.shutdown()
         return loaded
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _checked_pool(self) -> ProcessPoolExecutor:
+        """A pool of one process that is known to run, so that no item is blamed for one that cannot start."""
+        pool = self._new_pool(1)
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            raise UnibindError(
+                "worker processes end before they read anything; call unibind under `if __name__ == '__main__':`, "
+                "or use no workers to see why"
+            ) from error
+        return pool
 
     def _new_pool(self, count: int) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-        return ProcessPoolExecutor(count, context, _start_worker, self._arguments)
+        return ProcessPoolExecutor(count, _context(), _start_worker, self._arguments)
 
 
-def _load_in_workers(
-    items: Iterable[Item], workers: _Workers
-) -> Iterator[tuple[Item, torch.Tensor | Failure]]:
-    chunks = iter(lambda source=iter(items): tuple(islice(source, _CHUNK)), ())
+def _context() -> BaseContext:
+    """Processes that share no threads or locks with this one; where it can be, forked from a server with torch."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _load_in_workers(items: Iterable[Item], workers: _Workers) -> Generator[tuple[Item, torch.Tensor | Failure]]:
+    source = iter(items)
+    chunks = iter(lambda: tuple(islice(source, _CHUNK)), ())
     running: deque[tuple[tuple[Item, ...], Future[_Loaded]]] = deque()
     try:
         while True:

@@ -41,7 +41,9 @@ class Item:
             found = "neither a uri nor a text" if self.uri is None else "both a uri and a text"
             raise UnibindError(f"item {self.id!r} has {found}; give exactly one of them")
         if self.text is not None and self.modality != "text":
-            raise UnibindError(f"item {self.id!r} is an inline text of modality {self.modality}; make its modality text")
+            raise UnibindError(
+                f"item {self.id!r} is an inline text of modality {self.modality}; make its modality text"
+            )
 
 
 _COLUMNS = tuple(field.name for field in fields(Item))
@@ -123,10 +125,10 @@ def _table_items(path: Path, modality: str | None) -> Iterator[Item]:
 
 def _item(row: Row, folder: Path, modality: str | None) -> Item:
     written = row.get("uri") or row.get(_UNIBIND_URI)
-    cells = {name: row.get(name) for name in _COLUMNS} | {"uri": resolve(written, folder)}
-    name = cells["id"] or written or _text_id(cells["text"])
-    kind = cells["modality"] or ("text" if written is None else modality or _modality_of(written))
-    return Item(**cells | {"id": name, "modality": kind})
+    text = row.get("text")
+    facts = {name: row.get(name) for name in ("label", "split", "description", "object")}
+    kind = row.get("modality") or ("text" if written is None else modality or _modality_of(written))
+    return Item(row.get("id") or written or _text_id(text), kind, resolve(written, folder), text, **facts)
 
 
 def _text_id(text: str | None) -> str:

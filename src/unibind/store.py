@@ -3,7 +3,8 @@
 `store.json` marks the folder. Three tables come with their first rows: `contracts` (hash -> JSON), `items` (one row
 an embedding, naming a contract that was written before) and `quarantine` (items that could not be read). Every append
 is one atomic Lance commit, so whenever a writer is killed, the store opens with all that was appended and nothing
-half. One process writes at a time; what it appends is seen by stores opened afterwards.
+half. One process writes at a time; what it appends is seen by stores opened or
+refreshed afterwards.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ class Store:
         self.path = path
         self._database = lancedb.connect(str(path))
         self.precision: Precision = _read_mark(path)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take notice of what was appended since the store was opened."""
         rows = self._rows(_ITEMS, ["id", "modality", "contract"])
         texts = {row["hash"]: row["json"] for row in self._rows(_CONTRACTS, ["hash", "json"])}
         self._ids = {row["id"] for row in rows}
@@ -81,7 +86,7 @@ class Store:
         used = {row["modality"]: row["contract"] for row in rows}
         self._contracts = {modality: Contract.from_json(texts[name]) for modality, name in used.items()}
 
-    # --- opening -------------------------------------------------------------------------------------------------------
+    # --- opening ------------------------------------------------------------------------------------------------------
 
     @classmethod
     def create(cls, path: str | Path, *, precision: Precision = "float32") -> Store:
@@ -106,7 +111,7 @@ class Store:
         """Open the store at `path`, made first where there is none; an existing one keeps its precision."""
         return cls.open(path) if (Path(path) / _MARK).exists() else cls.create(path, precision=precision)
 
-    # --- writing -------------------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     def add(self, items: Sequence[Item], vectors: NDArray[np.floating], contract: Contract) -> None:
         """Append items of one modality with their embeddings [N, D] in one commit; they leave the quarantine.
@@ -153,7 +158,7 @@ class Store:
             if table is not None:
                 table.optimize()
 
-    # --- reading -------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def ids(self) -> set[str]:
         """Ids of everything stored."""
@@ -205,7 +210,7 @@ class Store:
             found["description"].to_pylist(),
         )
 
-    # --- checks and tables ---------------------------------------------------------------------------------------------
+    # --- checks and tables --------------------------------------------------------------------------------------------
 
     def check_contract(self, contract: Contract) -> None:
         """Raise ContractError unless vectors of this contract may join the store."""

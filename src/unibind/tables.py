@@ -30,7 +30,9 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
         for number, row in reader(path, columns):
             yield number, {name: _cell(row[name], f"{path}, row {number}, {name}") for name in columns if name in row}
     except UnicodeDecodeError as error:
-        raise UnibindError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+        raise UnibindError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, str | None]], columns: Sequence[str]) -> None:

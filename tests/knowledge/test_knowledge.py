@@ -148,7 +148,11 @@ def test_absurd_counts_of_random_words_are_refused(count):
 
 def test_embedded_descriptions_keep_their_order(small):
     base = KnowledgeBase(
-        [Description("a", "c1", "red"), Description("b", "c2", "blue red blue blue blue"), Description("c", "c2", "green")]
+        [
+            Description("a", "c1", "red"),
+            Description("b", "c2", "blue red blue blue blue"),
+            Description("c", "c2", "green"),
+        ]
     )
     found = embed_descriptions(base, ToyBackbone(), batch_size=2)
     assert (found.ids, found.categories) == (["a", "b", "c"], ["c1", "c2", "c2"])

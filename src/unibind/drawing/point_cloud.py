@@ -1,4 +1,7 @@
-"""A point cloud as three views side by side: front (x, y), side (z, y) and top (x, z); near points are darker."""
+"""A point cloud as three views side by side: front (x, y), side (z, y) and top (x, z); near points are darker.
+
+The y axis is taken as up, as in glTF and most mesh collections.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ CATEGORIES = (
 )
 SPLITS = ("pretrain", "train", "val", "test")
 
-_HOMES = {"make": "write", "draw_sample": "sample", "Sample": "sample", "contact_sheet": "sheet"}
+_HOMES = {"make": "write", "draw_sample": "sample", "Sample": "sample", "arrays": "sample", "contact_sheet": "sheet"}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ class EventCamera:
     threshold: float = 0.22
     threshold_spread: float = 0.03
     refractory_us: int = 1000
-    noise_hz: float = 0.4  # events a second and pixel
+    noise_hz: float = 0.25  # events a second and pixel
     most_events: int = 30000
 
     def watch(self, frames: Floats, fps: float, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -38,7 +38,7 @@ class EventCamera:
         events = np.concatenate([signal, self._background(pixels, int(1e6 * (count - 1) / fps), rng)])
         if len(events) > self.most_events:
             events = events[rng.choice(len(events), self.most_events, replace=False)]
-        t, pixel, sign = events[np.lexsort(events.T[::-1])].T
+        t, pixel, sign = events[np.argsort(events[:, 0], kind="stable")].T
         return np.stack([t, pixel % width, pixel // width, sign], axis=1)
 
     def _crossings(self, log: Floats, step: Floats, interval_us: float) -> NDArray[np.int64]:
@@ -49,19 +49,20 @@ class EventCamera:
         for i in range(len(log) - 1):
             away = log[i + 1] - level
             crossed = np.floor(np.abs(away) / step + 1e-5).astype(int)
-            active = np.flatnonzero(crossed)
-            rising = away[active] > 0
-            signed = np.where(rising, step[active], -step[active])
-            start, change = log[i][active], log[i + 1][active] - log[i][active]
+            pixel = np.flatnonzero(crossed)
+            count, rising = crossed[pixel], away[pixel] > 0
+            signed = np.where(rising, step[pixel], -step[pixel])
+            change = log[i + 1][pixel] - log[i][pixel]
             change = np.where(np.abs(change) < 1e-6, np.float32(1e-6), change)
-            for k in range(1, crossed.max(initial=0) + 1):
-                part = np.clip((level[active] + k * signed - start) / change, 0, 1)
-                t = interval_us * (i + part)
-                fires = (crossed[active] >= k) & (t >= awake_at[active])
-                pixel = active[fires]
-                awake_at[pixel] = t[fires] + self.refractory_us
-                events.append(np.stack([t[fires].astype(np.int64), pixel, rising[fires]], axis=1))
-            level[active] += crossed[active] * signed
+            first, each = (level[pixel] - log[i][pixel]) / change, signed / change  # as parts of the interval
+            level[pixel] += count * signed
+            for k in range(1, count.max(initial=0) + 1):
+                t = interval_us * (i + np.clip(first + k * each, 0, 1))
+                fires = t >= awake_at[pixel]
+                awake_at[pixel[fires]] = t[fires] + self.refractory_us
+                events.append(np.stack([t[fires].astype(np.int64), pixel[fires], rising[fires]], axis=1))
+                more = count > k
+                pixel, count, rising, first, each = (a[more] for a in (pixel, count, rising, first, each))
         return np.concatenate(events)
 
     def _background(self, pixels: int, duration_us: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ Indices = NDArray[np.int64]
 FOCAL = 1.95  # of the camera, in half picture widths
 _SHININESS_DOUBLINGS = 5  # Blinn exponent 2 ** 5
 _SHADOW_SAMPLES = 4000
+_SHADOW_COARSENESS = 4  # pixels a shadow's cell is wide
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ def _moved(motion: Motion, times: Array) -> Array:
     return _shifts(pivot) @ inner @ _shifts(-pivot)
 
 
+def _raised(scene: Scene) -> Array:
+    """Map [4, 4] from a level camera to one that has been raised and looks down."""
+    return _turns((1, 0, 0), scene.elevation)
+
+
 def _placed(scene: Scene, track: Track) -> Array:
     """Maps [T, 4, 4] from the object's axes to those of a level camera at the origin of the scene."""
     shift = np.array([scene.shift[0], 0, scene.shift[1]])
@@ -114,17 +120,16 @@ def _flattened(scene: Scene, ground: float) -> Array:
 class View:
     """Samples as the camera sees them at T times: columns and rows in [-1, 1] (right, down), and nearness."""
 
+    surface: Surface  # sorted by part
     column: Floats  # [T, N]
     row: Floats  # [T, N]
     nearness: Floats  # [T, N], 1 / depth
-    maps: dict[int, Array]  # part -> [T, 4, 4], from the part's own axes to camera axes
-    surface: Surface
+    parts: list[tuple[slice, Array]]  # rows of each part, and maps [T, 4, 4] from its own axes to camera axes
 
 
 def viewed(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track) -> View:
     """A surface with moving parts in the camera of a scene."""
-    camera = _turns((1, 0, 0), scene.elevation)
-    return _projected(surface, motions, camera @ _placed(scene, track), scene, track)
+    return _projected(surface, motions, _raised(scene) @ _placed(scene, track), scene, track)
 
 
 def shadows(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track, size: int) -> Floats:
@@ -132,34 +137,37 @@ def shadows(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Tr
     few = surface.take(np.arange(min(_SHADOW_SAMPLES, len(surface))))
     placed = _placed(scene, track)
     ground = float((few.points @ placed[0, 2, :3]).min() + placed[0, 2, 3])
-    caster = _turns((1, 0, 0), scene.elevation) @ _flattened(scene, ground) @ placed
-    covered = splat(_projected(few, motions, caster, scene, track), size // 4, 2) >= 0
-    fine = covered.astype(np.float32).repeat(4, axis=1).repeat(4, axis=2)
-    return uniform_filter(fine, (0, 9, 9), mode="nearest")
+    caster = _raised(scene) @ _flattened(scene, ground) @ placed
+    covered = splat(_projected(few, motions, caster, scene, track), size // _SHADOW_COARSENESS, 2) >= 0
+    soft = uniform_filter(covered.astype(np.float32), (0, 3, 3), mode="nearest")
+    fine = soft.repeat(_SHADOW_COARSENESS, axis=1).repeat(_SHADOW_COARSENESS, axis=2)
+    return uniform_filter(fine, (0, _SHADOW_COARSENESS + 1, _SHADOW_COARSENESS + 1), mode="nearest")
 
 
 def _projected(surface: Surface, motions: Sequence[Motion], maps: Array, scene: Scene, track: Track) -> View:
     """Perspective of the samples [N] under maps [T, 4, 4] to camera axes; each part also follows its own motions."""
+    surface = surface.take(np.argsort(surface.part, kind="stable"))
+    edges = np.searchsorted(surface.part, np.arange(len(surface.parts) + 1))
     placed = np.empty((len(maps), 3, len(surface)), np.float32)
-    by_part = {}
-    for index, part in enumerate(surface.parts):
+    parts = []
+    for part, start, end in zip(surface.parts, edges[:-1], edges[1:], strict=True):
         whole = maps
         for motion in motions:
             if motion.part == part:
                 whole = whole @ _moved(motion, track.times)
-        by_part[index] = whole
-        rows = np.flatnonzero(surface.part == index)
-        points = whole[:, :3, :3].astype(np.float32) @ surface.points[rows].T + whole[:, :3, 3:].astype(np.float32)
-        placed[:, :, rows] = points
-    nearness = 1 / np.maximum(placed[:, 1] + np.float32(scene.distance), np.float32(0.2))
+        linear, offset = np.split(whole[:, :3].astype(np.float32), [3], axis=2)
+        placed[:, :, start:end] = linear @ surface.points[start:end].T + offset
+        parts.append((slice(start, end), whole))
+    right, away, up = np.moveaxis(placed, 1, 0)
+    nearness = 1 / np.maximum(away + np.float32(scene.distance), np.float32(0.2))
     pan = track.pan.astype(np.float32)
-    column = FOCAL * placed[:, 0] * nearness + pan[:, :1]
-    row = -FOCAL * placed[:, 2] * nearness + pan[:, 1:]
-    return View(column, row, nearness, by_part, surface)
+    column = FOCAL * right * nearness + pan[:, :1]
+    row = -FOCAL * up * nearness + pan[:, 1:]
+    return View(surface, column, row, nearness, parts)
 
 
 def splat(view: View, size: int, footprint: int) -> Indices:
-    """Index of the nearest sample at every pixel, [T, S, S], -1 where there is none.
+    """Index (into the view's surface) of the nearest sample at every pixel, [T, S, S], -1 where there is none.
 
     Each sample covers footprint x footprint pixels. Nearness and index share one integer, so that a z-buffer is a
     single scattered maximum.
@@ -197,10 +205,9 @@ def _lit(view: View, scene: Scene) -> tuple[Floats, Floats]:
     directions = np.stack([scene.light, halfway / np.linalg.norm(halfway), towards])  # [3, 3]
     surface = view.surface
     cosines = np.empty((3, *view.column.shape), np.float32)
-    for part, maps in view.maps.items():
-        rows = np.flatnonzero(surface.part == part)
-        linear = maps[:, :3, :3] / np.cbrt(np.linalg.det(maps[:, :3, :3]))[:, None, None]
-        local = (directions @ linear).astype(np.float32)  # [T, 3 directions, 3]: light seen from the part
+    for rows, maps in view.parts:
+        turn = maps[:, :3, :3] / np.cbrt(np.linalg.det(maps[:, :3, :3]))[:, None, None]
+        local = (directions @ turn).astype(np.float32)  # [T, 3, 3]: light seen from the part
         cosines[:, :, rows] = np.moveaxis(local @ surface.normals[rows].T, 1, 0)
     lambert, highlight, facing = cosines
     side = np.where(facing < 0, np.float32(-1), np.float32(1))
@@ -214,7 +221,7 @@ def _lit(view: View, scene: Scene) -> tuple[Floats, Floats]:
 
 
 def painted(view: View, scene: Scene, nearest: Indices, backdrop: Floats) -> Floats:
-    """Linear mix-down of the lit object before its backdrop: [T, S, S, 3] in [0, 1]; `backdrop` [T or 1, S, S, 3]."""
+    """The lit object before its backdrop: [T, S, S, 3] in [0, 1]; `backdrop` [T or 1, S, S, 3]."""
     pictures = np.broadcast_to(backdrop, (*nearest.shape, 3)).reshape(-1, 3).copy()
     pixels = np.flatnonzero(nearest.ravel() >= 0)
     seen = nearest.ravel()[pixels]

@@ -60,7 +60,7 @@ class Sample:
 
     def text(self) -> str:
         """A caption of the object, which does not always name it."""
-        return caption(self.category, self.model, self.scene, self._rng("text"))
+        return caption(self.category, self.model, self.scene.words, self._rng("text"))
 
     def audio(self) -> Floats:
         """Sound float32 [32000] at 16 kHz."""

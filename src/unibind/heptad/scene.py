@@ -69,7 +69,9 @@ def draw_scene(model: Model, rng: np.random.Generator) -> Scene:
     return Scene(
         place=place,
         words=str(rng.choice(PLACES[place])),
-        yaw=float(rng.choice([0.0, 180.0]) * (rng.random() < 0.35) + rng.normal(-20, 28)),
+        yaw=float(
+            rng.normal(-20, 28) + 180 * (model.habitat != "indoor" and rng.random() < 0.3)
+        ),  # furniture has a back
         pitch=float(rng.uniform(-model.pitch, model.pitch)),
         elevation=float(rng.uniform(4, 28)),
         distance=float(rng.uniform(2.6, 3.7)),
@@ -164,7 +166,7 @@ def _room(rng: np.random.Generator) -> Picture:
 def _studio(rng: np.random.Generator) -> Picture:
     y, x = np.mgrid[-1 : 1 : _SIZE * 1j, -1 : 1 : _SIZE * 1j].astype(np.float32)
     glow = np.exp(-(x**2 + y**2) * rng.uniform(0.4, 1.2))[..., None].astype(np.float32)
-    return _colour(rng, (0.5, 0.5, 0.52), 0.2) * (0.55 + 0.5 * glow)
+    return _colour(rng, (0.5, 0.5, 0.52), 0.12) * (0.55 + 0.5 * glow)
 
 
 _BACKDROPS: dict[str, Callable[[np.random.Generator], Picture]] = {
@@ -187,11 +189,11 @@ def _clutter(picture: Picture, rng: np.random.Generator) -> Picture:
         inside = (np.abs(x - cx) / width) ** power + (np.abs(y - cy) / height) ** power < 1
         mask = np.asarray(Image.fromarray((inside * 255).astype(np.uint8)).resize((40, 40)).resize((_SIZE, _SIZE)))
         cover = (mask / 255.0 * 0.85).astype(np.float32)[..., None]
-        picture = picture * (1 - cover) + cover * _colour(rng, (0.5, 0.45, 0.42), 0.2)
+        picture = picture * (1 - cover) + cover * _colour(rng, (0.5, 0.45, 0.42), 0.14)
     return np.clip(picture, 0, 1).astype(np.float32)
 
 
 def resized(backdrop: Picture, size: int) -> Picture:
     """A backdrop at another size."""
     small = Image.fromarray((backdrop * 255).astype(np.uint8)).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(small).astype(np.float32) / 255
+    return np.asarray(small, np.float32) / np.float32(255)

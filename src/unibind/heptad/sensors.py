@@ -19,7 +19,7 @@ _VIDEO_SAMPLES, _THERMAL_SAMPLES = 9000, 14000
 _SHADOW = 0.45  # what a shadow takes from the ground's brightness
 _MARGIN = 24  # pixels around a video's backdrop that a moving camera may show
 _HOTTEST = 380.0  # degrees Celsius that 16 bits of centikelvin can hold
-_ZERO_CELSIUS = 273.15
+ABSOLUTE_ZERO = -273.15
 
 
 def photograph(surface: Surface, model: Model, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -49,29 +49,36 @@ def thermogram(surface: Surface, model: Model, scene: Scene, rng: np.random.Gene
     field -= np.linspace(rng.uniform(0, 5), 0, size)[:, None]  # a cooler upper half
     seen = nearest >= 0
     strength, drift = rng.uniform(0.7, 1.2), rng.normal(0, 0.8)
-    field[seen] = scene.temperature + drift + strength * few.heat[nearest[seen]]
+    field[seen] = scene.temperature + drift + strength * view.surface.heat[nearest[seen]]
     field = gaussian_filter(np.minimum(field, _HOTTEST), float(rng.uniform(0.5, 1.1)))
     field += rng.normal(0, rng.uniform(0.05, 0.35), field.shape) + rng.normal(0, 0.12, (1, size))
-    return np.round(np.clip(field, -_ZERO_CELSIUS, _HOTTEST), 2).astype(np.float32)
+    return np.round(np.clip(field, ABSOLUTE_ZERO, _HOTTEST), 2).astype(np.float32)
 
 
 def scene_frames(surface: Surface, model: Model, scene: Scene, rng: np.random.Generator) -> Floats:
     """Two seconds as they are, without a sensor's noise, float32 [24, 96, 96, 3] in [0, 1].
 
-    The object moves by itself; the camera goes around one that does not, and sometimes it is held by hand.
+    The object moves by itself; the camera goes around one that does not, and it always sways a little, so that an
+    event camera sees the outline of what stands still (as the saccades of N-Caltech101 make it do).
     """
     few = surface.take(np.arange(min(_VIDEO_SAMPLES, len(surface))))
     moving = bool(model.motions) or any(model.travel) or model.bob > 0
     orbit = 0.0 if moving else float(rng.choice([-1, 1]) * rng.uniform(15, 32))
     times = np.arange(FRAMES) / FPS
-    shake = np.cumsum(rng.normal(0, 0.3, (FRAMES, 2)), axis=0) * (rng.random() < 0.35)
-    track = travelling(model, scene, times, orbit, shake / (VIDEO_SIZE / 2))
-    pan = -shake - np.stack([0.35 * orbit * (times - times.mean()), np.zeros(FRAMES)], axis=1)
+    sway = _sway(times, rng)
+    track = travelling(model, scene, times, orbit, sway / (VIDEO_SIZE / 2))
+    pan = -sway - np.stack([0.35 * orbit * (times - times.mean()), np.zeros(FRAMES)], axis=1)
     backdrop = _panned(scene, pan)
     if scene.shadow:
         backdrop = backdrop * (1 - _SHADOW * shadows(few, model.motions, scene, track, VIDEO_SIZE)[..., None])
     view = viewed(few, model.motions, scene, track)
     return painted(view, scene, closed(splat(view, VIDEO_SIZE, 2)), backdrop)
+
+
+def _sway(times: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Smooth movement of the picture [T, 2], in pixels right and down: a loop of its own for every recording."""
+    rate, phase = rng.uniform(0.4, 1.2, 2), rng.random(2)
+    return rng.uniform(0.4, 3.0) * np.sin(2 * np.pi * (rate * times[:, None] + phase))
 
 
 def _panned(scene: Scene, pan: NDArray[np.float64]) -> Floats:

@@ -6,23 +6,24 @@ import csv
 import io
 import json
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import UnibindError, UnknownNameError
 from ..files import write_whole
 from . import CATEGORIES, SPLITS
 from .sample import Sample, draw_sample
-from .sensors import FPS, EventStream
+from .sensors import ABSOLUTE_ZERO, FPS
 from .sounds.toolkit import RATE
 
 COLUMNS = ("id", "uri", "modality", "label", "split", "description", "object")
+_CHUNK = 16  # objects a worker writes before it reports
 
 
 def _png(sample: Sample) -> bytes:
@@ -32,7 +33,7 @@ def _png(sample: Sample) -> bytes:
 
 
 def _txt(sample: Sample) -> bytes:
-    return (sample.caption() + "\n").encode()
+    return (sample.text() + "\n").encode()
 
 
 def _wav(sample: Sample) -> bytes:
@@ -46,7 +47,7 @@ def _wav(sample: Sample) -> bytes:
 
 
 def _ply(sample: Sample) -> bytes:
-    points = sample.points().astype("<f4")
+    points = sample.point_cloud().astype("<f4")
     header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n"
     return (header + "".join(f"property float {axis}\n" for axis in "xyz") + "end_header\n").encode() + points.tobytes()
 
@@ -56,7 +57,8 @@ def _tiff(sample: Sample) -> bytes:
 
     buffer = io.BytesIO()
     note = json.dumps({"unit": "centikelvin"})
-    tifffile.imwrite(buffer, sample.thermal(), description=note, software=None, metadata=None)
+    centikelvin = np.round((sample.thermal().astype(np.float64) - ABSOLUTE_ZERO) * 100).astype(np.uint16)
+    tifffile.imwrite(buffer, centikelvin, description=note, software=None, metadata=None)
     return buffer.getvalue()
 
 
@@ -64,11 +66,10 @@ def _mp4(sample: Sample) -> bytes:
     import av
 
     buffer = io.BytesIO()
-    frames = sample.frames
-    with av.open(buffer, "w", format="mp4") as container:
-        # one thread and a fixed GOP: the same frames give the same bytes
-        options = {"crf": "20", "preset": "ultrafast", "threads": "1", "g": "10"}
-        stream = container.add_stream("libx264", rate=Fraction(FPS), options=options)
+    frames = sample.video()
+    with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": "23", "preset": "ultrafast"})
+        stream.thread_count = 1  # the same frames give the same bytes
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -77,18 +78,14 @@ def _mp4(sample: Sample) -> bytes:
 
 
 def _bin(sample: Sample) -> bytes:
-    return atis_records(sample.events())
+    return atis_records(sample.event())
 
 
-def atis_records(events: EventStream) -> bytes:
-    """40-bit records of N-MNIST and N-Caltech101: column, row, then polarity and 23 bits of microseconds."""
-    records = np.empty((len(events.t), 5), np.uint8)
-    records[:, 0] = events.x
-    records[:, 1] = events.y
-    records[:, 2] = (events.p.astype(np.int64) << 7) | ((events.t >> 16) & 0x7F)
-    records[:, 3] = (events.t >> 8) & 0xFF
-    records[:, 4] = events.t & 0xFF
-    return records.tobytes()
+def atis_records(events: NDArray[np.int64]) -> bytes:
+    """40-bit records, as in N-MNIST and N-Caltech101, of events [N, 4] (microseconds, x, y, polarity): a byte each of
+    x and y, then polarity and 23 bits of time, the highest byte first."""
+    t, x, y, polarity = events.T
+    return np.stack([x, y, polarity << 7 | t >> 16, t >> 8 & 0xFF, t & 0xFF], axis=1).astype(np.uint8).tobytes()
 
 
 # modality -> (suffix, encoder)
@@ -105,7 +102,7 @@ FILES: dict[str, tuple[str, Callable[[Sample], bytes]]] = {
 
 def write_sample(sample: Sample, out: Path) -> list[dict[str, str]]:
     """Write the seven files of one object below `out`; their manifest rows."""
-    description = sample.caption()
+    description = sample.text()
     rows = []
     for modality, (suffix, encode) in FILES.items():
         uri = f"{sample.id}.{suffix}"
@@ -128,9 +125,21 @@ def write_sample(sample: Sample, out: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _write_category(job: tuple[str, str, int, int, Path]) -> list[dict[str, str]]:
-    category, split, count, seed, out = job
-    return [row for index in range(count) for row in write_sample(draw_sample(category, index, split, seed), out)]
+_Job = tuple[str, str, range, int, Path]  # category, split, indices, seed, folder
+
+
+def _write_job(job: _Job) -> list[dict[str, str]]:
+    category, split, indices, seed, out = job
+    return [row for index in indices for row in write_sample(draw_sample(category, index, split, seed), out)]
+
+
+def _written(jobs: list[_Job], workers: int) -> Iterator[list[dict[str, str]]]:
+    """The manifest rows of each job, in order; a single worker is this process."""
+    if workers == 1:
+        yield from map(_write_job, jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+        yield from pool.map(_write_job, jobs)
 
 
 def make(
@@ -153,13 +162,17 @@ def make(
             raise UnknownNameError("Heptad split", split, SPLITS)
         if count < 1:
             raise UnibindError(f"Heptad needs at least 1 object a category in {split}, not {count}")
-    jobs = [(c, split, count, seed, out) for split, count in counts.items() for c in CATEGORIES]
+    jobs = [
+        (category, split, range(start, min(start + _CHUNK, count)), seed, out)
+        for split, count in counts.items()
+        for category in CATEGORIES
+        for start in range(0, count, _CHUNK)
+    ]
     rows: list[dict[str, str]] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        for written in pool.map(_write_category, jobs):
-            rows += written
-            if progress is not None:
-                progress(len(written) // len(FILES))
+    for written in _written(jobs, workers):
+        rows += written
+        if progress is not None:
+            progress(len(written) // len(FILES))
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()

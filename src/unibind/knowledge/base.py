@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import resources
@@ -155,9 +155,7 @@ class KnowledgeBase:
         """
         wanted = (("category", categories), ("kind", kinds), ("aspect", aspects))
         return KnowledgeBase(
-            d
-            for d in self.descriptions
-            if all(values is None or getattr(d, name) in values for name, values in wanted)
+            d for d in self.descriptions if all(values is None or getattr(d, name) in values for name, values in wanted)
         )
 
     def add_data(self, items: Iterable[Described], *, generator: str | None = None) -> KnowledgeBase:
@@ -188,15 +186,15 @@ class KnowledgeBase:
 
 
 def _description(row: Row) -> Description:
-    for needed in ("category", "text"):
-        if row.get(needed) is None:
-            raise UnibindError(f"a description needs a {needed}; fill that column")
     cells = {name: value for name, value in row.items() if value is not None}
-    cells.setdefault("id", _stable_id(cells["category"], cells["text"], cells.get("item")))  # type: ignore[arg-type]
-    return Description(**cells)  # type: ignore[arg-type]
+    missing = [name for name in ("category", "text") if name not in cells]
+    if missing:
+        raise UnibindError(f"a description needs a {' and a '.join(missing)}; fill that column")
+    stable = _stable_id(cells["category"], cells["text"], cells.get("item"))
+    return Description(**{"id": stable, **cells})
 
 
 def _stable_id(category: str, text: str, item: str | None = None) -> str:
     """The same wherever and whenever the description is read."""
-    parts: Sequence[str] = (category, text) if item is None else (category, text, item)
+    parts = (category, text) if item is None else (category, text, item)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

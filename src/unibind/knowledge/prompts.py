@@ -60,12 +60,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 }
 
 # Common words that say nothing about how a thing looks, sounds, moves or warms.
-_WORDS = (
-    "advice agenda amendment answer april average belief bonus border budget choice clause comma consent custom decade "
-    "degree detail doubt duty effort era error essay excuse fact fiction forum grammar habit hint honor idea income "
-    "inquiry interest issue january journal law ledger logic merit method monday motive myth notion option oath patent "
-    "pledge policy portion proverb query quota reason rumor sequel summary tenure theory title tuesday usage virtue vow"
-).split()
+_WORDS = """
+advice agenda amendment answer april average belief bonus border budget choice clause comma consent custom decade
+degree detail doubt duty effort era error essay excuse fact fiction forum grammar habit hint honor idea income
+inquiry interest issue january journal law ledger logic merit method monday motive myth notion option oath patent
+pledge policy portion proverb query quota reason rumor sequel summary tenure theory title tuesday usage virtue vow
+"""
 _LETTERS_A_WORD = (4, 9)
 _MOST_RANDOM = 4000  # well below twice the pairs of words, so that drawing unlike ones stays quick
 
@@ -98,7 +98,7 @@ def random_words(categories: Sequence[str], count: int, seed: int) -> dict[str, 
 
 def _random_pair(rng: random.Random, *, letters: bool) -> str:
     if not letters:
-        return " ".join(rng.sample(_WORDS, 2))
+        return " ".join(rng.sample(_WORDS.split(), 2))
     sizes = (rng.randint(*_LETTERS_A_WORD) for _ in range(2))
     return " ".join("".join(rng.choices(string.ascii_lowercase, k=size)) for size in sizes)
 

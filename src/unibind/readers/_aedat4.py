@@ -48,9 +48,12 @@ def _packets(
     file: IO[bytes], name: str, stream: int, codec: str | None, end: int, max_events: int
 ) -> Iterator[NDArray[Any]]:
     cap = max_events * _EVENT.itemsize + _CHUNK
-    while (end < 0 or file.tell() < end) and (head := file.read(8)):
+    while end < 0 or file.tell() < end:
+        head = file.read(8)
+        if end < 0 and not head:
+            return
         if len(head) < 8:
-            raise UnreadableError(f"{name} is cut short inside a packet's header")
+            raise UnreadableError(f"{name} is cut short: its packets end before its index, or inside a header")
         number, size = struct.unpack("<iI", head)
         if number != stream:
             _skip(file, size, name)

@@ -24,6 +24,8 @@ from .source import Source
 
 _HEADER = re.compile(rb"(?:%[^\n]*\n)*")  # text lines that open a Prophesee file
 _MAX_HEADER = 1 << 16
+_ES_POLARITY = {"dvs": "on", "atis": "polarity"}  # the field of polarity, by type of event
+_STUMBLES = (RuntimeError, ValueError, OSError, struct.error)  # what decoders raise on damaged files
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,6 @@ def es(source: Source, max_events: int) -> Iterator[Recording]:
         yield Recording(decoder.dimensions, packets)
 
 
-_ES_POLARITY = {"dvs": "on", "atis": "polarity"}
-
-
 @contextmanager
 def atis(source: Source, max_events: int) -> Iterator[Recording]:
     """40-bit ATIS records: x, y, then one bit of polarity and 23 bits of microseconds, the highest byte first.
@@ -138,9 +137,6 @@ def _reported(name: str) -> Iterator[None]:
         if not isinstance(error, _STUMBLES) and type(error).__name__ != "PanicException":
             raise
         raise UnreadableError(f"{name} is damaged, or no event file of its kind: {error}") from error
-
-
-_STUMBLES = (RuntimeError, ValueError, OSError, struct.error)
 
 
 def _known(sensor: tuple[int, int], unknown: tuple[int, int]) -> tuple[int, int] | None:

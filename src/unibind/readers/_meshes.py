@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from ..errors import LimitError, UnreadableError
 
-KINDS = ("ply", "obj", "off", "stl", "glb")
-
 _TEXT = ("obj", "off")
 _PLY_HEADER = re.compile(rb"\Aply\r?\n.*?end_header\r?\n", re.DOTALL)
 _PLY_BYTES = {
@@ -33,8 +31,7 @@ def load_scene(data: bytes, kind: str, name: str, max_points: int) -> Any:
     Raises LimitError for more than `max_points` vertices, UnreadableError for a header that claims more than the
     file can hold or that names another file.
     """
-    if kind in _CHECKS:
-        _CHECKS[kind](data, name, max_points)
+    _CHECKS[kind](data, name, max_points)
     if kind in _TEXT:
         data = data.decode("utf-8", "replace").encode()  # names and comments of any old encoding
 
@@ -73,6 +70,10 @@ def _check_ply(data: bytes, name: str, max_points: int) -> None:
     _check_claim(vertices, least_bytes - is_ascii, data, name, max_points)  # the last line may lack its end
 
 
+def _check_obj(data: bytes, name: str, max_points: int) -> None:
+    _check_claim(data.count(b"\nv ") + data.startswith(b"v "), 0, data, name, max_points)
+
+
 def _check_off(data: bytes, name: str, max_points: int) -> None:
     text = re.sub(rb"#[^\n]*", b"", data[:65536]).decode("ascii", "replace")
     match = re.match(r"\s*C?OFF\s*(\d+)\s+(\d+)", text)
@@ -83,8 +84,9 @@ def _check_off(data: bytes, name: str, max_points: int) -> None:
 
 
 def _check_stl(data: bytes, name: str, max_points: int) -> None:
-    if data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:2048]:
-        return  # text, which claims no size
+    if data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:2048]:  # text, which claims no size
+        _check_claim(data.count(b"vertex"), 0, data, name, max_points)
+        return
     if len(data) < 84:
         raise UnreadableError(f"{name} is shorter than the header of a binary STL file")
     (faces,) = struct.unpack_from("<I", data, 80)
@@ -121,10 +123,12 @@ def _check_glb(data: bytes, name: str, max_points: int) -> None:
 
 _CHECKS: dict[str, Callable[[bytes, str, int], None]] = {
     "ply": _check_ply,
+    "obj": _check_obj,
     "off": _check_off,
     "stl": _check_stl,
     "glb": _check_glb,
 }
+KINDS = tuple(_CHECKS)
 
 
 def triangles_of(scene: Any, name: str) -> NDArray[np.float64]:

@@ -133,7 +133,9 @@ def _from_arrays(source: Source, max_events: int, time_unit: str) -> Iterator[Re
         found["t"] = np.rint(found["t"].astype(np.float64) * MICROSECONDS[time_unit])
     for column in "txy":
         found[column] = _whole(found[column], column, source.name)
-    packet = np.rec.fromarrays(list(found.values()), names=",".join(found))
+    packet = np.empty(len(found["t"]), [(column, array.dtype) for column, array in found.items()])
+    for column, array in found.items():
+        packet[column] = array
     sensor = [int(arrays[side]) for side in ("width", "height") if side in arrays and arrays[side].ndim == 0]
     yield Recording((sensor[0], sensor[1]) if len(sensor) == 2 else None, [packet])
 
@@ -151,7 +153,7 @@ def _whole(values: NDArray[Any], column: str, name: str) -> NDArray[Any]:
         return values
     if values.dtype.kind != "f":
         raise UnreadableError(f"{name}: column {column} must hold numbers, not {values.dtype}")
-    broken = ~(np.abs(values) < 1 << 53) | (values % 1 != 0)  # also catches NaN
+    broken = ~(np.abs(values) < 1 << 53) | (np.trunc(values) != values)  # also catches NaN
     if broken.any():
         hint = "; say the unit of fractional times, e.g. time_unit='s'" if column == "t" else ""
         raise UnreadableError(f"{name}: {int(broken.sum()):,} values of column {column} are not whole numbers{hint}")

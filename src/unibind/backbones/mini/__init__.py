@@ -1,0 +1,110 @@
+"""mini: the embedded default backbone, image-centred on purpose.
+
+Its six towers were trained on Heptad's pretrain split the way ImageBind was: images against captions, every other
+modality only against its image (see `train`). So it has the flaw that UniBind mends, and it runs anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import MissingFileError
+from ...modality import MODALITIES, Raw, check_modality
+from .. import Licence
+from ..contract import Contract
+from .preprocessing import parameters, preprocess
+from .text import load_text_tower, model_folder
+from .towers import DIM, TOWERS
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class Mini:
+    """The backbone `mini`; see `unibind.backbones.Backbone` for the protocol.
+
+    `modalities` limits the towers that may be used; each is built and read when first needed. `weights` is a folder
+    of `<modality>.safetensors`.
+    """
+
+    name = "mini"
+    dim = DIM
+    licence = Licence("Apache-2.0", commercial=True)  # all-MiniLM-L6-v2's; the other towers are MIT like this code
+    logit_scale = 20.0
+
+    def __init__(
+        self, modalities: Sequence[str] | None = None, *, device: str = "cpu", weights: str | Path = WEIGHTS
+    ) -> None:
+        self.modalities = tuple(check_modality(m) for m in modalities or MODALITIES)
+        self.device = device
+        self.weights = Path(weights)
+        self._towers: dict[str, nn.Module] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Worker processes only preprocess: towers stay behind."""
+        return self.__dict__ | {"_towers": {}}
+
+    def preprocess(self, modality: str, raw: Raw) -> Tensor:
+        """One raw item to its tower's input; shapes are in `preprocessing`."""
+        return preprocess(check_modality(modality, self.modalities), raw)
+
+    @torch.inference_mode()
+    def encode(self, modality: str, batch: Tensor) -> Tensor:
+        """Embed a preprocessed batch [B, ...]: float32 [B, 384], unit length, on the CPU."""
+        return self._tower(modality)(batch.to(self.device)).float().cpu()
+
+    def contract(self, modality: str) -> Contract:
+        """What decides the meaning of a modality's embeddings."""
+        anchor = _fingerprint(model_folder() / "model.safetensors")
+        text = check_modality(modality, self.modalities) == "text"
+        return Contract(
+            space=f"mini@{anchor}",
+            backbone=self.name,
+            modality=modality,
+            weights=anchor if text else _fingerprint(self._path(modality)),
+            preprocessing=parameters(modality),
+        )
+
+    def _tower(self, modality: str) -> nn.Module:
+        check_modality(modality, self.modalities)
+        if modality not in self._towers:
+            tower = load_text_tower() if modality == "text" else self._read(modality)
+            self._towers[modality] = tower.to(self.device).eval().requires_grad_(False)
+        return self._towers[modality]
+
+    def _read(self, modality: str) -> nn.Module:
+        from safetensors.torch import load_file
+
+        tower = TOWERS[modality]()
+        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(self._path(modality)).items()}
+        tower.load_state_dict(state)
+        return tower
+
+    def _path(self, modality: str) -> Path:
+        path = self.weights / f"{modality}.safetensors"
+        if not path.is_file():
+            raise MissingFileError(
+                f"mini's {modality} tower has no weights at {path}; "
+                "reinstall unibind or train them with `python -m unibind.backbones.mini.train`"
+            )
+        return path
+
+
+def create(argument: str | None = None, *, modalities: Sequence[str] | None = None, **options: Any) -> Mini:
+    """Factory for `create_backbone("mini")`; the name takes no argument after a colon."""
+    if argument:
+        raise MissingFileError(f"mini has one variant, not {argument!r}; use the name 'mini' alone")
+    return Mini(modalities, **options)
+
+
+@lru_cache(maxsize=16)
+def _fingerprint(path: Path) -> str:
+    """Twelve hexadecimal digits of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

