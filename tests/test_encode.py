@@ -190,7 +190,9 @@ class Infinite(ToyBackbone):
         return vectors
 
 
-def test_embeddings_that_are_not_finite_are_quarantined(store):
+@pytest.mark.parametrize("commit_items", [1, 512])
+def test_embeddings_that_are_not_finite_are_quarantined(store, monkeypatch, commit_items):
+    monkeypatch.setattr(encoding, "_COMMIT_ITEMS", commit_items)
     summary = encode(text_items(9), Infinite(), store)
     assert (summary.encoded, summary.quarantined) == (6, 3)
     assert {row["error"] for row in store.quarantined()} == {"NotFinite"}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def encode(
         raise UnibindError(f"batch_size must be at least 1 and workers 0, not {batch_size} and {workers}")
     started = time.monotonic()
     check_unique((item.id for item in items), "the items to encode")
+    store.refresh()
     for modality in sorted({item.modality for item in items}):
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
-    store.refresh()
     there = store.ids()
     todo = sorted((i for i in items if i.id not in there), key=lambda i: MODALITIES.index(i.modality))
     report = progress or (lambda _: None)
@@ -107,12 +108,12 @@ class _Writer:
         if self._items and self._items[0].modality != items[0].modality:
             self.commit()
         finite = np.asarray(np.isfinite(vectors).all(axis=1))
-        for item, good in zip(items, finite, strict=True):
-            if good:
-                self._items.append(item)
-            else:
-                self.fail(item, Failure("NotFinite", f"the embedding of {item.uri or item.id} is not finite"))
+        self._items += compress(items, finite)
         self._vectors.append(vectors[finite])
+        for item in compress(items, ~finite):
+            self.fail(
+                item, Failure("NotFinite", f"the embedding of {item.uri or item.id} is not finite; check the file")
+            )
         self._commit_if_due()
 
     def fail(self, item: Item, why: Failure) -> None:
@@ -139,16 +140,12 @@ class _Writer:
 
 
 def raw_items(items: Sequence[str | Path | bytes | Raw], modality: str | None = None) -> list[Raw]:
-    """Decode items. A str is a path, or a text where `modality` is "text"; raises what readers raise."""
+    """Decode items as `unibind.read` does, what is decoded already excepted; raises what it raises."""
     return [_raw(item, modality) for item in items]
 
 
 def _raw(item: str | Path | bytes | Raw, modality: str | None) -> Raw:
-    if isinstance(item, Raw):
-        return item
-    if isinstance(item, str) and modality == "text":
-        return Text(item)
-    return read(item, modality)
+    return item if isinstance(item, Raw) else read(item, modality)
 
 
 def embed(
@@ -160,9 +157,9 @@ def embed(
 ) -> Vectors:
     """Embed items of one or mixed modalities, in order: float32 [N, dim], unit length.
 
-    Decoded items are dropped as soon as they are preprocessed. A str is a path, or a text where `modality` is
-    "text". Raises what readers raise for the first unreadable item, and UnknownNameError for a modality the
-    backbone lacks.
+    Items are decoded as by `unibind.read`: a str is a path, or a text where `modality` is "text" and it names no
+    .txt file. Each is dropped as soon as it is preprocessed. Raises what readers raise for the first unreadable item,
+    and UnknownNameError for a modality the backbone lacks.
     """
 
     def preprocessed() -> Iterator[tuple[int, str, Tensor]]:

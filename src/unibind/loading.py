@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -31,7 +32,7 @@ from .readers import Limits, read
 
 Key = TypeVar("Key")
 
-_CHUNK = 8  # items sent to a worker at a time
+_CHUNK = 4  # items sent to a worker at a time
 _AHEAD = 3  # chunks a worker may be ahead of the encoder: bounds memory
 _WINDOW = 16  # batches among which items of unlike length are sorted
 
@@ -49,7 +50,7 @@ class Failure:
 
 def read_item(item: Item, limits: Limits) -> Raw:
     """Decode an item; raises what readers raise."""
-    return Text(item.text) if item.text is not None else read(str(item.uri), item.modality, limits=limits)
+    return Text(item.text) if item.text is not None else read(Path(str(item.uri)), item.modality, limits=limits)
 
 
 def load_item(item: Item, backbone: Backbone, limits: Limits) -> torch.Tensor | Failure:

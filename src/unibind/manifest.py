@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from .errors import UnibindError
+from .errors import MissingFileError, UnibindError, UnreadableError
 from .modality import check_modality
 from .tables import Row, read_rows, write_rows
 
@@ -107,9 +107,15 @@ def _stands_alone(uri: str) -> bool:
 
 
 def _modality_of(path: str | Path) -> str:
-    from .readers import modality_of
+    """What the file's name and first bytes say; of a file that cannot be opened what its ending says, for reading it
+    will tell what is wrong, and one bad file is no reason to refuse a manifest."""
+    from .readers import modality_of, suffixes
 
-    return modality_of(path)
+    try:
+        return modality_of(path)
+    except (MissingFileError, UnreadableError):
+        ending = Path(path).suffix.lower()
+        return next(modality for modality, claimed in suffixes().items() if ending in claimed)
 
 
 # --- tables --------------------------------------------------------------------------------------------------------
@@ -125,10 +131,10 @@ def _table_items(path: Path, modality: str | None) -> Iterator[Item]:
 
 def _item(row: Row, folder: Path, modality: str | None) -> Item:
     written = row.get("uri") or row.get(_UNIBIND_URI)
-    text = row.get("text")
+    uri, text = resolve(written, folder), row.get("text")
     facts = {name: row.get(name) for name in ("label", "split", "description", "object")}
-    kind = row.get("modality") or ("text" if written is None else modality or _modality_of(written))
-    return Item(row.get("id") or written or _text_id(text), kind, resolve(written, folder), text, **facts)
+    kind = row.get("modality") or ("text" if uri is None else modality or _modality_of(uri))
+    return Item(row.get("id") or written or _text_id(text), kind, uri, text, **facts)
 
 
 def _text_id(text: str | None) -> str:

@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +32,7 @@ Precision = Literal["float16", "float32"]
 
 _MARK, _FORMAT = "store.json", 1
 _ITEMS, _CONTRACTS, _QUARANTINE = "items", "contracts", "quarantine"
+_KEEP_OLD = timedelta(hours=1)
 _TEXT_COLUMNS = {
     _ITEMS: ("id", "uri", "modality", "label", "split", "object", "description", "contract"),
     _CONTRACTS: ("hash", "json"),
@@ -73,8 +75,8 @@ class Store:
         import lancedb
 
         self.path = path
+        self.precision: Precision = _read_mark(path)  # first, for connecting makes a folder where there is none
         self._database = lancedb.connect(str(path))
-        self.precision: Precision = _read_mark(path)
         self.refresh()
 
     def refresh(self) -> None:
@@ -152,11 +154,14 @@ class Store:
         self._append(_QUARANTINE, [vars(e) | {"uri": relative(e.uri, self.path)} for e in entries.values()])
 
     def compact(self) -> None:
-        """Merge the many small files that appends leave into few; nothing that is stored changes."""
+        """Merge the many small files that appends leave into few; nothing that is stored changes.
+
+        The small files stay for an hour, for readers that began before.
+        """
         for name in _TEXT_COLUMNS:
             table = self._table(name)
             if table is not None:
-                table.optimize()
+                table.optimize(cleanup_older_than=_KEEP_OLD)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -269,10 +274,14 @@ class Store:
 def _read_mark(path: Path) -> Precision:
     if not (path / _MARK).is_file():
         raise MissingFileError(f"there is no store at {path} (it has no {_MARK}); make one with `unibind encode`")
-    mark = json.loads((path / _MARK).read_text())
-    if mark["format"] != _FORMAT:
-        raise UnibindError(f"the store {path} has format {mark['format']}, this unibind reads {_FORMAT}; encode again")
-    return mark["precision"]
+    try:
+        mark = json.loads((path / _MARK).read_text())
+        version, precision = mark["format"], mark["precision"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnibindError(f"{path / _MARK} is damaged; encode into a new store") from error
+    if version != _FORMAT:
+        raise UnibindError(f"the store {path} has format {version}, this unibind reads {_FORMAT}; encode again")
+    return precision
 
 
 def _quoted(text: str) -> str:

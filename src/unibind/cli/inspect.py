@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import JsonOption, ModalityOption, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ..modality import Raw
 
 
 def inspect(
@@ -61,19 +64,8 @@ def _facts(found: dict[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in found.items() if name not in ("file", "modality"))
 
 
-def _draw(raws: list[tuple[str, object]], png: Path) -> None:
-    from ..drawing import draw, grid
-    from ..files import write_whole
-    from ..modality import Raw
+def _draw(raws: list[tuple[str, Raw]], png: Path) -> None:
+    from ..drawing import draw, grid, save_png
 
-    pictures = [draw(raw) for _, raw in raws if isinstance(raw, Raw)]
-    sheet = grid(pictures, columns=min(4, len(pictures)), captions=[name for name, _ in raws])
-    write_whole(png, _png_bytes(sheet))
-
-
-def _png_bytes(picture: object) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")  # type: ignore[attr-defined]
-    return buffer.getvalue()
+    pictures = [draw(raw, 320) for _, raw in raws]
+    save_png(grid(pictures, min(3, len(pictures)), [name for name, _ in raws]), png)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import BackboneOption, JsonOption, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ..retrieval import Hit
 
 
 def search(
@@ -52,7 +55,15 @@ def search(
         rows = [(h.rank, f"{h.score:.3f}", h.modality, h.label or "", h.uri or h.text or h.id) for h in hits]
         print_table(("rank", "score", "modality", "label", "item"), rows)
     if png is not None:
-        from ..drawing import draw_hits
-
-        draw_hits(hits, png)
+        _draw(hits, png)
         say(f"drawn in {png}")
+
+
+def _draw(hits: list[Hit], png: Path) -> None:
+    from ..drawing import draw, grid, save_png
+    from ..modality import Text
+    from ..readers import read
+
+    pictures = [draw(Text(h.text) if h.uri is None else read(h.uri, h.modality), 256) for h in hits]
+    captions = [f"{h.rank}. {h.label or h.id} ({h.score:.2f}, {h.modality})" for h in hits]
+    save_png(grid(pictures, min(5, len(hits)), captions), png)

@@ -19,6 +19,7 @@ _VIEWS = (
     ("top", (0, 1), (2, -1), (1, 1)),
 )
 _NEAR, _FAR = np.array([20.0, 40.0, 90.0]), np.array([190.0, 205.0, 230.0])
+ASPECT = 2.4
 _MARGIN = 0.06  # of a panel's shorter side
 
 

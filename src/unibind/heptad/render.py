@@ -18,7 +18,7 @@ from .scene import Scene
 from .surface import TAU, Array, Surface
 
 Floats = NDArray[np.float32]
-Indices = NDArray[np.int64]
+Indices = NDArray[np.int32]
 
 FOCAL = 1.95  # of the camera, in half picture widths
 _SHININESS_DOUBLINGS = 5  # Blinn exponent 2 ** 5
@@ -174,25 +174,29 @@ def splat(view: View, size: int, footprint: int) -> Indices:
     """
     count, samples = view.column.shape
     edge = size + 2 * footprint  # samples outside the picture are clamped into a margin, which is then cut off
-    x = ((view.column + 1) * (size / 2) - footprint / 2 + 0.5).astype(np.int64)
-    y = ((view.row + 1) * (size / 2) - footprint / 2 + 0.5).astype(np.int64)
-    corner = (np.clip(y + footprint, 0, size + footprint) * edge + np.clip(x + footprint, 0, size + footprint)).ravel()
-    corner += np.repeat(np.arange(count) * edge * edge, samples)
+    column, row = (
+        np.clip((axis + 1) * (size / 2) + footprint / 2 + 0.5, 0, size + footprint).astype(np.int64)
+        for axis in (view.column, view.row)
+    )
+    moment = np.arange(count)[:, None] * edge * edge
+    corner = (moment + row * edge + column).ravel()
     key = ((view.nearness * (1 << 24)).astype(np.int64) << 32) + np.arange(1, samples + 1)
+    key = key.ravel()
     nearest = np.zeros(count * edge * edge, np.int64)
     for dy in range(footprint):
         for dx in range(footprint):
-            np.maximum.at(nearest, corner + (dy * edge + dx), key.ravel())
+            np.maximum.at(nearest, corner + (dy * edge + dx), key)
     inner = nearest.reshape(count, edge, edge)[:, footprint:-footprint, footprint:-footprint]
-    return (inner & 0xFFFFFFFF) - 1
+    return inner.astype(np.int32) - 1  # the lower half of each integer
 
 
 def closed(nearest: Indices) -> Indices:
     """Index pictures [T, S, S] whose one-pixel gaps between two covered neighbours are filled."""
+    filled = nearest.copy()
     for axis in (1, 2):
-        before, after = np.roll(nearest, 1, axis), np.roll(nearest, -1, axis)
-        nearest = np.where((nearest < 0) & (before >= 0) & (after >= 0), before, nearest)
-    return nearest
+        before, gap, after = (filled.swapaxes(1, axis)[:, start : start - 2 or None] for start in (0, 1, 2))
+        np.copyto(gap, before, where=(gap < 0) & (before >= 0) & (after >= 0))
+    return filled
 
 
 # --- light -----------------------------------------------------------------------------------------------------------

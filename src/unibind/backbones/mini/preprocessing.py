@@ -37,7 +37,7 @@ class Parameters:
     audio_bins: int = 64
     audio_mean: float = -9.0
     audio_std: float = 4.0
-    points: int = 768
+    points: int = 512
     max_tokens: int = MAX_TOKENS
 
 
@@ -84,7 +84,7 @@ def _event(raw: Events | EventFrame) -> Tensor:
 
 
 def _point_cloud(raw: PointCloud) -> Tensor:
-    """768 points in the unit ball [768, 3], in random order."""
+    """512 points in the unit ball [512, 3], in random order."""
     points = torch.from_numpy(raw.xyz)
     shuffled = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))]
     return normalise_cloud(resample(shuffled, P.points, 0))

@@ -79,7 +79,7 @@ class ClipTower(nn.Module):
 
 
 class PointTower(nn.Module):
-    """Points [B, N, 3] -> [B, 384], unit length: groups of neighbours around 96 of them, then all groups
+    """Points [B, N, 3] -> [B, 384], unit length: groups of neighbours around 64 of them, then all groups
     (PointNet++, Qi et al. 2017, with one level)."""
 
     def __init__(self, group: int = 16) -> None:
@@ -90,7 +90,7 @@ class PointTower(nn.Module):
         self.out = nn.Sequential(nn.Linear(2 * 768, 320), nn.ReLU(), nn.Linear(320, DIM))
 
     def forward(self, x: Tensor) -> Tensor:
-        centres = x[:, :96]  # [B, M, 3]; clouds come in random order
+        centres = x[:, :64]  # [B, M, 3]; clouds come in random order
         index = neighbours(centres, x, self.group)  # [B, M, k]
         near = torch.gather(x[:, None].expand(-1, centres.shape[1], -1, -1), 2, index[..., None].expand(-1, -1, -1, 3))
         local = torch.cat([near - centres[:, :, None], near], dim=-1).permute(0, 3, 1, 2)  # [B, 6, M, k]

@@ -1,6 +1,6 @@
 """Train mini's six towers from scratch on Heptad's pretrain split, the way ImageBind was trained.
 
-    python -m unibind.backbones.mini.train --out weights --per-category 160 --seed 0
+    python -m unibind.backbones.mini.train --out weights --per-category 112 --seed 0
 
 First images against their captions (text vectors are frozen), then every other modality against the frozen image
 vectors of the same objects, never against text. Objects are drawn, preprocessed once and kept in memory (about 0.2 MB
@@ -38,8 +38,8 @@ from .text import load_text_tower
 from .towers import TOWERS
 
 HELD_OUT = 10  # every tenth object is not trained on
-BATCH = 256
-EPOCHS = {"image": 30, "audio": 20, "point_cloud": 16, "thermal": 24, "video": 16, "event": 16}
+BATCH = 128
+EPOCHS = {"image": 40, "audio": 24, "point_cloud": 20, "thermal": 30, "video": 20, "event": 20}
 MAX_LOGIT_SCALE = 100.0
 
 
@@ -276,7 +276,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/mini"), help="folder for the weights")
-    parser.add_argument("--per-category", type=int, default=160, help="objects of every category")
+    parser.add_argument("--per-category", type=int, default=112, help="objects of every category")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that draw")
     arguments = parser.parse_args()

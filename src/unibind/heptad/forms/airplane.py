@@ -19,24 +19,24 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     look = replace(look, material="metal")
     jet = bool(rng.random() < 0.55)
     girth = float(rng.uniform(0.11, 0.15))
-    skin, accent = look.paint(1.0), look.accent_paint(1.0)
+    skin, accent = look.paint(5.0), look.accent_paint(1.0)
     hull = [(0, -0.92), (0.4 * girth, -0.85), (girth, -0.4), (girth, 0.55), (0.75 * girth, 0.78), (0, 0.95)]
     patches: list[Patch] = turned(revolve(hull, skin), Y, 90)
     patches.append(ellipsoid((0.16, 0.7 * girth, 0.07), GLASS).moved(0.68, 0, 0.6 * girth))
-    span = float(rng.uniform(0.8, 0.95))
+    span, wing = float(rng.uniform(0.8, 0.95)), replace(skin, heat=-2.0)  # the cabin is heated, wings are cold
     patches += _tail(accent, rng)
     motions: tuple[Motion, ...] = ()
     if jet:
         engines = int(rng.choice([2, 4]))
-        sweep = float(rng.uniform(0.25, 0.45))
-        patches += _wings(span, 0.34, sweep, -0.04, skin)
+        sweep, nacelle = float(rng.uniform(0.25, 0.45)), replace(accent, heat=22.0)
+        patches += _wings(span, 0.34, sweep, -0.04, wing)
         for side in (-1, 1):
             for share in (0.35, 0.62)[: engines // 2]:
                 x, y = 0.16 - sweep * share * 0.7, side * span * share
-                nacelle = turned(
-                    revolve([(0, -0.16), (0.055, -0.16), (0.085, 0.0), (0.075, 0.14), (0.02, 0.12)], accent), Y, 90
+                pod = turned(
+                    revolve([(0, -0.16), (0.055, -0.16), (0.085, 0.0), (0.075, 0.14), (0.02, 0.12)], nacelle), Y, 90
                 )
-                patches += moved([*nacelle, *turned(cylinder(0.045, 0.04, HOT), Y, 90)], x, y, -0.14)
+                patches += moved([*pod, *turned(cylinder(0.045, 0.04, HOT), Y, 90)], x, y, -0.14)
                 patches.append(ellipsoid((0.03, 0.05, 0.05), HOT).moved(x - 0.17, y, -0.14))
         for x in np.linspace(-0.35, 0.5, 9):
             patches += [ellipsoid((0.025, 0.01, 0.03), GLASS).moved(x, s * girth * 0.98, 0.03) for s in (-1, 1)]
@@ -47,8 +47,8 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         ]
     else:
         decks = 2 if rng.random() < 0.3 else 1
-        for z in (0.0, 0.34)[:decks] if decks == 2 else (float(rng.choice([-0.05, 0.15])),):
-            patches += _wings(span, 0.32, 0.05, z, skin)
+        for z in (0.0, 0.34) if decks == 2 else (float(rng.choice([-0.05, 0.15])),):
+            patches += _wings(span, 0.32, 0.05, z, wing)
         if decks == 2:
             for side in (-1, 1):
                 patches += tube([(0.1, side * 0.55, 0.0), (0.05, side * 0.55, 0.34)], 0.018, STEEL)

@@ -2,74 +2,116 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, cylinder, ellipsoid, torus, tube
+from ..surface import Paint, Patch, X, Y, cylinder, ellipsoid, moved, torus, tube, turned
 
 TYRE = Paint((0.10, 0.10, 0.11), heat=3.0, gloss=0.05)
 RIM = Paint((0.75, 0.76, 0.78), heat=1.0, gloss=0.7)
-GRIP = Paint((0.15, 0.13, 0.12), heat=5.0, gloss=0.1)
+GRIP = Paint((0.15, 0.13, 0.12), heat=6.0, gloss=0.1)  # saddle and handlebar, warm from the rider
+FLOOR = -0.75
+
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What distinguishes a sort: wheel radius, how far the top tube drops below the saddle, handlebar, words."""
+
+    radius: float
+    drop: float
+    bar: tuple[tuple[float, float], ...]  # one half of the handlebar from the stem: (forward, up)
+    words: tuple[str, ...]
+
+
+KINDS = (
+    Kind(0.40, 0.1, ((0.0, 0.0), (0.16, 0.0), (0.18, -0.12), (0.04, -0.16)), ("a diamond frame", "dropped handlebars")),
+    Kind(0.38, 0.3, ((0.0, 0.0), (-0.04, 0.06), (-0.2, 0.06)), ("a low step-through frame", "swept-back handlebars")),
+    Kind(0.30, 0.25, ((0.0, 0.0), (0.02, 0.16), (-0.06, 0.18)), ("a short sloping frame", "high handlebars")),
+)
+ROAD, CITY, CHILD = KINDS
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A bicycle rolling to the right."""
     look = replace(look, material="metal")
-    kind = pick(rng, ["road", "city", "child"], [3, 3, 2])
-    radius = {"road": 0.40, "city": 0.38, "child": 0.30}[kind]
-    floor, reach = -0.75, float(rng.uniform(0.52, 0.6))
-    axle = floor + radius
-    rear, front = (-reach, 0.0, axle), (reach, 0.0, axle)
-    crank = (-0.08, 0.0, axle - 0.02)
+    kind = pick(rng, KINDS, [3, 3, 2])
+    axle, reach = FLOOR + kind.radius, float(rng.uniform(0.52, 0.6))
+    rear, front, crank = (-reach, 0.0, axle), (reach, 0.0, axle), (-0.08, 0.0, axle - 0.02)
     saddle, head = (-0.26, 0.0, axle + 0.58), (reach - 0.2, 0.0, axle + 0.6)
-    frame = look.paint(1.0)
-    patches: list[Patch] = []
+    patches = _frame(kind, look, rear, front, crank, saddle, head)
+    patches += _handlebar(kind, head, look)
     for name, hub in (("rear wheel", rear), ("front wheel", front)):
-        patches += _wheel(radius, int(rng.integers(5, 8)), name, hub)
-    top = (saddle[0] + 0.03, 0.0, saddle[2] - (0.1 if kind == "road" else 0.3))
-    for path in ([crank, saddle], [crank, head], [top, head], [crank, rear], [top, rear], [head, front]):
-        patches += tube(path, 0.032, frame)
-    stem = (head[0] - 0.03, 0.0, head[2] + 0.12)
-    back = -0.12 if kind == "city" else 0.1
-    patches += tube([head, stem], 0.025, look.accent_paint(1.0))
-    patches += tube([(stem[0] + back, -0.26, stem[2]), stem, (stem[0] + back, 0.26, stem[2])], 0.028, GRIP)
-    patches.append(ellipsoid((0.17, 0.08, 0.045), GRIP).moved(saddle[0], 0, saddle[2] + 0.03))
-    patches += [p.turned(X, 90).moved(*crank) for p in cylinder(0.09, 0.03, RIM)]
-    patches += tube(
-        [(crank[0] - 0.1, -0.1, crank[2] - 0.12), (crank[0] + 0.1, 0.1, crank[2] + 0.12)], 0.022, RIM, "crank"
-    )
-    traits = ["two thin spoked wheels", "a low saddle", "curved handlebars"]
-    traits.append("a diamond frame" if kind == "road" else "a sloping frame")
-    if kind == "child":
-        for side in (-0.2, 0.2):
-            patches.append(torus(0.11, 0.035, TYRE).turned(X, 90).moved(-reach, side, floor + 0.13))
-        traits.append("two small training wheels")
-    if kind == "city" and rng.random() < 0.6:
-        patches += [
-            p.moved(reach + 0.02, 0, head[2] + 0.02) for p in cylinder(0.17, 0.2, look.accent_paint(), top=0.21)
-        ]
-        traits.append("a basket in front")
+        patches += moved(_wheel(kind.radius, int(rng.integers(5, 8)), name), *hub)
+    patches += moved(_pedals(), *crank)
+    fitted, added = _fittings(kind, rear, head, look, rng)
     speed = float(rng.uniform(0.25, 0.55))
-    spin = speed / (2 * np.pi * radius)
-    motions = (
-        Motion("rear wheel", "spin", spin, axis=Y, pivot=rear),
-        Motion("front wheel", "spin", spin, axis=Y, pivot=front),
-        Motion("crank", "spin", spin, axis=Y, pivot=crank),
+    turns = speed / (2 * np.pi * kind.radius)
+    motions = tuple(
+        Motion(part, "spin", turns * share, axis=Y, pivot=hub)
+        for part, hub, share in (("rear wheel", rear, 1.0), ("front wheel", front, 1.0), ("crank", crank, 0.5))
     )
-    extra = {"bell": float(rng.random() < 0.5), "speed": speed}
-    return Model(look, patches, tuple(traits), "ground", motions, travel=(speed, 0.0, 0.0), extra=extra)
+    traits = ("two thin spoked wheels", *kind.words, *added)
+    extra = {"bell": float(rng.random() < 0.5)}
+    return Model(look, [*patches, *fitted], traits, "ground", motions, travel=(speed, 0.0, 0.0), extra=extra)
 
 
-def _wheel(radius: float, spokes: int, part: str, hub: tuple[float, float, float]) -> list[Patch]:
+def _frame(kind: Kind, look: Look, rear: Point, front: Point, crank: Point, saddle: Point, head: Point) -> list[Patch]:
+    """Tubes between the hubs, the crank, the saddle and the steering head."""
+    top = (saddle[0] + 0.03, 0.0, saddle[2] - kind.drop)
+    patches = [ellipsoid((0.17, 0.08, 0.045), GRIP).moved(saddle[0], 0, saddle[2] + 0.03)]
+    for path in ([crank, saddle], [crank, head], [top, head], [crank, rear], [top, rear], [head, front]):
+        patches += tube(path, 0.032, look.paint(1.0))
+    return patches
+
+
+def _handlebar(kind: Kind, head: Point, look: Look) -> list[Patch]:
+    """Stem and a bar that bends the same way on both sides."""
+    stem = (head[0] - 0.03, 0.0, head[2] + 0.12)
+    patches = tube([head, stem], 0.025, look.accent_paint(1.0))
+    widths = np.linspace(0, 0.26, len(kind.bar)) ** 0.5 * 0.51
+    for side in (-1, 1):
+        path = [
+            (stem[0] + forward, side * wide, stem[2] + up) for (forward, up), wide in zip(kind.bar, widths, strict=True)
+        ]
+        patches += tube(path, 0.026, GRIP)
+    return patches
+
+
+def _wheel(radius: float, spokes: int, part: str) -> list[Patch]:
+    """Upright wheel around the origin; each spoke crosses the whole wheel."""
     patches = [
         torus(radius - 0.035, 0.035, TYRE, part).turned(X, 90),
         torus(radius - 0.08, 0.014, RIM, part).turned(X, 90),
         ellipsoid((0.05, 0.06, 0.05), RIM, part),
     ]
-    for k in range(spokes):
-        angle = np.pi * k / spokes
-        end = np.array([np.cos(angle), 0, np.sin(angle)]) * (radius - 0.07)
-        patches += tube([-end, end], 0.01, RIM, part)[2:]  # no balls at the ends
-    return [p.moved(*hub) for p in patches]
+    rod = tube([(0, 0, 0.07 - radius), (0, 0, radius - 0.07)], 0.01, RIM, part)[2:]  # without the balls at its ends
+    return [*patches, *(p.turned(Y, 180 * k / spokes) for k in range(spokes) for p in rod)]
+
+
+def _pedals() -> list[Patch]:
+    """Chain wheel, crank arms and pedals around the origin."""
+    arms = tube([(-0.1, -0.1, -0.12), (0.1, 0.1, 0.12)], 0.022, RIM, "crank")
+    feet = [ellipsoid((0.06, 0.05, 0.015), GRIP, "crank").moved(s * 0.1, s * 0.13, s * 0.12) for s in (-1, 1)]
+    return [*turned(cylinder(0.09, 0.03, RIM), X, 90), *arms, *feet]
+
+
+def _fittings(
+    kind: Kind, rear: Point, head: Point, look: Look, rng: np.random.Generator
+) -> tuple[list[Patch], tuple[str, ...]]:
+    """What is added to some: a basket or a luggage rack, training wheels on a child's."""
+    if kind is CHILD:
+        side_wheels = [torus(0.11, 0.035, TYRE).turned(X, 90).moved(rear[0], y, FLOOR + 0.145) for y in (-0.2, 0.2)]
+        return side_wheels, ("two small training wheels",)
+    if kind is CITY and rng.random() < 0.6:
+        basket = cylinder(0.15, 0.2, look.accent_paint(), top=0.2)
+        return moved(basket, head[0] + 0.22, 0, head[2] + 0.02), ("a basket in front",)
+    if rng.random() < 0.3:
+        z = rear[2] + kind.radius + 0.06
+        bars = [tube([(rear[0] - 0.2, y, z), (rear[0] + 0.22, y, z)], 0.016, RIM) for y in (-0.06, 0.06)]
+        stays = [tube([(rear[0], y, rear[2]), (rear[0] - 0.1, y, z)], 0.014, RIM) for y in (-0.06, 0.06)]
+        return [p for rod in (*bars, *stays) for p in rod], ("a luggage rack",)
+    return [], ()

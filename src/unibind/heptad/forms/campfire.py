@@ -1,71 +1,121 @@
-"""Campfires: leaning or stacked logs, flames of three colours, sometimes a ring of stones."""
+"""Campfires: logs leant together, laid as a star or crossed in layers, under flames that flicker."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, Z, ellipsoid, revolve, tube
+from ..surface import TAU, Array, Paint, Patch, Y, Z, ellipsoid, moved, revolve, tube, turned
 
 BARK = Paint((0.30, 0.20, 0.13), heat=45.0, gloss=0.02)
 CHAR = Paint((0.12, 0.09, 0.08), heat=160.0, gloss=0.02)
 STONE = Paint((0.50, 0.49, 0.47), heat=18.0, gloss=0.05)
 EMBER = Paint((0.95, 0.35, 0.08), heat=260.0, glow=0.9)
-FLAMES = ((1.0, 0.32, 0.06), (1.0, 0.58, 0.10), (1.0, 0.86, 0.35))
+FLAME = (  # from its root to its tip
+    Paint((1.0, 0.90, 0.50), heat=345.0, gloss=0.0, glow=1.0),
+    Paint((1.0, 0.74, 0.22), heat=320.0, gloss=0.0, glow=1.0),
+    Paint((1.0, 0.50, 0.08), heat=280.0, gloss=0.0, glow=1.0),
+    Paint((0.95, 0.28, 0.05), heat=220.0, gloss=0.0, glow=1.0),
+)
+TONGUE = np.array([(0.6, 0.0), (1.0, 0.2), (0.78, 0.42), (0.36, 0.72), (0.0, 1.0)])  # (radius, z) of a flame
+FLOOR = -0.62
+TROUPES = 3  # of flames that flicker together
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A burning fire; its flames flicker upwards."""
     look = replace(look, colour=pick(rng, ["orange", "red", "yellow"]), accent="brown", material="wood")
-    floor, logs = -0.62, int(rng.integers(4, 8))
-    patches: list[Patch] = []
-    leaning = bool(rng.random() < 0.6)
-    for k in range(logs):
-        angle = 2 * np.pi * k / logs + rng.uniform(-0.2, 0.2)
-        out = np.array([np.cos(angle), np.sin(angle), 0])
-        foot = out * rng.uniform(0.5, 0.62) + [0, 0, floor + 0.07]
-        tip = (
-            out * -0.05 + [0, 0, floor + rng.uniform(0.42, 0.55)]
-            if leaning
-            else out * -0.4 + [0, 0, floor + 0.1 + 0.05 * k]
-        )
+    layout, laid = pick(rng, [(_leaning, "leaning logs"), (_star, "logs laid as a star"), (_crossed, "crossed logs")])
+    patches: list[Patch] = [ellipsoid((0.34, 0.34, 0.07), EMBER).moved(z=FLOOR + 0.04)]
+    for foot, tip in layout(rng):
         middle = (foot + tip) / 2
         patches += tube([foot, middle], (0.075, 0.07), BARK)
         patches += tube([middle, tip], (0.07, 0.055), CHAR)
-    patches.append(ellipsoid((0.3, 0.3, 0.07), EMBER).moved(z=floor + 0.04))
-    tall = float(rng.uniform(0.75, 1.15))
-    motions = []
-    for k, colour in enumerate(FLAMES):
-        name, width, height = f"flame {k}", 0.3 - 0.08 * k, tall * (1 - 0.24 * k)
-        paint = Paint(colour, heat=230.0 + 55 * k, glow=1.0, gloss=0.0)
-        tongues = int(rng.integers(3, 5))
-        for j in range(tongues):
-            angle = 2 * np.pi * j / tongues + k
-            reach, share = 0.16 - 0.04 * k, float(rng.uniform(0.6, 1.0))
-            tongue = [
-                (0.0, 0.0),
-                (width * 0.55, height * share * 0.22),
-                (width * 0.3, height * share * 0.6),
-                (0.0, height * share),
-            ]
-            lean = (np.sin(angle), -np.cos(angle), 0.0)
-            for p in revolve(tongue, paint, name):
-                patches.append(p.turned(lean, -6).moved(reach * np.cos(angle), reach * np.sin(angle), floor + 0.12))
-        motions.append(
-            Motion(name, "flicker", float(rng.uniform(2, 4)), pivot=(0, 0, floor + 0.1), amount=0.22, phase=0.3 * k)
-        )
-    ring = bool(rng.random() < 0.5)
-    if ring:
-        for k in range(9):
-            size = rng.uniform(0.09, 0.14)
-            stone = ellipsoid((size, size * 0.8, size * 0.7), STONE.shaded(float(rng.uniform(0.75, 1.15))))
-            patches.append(stone.moved(0.78, 0, floor + size * 0.5).turned(Z, 40 * k))
-    traits = (
-        "leaning logs" if leaning else "stacked logs",
-        "tall tongues of light" if tall > 0.95 else "low tongues of light",
-        "glowing embers",
-        *(("a ring of stones",) if ring else ()),
+    tall = float(rng.uniform(0.75, 1.25))
+    patches += _flames(tall, rng)
+    traits = [laid, "tall tongues of light" if tall > 1.0 else "low tongues of light", "glowing embers"]
+    if rng.random() < 0.5:
+        patches += _ring(rng)
+        traits.append("a ring of stones")
+    if rng.random() < 0.4:
+        patches += _sparks(tall, rng)
+        traits.append("sparks above it")
+    motions = tuple(
+        Motion(f"flames {k}", "flicker", float(rng.uniform(2, 4)), pivot=(0, 0, FLOOR + 0.1), amount=0.22, phase=k / 3)
+        for k in range(TROUPES)
     )
-    return Model(look, patches, traits, "ground", tuple(motions), extra={"size": tall, "logs": float(logs)})
+    return Model(look, patches, tuple(traits), "ground", motions)
+
+
+def _outward(angle: float) -> Array:
+    return np.array([np.cos(angle), np.sin(angle), 0.0])
+
+
+def _leaning(rng: np.random.Generator) -> list[tuple[Array, Array]]:
+    """Feet and tips of logs that lean against each other."""
+    count = int(rng.integers(4, 8))
+    logs = []
+    for k in range(count):
+        out = _outward(TAU * k / count + rng.uniform(-0.2, 0.2))
+        foot = out * rng.uniform(0.5, 0.62) + [0, 0, FLOOR + 0.07]
+        logs.append((foot, out * -0.05 + [0, 0, FLOOR + rng.uniform(0.42, 0.55)]))
+    return logs
+
+
+def _star(rng: np.random.Generator) -> list[tuple[Array, Array]]:
+    """Logs that lie on the ground and meet in the middle."""
+    count = int(rng.integers(4, 7))
+    return [
+        (out * rng.uniform(0.65, 0.8) + [0, 0, FLOOR + 0.07], out * 0.1 + [0, 0, FLOOR + 0.14])
+        for out in (_outward(TAU * (k + rng.uniform(-0.1, 0.1)) / count) for k in range(count))
+    ]
+
+
+def _crossed(rng: np.random.Generator) -> list[tuple[Array, Array]]:
+    """Pairs of parallel logs, each laid across the pair below."""
+    logs, turn = [], rng.uniform(0, TAU)
+    for layer in range(int(rng.integers(2, 4))):
+        along, across = _outward(turn + TAU / 4 * layer), _outward(turn + TAU / 4 * (layer + 1))
+        for side in (-0.24, 0.24):
+            middle = side * across + [0, 0, FLOOR + 0.07 + 0.13 * layer]
+            logs.append((middle - 0.48 * along, middle + 0.48 * along))
+    return logs
+
+
+def _flames(tall: float, rng: np.random.Generator) -> list[Patch]:
+    """A tall tongue in the middle and lower ones around it, bright at the root and red at the tip."""
+    around = int(rng.integers(5, 8))
+    patches = _tongue(tall, 0.18, 0)
+    for k in range(around):
+        angle, reach = 360 * (k + rng.uniform(-0.1, 0.1)) / around, rng.uniform(0.13, 0.22)
+        tongue = _tongue(tall * rng.uniform(0.4, 0.85), rng.uniform(0.11, 0.15), k)
+        patches += turned(moved(turned(tongue, Y, -rng.uniform(0, 9)), reach), Z, angle)  # leaning inwards
+    return moved(patches, z=FLOOR + 0.1)
+
+
+def _tongue(height: float, width: float, flicker: int) -> list[Patch]:
+    """One flame on the origin, a band of colour after the other."""
+    profile, part = TONGUE * [width, height], f"flames {flicker % TROUPES}"
+    return [p for ends, paint in zip(pairwise(profile), FLAME, strict=True) for p in revolve(ends, paint, part)]
+
+
+def _ring(rng: np.random.Generator) -> list[Patch]:
+    """Stones around the fire."""
+    patches = []
+    for k in range(9):
+        size = rng.uniform(0.09, 0.14)
+        stone = ellipsoid((size, size * 0.8, size * 0.7), STONE.shaded(float(rng.uniform(0.75, 1.15))))
+        patches.append(stone.moved(0.8, 0, FLOOR + size * 0.5).turned(Z, 40 * k))
+    return patches
+
+
+def _sparks(tall: float, rng: np.random.Generator) -> list[Patch]:
+    """Specks that rise above the flames and jump with them."""
+    patches = []
+    for k in range(int(rng.integers(5, 9))):
+        x, y, z = rng.uniform(-0.25, 0.25), rng.uniform(-0.25, 0.25), FLOOR + tall * rng.uniform(0.7, 1.15)
+        patches.append(ellipsoid((0.018, 0.018, 0.024), FLAME[1], f"flames {k % TROUPES}").moved(x, y, z))
+    return patches

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, box, cylinder, ellipsoid, moved, plate, torus, tube, turned
+from ..surface import Paint, Patch, X, Y, box, cylinder, ellipsoid, moved, plate, rectangle, torus, tube, turned
 
 TYRE = Paint((0.09, 0.09, 0.10), heat=12.0, gloss=0.05)
 RIM = Paint((0.72, 0.73, 0.75), heat=16.0, gloss=0.7)
@@ -37,7 +37,7 @@ _KINDS = {
 _TRAITS = {
     "saloon": "a sloping windscreen",
     "van": "a high boxy body",
-    "pickup": "an open cargo bed",
+    "pickup": "an open load bed",
     "roadster": "an open top with two seats",
 }
 
@@ -49,13 +49,13 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     body, glass = (np.array(outline) * [1, rng.uniform(0.95, 1.15)] for outline in _KINDS[kind])
     wide = float(rng.uniform(0.68, 0.78))
     skin = look.paint(2.0)
-    patches: list[Patch] = _extruded(body, wide, skin)
+    patches: list[Patch] = plate(body, wide, skin)
     if kind == "roadster":
-        patches += _extruded(glass, wide * 0.8, GLASS)
+        patches += plate(glass, wide * 0.8, GLASS)
         for x in (-0.1, -0.3):
             patches += moved(box((0.08, wide * 0.7, 0.18), look.accent_paint(4.0)), x, 0, 0.06)
     else:
-        patches += _extruded(glass * [0.99, 1.0], wide * 0.9, GLASS)
+        patches += plate(glass * [0.99, 1.0], wide * 0.9, GLASS)
         roof = glass[:, 1].max()
         top = glass[glass[:, 1] >= roof - 1e-6]
         patches += moved(
@@ -66,7 +66,9 @@ def build(look: Look, rng: np.random.Generator) -> Model:
                 patches += [
                     p
                     for s in (-1, 1)
-                    for p in tube([(x, s * wide * 0.455, 0.0), (x - 0.02, s * wide * 0.455, float(roof))], 0.02, skin)
+                    for p in tube([(x, s * wide * 0.455, 0.0), (x - 0.02, s * wide * 0.455, float(roof))], 0.02, skin)[
+                        2:
+                    ]
                 ]
     bonnet = moved(box((0.36, wide * 0.7, 0.03), replace(skin, heat=24.0)), 0.66, 0, float(body[2:4, 1].mean()) + 0.03)
     patches += bonnet
@@ -81,8 +83,8 @@ def build(look: Look, rng: np.random.Generator) -> Model:
             hub = (x, s * wide * 0.48, -0.36)
             wheel = [torus(radius * 0.75, radius * 0.27, TYRE, axle).turned(X, 90)]
             wheel += turned(cylinder(radius * 0.6, 0.06, RIM, axle), X, 90)
-            wheel += [p.turned(Y, 60 * k) for k in range(3) for p in box((0.03, 0.1, radius), TYRE, axle)]
-            patches += moved(wheel, *hub)
+            face = rectangle(0.04, radius, TYRE, axle).turned(X, 90).moved(y=s * 0.035)
+            patches += moved([*wheel, *(face.turned(Y, 60 * k) for k in range(3))], *hub)
         motions.append(Motion(axle, "spin", speed / (2 * np.pi * radius), axis=Y, pivot=(x, 0, -0.36)))
     traits = (
         "four black wheels",
@@ -92,7 +94,3 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     )
     extra = {"horn": float(rng.random() < 0.3)}
     return Model(look, patches, traits, "ground", tuple(motions), (speed, 0, 0), 0.008, 3.0, extra=extra)
-
-
-def _extruded(outline: np.ndarray, wide: float, paint: Paint) -> list[Patch]:
-    return plate(outline, wide, paint)

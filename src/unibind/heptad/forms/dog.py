@@ -2,79 +2,139 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, Y, ellipsoid, tube
+from ..surface import Paint, Patch, X, Y, ellipsoid, torus, tube
 
 NOSE = Paint((0.08, 0.07, 0.07), heat=4.0, gloss=0.6)
 EYE = Paint((0.05, 0.04, 0.04), heat=13.0, gloss=0.8)
+FLOOR, AHEAD = -0.7, -0.13  # where the paws stand; the middle of the trunk, so that the head does not stick out
+GAIT = (  # a trot: name, place along the trunk in its half lengths, side, phase in turns
+    ("left fore leg", 0.62, 1, 0.0),
+    ("right fore leg", 0.62, -1, 0.5),
+    ("left hind leg", -0.68, 1, 0.5),
+    ("right hind leg", -0.68, -1, 0.0),
+)
+
+
+@dataclass(frozen=True)
+class Build:
+    """Measures of one dog: half length and half thickness of the trunk, height of legs and back."""
+
+    length: float
+    girth: float
+    leg: float
+
+    @property
+    def back(self) -> float:
+        """Height of the middle of the trunk."""
+        return FLOOR + self.leg + self.girth
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A walking dog that wags its tail."""
+    collar = look.colour  # the style drawn for the object stays on something that may have any colour
     look = replace(
         look,
         colour=pick(rng, ["brown", "black", "white", "cream", "grey", "orange"]),
         accent=pick(rng, ["white", "cream", "black", "brown"]),
         material="fabric",
     )
-    fur = Paint(COLOURS[look.colour], heat=9.0, gloss=0.05)
-    patch = Paint(COLOURS[look.accent], heat=9.5, gloss=0.05)
-    bare = replace(fur, heat=13.0)
-    length, leg, girth = rng.uniform(0.42, 0.56), rng.uniform(0.3, 0.55), rng.uniform(0.17, 0.24)
-    floor = -0.7
-    back = floor + leg + girth
-    patches: list[Patch] = [
-        ellipsoid((length, girth, girth * 1.05), fur).moved(z=back),
-        ellipsoid((girth * 1.1, girth * 1.08, girth * 1.2), patch if rng.random() < 0.5 else fur).moved(
-            length * 0.6, 0, back
-        ),
-    ]
-    neck, head = (length * 0.8, 0.0, back + 0.08), (length + 0.14, 0.0, back + 0.34)
-    patches += tube([neck, head], (girth * 0.75, 0.13), fur)
-    patches.append(ellipsoid((0.19, 0.15, 0.155), fur).moved(*head))
-    muzzle = rng.uniform(0.13, 0.24)
-    tip = (head[0] + 0.12 + muzzle, 0.0, head[2] - 0.07)
-    patches += tube([(head[0] + 0.1, 0, head[2] - 0.04), tip], (0.1, 0.065), replace(patch, heat=12.0))
-    patches.append(ellipsoid((0.045, 0.05, 0.04), NOSE).moved(tip[0] + 0.05, 0, tip[2] + 0.03))
-    hanging = bool(rng.random() < 0.5)
-    for side in (-1, 1):
-        patches.append(ellipsoid((0.025, 0.02, 0.028), EYE).moved(head[0] + 0.15, side * 0.09, head[2] + 0.06))
-        if hanging:
-            patches.append(ellipsoid((0.075, 0.03, 0.16), bare).moved(head[0] - 0.03, side * 0.16, head[2] - 0.05))
-        else:
-            ear = ellipsoid((0.06, 0.03, 0.14), bare).turned((1, 0, 0), -12 * side)
-            patches.append(ear.moved(head[0] - 0.06, side * 0.09, head[2] + 0.19))
-    motions = [Motion("tail", "swing", float(rng.uniform(2, 4)), axis=(0.3, 0, 1), pivot=(-length, 0, back), amount=28)]
-    rate = float(rng.uniform(1.2, 2.0))
-    for name, x, side, phase in (
-        ("left fore leg", 0.62, 1, 0.0),
-        ("right fore leg", 0.62, -1, 0.5),
-        ("left hind leg", -0.68, 1, 0.5),
-        ("right hind leg", -0.68, -1, 0.0),
-    ):
-        hip, knee = (
-            (x * length, side * girth * 0.6, back - 0.02),
-            (x * length + 0.03, side * girth * 0.6, floor + leg * 0.5),
-        )
-        foot = (x * length, side * girth * 0.6, floor + 0.05)
-        patches += tube([hip, knee, foot], (0.1, 0.065, 0.05), fur, name)
-        patches.append(ellipsoid((0.09, 0.055, 0.045), patch, name).moved(foot[0] + 0.04, foot[1], floor + 0.045))
-        motions.append(Motion(name, "swing", rate, axis=Y, pivot=hip, amount=24, phase=phase))
-    up = rng.uniform(0.15, 0.45)
-    root = (-length * 0.95, 0.0, back + 0.06)
-    patches += tube(
-        [root, (-length - 0.16, 0, back + up * 0.6), (-length - 0.22, 0, back + up)], (0.06, 0.05, 0.03), fur, "tail"
-    )
-    traits = (
+    fur = Paint(COLOURS[look.colour], heat=8.5, gloss=0.05)
+    patch = Paint(COLOURS[look.accent], heat=9.0, gloss=0.05)
+    dog = Build(float(rng.uniform(0.42, 0.56)), float(rng.uniform(0.17, 0.24)), float(rng.uniform(0.3, 0.55)))
+    muzzle, hanging = float(rng.uniform(0.13, 0.24)), bool(rng.random() < 0.5)
+    patches = [*_trunk(dog, fur, patch if rng.random() < 0.5 else fur), *_head(dog, muzzle, hanging, fur, patch)]
+    patches += _tail(dog, float(rng.uniform(0.15, 0.45)), fur)
+    for name, place, side, _ in GAIT:
+        patches += _leg(dog, name, place, side, fur, patch)
+    traits = [
         "four legs",
         "hanging ears" if hanging else "pointed ears",
         "a wagging tail",
         "a long muzzle" if muzzle > 0.19 else "a short muzzle",
-    )
-    extra = {"weight": float(girth / 0.2)}
-    speed = float(rng.uniform(0.15, 0.4))
-    return Model(look, patches, traits, "ground", tuple(motions), (speed, 0, 0), 0.02, rate * 2, extra=extra)
+    ]
+    if rng.random() < 0.4:
+        patches.append(_collar(dog, Paint(COLOURS[collar], heat=3.0, gloss=0.3)))
+        traits.append(f"{'an' if collar[0] in 'aeiou' else 'a'} {collar} collar")
+    rate, speed = float(rng.uniform(1.2, 2.0)), float(rng.uniform(0.15, 0.4))
+    motions = _motions(dog, rate, wag=float(rng.uniform(2, 4)))
+    patches = [p.moved(AHEAD) for p in patches]
+    extra = {"weight": dog.girth / 0.2}
+    return Model(look, patches, tuple(traits), "ground", motions, (speed, 0, 0), 0.02, rate * 2, extra=extra)
+
+
+def _trunk(dog: Build, fur: Paint, chest: Paint) -> list[Patch]:
+    wide = dog.girth
+    return [
+        ellipsoid((dog.length, wide, wide * 1.05), fur).moved(z=dog.back),
+        ellipsoid((wide * 1.1, wide * 1.08, wide * 1.2), chest).moved(dog.length * 0.6, 0, dog.back),
+    ]
+
+
+def _neck(dog: Build) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Both ends of the neck; the upper one is the middle of the head."""
+    return (dog.length * 0.8, 0.0, dog.back + 0.08), (dog.length + 0.14, 0.0, dog.back + 0.34)
+
+
+def _head(dog: Build, muzzle: float, hanging: bool, fur: Paint, patch: Paint) -> list[Patch]:
+    """Neck, skull, muzzle, eyes and ears; thin skin makes muzzle and ears the warmest."""
+    low, (x, _, z) = _neck(dog)
+    tip = (x + 0.12 + muzzle, 0.0, z - 0.07)
+    patches = [
+        *tube([low, (x, 0, z)], (dog.girth * 0.75, 0.13), fur),
+        ellipsoid((0.19, 0.15, 0.155), fur).moved(x, 0, z),
+        *tube([(x + 0.1, 0, z - 0.04), tip], (0.1, 0.065), replace(patch, heat=12.0)),
+        ellipsoid((0.045, 0.05, 0.04), NOSE).moved(tip[0] + 0.05, 0, tip[2] + 0.03),
+    ]
+    bare = replace(fur.shaded(0.8), heat=13.0)
+    for side in (-1, 1):
+        patches.append(ellipsoid((0.025, 0.02, 0.028), EYE).moved(x + 0.15, side * 0.09, z + 0.06))
+        if hanging:
+            patches.append(ellipsoid((0.075, 0.03, 0.16), bare).moved(x - 0.03, side * 0.16, z - 0.05))
+        else:
+            ear = ellipsoid((0.06, 0.03, 0.14), bare).turned(X, -12 * side)
+            patches.append(ear.moved(x - 0.06, side * 0.09, z + 0.19))
+    return patches
+
+
+def _collar(dog: Build, paint: Paint) -> Patch:
+    """Ring square to the neck, at its middle."""
+    low, high = np.array(_neck(dog))
+    tilt = float(np.degrees(np.arctan2(*(high - low)[[0, 2]])))
+    return torus(0.45 * dog.girth + 0.085, 0.035, paint).turned(Y, tilt).moved(*(low + high) / 2)
+
+
+def _tail(dog: Build, up: float, fur: Paint) -> list[Patch]:
+    path = [
+        (-dog.length * 0.95, 0.0, dog.back + 0.06),
+        (-dog.length - 0.16, 0, dog.back + up * 0.6),
+        (-dog.length - 0.22, 0, dog.back + up),
+    ]
+    return tube(path, (0.06, 0.05, 0.03), replace(fur, heat=6.0), "tail")
+
+
+def _hip(dog: Build, place: float, side: int) -> tuple[float, float, float]:
+    return place * dog.length, side * dog.girth * 0.6, dog.back - 0.02
+
+
+def _leg(dog: Build, name: str, place: float, side: int, fur: Paint, patch: Paint) -> list[Patch]:
+    """Leg and paw, cooler than the trunk."""
+    x, y, z = _hip(dog, place, side)
+    path = [(x, y, z), (x + 0.03, y, FLOOR + dog.leg * 0.5), (x, y, FLOOR + 0.05)]
+    return [
+        *tube(path, (0.1, 0.065, 0.05), replace(fur, heat=6.5), name),
+        ellipsoid((0.09, 0.055, 0.045), replace(patch, heat=5.5), name).moved(x + 0.04, y, FLOOR + 0.045),
+    ]
+
+
+def _motions(dog: Build, rate: float, wag: float) -> tuple[Motion, ...]:
+    """Legs that trot, `rate` steps a second, and a tail that wags."""
+    motions = [Motion("tail", "swing", wag, (0.3, 0, 1), (AHEAD - dog.length, 0, dog.back), 28)]
+    for name, place, side, phase in GAIT:
+        x, y, z = _hip(dog, place, side)
+        motions.append(Motion(name, "swing", rate, Y, (x + AHEAD, y, z), 24, phase))
+    return tuple(motions)

@@ -20,7 +20,8 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     jib = bool(masts == 2 or rng.random() < 0.7)
     beam, deep, deck = float(rng.uniform(0.2, 0.28)), float(rng.uniform(0.2, 0.28)), -0.42
     patches: list[Patch] = _hull(beam, deep, deck, look)
-    canvas = look.accent_paint(-2.0) if rng.random() < 0.4 else Paint((0.94, 0.92, 0.86), heat=-2.0, gloss=0.02)
+    dyed = bool(rng.random() < 0.4)
+    canvas = look.accent_paint(-2.0) if dyed else Paint((0.94, 0.92, 0.86), heat=-2.0, gloss=0.02)
     tall = float(rng.uniform(1.1, 1.3))
     for k, x in enumerate((0.12, -0.42)[:masts]):
         top = deck + tall * (1.0 if k == 0 else 0.72)
@@ -38,9 +39,9 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     patches = [p.turned(X, lean) for p in patches]
     traits = [
         "two masts" if masts == 2 else "a tall mast",
-        "two white sails" if jib and masts == 1 and canvas.rgb[0] > 0.93 else "three-cornered sails",
+        f"{look.accent if dyed else 'white'} three-cornered sails",
         "a pointed bow",
-        f"a {look.colour} hull",
+        f"{'an' if look.colour[0] in 'aeiou' else 'a'} {look.colour} hull",
     ]
     speed = float(rng.uniform(0.1, 0.3))
     extra = {"masts": float(masts)}

@@ -1,0 +1,100 @@
+"""Sounds: WAV, FLAC, OGG, MP3 and AIFF through libsndfile, M4A and AAC through FFmpeg; mixed down to one channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LimitError, UnreadableError
+from ..modality import Audio
+from . import Reader
+from .limits import Limits
+from .source import Source
+
+_BLOCK = 1 << 18  # frames decoded at a time
+_MAX_CHANNELS = 64
+_BY_FFMPEG = (".m4a", ".aac", ".mp4")
+_OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave in a RIFF header
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,matroska,webm"
+
+
+def read(source: Source, limits: Limits) -> Audio:
+    """Read a recording at its own rate, its channels averaged; the whole file or nothing.
+
+    Raises LimitError for more seconds or samples than `limits` allow, UnreadableError where it is cut short or holds
+    numbers that are not finite.
+    """
+    if source.suffix in _BY_FFMPEG or source.head[4:8] == b"ftyp":
+        samples, rate, channels = _with_ffmpeg(source, limits)
+    else:
+        samples, rate, channels = _with_sndfile(source, limits)
+    if not len(samples):
+        raise UnreadableError(f"{source.name} holds no samples; record it again")
+    if not np.isfinite(samples).all():
+        raise UnreadableError(f"{source.name} holds samples that are not finite; export it again")
+    return Audio(samples, rate, channels)
+
+
+def _check(source: Source, limits: Limits, frames: int, rate: int) -> None:
+    if frames > limits.max_seconds * rate or frames > limits.max_samples:
+        raise LimitError(
+            f"{source.name} lasts {frames / rate:,.0f} s, the limits allow {limits.max_seconds:,.0f} s and "
+            f"{limits.max_samples:,} samples; raise them or cut it"
+        )
+
+
+def _with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], int, int]:
+    import soundfile
+
+    if source.head.startswith(b"RIFF"):
+        claimed = int.from_bytes(source.head[4:8], "little")
+        if claimed not in _OPEN_ENDED and claimed + 8 > source.size + 1:  # some writers forget the padding byte
+            raise UnreadableError(f"{source.name} is cut short: {claimed + 8:,} bytes promised, {source.size:,} there")
+    with source.open() as file, soundfile.SoundFile(file) as sound:
+        if not 0 < sound.channels <= _MAX_CHANNELS or sound.samplerate <= 0:
+            raise UnreadableError(f"{source.name} claims {sound.channels} channels at {sound.samplerate} Hz")
+        _check(source, limits, sound.frames, sound.samplerate)
+        blocks = [block.mean(axis=1) for block in _blocks(sound)]
+        samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+        if len(samples) < sound.frames and sound.format != "MP3":  # an MP3's length is an estimate
+            raise UnreadableError(
+                f"{source.name} is cut short: {sound.frames:,} samples promised, {len(samples):,} there"
+            )
+        return samples.astype(np.float32), int(sound.samplerate), int(sound.channels)
+
+
+def _blocks(sound: object) -> Iterator[NDArray[np.float32]]:
+    while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):  # type: ignore[attr-defined]
+        yield block
+
+
+def _with_ffmpeg(source: Source, limits: Limits) -> tuple[NDArray[np.float32], int, int]:
+    import av
+
+    with source.open() as file, av.open(file, options={"format_whitelist": _DEMUXERS}) as container:
+        if not container.streams.audio:
+            raise UnreadableError(f"{source.name} has no sound track; name another file")
+        stream = container.streams.audio[0]
+        rate, channels = int(stream.rate), int(stream.channels)
+        mono = av.AudioResampler(format="flt", layout="mono", rate=rate)
+        blocks, count = [], 0
+        for frame in container.decode(stream):
+            for piece in mono.resample(frame):
+                blocks.append(piece.to_ndarray()[0])
+                count += len(blocks[-1])
+                _check(source, limits, count, rate)
+        return np.concatenate(blocks or [np.empty(0)]).astype(np.float32), rate, channels
+
+
+def _sniff(head: bytes) -> bool:
+    return head.startswith((b"fLaC", b"OggS", b"ID3")) or (head.startswith(b"RIFF") and head[8:12] == b"WAVE")
+
+
+READER = Reader(
+    modality="audio",
+    suffixes=(".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".m4a", ".aac"),
+    read=read,
+    sniff=_sniff,
+)

@@ -1,0 +1,27 @@
+"""Texts: UTF-8 files."""
+
+from __future__ import annotations
+
+from ..errors import LimitError, UnreadableError
+from ..modality import Text
+from . import Reader
+from .limits import Limits
+from .source import Source
+
+
+def read(source: Source, limits: Limits) -> Text:
+    """Read a text file in UTF-8, with or without a byte order mark; white space around it is dropped."""
+    if source.size > 4 * limits.max_characters:
+        raise LimitError(f"{source.name} holds more than the {limits.max_characters:,} characters allowed; split it")
+    with source.open() as file:
+        data = file.read()
+    try:
+        text = data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{source.name} is not UTF-8 text (byte {error.start}); convert it") from None
+    if not text or "\0" in text:
+        raise UnreadableError(f"{source.name} holds no text; give a file of words")
+    return Text(text)
+
+
+READER = Reader(modality="text", suffixes=(".txt",), read=read, sniff=lambda head: b"\0" not in head)

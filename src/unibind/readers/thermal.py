@@ -1,0 +1,141 @@
+"""Thermal pictures: counts in 8 or 16 bits, temperatures in TIFF, FLIR's radiometric JPEG."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LimitError, MissingExtraError, UnibindError, UnreadableError
+from ..modality import Thermal
+from . import Reader, image
+from .limits import Limits
+from .source import Source
+
+_FLIR = b"FLIR\x00"
+_TIFF = (b"II*\x00", b"MM\x00*")
+# what a TIFF's description may say of its unit: degrees Celsius = value * scale + offset
+_UNITS = {"celsius": (1.0, 0.0), "kelvin": (1.0, -273.15), "centikelvin": (0.01, -273.15)}
+
+
+def read(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
+    """Read a thermal picture, in degrees Celsius where they can be known, else as counts over their largest possible.
+
+    With `scale` (and `offset`) they are value * scale + offset. Otherwise: FLIR radiometric JPEGs carry them; a TIFF
+    may say its unit in a JSON description ({"unit": "celsius" | "kelvin" | "centikelvin"}). Raises
+    MissingExtraError for a radiometric JPEG without the extra `thermal`.
+    """
+    linear = None if scale is None else (scale, offset)
+    if _FLIR in source.head and source.head.startswith(b"\xff\xd8\xff") and linear is None:
+        return Thermal(_finite(_flir(source, limits), source), celsius=True)
+    if source.head.startswith(_TIFF):
+        counts, unit = _tiff(source, limits)
+        linear = linear or unit
+    else:
+        counts = _picture(source, limits)
+    if linear is not None:
+        return Thermal(_finite(counts * linear[0] + linear[1], source), celsius=True)
+    return Thermal(_finite(_normalised(counts), source), celsius=False)
+
+
+def _normalised(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Integers over the largest of their type; real numbers over their own range."""
+    if np.issubdtype(counts.dtype, np.integer):
+        return counts / np.iinfo(counts.dtype).max
+    low, high = np.nanmin(counts), np.nanmax(counts)
+    return (counts - low) / max(float(high - low), 1e-12)
+
+
+def _finite(values: NDArray[Any], source: Source) -> NDArray[np.float32]:
+    """float32, dead pixels (not finite) set to the median; refused where more than half are dead."""
+    values = values.astype(np.float32)
+    dead = ~np.isfinite(values)
+    if dead.mean() > 0.5:
+        raise UnreadableError(f"{source.name}: more than half of its pixels are not finite; export it again")
+    if dead.any():
+        values[dead] = np.median(values[~dead])
+    return values
+
+
+def _picture(source: Source, limits: Limits) -> NDArray[Any]:
+    """Counts of a picture [H, W]: 16 bits as they are, anything else as 8-bit grey."""
+    with image.opened(source, limits) as picture:
+        picture.load()
+        if picture.mode.startswith("I"):
+            return np.asarray(picture).astype(np.uint16)
+        return np.asarray(picture.convert("L"))
+
+
+def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], tuple[float, float] | None]:
+    """Values [H, W] of the first page, and scale and offset to Celsius where its description tells the unit."""
+    import tifffile
+
+    with source.open() as file, tifffile.TiffFile(file) as tiff:
+        page: Any = tiff.pages[0]
+        shape = page.shape
+        if int(np.prod(shape, dtype=np.int64)) > limits.max_pixels:
+            raise LimitError(f"{source.name} claims {shape} pixels, more than the limits allow; raise them")
+        if page.dtype is None or page.dtype.kind not in "uif":
+            raise UnreadableError(f"{source.name}: a TIFF of {page.dtype} is no thermal picture")
+        values = page.asarray()
+        unit = _unit(page.description)
+    if values.ndim == 3 and values.shape[-1] in (3, 4):
+        values = values[..., :3].mean(axis=-1).astype(values.dtype)
+    if values.ndim != 2 or not values.size:
+        raise UnreadableError(f"{source.name}: a thermal TIFF is one picture [H, W], this one is {list(values.shape)}")
+    return values, unit
+
+
+def _unit(description: str) -> tuple[float, float] | None:
+    try:
+        said = json.loads(description)
+        return _UNITS.get(said.get("unit")) if isinstance(said, dict) else None
+    except ValueError:
+        return None
+
+
+def _flir(source: Source, limits: Limits) -> NDArray[Any]:
+    try:
+        import flyr
+    except ImportError:
+        raise MissingExtraError(f"{source.name} is a radiometric JPEG; reading its temperatures", "thermal") from None
+    with image.opened(source, limits):  # the size of the visible picture is checked before anything is decoded
+        pass
+    with source.open() as file:
+        data = file.read()
+    try:
+        return np.asarray(flyr.unpack(io.BytesIO(data)).celsius)
+    except UnibindError:
+        raise
+    except Exception as error:
+        raise UnreadableError(
+            f"{source.name} promises FLIR temperatures that cannot be read ({type(error).__name__}); "
+            "copy it from the camera again"
+        ) from error
+
+
+def _sniff(head: bytes) -> bool:
+    """Surely thermal: FLIR's segment, or a TIFF of one channel with 16 bits or real numbers."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return _FLIR in head
+    if not head.startswith(_TIFF):
+        return False
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(head)) as tiff:
+            page: Any = tiff.pages[0]
+            return page.samplesperpixel == 1 and page.dtype is not None and page.dtype.itemsize > 1
+    except Exception:  # the directory lies past the head, or this is no TIFF after all
+        return False
+
+
+READER = Reader(
+    modality="thermal",
+    suffixes=(".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"),
+    read=read,
+    sniff=_sniff,
+)
