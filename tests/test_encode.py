@@ -14,7 +14,7 @@ from tests.toys import CATEGORIES, DIM, ToyBackbone, text_items
 from unibind import encode as encoding
 from unibind.encode import embed, encode, raw_items
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
-from unibind.manifest import Item
+from unibind.manifest import Item, read_manifest
 from unibind.modality import Audio, Image, Text
 from unibind.readers import Limits
 from unibind.store import Store
@@ -85,6 +85,26 @@ def test_a_mended_file_leaves_the_quarantine(files, store, tmp_path):
     assert (summary.encoded, summary.skipped, summary.quarantined) == (1, 6, 2)
     assert backbone.encoded == {"image": 1}
     assert {row["id"] for row in store.quarantined()} == {"torn.wav", "gone.png"}
+
+
+def test_a_missing_text_file_is_not_read_as_its_name(store, tmp_path):
+    (tmp_path / "there.txt").write_text("blue")
+    items = [Item(n, "text", uri=str(tmp_path / n)) for n in ("gone.txt", "gone", "there.txt")]
+    encode(items, ToyBackbone(), store)
+    assert {row["id"]: row["error"] for row in store.quarantined()} == dict.fromkeys(
+        ("gone", "gone.txt"), "MissingFileError"
+    )
+    assert nearest(store.vectors("text")) == ["blue"]
+
+
+def test_a_folder_with_a_bad_file_is_encoded_all_the_same(store, files, tmp_path):
+    folder = tmp_path / "sorted" / "red"
+    folder.mkdir(parents=True)
+    for name in ("red.png", "empty.png"):
+        (folder / name).write_bytes((tmp_path / name).read_bytes())
+    summary = encode(read_manifest(tmp_path / "sorted"), ToyBackbone(), store)
+    assert (summary.encoded, summary.quarantined) == (1, 1)
+    assert store.vectors().labels == ["red"]
 
 
 def test_limits_reach_the_readers(files, store):

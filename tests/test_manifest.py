@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -131,6 +132,14 @@ def test_bad_manifests_are_refused_in_one_sentence(tmp_path, name, content, word
         read_manifest(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value).strip()
+
+
+def test_an_ending_that_settles_nothing_needs_a_modality(tmp_path):
+    np.save(tmp_path / "cloud.npy", np.zeros((5, 3), np.float32))
+    path = written(tmp_path / "m.csv", [{"uri": "cloud.npy"}])
+    with pytest.raises(UnibindError, match=r"row 1.*point_cloud or event"):
+        read_manifest(path)
+    assert read_manifest(path, modality="event")[0].modality == "event"
 
 
 def test_a_missing_manifest_is_named(tmp_path):

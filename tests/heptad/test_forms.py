@@ -1,6 +1,7 @@
 import importlib
 import pkgutil
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,15 +13,19 @@ from unibind.heptad.forms import build
 from unibind.heptad.model import COLOURS, MATERIALS, Model, draw_look
 from unibind.heptad.surface import Surface, sample_surface
 
-SEEDS = range(24)
+SEEDS = range(16)
 MOST_PATCHES = 150  # sampling costs time for each of them
 REACH = 1.3  # of the unit ball an object should about fill
 COLDEST, HOTTEST = -20.0, 380.0  # degrees Celsius above the surroundings: chilled drinks, open flames
 
+WARM = ("airplane", "helicopter", "rocket", "car", "train", "dog", "bird", "person", "campfire", "kettle", "fan")
+
 every_category = pytest.mark.parametrize("category", CATEGORIES)
 
 
+@cache
 def drawn(category: str, seed: int) -> tuple[Model, Surface]:
+    """A form as its seed draws it, and samples of it."""
     rng = np.random.default_rng(seed)
     model = build(category, draw_look(rng), rng)
     return model, sample_surface(model.patches, 1500, rng)
@@ -80,11 +85,11 @@ def test_paint_is_physical(category):
             assert COLDEST <= paint.heat <= HOTTEST, f"seed {seed}"
 
 
-@every_category
-def test_heat_tells_parts_apart(category):
+@pytest.mark.parametrize("category", WARM)
+def test_what_makes_heat_has_warm_and_cool_parts(category):
     for seed in SEEDS:
-        heats = {patch.paint.heat for patch in drawn(category, seed)[0].patches}
-        assert max(heats) - min(heats) > 0.3, f"seed {seed}"
+        cool, warm = np.quantile(drawn(category, seed)[1].heat, [0.03, 0.97])  # by area, as a thermal camera sees it
+        assert warm - cool >= 5, f"seed {seed}"
 
 
 @every_category
@@ -117,13 +122,9 @@ def test_motions_move_parts_that_exist(category):
 
 @every_category
 def test_the_same_seed_draws_the_same_object(category):
-    (model, surface), (again, same) = drawn(category, 3), drawn(category, 3)
-    assert (model.look, model.traits, model.motions, model.extra) == (
-        again.look,
-        again.traits,
-        again.motions,
-        again.extra,
-    )
+    (model, surface), (again, same) = drawn(category, 3), drawn.__wrapped__(category, 3)
+    assert model.look == again.look and model.traits == again.traits
+    assert model.motions == again.motions and model.extra == again.extra
     assert_array_equal(surface.points, same.points)
     assert_array_equal(surface.rgb, same.rgb)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .model import Model
 
+_MADE_OF = {"metal": "metal", "wood": "wooden", "plastic": "plastic", "ceramic": "glazed"}
 NAMED_SHARE = 0.35  # of captions that name the category
 
 
@@ -150,8 +151,8 @@ def _described(noun: str, model: Model, rng: np.random.Generator) -> str:
     adjectives = [look.colour] if rng.random() < 0.75 else []
     if rng.random() < 0.3 and abs(look.size - 1) > 0.1:
         adjectives.insert(0, "small" if look.size < 1 else "large")
-    if rng.random() < 0.2:
-        adjectives.append({"metal": "metal", "wood": "wooden", "plastic": "plastic"}.get(look.material, "smooth"))
+    if rng.random() < 0.2 and look.material in _MADE_OF:
+        adjectives.append(_MADE_OF[look.material])
     article, _, rest = noun.partition(" ")
     if not adjectives or article not in ("a", "an"):
         return noun if not adjectives else f"{noun} {' and '.join(adjectives)}"

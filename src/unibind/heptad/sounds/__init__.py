@@ -1,4 +1,8 @@
-"""What Heptad's objects sound like: two seconds at 16 kHz, from the physics of each category's sound-making."""
+"""What Heptad's objects sound like: two seconds at 16 kHz, from the physics of each category's sound-making.
+
+Big objects sound lower than small ones. What a form knows about its sound (blades, strings, boiling, ...) comes in
+`Model.extra`; categories that make sound in like ways, such as fans and airplanes, sound alike on purpose.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +13,43 @@ from numpy.typing import NDArray
 
 from ...errors import UnknownNameError
 from ..model import Model
-from . import moving, struck, voices
-from .toolkit import Sound, in_a_room
+from . import flows, machines, strings, struck, voices
+from .recording import recorded
+from .toolkit import Sound
 
 SOUNDS: dict[str, Callable[[Model, np.random.Generator], Sound]] = {
-    function.__name__: function
-    for function in (
-        *(struck.drum, struck.bell, struck.bicycle, struck.clock, struck.piano, struck.guitar, struck.bottle),
-        *(struck.mug, struck.table, struck.lamp),
-        *(moving.airplane, moving.helicopter, moving.rocket, moving.car, moving.train, moving.sailboat, moving.fan),
-        *(moving.kettle, moving.umbrella, moving.chair, moving.campfire),
-        *(voices.dog, voices.bird, voices.person),
-    )
+    "airplane": machines.airplane,
+    "helicopter": machines.helicopter,
+    "rocket": flows.rocket,
+    "car": machines.car,
+    "train": machines.train,
+    "sailboat": flows.sailboat,
+    "bicycle": machines.bicycle,
+    "drum": struck.drum,
+    "bell": struck.bell,
+    "guitar": strings.guitar,
+    "piano": strings.piano,
+    "clock": struck.clock,
+    "kettle": flows.kettle,
+    "lamp": machines.lamp,
+    "fan": machines.fan,
+    "chair": struck.chair,
+    "table": struck.table,
+    "bottle": struck.bottle,
+    "mug": struck.mug,
+    "campfire": flows.campfire,
+    "dog": voices.dog,
+    "bird": voices.bird,
+    "person": voices.person,
+    "umbrella": flows.umbrella,
 }
 
 
 def synthesise(category: str, model: Model, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The sound of one object as recorded somewhere: float32 [32000] at 16 kHz, |x| <= 0.95."""
+    """The sound of one object as recorded somewhere: float32 [32000] at 16 kHz, |x| <= 0.95.
+
+    Raises UnknownNameError for a category without a sound.
+    """
     if category not in SOUNDS:
         raise UnknownNameError("Heptad category", category, SOUNDS)
-    level = float(np.exp(rng.uniform(np.log(0.02), np.log(0.45))))
-    return in_a_room(SOUNDS[category](model, rng), rng, level=level, wet=float(rng.uniform(0.0, 0.5)))
+    return recorded(SOUNDS[category](model, rng), rng)

@@ -1,152 +1,166 @@
-"""Sounds of struck and knocked bodies: skins, bells, strings under hammers, wood, glass, ceramics, clockwork."""
+"""Sounds of struck and rubbed bodies: skins, bells, clockwork, glass, ceramics, wood."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..model import Model
-from .toolkit import SECONDS, Rng, Sound, decay, every, modes, noise, place, pluck, silence, train_of
+from ..model import Model, pick
+from .toolkit import (
+    COUNT,
+    SECONDS,
+    Rng,
+    Sound,
+    arch,
+    bursts,
+    drops,
+    gate,
+    harmonics,
+    modes,
+    noise,
+    place,
+    repeated,
+    resonated,
+    rhythm,
+    samples,
+    sweep,
+)
 
-_MEMBRANE = np.array([1.0, 1.59, 2.14, 2.30, 2.65, 2.92, 3.16, 3.5])  # zeros of Bessel functions, ratio to the first
+_SKIN = np.array([1.0, 1.59, 2.14, 2.30, 2.65, 2.92, 3.16, 3.50])  # ideal membrane: zeros of Bessel functions
 _BELL = np.array([0.5, 1.0, 1.19, 1.5, 2.0, 2.51, 2.66, 3.01, 4.17])  # hum, prime, tierce, quint, nominal, ...
-_BAR = np.array([1.0, 2.76, 5.40, 8.93])  # free bar
+_CUP = np.array([1.0, 2.76, 5.40])  # free bar; near enough for thick rims
+_BOARD = np.array([1.0, 1.8, 2.6, 3.9, 5.2])  # plate held at its edges
+_RING = {"metal": 0.14, "ceramic": 0.07, "plastic": 0.012, "wood": 0.03, "fabric": 0.012}  # decay by material, seconds
 
 
 def drum(model: Model, rng: Rng) -> Sound:
-    """Membrane modes with a stick's click, sometimes the rattle of snares, in a rhythm."""
-    tone = model.extra.get("tone_hz", rng.uniform(70, 220)) / model.look.size
-    rattle = model.extra.get("rattle", float(rng.random() < 0.4))
-
-    def hit() -> Sound:
-        strength = rng.uniform(0.5, 1)
-        skin = modes(tone * _MEMBRANE, 0.22 / np.sqrt(_MEMBRANE), rng.uniform(0.3, 1, 8) / _MEMBRANE, 0.8)
-        snares = 0.5 * rattle * noise(rng, 1500, 7000, 0.8) * decay(0.07, 0.8)
-        return strength * (skin + snares + 0.3 * noise(rng, 400, 5000, 0.8) * decay(0.008, 0.8))
-
-    return train_of(hit, every(float(rng.uniform(1.5, 5)), rng, jitter=0.04))
+    """Membrane modes under sticks in a rhythm or a roll, on some with the rattle of snares."""
+    tone = model.extra.get("tone_hz", 120.0) * rng.uniform(0.85, 1.15) / model.look.size
+    rate, jitter = (rng.uniform(9, 14), 0.1) if rng.random() < 0.2 else (rng.uniform(1.5, 5), 0.04)
+    times = rhythm(rate, rng, jitter=jitter)
+    strengths = rng.uniform(0.4, 1.0, len(times))
+    skin = modes(tone * _SKIN, rng.uniform(0.1, 0.25) / np.sqrt(_SKIN), rng.uniform(0.3, 1, len(_SKIN)) / _SKIN, 1.0)
+    stick = noise(rng, 400, 5000) * bursts(times, 0.006, rng.uniform(0.1, 0.4) * strengths)
+    snares = noise(rng, 1500, 7000) * bursts(times, 0.07, 0.4 * model.extra.get("rattle", 0.0) * strengths)
+    return repeated(skin, times, strengths) + stick + snares
 
 
-def _ring(tone: float, long: float, rng: Rng) -> Sound:
-    partials = tone * _BELL * (1 + rng.normal(0, 0.004, len(_BELL)))
-    return modes(
-        partials, long / np.sqrt(_BELL), rng.uniform(0.3, 1, len(_BELL)) / np.sqrt(_BELL), min(SECONDS, 5 * long)
-    )
+def ringing(tone: float, decay: float, rng: Rng) -> Sound:
+    """One stroke on a bell whose prime is at `tone` Hz: inharmonic partials, the lowest ring longest."""
+    partials = tone * _BELL * (1 + rng.normal(0, 0.006, len(_BELL)))
+    loudness = rng.uniform(0.3, 1, len(_BELL)) / np.sqrt(_BELL)
+    return modes(partials, decay / np.sqrt(_BELL), loudness, min(SECONDS, 5 * decay))
 
 
 def bell(model: Model, rng: Rng) -> Sound:
-    """Inharmonic partials that ring on, struck once to four times."""
-    tone = model.extra.get("tone_hz", rng.uniform(300, 1200)) / model.look.size
-    times = every(float(rng.uniform(0.6, 2.0)), rng, start=float(rng.uniform(0.02, 0.3)))
-    return train_of(lambda: _ring(tone, 0.9, rng), times)
-
-
-def bicycle(model: Model, rng: Rng) -> Sound:
-    """The ticking of a freewheel, tyres on the road, and for some the double ring of a handlebar bell."""
-    rate = float(rng.uniform(9, 22))
-    ticks = train_of(lambda: modes([2600, 4100], 0.004, 1.0, 0.03), every(rate, rng, jitter=0.06))
-    sound = 0.7 * ticks + 0.08 * noise(rng, 200, 1500)
-    if model.extra.get("bell", 0.5) > rng.random() * 0.9:
-        tone, at = float(rng.uniform(1500, 2400)), float(rng.uniform(0.1, 1.0))
-        for k in range(int(rng.integers(2, 6))):
-            place(0.7 * _ring(tone, 0.35, rng), at + 0.09 * k, sound)
-    return sound
+    """A bell that rings on between the strokes of its clapper; small ones are struck fast and fade soon."""
+    tone = model.extra.get("tone_hz", 600.0) * rng.uniform(0.8, 1.25) / model.look.size
+    decay = rng.uniform(0.7, 1.4) * (600 / tone) ** 0.4
+    times = rhythm(rng.uniform(0.6, 1.6) * (tone / 600) ** 0.6, rng, start=rng.uniform(0.0, 0.4))
+    strokes = repeated(ringing(tone, decay, rng), times, rng.uniform(0.5, 1, len(times)))
+    return strokes + noise(rng, 2000, 7000) * bursts(times, 0.004, 0.5)
 
 
 def clock(model: Model, rng: Rng) -> Sound:
-    """Tick and tock, for some with a chime, an alarm bell or a cuckoo's call."""
-    rate = model.extra.get("tick_hz", float(rng.choice([1.0, 2.0, 4.0]))) / 1.0
-    high = rng.uniform(1500, 3200) / model.look.size
-    ticks = every(float(np.clip(rate, 1, 5)), rng, jitter=0.004)
-    sound = train_of(lambda: modes([high, 1.7 * high, 2.9 * high], 0.006, [1, 0.6, 0.3], 0.06), ticks[::2])
-    sound += train_of(lambda: modes([0.82 * high, 1.5 * high], 0.007, [1, 0.5], 0.06), ticks[1::2])
-    if model.extra.get("ringing"):
-        sound += 0.6 * train_of(lambda: _ring(2100, 0.12, rng), every(14.0, rng))
-    elif model.extra.get("strike"):
-        place(0.8 * _ring(float(rng.uniform(350, 600)), 1.1, rng), float(rng.uniform(0, 0.8)), sound)
-    elif model.extra.get("cuckoo"):
-        at = float(rng.uniform(0.1, 0.8))
-        for k, tone in enumerate((690.0, 550.0)):
-            place(0.7 * modes([tone, 2 * tone], 0.12, [1, 0.2], 0.4), at + 0.4 * k, sound)
+    """Tick and tock of an escapement, and what the kind does on the hour: strike, alarm or cuckoo's call."""
+    high = rng.uniform(1500, 3600) / model.look.size
+    times = rhythm(float(np.clip(2 * model.extra.get("tick_hz", 1.0), 2, 5)), rng, jitter=0.004)
+    tick, tock = high * np.array([1, 1.7, 2.9]), 0.82 * high * np.array([1, 1.8, 2.7])
+    decay = rng.uniform(0.003, 0.012)
+    sound = drops(np.repeat(times[::2], 3), np.tile(tick, len(times[::2])), decay)
+    sound += drops(np.repeat(times[1::2], 3), np.tile(tock, len(times[1::2])), decay)
+    at = rng.uniform(0.0, 0.9)
+    if model.extra.get("ringing") and rng.random() < 0.7:
+        alarm = repeated(ringing(rng.uniform(1700, 2500), 0.12, rng), rhythm(rng.uniform(10, 18), rng, jitter=0.02))
+        sound += 0.6 * alarm * gate(at, SECONDS)
+    elif model.extra.get("strike") and rng.random() < 0.6:
+        place(0.8 * ringing(rng.uniform(350, 650) / model.look.size, 1.1, rng), at, sound)
+    elif model.extra.get("cuckoo") and rng.random() < 0.6:
+        third = rng.uniform(600, 720)
+        for k, tone in enumerate((third, 0.8 * third)):
+            call = (sweep(tone, tone, 0.22) + 0.2 * sweep(2 * tone, 2 * tone, 0.22)) * arch(0.22)
+            place(1.2 * call, at + 0.42 * k, sound)
     return sound
 
 
-def piano(model: Model, rng: Rng) -> Sound:
-    """Hammered strings, slightly inharmonic, a few notes of a chord or run."""
-    root = float(rng.choice([130.8, 164.8, 196.0, 261.6, 329.6, 392.0]))
-    steps = rng.choice([0, 3, 4, 5, 7, 9, 12, 16], size=int(rng.integers(3, 7)))
-    k = np.arange(1, 11)
-    sound = silence()
-    at = float(rng.uniform(0, 0.15))
-    for step in steps:
-        tone = root * 2 ** (step / 12)
-        partials = tone * k * np.sqrt(1 + 0.0004 * k**2)
-        note = modes(partials, 0.9 / np.sqrt(k), 1 / k**1.3, 1.6)
-        note += 0.15 * np.pad(noise(rng, 100, 1200, 0.05) * decay(0.012, 0.05), (0, len(note) - 800))
-        place(rng.uniform(0.5, 1) * note, at, sound)
-        at += float(rng.choice([0.0, 0.18, 0.3]))
+def clinks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
+    """A hard cup or rim touched at the given times, never twice at quite the same spot."""
+    sound = np.zeros(COUNT)
+    for at in times:
+        partials = tone * _CUP * (1 + rng.normal(0, 0.02, 3))
+        place(modes(partials, decay / np.sqrt(_CUP), rng.uniform(0.2, 1, 3), 5 * decay), at, sound)
     return sound
-
-
-def guitar(model: Model, rng: Rng) -> Sound:
-    """Plucked strings: a strummed chord or single notes."""
-    root = float(rng.choice([82.4, 98.0, 110.0, 146.8, 196.0])) / model.look.size**0.3
-    chord = [0, 7, 12, 16, 19, 24][: int(model.extra.get("strings", 6.0))]
-    strum = bool(rng.random() < 0.6)
-    sound, at = silence(), float(rng.uniform(0, 0.2))
-    while at < SECONDS - 0.3:
-        for step in chord if strum else [float(rng.choice([0, 3, 5, 7, 10, 12]))]:
-            place(rng.uniform(0.5, 1) * pluck(root * 2 ** (step / 12), rng, seconds=1.2), at, sound)
-            at += 0.015 if strum else 0.0
-        at += float(rng.uniform(0.25, 0.8))
-    return sound
-
-
-def _clink(tone: float, ring: float, rng: Rng) -> Sound:
-    return modes(tone * _BAR[:3] * (1 + rng.normal(0, 0.03, 3)), ring / np.array([1, 1.6, 2.4]), [1, 0.7, 0.5], 0.5)
 
 
 def bottle(model: Model, rng: Rng) -> Sound:
-    """Glass clinking, or breath across the mouth: a Helmholtz tone in hiss."""
-    if rng.random() < 0.5:
-        tone = rng.uniform(1700, 3200) / model.look.size
-        return train_of(lambda: _clink(tone, 0.12, rng), every(float(rng.uniform(1, 3)), rng, jitter=0.2))
-    tone = rng.uniform(150, 330) / model.look.size
-    breath = np.clip(np.sin(np.pi * np.linspace(0, rng.uniform(1, 3), len(silence()))), 0, 1)
-    blown = modes([tone, 2.9 * tone], 50.0, [1, 0.1]) + 0.25 * noise(rng, 0.7 * tone, 4 * tone)
-    return breath * blown
+    """A bottle touched, blown across its mouth (a Helmholtz resonance), or emptied in gulps."""
+    size, decay = model.look.size, 2 * _RING[model.look.material]
 
+    def touched() -> Sound:
+        return clinks(rng.uniform(1500, 3000) / size, decay, rhythm(rng.uniform(1, 3.5), rng, jitter=0.25), rng)
 
-def mug(model: Model, rng: Rng) -> Sound:
-    """Ceramic clinks, a spoon that stirs, or something poured with a rising pitch."""
-    tone = rng.uniform(1100, 2400) / model.look.size
-    sound = train_of(lambda: _clink(tone, 0.05, rng), every(float(rng.uniform(1.5, 6)), rng, jitter=0.15))
-    if rng.random() < 0.5:
-        bubbles = every(55.0, rng, jitter=0.6)
-        rise = np.linspace(400, 1100, len(bubbles))
-        for at, pitch in zip(bubbles, rise, strict=True):
-            place(0.35 * modes([pitch * rng.uniform(0.8, 1.25)], 0.008, 1.0, 0.05), float(at), sound)
-        sound += 0.1 * noise(rng, 800, 4000)
+    def blown() -> Sound:
+        tone, start = rng.uniform(150, 330) / size, rng.uniform(0, 0.5)
+        breath = gate(start, start + rng.uniform(0.7, 1.5), fade=0.2)
+        return breath * (harmonics(tone, [1, 0.05, 0.1], rng) + 0.3 * noise(rng, 0.7 * tone, 6 * tone))
+
+    def emptied() -> Sound:
+        times = rhythm(rng.uniform(4, 7), rng, jitter=0.1)
+        gulps = drops(times, np.linspace(280, 520, len(times)) / size, 0.03)
+        return gulps + 0.3 * noise(rng, 300, 3000) * bursts(times, 0.06)
+
+    sound: Sound = pick(rng, (touched, blown, emptied), (0.5, 0.3, 0.2))()
     return sound
 
 
+def mug(model: Model, rng: Rng) -> Sound:
+    """A cup set down now and then, stirred with a spoon, or filled: bubbles whose pitch rises with the level."""
+    tone, decay = rng.uniform(1000, 2300) / model.look.size, _RING[model.look.material]
+    if rng.random() < 0.4:
+        return clinks(tone, decay, rhythm(rng.uniform(3, 6), rng, jitter=0.12), rng)  # a spoon going round
+    sound = clinks(0.8 * tone, decay, rhythm(rng.uniform(0.7, 2), rng, jitter=0.2), rng)
+    if rng.random() < 0.7:
+        times = rhythm(rng.uniform(40, 70), rng, jitter=0.6)
+        level = np.linspace(400, 1100, len(times)) * rng.uniform(0.8, 1.25, len(times)) / model.look.size
+        pour = drops(times, level, 0.008, 0.4) + 0.1 * noise(rng, 800, 4000)
+        sound += pour * gate(0, rng.uniform(1.0, 2.2), fade=0.15)
+    return sound
+
+
+def _knocks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
+    board = modes(tone * _BOARD, decay / np.sqrt(_BOARD), rng.uniform(0.3, 1, len(_BOARD)) / np.sqrt(_BOARD), 6 * decay)
+    strengths = rng.uniform(0.5, 1.0, len(times))
+    return repeated(board, times, strengths) + noise(rng, 300, 3000) * bursts(times, 0.005, 0.3 * strengths)
+
+
+def _scrape(start: float, seconds: float, rng: Rng) -> Sound:
+    """Feet dragged over a floor: rough noise, coloured by two resonances of the boards."""
+    rough = noise(rng, 200, 3000) * (0.3 + bursts(rhythm(rng.uniform(25, 70), rng, jitter=0.3), 0.008))
+    boards = resonated(rough, [(rng.uniform(250, 500), 120), (rng.uniform(700, 1600), 250)])
+    return gate(start, start + seconds, fade=0.1) * (0.3 * rough + boards / boards.std())
+
+
 def table(model: Model, rng: Rng) -> Sound:
-    """Knuckles on wood, now and then a scrape."""
+    """Knuckles on its top, now and then a scrape when it is moved."""
     tone = rng.uniform(110, 260) / model.look.size
-
-    def knock() -> Sound:
-        body = modes(
-            tone * np.array([1, 1.8, 2.6, 3.9, 5.2]), [0.06, 0.04, 0.03, 0.02, 0.015], [1, 0.8, 0.6, 0.4, 0.3], 0.3
-        )
-        return body + 0.2 * noise(rng, 300, 3000, 0.3) * decay(0.006, 0.3)
-
     times = rng.uniform(0, 0.5) + np.cumsum(rng.choice([0.16, 0.2, 0.45], size=int(rng.integers(2, 6))))
-    return train_of(knock, times)
+    sound = _knocks(tone, 0.03 + _RING[model.look.material], times, rng)
+    if rng.random() < 0.25:
+        sound += 0.3 * _scrape(rng.uniform(0, 1.2), rng.uniform(0.3, 0.8), rng)
+    return sound
 
 
-def lamp(model: Model, rng: Rng) -> Sound:
-    """The click of a switch and the hum of the mains."""
-    hum = model.extra.get("hum_hz", 100.0)
-    strength = rng.uniform(0.1, 0.35)
-    sound = strength * modes(hum * np.arange(1, 7), 90.0, 1 / np.arange(1, 7) ** 0.8) + 0.02 * noise(rng, 1000, 6000)
-    clicks = rng.uniform(0.1, 1.8, int(rng.integers(1, 3)))
-    return sound + train_of(lambda: modes([1900, 3400, 5200], 0.003, [1, 1, 0.8], 0.04), clicks)
+def chair(model: Model, rng: Rng) -> Sound:
+    """Joints that creak as they stick and slip, or legs scraped over the floor; often a thud as it comes to rest."""
+    sound, size = np.zeros(COUNT), model.look.size
+    creaks = rng.random() < 0.35 + 0.6 * model.extra.get("creak", 0.5)
+    for _ in range(int(rng.integers(1, 4)) * creaks):
+        seconds = rng.uniform(0.2, 0.6)
+XX
+        tone = rng.uniform(350, 900) / size
+        joint = resonated(np.diff(np.floor(slips), prepend=0.0), [(tone, 80), (2.3 * tone, 120), (3.8 * tone, 180)])
+        place(arch(seconds) * joint / max(joint.std(), 1e-9) / 4, rng.uniform(0, 1.4), sound)
+    if not creaks or rng.random() < 0.4:
+        sound += 0.3 * _scrape(rng.uniform(0, 1.0), rng.uniform(0.3, 1.0), rng)
+    if rng.random() < 0.7:
+        sound += 0.6 * _knocks(rng.uniform(90, 180) / size, 0.04, rng.uniform(1.0, 1.8, 1), rng)
+    return sound

@@ -1,11 +1,12 @@
-"""Building blocks of sounds: struck modes, plucked strings, noise bands, pulses, voices, rooms.
+"""Building blocks of sounds: struck modes, plucked strings, noise bands, tones, voices, and their timing.
 
-Every block returns float64 samples at 16 kHz; `at` is a time in seconds.
+Every block gives float64 samples at 16 kHz: a whole clip of two seconds unless it takes `seconds`. Times, decays and
+lengths are in seconds; a decay is the time in which something falls to 1/e.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,119 +20,155 @@ RATE = 16_000
 SECONDS = 2.0
 COUNT = int(RATE * SECONDS)
 TIME: Sound = np.arange(COUNT) / RATE
+TAU = 2 * np.pi
+
+_BLOCK = 256  # samples
 
 
-def silence() -> Sound:
-    """Two seconds of nothing."""
-    return np.zeros(COUNT)
+def samples(seconds: float) -> int:
+    """Number of samples in a time."""
+    return round(seconds * RATE)
+
+
+# --- timing --------------------------------------------------------------------------------------------------------
+
+
+def rhythm(rate_hz: float, rng: Rng, *, jitter: float = 0.05, start: float | None = None) -> Sound:
+    """Sorted times of events at a steady rate; each is off by a normal share `jitter` of the period."""
+    first = rng.uniform(0, 1 / rate_hz) if start is None else start
+    times = np.arange(first, SECONDS, 1 / rate_hz)
+    return np.sort(np.clip(times + rng.normal(0, jitter / rate_hz, len(times)), 0, SECONDS))
 
 
 def place(sound: Sound, at: float, into: Sound) -> None:
     """Add a sound to another from time `at` on; what reaches past the end is lost."""
-    start = int(at * RATE)
-    if 0 <= start < len(into):
-        piece = sound[: len(into) - start]
-        into[start : start + len(piece)] += piece
+    start = samples(at)
+    piece = sound[: max(len(into) - start, 0)]
+    into[start : start + len(piece)] += piece
+
+
+def repeated(sound: Sound, times: ArrayLike, strengths: ArrayLike = 1.0) -> Sound:
+    """Copies of a sound at the given times."""
+    clip = np.zeros(COUNT)
+    for at, strength in np.broadcast(times, strengths):
+        place(strength * sound, at, clip)
+    return clip
+
+
+def bursts(times: ArrayLike, decay: float, strengths: ArrayLike = 1.0) -> Sound:
+    """An envelope that jumps by `strengths` at every time and decays: it turns noise into clicks and crackles."""
+    jumps = np.zeros(COUNT + 1)  # what is due after the end falls into the last one
+    np.add.at(jumps, np.minimum(np.rint(np.asarray(times) * RATE).astype(int), COUNT), strengths)
+    return lfilter([1.0], [1.0, -np.exp(-1 / (decay * RATE))], jumps[:COUNT])
+
+
+def arch(seconds: float) -> Sound:
+    """An envelope that rises and falls once, steep at both ends."""
+    return np.sqrt(np.hanning(samples(seconds)))
+
+
+def gate(start: float, stop: float, fade: float = 0.03) -> Sound:
+    """An envelope that is 1 between two times, with ramps of `fade` seconds inside them."""
+    return np.clip(np.minimum(TIME - start, stop - TIME) / fade, 0, 1)
+
+
+def wobble(rate_hz: float, depth: float, rng: Rng) -> Sound:
+    """A sinusoidal rise and fall around 1."""
+    return 1 + depth * np.sin(TAU * (rate_hz * TIME + rng.random()))
+
+
+def pulses(rate_hz: float, sharpness: float, rng: Rng) -> Sound:
+    """An envelope that jumps to 1 at a steady rate and falls by e^-sharpness within each period."""
+    return np.exp(-sharpness * ((rate_hz * TIME + rng.random()) % 1))
+
+
+# --- bodies, strings, tones, noise, voices ---------------------------------------------------------------------------
 
 
 def modes(frequencies: ArrayLike, decays: ArrayLike, amplitudes: ArrayLike, seconds: float = SECONDS) -> Sound:
-    """A struck body: damped sines. `decays` are the seconds in which each falls to 1/e."""
-    f, tau, a = (np.atleast_1d(np.asarray(v, float)) for v in (frequencies, decays, amplitudes))
+    """A struck body: damped sines. Those above half the sampling rate are left out.
+
+    A damped sine is the imaginary part of z^n. With n = 256 i + j the sum over all modes becomes one matrix product.
+    """
+    f, tau, a = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (frequencies, decays, amplitudes)))
     heard = f < RATE / 2
-    t = np.arange(int(seconds * RATE)) / RATE
-    f, tau, a = f[heard, None], np.broadcast_to(tau, f.shape)[heard, None], np.broadcast_to(a, f.shape)[heard, None]
-    return (a * np.exp(-t / tau) * np.sin(2 * np.pi * f * t)).sum(axis=0)
+    step = (TAU * 1j * f[heard] - 1 / tau[heard]) / RATE  # log z
+    count = samples(seconds)
+    coarse = np.exp(np.outer(np.arange(0, count, _BLOCK), step)) * a[heard]
+    fine = np.exp(np.outer(step, np.arange(_BLOCK)))
+    return (coarse @ fine).imag.ravel()[:count]
 
 
-def pluck(
-    frequency: float, rng: Rng, *, damping: float = 0.996, bright: float = 0.5, seconds: float = SECONDS
-) -> Sound:
-    """A plucked string (Karplus and Strong 1983): a burst of noise in a filtered loop one period long."""
-    count, period = int(seconds * RATE), max(2, round(RATE / frequency - 0.5))
-    burst = np.zeros(count)
-    burst[:period] = rng.uniform(-1, 1, min(period, count))
-    loop = np.zeros(period + 2)
-    loop[0], loop[period], loop[period + 1] = 1.0, -damping * bright, -damping * (1 - bright)
-    return lfilter([1.0], loop, burst)
+def drops(times: ArrayLike, frequencies: ArrayLike, decay: float, amplitudes: ArrayLike = 1.0) -> Sound:
+    """Many short damped sines, each of its own time and pitch: bubbles, raindrops, ticks."""
+    t, f, a = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (times, frequencies, amplitudes)))
+    n = np.arange(samples(6 * decay))
+    grains = a[:, None] * np.sin(TAU / RATE * np.outer(f, n)) * np.exp(-n / (decay * RATE))
+    at = np.minimum(np.rint(t * RATE).astype(int)[:, None] + n, COUNT)
+    return np.bincount(at.ravel(), grains.ravel(), COUNT + 1)[:COUNT]
 
 
-@lru_cache(maxsize=256)
+def pluck(frequency: float, rng: Rng, *, damping: float = 0.996, bright: float = 0.5, seconds: float = 1.0) -> Sound:
+    """A plucked string: a burst of noise in a loop one period long (Karplus and Strong 1983).
+
+    In the loop the mean of two neighbours, weighted `bright` and 1 - `bright`, delays by 1 - `bright` samples more.
+    """
+    count, period = samples(seconds), max(2, round(RATE / frequency - (1 - bright)))
+    string = np.zeros(count + period + 1)  # the first sample stands for the one before the burst
+    burst = rng.uniform(-1, 1, period)
+    string[1 : period + 1] = burst - burst.mean()
+    for start in range(period + 1, len(string), period):
+        stop = min(start + period, len(string))
+        before, earlier = string[start - period : stop - period], string[start - period - 1 : stop - period - 1]
+        string[start:stop] = damping * (bright * before + (1 - bright) * earlier)
+    return string[1 : count + 1]
+
+
+@lru_cache(maxsize=512)
 def _band(low: float, high: float) -> Sound:
-    edges = [max(low, 10) / (RATE / 2), min(high, RATE / 2 * 0.99) / (RATE / 2)]
-    return butter(2, edges, "bandpass", output="sos")
+    edges = (max(low, 10), min(high, 0.49 * RATE))
+    sections: Sound = butter(2, edges, "bandpass", fs=RATE, output="sos")
+    return sections
 
 
-def noise(rng: Rng, low: float, high: float, seconds: float = SECONDS) -> Sound:
+def noise(rng: Rng, low: float, high: float) -> Sound:
     """Noise between two frequencies in Hz, of unit variance."""
-    sound = sosfilt(_band(low, high), rng.standard_normal(int(seconds * RATE)))
-    return sound / max(float(sound.std()), 1e-9)
+    band = _band(float(f"{low:.2g}"), float(f"{high:.2g}"))  # rounded, so that filters can be kept
+    sound = sosfilt(band, rng.standard_normal(COUNT))
+    return sound / sound.std()
 
 
-def decay(seconds: float, length: float = SECONDS, attack: float = 0.002) -> Sound:
-    """An envelope that rises in `attack` seconds and falls to 1/e in `seconds`."""
-    t = np.arange(int(length * RATE)) / RATE
-    return np.minimum(t / attack, 1) * np.exp(-t / seconds)
+def harmonics(frequency: ArrayLike, strengths: ArrayLike, rng: Rng) -> Sound:
+    """A tone with overtones at whole multiples, in random phase; `frequency` in Hz may vary over the clip.
 
-
-def wobble(rate_hz: float, depth: float, phase: float = 0.0) -> Sound:
-    """A slow rise and fall around 1."""
-    return 1 + depth * np.sin(2 * np.pi * (rate_hz * TIME + phase))
+    Overtones that start above half the sampling rate are left out.
+    """
+    line = np.broadcast_to(np.asarray(frequency, float), COUNT)
+    audible = np.asarray(strengths, float)[: int(RATE / 2 / line.max())]
+    turn = np.exp(1j * TAU / RATE * np.cumsum(line))
+    sound = np.zeros(COUNT, complex)
+    for weight in (audible * np.exp(1j * TAU * rng.random(len(audible))))[::-1]:  # Horner's rule in e^(i phase)
+        sound = (sound + weight) * turn
+    return sound.imag
 
 
 def sweep(start: float, end: float, seconds: float, curve: float = 1.0) -> Sound:
-    """A sine whose frequency runs from `start` to `end` Hz; a curve above 1 runs late."""
-    t = np.arange(int(seconds * RATE)) / RATE
-    frequency = start + (end - start) * (t / seconds) ** curve
-    return np.sin(2 * np.pi * np.cumsum(frequency) / RATE)
+    """A sine whose frequency runs from `start` to `end` Hz; a `curve` above 1 runs late."""
+    share = np.linspace(0, 1, samples(seconds)) ** curve
+    return np.sin(TAU / RATE * np.cumsum(start + (end - start) * share))
 
 
-def harmonics(frequency: Sound | float, strengths: Sequence[float] | Sound, rng: Rng) -> Sound:
-    """A tone with overtones at whole multiples; `frequency` in Hz may vary with time."""
-    phase = 2 * np.pi * np.cumsum(np.broadcast_to(frequency, COUNT)) / RATE
-    sound = silence()
-    for k, strength in enumerate(strengths, start=1):
-        sound += strength * np.sin(k * phase + rng.uniform(0, 2 * np.pi))
-    return sound
-
-
-def train_of(make: Callable[[], Sound], times: ArrayLike) -> Sound:
-    """Fresh copies of a short sound at the given times."""
-    out = silence()
-    for at in np.atleast_1d(np.asarray(times, float)):
-        place(make(), float(at), out)
+def resonated(sound: Sound, resonances: Sequence[tuple[float, float]]) -> Sound:
+    """A sound through parallel resonances, each of a frequency and a bandwidth in Hz."""
+    out = np.zeros(len(sound))
+    for centre, width in resonances:
+        radius = np.exp(-np.pi * width / RATE)
+        out += lfilter([1 - radius], [1.0, -2 * radius * np.cos(TAU * centre / RATE), radius**2], sound)
     return out
 
 
-def every(rate_hz: float, rng: Rng, *, jitter: float = 0.05, start: float | None = None) -> Sound:
-    """Times at a steady rate, each off by a share of the period."""
-    first = rng.uniform(0, 1 / rate_hz) if start is None else start
-    times = np.arange(first, SECONDS, 1 / rate_hz)
-    return np.clip(times + rng.normal(0, jitter / rate_hz, len(times)), 0, SECONDS)
-
-
 def voice(pitch: Sound, formants: Sequence[tuple[float, float]], rng: Rng, breath: float = 0.05) -> Sound:
-    """Glottal pulses at `pitch` Hz [N] through resonances (frequency, bandwidth) in Hz."""
-    phase = np.cumsum(pitch) / RATE
-    pulses = np.diff(np.floor(phase), prepend=0.0) + breath * rng.standard_normal(len(pitch))
-    sound = np.zeros(len(pitch))
-    for centre, width in formants:
-        radius = np.exp(-np.pi * width / RATE)
-        pole = [1.0, -2 * radius * np.cos(2 * np.pi * centre / RATE), radius**2]
-        sound += lfilter([1 - radius], pole, pulses)
+    """Pulses of a glottis at `pitch` Hz [N], with some breath, through formants (Hz, bandwidth); peak 1."""
+    glottis = np.diff(np.floor(np.cumsum(pitch) / RATE), prepend=0.0)
+    sound = resonated(glottis + breath * rng.standard_normal(len(pitch)), formants)
     return sound / max(float(np.abs(sound).max()), 1e-9)
-
-
-def in_a_room(sound: Sound, rng: Rng, *, level: float, wet: float) -> NDArray[np.float32]:
-    """The sound as recorded: a short reverberation, room tone or wind, a random level; float32, |x| <= 0.95."""
-    tail = int(0.25 * RATE)
-    response = rng.standard_normal(tail) * np.exp(-np.arange(tail) / (0.06 * RATE))
-    response *= wet / max(float(np.sqrt((response**2).sum())), 1e-9)
-    spectrum = np.fft.rfft(sound, COUNT + tail) * (1 + np.fft.rfft(response, COUNT + tail))
-    heard = np.fft.irfft(spectrum, COUNT + tail)[:COUNT]
-    heard /= max(float(np.abs(heard).max()), 1e-9)
-    hiss = lfilter([1.0], [1.0, -rng.uniform(0.2, 0.97)], rng.standard_normal(COUNT))
-    heard += level * hiss / max(float(np.abs(hiss).max()), 1e-9)
-    if rng.random() < 0.3:
-        heard += 0.3 * level * np.sin(2 * np.pi * 50 * TIME)
-    peak = rng.uniform(0.2, 0.95)
-    return (peak * heard / max(float(np.abs(heard).max()), 1e-9)).astype(np.float32)

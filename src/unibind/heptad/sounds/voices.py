@@ -4,64 +4,87 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..model import Model
-from .toolkit import RATE, SECONDS, Rng, Sound, decay, every, modes, noise, place, silence, sweep, train_of, voice
-
-_VOWELS = (
-    ((730, 90), (1090, 110), (2440, 160)),
-    ((270, 60), (2290, 120), (3010, 170)),
-    ((300, 60), (870, 100), (2240, 160)),
-    ((530, 70), (1840, 110), (2480, 160)),
+from ..model import Model, pick
+from .toolkit import (
+    COUNT,
+    SECONDS,
+    Rng,
+    Sound,
+    arch,
+    bursts,
+    modes,
+    noise,
+    place,
+    pulses,
+    repeated,
+    rhythm,
+    samples,
+    sweep,
+    voice,
 )
+
+_VOWELS = {  # formants and their bandwidths in Hz (Peterson and Barney 1952, men)
+    "ah": ((730, 90), (1090, 110), (2440, 160)),
+    "ee": ((270, 60), (2290, 120), (3010, 170)),
+    "oo": ((300, 60), (870, 100), (2240, 160)),
+    "eh": ((530, 70), (1840, 110), (2480, 160)),
+    "aw": ((570, 80), (840, 100), (2410, 160)),
+}
 
 
 def dog(model: Model, rng: Rng) -> Sound:
-    """Barks: a falling pitch through an opening mouth; small dogs bark higher."""
+    """Barks: a hoarse falling pitch through an opening mouth; for some panting. Small dogs bark higher."""
     weight = model.extra.get("weight", 1.0) * model.look.size
-    sound, at = silence(), float(rng.uniform(0, 0.3))
-    while at < SECONDS - 0.2:
-        long = float(rng.uniform(0.1, 0.2))
-        n = int(long * RATE)
-        pitch = np.linspace(rng.uniform(420, 520), rng.uniform(200, 260), n) / weight
-        bark = voice(pitch, [(700 / weight, 180), (1500 / weight, 250), (2600, 350)], rng, breath=0.25)
-        place(bark * np.hanning(n) ** 0.5, at, sound)
-        at += long + float(rng.choice([0.08, 0.25, 0.5]))
+    sound, at = np.zeros(COUNT), rng.uniform(0, 0.6)
+    hoarse = rng.uniform(0.1, 0.4)
+    while at < SECONDS - 0.15:
+        seconds = rng.uniform(0.09, 0.22)
+        pitch = np.linspace(rng.uniform(380, 560), rng.uniform(180, 280), samples(seconds)) / weight
+        formants = [(rng.uniform(600, 850) / weight, 180), (rng.uniform(1300, 1700) / weight, 250), (2600, 350)]
+        place(rng.uniform(0.5, 1) * voice(pitch, formants, rng, hoarse) * arch(seconds), at, sound)
+        at += seconds + pick(rng, (0.08, 0.25, 0.5, 0.9))
+    if rng.random() < 0.3:
+        sound += 0.06 * noise(rng, 600, 4000) * pulses(rng.uniform(3, 5), 3, rng)
     return sound
 
 
 def bird(model: Model, rng: Rng) -> Sound:
-    """Phrases of chirps: quick sweeps, trills, repeated notes."""
-    base = rng.uniform(2200, 4200) / model.look.size / model.extra.get("stout", 1.0) ** 0.5
-    sound, at = silence(), float(rng.uniform(0, 0.3))
+    """Phrases of sweeps, trills and repeated notes; stout birds sing lower."""
+    base = rng.uniform(2000, 4200) / model.look.size / np.sqrt(model.extra.get("stout", 1.0))
+    sound, at = np.zeros(COUNT), rng.uniform(0, 0.6)
     while at < SECONDS - 0.1:
-        long = float(rng.uniform(0.05, 0.16))
-        start, end = base * rng.uniform(0.8, 1.4, 2)
-        chirp = sweep(float(start), float(end), long, float(rng.uniform(0.6, 1.8)))
-        for k in range(int(rng.integers(1, 5))):
-            place(chirp * np.hanning(len(chirp)), at + k * long * 1.15, sound)
-        at += long * 4 + float(rng.uniform(0.05, 0.4))
+        seconds, repeats = rng.uniform(0.03, 0.16), int(rng.integers(1, 7))
+        start, end = base * rng.uniform(0.75, 1.4, 2)
+        note = sweep(start, end, seconds, rng.uniform(0.6, 1.8)) * arch(seconds) * rng.uniform(0.4, 1)
+        for k in range(repeats):
+            place(note, at + 1.2 * k * seconds, sound)
+        at += 1.2 * repeats * seconds + rng.uniform(0.05, 0.6)
     return sound
 
 
 def person(model: Model, rng: Rng) -> Sound:
-    """Syllables of changing vowels and a melody of pitch, or footsteps, or both."""
-    sound = silence()
-    walking = bool(model.extra.get("walking", 0.0)) and rng.random() < 0.7
-    if walking:
+    """Footsteps, or syllables of speech with changing vowels and pitch, or both."""
+    walks = rng.random() < (0.8 if model.extra.get("walking", 0.0) else 0.2)
+    talks = not walks or rng.random() < 0.5
+    sound = np.zeros(COUNT)
+    if walks:
+        steps = rhythm(rng.uniform(1.5, 2.3), rng, jitter=0.03)
+        heel = modes(rng.uniform(80, 130) * np.array([1, 1.8]) / model.look.size, 0.03, 1.0, 0.15)
+        sound += repeated(heel, steps) + noise(rng, 100, rng.uniform(1000, 3000)) * bursts(steps, 0.02, 0.6)
+    if talks:
+        sound += _speech(125 * model.extra.get("voice", 1.0) / model.look.size, rng)
+    return sound
 
-        def step() -> Sound:
-            return noise(rng, 100, 1400, 0.15) * decay(0.02, 0.15) + modes([90, 160], 0.03, 1.0, 0.15)
 
-        sound += train_of(step, every(float(rng.uniform(1.5, 2.2)), rng, jitter=0.03))
-    if not walking or rng.random() < 0.6:
-        base, at = 130 * model.extra.get("voice", 1.0), float(rng.uniform(0, 0.2))
-        while at < SECONDS - 0.15:
-            long = float(rng.uniform(0.1, 0.26))
-            n = int(long * RATE)
-            pitch = base * np.linspace(*rng.uniform(0.85, 1.25, 2), n)
-            vowel = _VOWELS[int(rng.integers(len(_VOWELS)))]
-            place(voice(pitch, vowel, rng) * np.hanning(n) ** 0.5, at, sound)
-            if rng.random() < 0.4:
-                place(0.15 * noise(rng, 2500, 7000, 0.07) * np.hanning(1120), at, sound)
-            at += long + float(rng.choice([0.02, 0.05, 0.2]))
+def _speech(base: float, rng: Rng) -> Sound:
+    """Babble at about `base` Hz: vowels, some of them begun with a fricative."""
+    sound, at, hiss = np.zeros(COUNT), rng.uniform(0, 0.4), noise(rng, 2500, 7000)
+    while at < SECONDS - 0.15:
+        seconds = rng.uniform(0.1, 0.28)
+        pitch = base * np.linspace(*rng.uniform(0.85, 1.25, 2), samples(seconds))
+        if rng.random() < 0.4:
+            place(0.15 * hiss[: samples(0.07)] * arch(0.07), at, sound)
+            at += 0.06
+        place(rng.uniform(0.5, 1) * voice(pitch, pick(rng, list(_VOWELS.values())), rng) * arch(seconds), at, sound)
+        at += seconds + pick(rng, (0.02, 0.05, 0.3))
     return sound

@@ -1,0 +1,50 @@
+"""What a microphone makes of a sound: the room's answer, the background, the level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from ..model import pick
+from .toolkit import COUNT, RATE, Rng, Sound, harmonics, noise, samples, wobble
+
+_TAIL = samples(0.25)
+
+
+def _room_tone(rng: Rng) -> Sound:
+    return lfilter([1.0], [1.0, -rng.uniform(0.2, 0.97)], rng.standard_normal(COUNT))
+
+
+def _wind(rng: Rng) -> Sound:
+    return noise(rng, 30, rng.uniform(200, 700)) * wobble(rng.uniform(0.3, 1.2), 0.6, rng)
+
+
+def _mains(rng: Rng) -> Sound:
+    return _room_tone(rng) + 3 * harmonics(pick(rng, (50.0, 60.0)), [1, 0.3, 0.5, 0.1, 0.2], rng)
+
+
+_BACKGROUNDS: tuple[Callable[[Rng], Sound], ...] = (_room_tone, _wind, _mains)
+
+
+def recorded(sound: Sound, rng: Rng) -> NDArray[np.float32]:
+    """A clip as recorded somewhere: more or less echo, background and level; float32, peak between 0.2 and 0.95."""
+    heard = _in_peak(_echoing(sound, rng.uniform(0.0, 0.5), rng))
+    background = _in_peak(pick(rng, _BACKGROUNDS, (0.5, 0.3, 0.2))(rng))
+    mixed = heard + np.exp(rng.uniform(np.log(0.02), np.log(0.45))) * background
+    return (rng.uniform(0.2, 0.95) * _in_peak(mixed)).astype(np.float32)
+
+
+def _in_peak(sound: Sound) -> Sound:
+    return sound / max(float(np.abs(sound).max()), 1e-9)
+
+
+def _echoing(sound: Sound, wet: float, rng: Rng) -> Sound:
+    """Convolved with a decaying burst of noise, as rooms answer, `wet` times as strong as the direct sound."""
+    answer = rng.standard_normal(_TAIL) * np.exp(-np.arange(_TAIL) / (rng.uniform(0.02, 0.07) * RATE))
+    answer *= wet / np.linalg.norm(answer)
+    answer[0] += 1
+    count = COUNT + _TAIL
+    return np.fft.irfft(np.fft.rfft(sound, count) * np.fft.rfft(answer, count), count)[:COUNT]
