@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from unibind.backbones.contract import Contract
-from unibind.centers import STRATEGIES, Centers, Scoring, choose_centers, load_centers, localise, save_centers
+from unibind.centers import (
+    DEFAULT_SCORINGS,
+    STRATEGIES,
+    Centers,
+    Scoring,
+    choose_centers,
+    load_centers,
+    localise,
+    save_centers,
+)
 from unibind.errors import UnibindError
 from unibind.knowledge import TextEmbeddings
 
@@ -117,12 +126,20 @@ def test_choice_is_made_on_validation_and_prefers_the_simpler_of_equals():
     validation = unit([[1, 0, 0], [0, 1, 0]]), ["a", "b"]
     centers, accuracy = choose_centers(PLAIN, validation)
     assert accuracy == 1
-    assert centers.strategy == "all"
-    misleading = texts([[1, 0], [-1, 0.2], [0, 1], [1, -0.05]], "aabb")  # d3 claims a's samples for b
-    centers, accuracy = choose_centers(
-        misleading, (unit([[1, 0], [0, 1]]), ["a", "b"]), samples=unit([[1, 0], [0, 1]]), labels=["a", "b"], ks=(1,)
-    )
-    assert accuracy == 1
+    assert (centers.strategy, centers.scoring) == ("all", DEFAULT_SCORINGS[0])  # the first of equals
+    misleading = texts([[1, 0], [0.9, 0.1], [0, 1], [1, -0.01]], "aabb")  # d3 claims a's samples for b
+    found = {}
+    for strategy in ("all", "adaptive"):
+        centers, found[strategy] = choose_centers(
+            misleading,
+            (unit([[1, -0.02], [0, 1]]), ["a", "b"]),
+            samples=unit([[1, 0], [0, 1]]),
+            labels=["a", "b"],
+            strategies=(strategy,),
+            ks=(1,),
+            scorings=(Scoring("max"),),
+        )
+    assert found == {"all": 0.5, "adaptive": 1.0}
     assert chosen(centers, "b") == {"d2"}
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from unibind.store import Embeddings
 
 from unibind.backbones.contract import Contract
 from unibind.errors import ContractError, UnibindError
 from unibind.retrieval import Index
+from unibind.store import Embeddings
 
 
 def contract(modality, space="toy@1", weights="w"):

@@ -134,8 +134,10 @@ class UniBind:
         heads = {m: f.head for m, f in fitted.items()}
         centers, calibration, accuracy = {}, {}, {}
         for m, head in heads.items():
-            checked = head(validation[m].vectors), validation[m].labels
-            chosen, accuracy[m] = choose_centers(texts, checked, samples=head(train[m].vectors), labels=train[m].labels)
+            checked = head(validation[m].vectors), validation[m].known_labels()
+            chosen, accuracy[m] = choose_centers(
+                texts, checked, samples=head(train[m].vectors), labels=train[m].known_labels()
+            )
             centers[m] = chosen
             calibration[m] = fit_calibration(chosen.scores(checked[0]), _indices(validation[m], chosen.labels))
         if "text" in backbone.modalities:
@@ -288,10 +290,11 @@ class UniBind:
 def _indices(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:
     """Category index of every stored item."""
     place = {name: i for i, name in enumerate(categories)}
-    for label in stored.labels:
+    labels = stored.known_labels()
+    for label in labels:
         if label not in place:
             raise UnknownNameError(f"{stored.modality} label", label, categories)
-    return np.array([place[label] for label in stored.labels], np.intp)
+    return np.array([place[label] for label in labels], np.intp)
 
 
 def _samples(stored: Embeddings, categories: Sequence[str], backbone: Backbone | None = None) -> Samples:

@@ -56,6 +56,16 @@ class Embeddings:
     objects: list[str | None]
     descriptions: list[str | None]
 
+    def known_labels(self) -> list[str]:
+        """The labels, where every item has one; raises UnibindError otherwise."""
+        missing = [name for name, label in zip(self.ids, self.labels, strict=True) if label is None]
+        if missing:
+            raise UnibindError(
+                f"{len(missing)} stored {self.modality} items have no label (the first is {missing[0]}); "
+                "add a label column to the manifest and encode it into a new store"
+            )
+        return [str(label) for label in self.labels]
+
 
 @dataclass(frozen=True)
 class Quarantined:

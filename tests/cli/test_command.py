@@ -53,6 +53,8 @@ def test_start_up_imports_nothing_heavy():
 )
 def test_wrong_requests_get_one_sentence(arguments, word, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "drum").mkdir()
+    (tmp_path / "drum" / "a.txt").write_text("a drum")
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("unibind: ")

@@ -64,6 +64,6 @@ def _draw(hits: list[Hit], png: Path) -> None:
     from ..modality import Text
     from ..readers import read
 
-    pictures = [draw(Text(h.text) if h.uri is None else read(h.uri, h.modality), 256) for h in hits]
+    pictures = [draw(read(h.uri, h.modality) if h.uri else Text(h.text or h.id), 256) for h in hits]
     captions = [f"{h.rank}. {h.label or h.id} ({h.score:.2f}, {h.modality})" for h in hits]
     save_png(grid(pictures, min(5, len(hits)), captions), png)

@@ -61,7 +61,7 @@ def zero_shot(
     centers: dict[str, dict[str, Centers]] = {method: {} for method in METHODS}
     random_sets: dict[int, TextEmbeddings] = {}
     for m in (m for m in test if m != "text"):
-        validation = val[m].vectors, val[m].labels
+        validation = val[m].vectors, val[m].known_labels()
         chosen, _ = choose_centers(texts, validation, samples=train[m].vectors)
         count = max(chosen.sizes)
         if count not in random_sets:
@@ -82,15 +82,15 @@ def zero_shot(
         top1[method] = {}
         for m, c in found.items():
             vectors = fitted.project(test[m]).vectors if method == FITTED and fitted else test[m].vectors
-            top1[method][m] = top1_of(c, vectors, test[m].labels)
+            top1[method][m] = top1_of(c, vectors, test[m].known_labels())
     sizes = {method: {m: max(c.sizes) for m, c in found.items()} for method, found in centers.items()}
     return ZeroShot(top1, centers, sizes)
 
 
-def top1_of(centers: Centers, vectors: Vectors, labels: Sequence[str | None]) -> float:
+def top1_of(centers: Centers, vectors: Vectors, labels: Sequence[str]) -> float:
     """Top-1 of vectors [N, D] with known labels [N]."""
     index = {label: i for i, label in enumerate(centers.labels)}
-    return top_k_accuracy(centers.scores(vectors), np.array([index[str(label)] for label in labels]))
+    return top_k_accuracy(centers.scores(vectors), np.array([index[label] for label in labels]))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ class CrossModal:
 
     modalities: tuple[str, ...]
     recall: dict[int, NDArray[np.float64]]  # k -> recall@k by category
-    same_object: dict[int, NDArray[np.float64]]  # k -> recall@k of the very object; NaN on the diagonal
+    same_object: dict[
+        int, NDArray[np.float64]
+    ]  # k -> recall@k of the very object; NaN on the diagonal and where objects are not told
     gap: NDArray[np.float64]
 
     def pair(self, query: str, gallery: str, k: int) -> float:
@@ -124,15 +126,16 @@ def cross_modal(embeddings: Splits, ks: Sequence[int] = (1, 20)) -> CrossModal:
             query, gallery = embeddings[a], embeddings[b]
             query.contract.check_comparable(gallery.contract, here=a, there=b)
             similarity = query.vectors @ gallery.vectors.T
-            relevant = category_relevance(query.labels, gallery.labels)
-            objects = category_relevance(query.objects, gallery.objects)
+            relevant = category_relevance(query.known_labels(), gallery.known_labels())
+            paired = all(query.objects) and all(gallery.objects)
             if i == j:
                 np.fill_diagonal(similarity, -np.inf)
                 np.fill_diagonal(relevant, False)
             gap[i, j] = modality_gap(query.vectors, gallery.vectors)
             for k in ks:
                 recall[k][i, j] = recall_at_k(similarity, relevant, k)
-                if i != j:
+                if i != j and paired:
+                    objects = category_relevance([str(o) for o in query.objects], [str(o) for o in gallery.objects])
                     same[k][i, j] = recall_at_k(similarity, objects, k)
     return CrossModal(names, recall, same, gap)
 

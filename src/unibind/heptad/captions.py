@@ -154,8 +154,10 @@ def _described(noun: str, model: Model, rng: np.random.Generator) -> str:
     if rng.random() < 0.2 and look.material in _MADE_OF:
         adjectives.append(_MADE_OF[look.material])
     article, _, rest = noun.partition(" ")
+    if noun == "something" and adjectives:
+        return f"something {' and '.join(adjectives)}"
     if not adjectives or article not in ("a", "an"):
-        return noun if not adjectives else f"{noun} {' and '.join(adjectives)}"
+        return noun
     described = f"{' '.join(adjectives)} {rest}"
     return f"{_article(described)} {described}"
 

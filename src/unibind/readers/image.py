@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image as Picture
-from PIL import ImageOps
+from PIL import ImageOps, UnidentifiedImageError
 
 from ..errors import LimitError
 from ..modality import Image
@@ -29,7 +29,7 @@ def opened(source: Source, limits: Limits) -> Iterator[Picture.Image]:
             picture = Picture.open(file, formats=_FORMATS)
         except Picture.DecompressionBombError as error:
             raise LimitError(f"{source.name} claims more pixels than any picture may have: {error}") from None
-        except Picture.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise ValueError("it is no picture of a known format") from None
         width, height = picture.size
         if width * height > limits.max_pixels:

@@ -92,7 +92,7 @@ def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], tuple[float, fl
 def _unit(description: str) -> tuple[float, float] | None:
     try:
         said = json.loads(description)
-        return _UNITS.get(said.get("unit")) if isinstance(said, dict) else None
+        return _UNITS.get(str(said.get("unit"))) if isinstance(said, dict) else None
     except ValueError:
         return None
 

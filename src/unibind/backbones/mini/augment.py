@@ -36,10 +36,20 @@ def _contrast_and_noise(x: Tensor, g: torch.Generator, strength: float) -> Tenso
     return x * gain + offset + strength * torch.randn(x.shape, generator=g)
 
 
+def _hole(x: Tensor, g: torch.Generator, largest: int) -> Tensor:
+    """A grey square at a random place of each picture (Cutout, DeVries and Taylor 2017). [B, C, H, W]."""
+    height, width = x.shape[-2:]
+    places = torch.rand(len(x), 3, generator=g).tolist()
+    for picture, (down, right, share) in zip(x, places, strict=True):
+        top, left, side = int(down * height), int(right * width), int(share * largest)
+        picture[:, top : top + side, left : left + side] = 0
+    return x
+
+
 def image(x: Tensor, g: torch.Generator) -> Tensor:
-    """Mirror, shift, tint, contrast, noise."""
+    """Mirror, shift, a hole, tint, contrast, noise."""
     tint = _uniform(len(x) * 3, -0.25, 0.25, g).reshape(len(x), 3, 1, 1)
-    return _contrast_and_noise(_flip_and_shift(x, g, 8), g, 0.06) + tint
+    return _contrast_and_noise(_hole(_flip_and_shift(x, g, 12), g, 28), g, 0.08) + tint
 
 
 def thermal(x: Tensor, g: torch.Generator) -> Tensor:

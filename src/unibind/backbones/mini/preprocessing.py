@@ -79,8 +79,8 @@ def _video(raw: Video) -> Tensor:
 
 def _event(raw: Events | EventFrame) -> Tensor:
     """Counts of brighter and darker events in six slices of time [6, 2, 48, 48]."""
-    count = event_frames if isinstance(raw, Events) else drawn_to_counts
-    return count(raw, P.event_frames, P.clip_size, P.clip_size)  # type: ignore[operator]
+    shape = (P.event_frames, P.clip_size, P.clip_size)
+    return event_frames(raw, *shape) if isinstance(raw, Events) else drawn_to_counts(raw, *shape)
 
 
 def _point_cloud(raw: PointCloud) -> Tensor:

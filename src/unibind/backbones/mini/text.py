@@ -7,6 +7,7 @@ importing transformers takes longer than embedding a thousand sentences; a test 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,27 +86,39 @@ class _Layer(nn.Module):
         return self.output(functional.gelu(self.intermediate["dense"](attended)), attended)
 
 
+class _Embeddings(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(VOCABULARY, WIDTH)
+        self.position_embeddings = nn.Embedding(POSITIONS, WIDTH)
+        self.token_type_embeddings = nn.Embedding(2, WIDTH)
+        self.LayerNorm = nn.LayerNorm(WIDTH, eps=1e-12)
+
+    def forward(self, ids: Tensor) -> Tensor:  # [B, T] -> [B, T, D]
+        x = self.word_embeddings(ids) + self.position_embeddings.weight[: ids.shape[1]]
+        return self.LayerNorm(x + self.token_type_embeddings.weight[0])
+
+
+class _Encoder(nn.Module):
+    layer: Iterable[_Layer]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(_Layer() for _ in range(LAYERS))  # type: ignore[assignment]
+
+
 class MiniLM(nn.Module):
     """Token ids int64 [B, T], padded with 0 -> sentence embeddings float32 [B, 384], unit length."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.embeddings = nn.ModuleDict(
-            {
-                "word_embeddings": nn.Embedding(VOCABULARY, WIDTH),
-                "position_embeddings": nn.Embedding(POSITIONS, WIDTH),
-                "token_type_embeddings": nn.Embedding(2, WIDTH),
-                "LayerNorm": nn.LayerNorm(WIDTH, eps=1e-12),
-            }
-        )
-        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(_Layer() for _ in range(LAYERS))})
+        self.embeddings = _Embeddings()
+        self.encoder = _Encoder()
 
     def forward(self, ids: Tensor) -> Tensor:
         kept = ids != 0  # [B, T]
-        e = self.embeddings
-        x = e["word_embeddings"](ids) + e["position_embeddings"].weight[: ids.shape[1]]
-        x = e["LayerNorm"](x + e["token_type_embeddings"].weight[0])
-        for layer in self.encoder["layer"]:
+        x = self.embeddings(ids)
+        for layer in self.encoder.layer:
             x = layer(x, kept[:, None, None, :])
         mean = (x * kept[..., None]).sum(dim=1) / kept.sum(dim=1, keepdim=True).clamp(min=1)
         return functional.normalize(mean, dim=-1)

@@ -1,6 +1,6 @@
 """Train mini's six towers from scratch on Heptad's pretrain split, the way ImageBind was trained.
 
-    python -m unibind.backbones.mini.train --out weights --per-category 112 --seed 0
+    python -m unibind.backbones.mini.train --out weights --per-category 160 --seed 0
 
 First images against their captions (text vectors are frozen), then every other modality against the frozen image
 vectors of the same objects, never against text. Objects are drawn, preprocessed once and kept in memory (about 0.2 MB
@@ -39,7 +39,7 @@ from .towers import TOWERS
 
 HELD_OUT = 10  # every tenth object is not trained on
 BATCH = 128
-EPOCHS = {"image": 40, "audio": 24, "point_cloud": 20, "thermal": 30, "video": 20, "event": 20}
+EPOCHS = {"image": 36, "audio": 18, "point_cloud": 16, "thermal": 24, "video": 16, "event": 16}
 MAX_LOGIT_SCALE = 100.0
 
 
@@ -139,11 +139,11 @@ def train_tower(
     """Train one tower to meet `targets` [N, 384] of the same objects; the tower and its scores on held-out objects."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    tower = TOWERS[modality]().to(memory_format=torch.channels_last)
+    tower = TOWERS[modality]()
     log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     inputs, rows = data.inputs[modality], torch.nonzero(~data.held_out)[:, 0]
     epochs, steps = EPOCHS[modality], max(1, len(rows) // BATCH)
-    optimiser = torch.optim.AdamW([*tower.parameters(), log_scale], lr=2e-3, weight_decay=0.05)
+    optimiser = torch.optim.AdamW([*tower.parameters(), log_scale], lr=2e-3, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=epochs * steps, pct_start=0.15)
     started, scores = time.monotonic(), {}
     for epoch in range(1, epochs + 1):
@@ -276,7 +276,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/mini"), help="folder for the weights")
-    parser.add_argument("--per-category", type=int, default=112, help="objects of every category")
+    parser.add_argument("--per-category", type=int, default=160, help="objects of every category")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that draw")
     arguments = parser.parse_args()

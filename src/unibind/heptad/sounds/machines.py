@@ -14,6 +14,7 @@ from .toolkit import (
     bursts,
     drops,
     gate,
+    gliding_harmonics,
     harmonics,
     modes,
     noise,
@@ -31,9 +32,9 @@ def airplane(model: Model, rng: Rng) -> Sound:
     doppler = 1 - rng.uniform(0.0, 0.08) * np.tanh((TIME - middle) / width)
     air = noise(rng, 80, rng.uniform(1000, 2500))
     if model.extra.get("jet", 0.0):
-        whine = harmonics(rng.uniform(1100, 2300) / model.look.size * doppler, [1, 0.3], rng)
+        whine = gliding_harmonics(rng.uniform(1100, 2300) / model.look.size * doppler, [1, 0.3], rng)
         return near * (air + rng.uniform(0.05, 0.35) * whine)
-    drone = harmonics(rng.uniform(70, 120) / model.look.size * doppler, np.arange(1, 15) ** -0.8, rng)
+    drone = gliding_harmonics(rng.uniform(70, 120) / model.look.size * doppler, np.arange(1, 15) ** -0.8, rng)
     return near * (drone + rng.uniform(0.3, 0.8) * air)
 
 
@@ -49,7 +50,7 @@ def car(model: Model, rng: Rng) -> Sound:
     """The orders of an engine that idles or speeds up, tyres on the road, for some the horn."""
     idle, sway = rng.uniform(25, 55) / model.look.size, np.sin(np.pi * TIME / rng.uniform(1.2, 4)) ** 2
     orders = np.array([0.5, 1, 0.3, 0.9, 0.2, 0.5, 0.2, 0.3, 0.1, 0.15]) * rng.uniform(0.5, 1.5, 10)
-    sound = harmonics(idle * (1 + rng.uniform(-0.2, 1.2) * sway), orders, rng)
+    sound = gliding_harmonics(idle * (1 + rng.uniform(-0.2, 1.2) * sway), orders, rng)
     sound += rng.uniform(0.15, 0.7) * noise(rng, 150, rng.uniform(1200, 2600))
     if rng.random() < (0.9 if model.extra.get("horn") else 0.15):
         start, tone = rng.uniform(0, 1.4), rng.uniform(350, 460) / model.look.size**0.5
@@ -69,7 +70,9 @@ def train(model: Model, rng: Rng) -> Sound:
     if model.extra.get("steam"):
         sound += 0.5 * noise(rng, 300, 4000) * pulses(2 * rate, 5, rng)
     else:
-        sound += 0.15 * harmonics(rng.uniform(250, 800) * (1 + rng.uniform(-0.1, 0.1) * TIME), [1, 0.5, 0.2], rng)
+        sound += 0.15 * gliding_harmonics(
+            rng.uniform(250, 800) * (1 + rng.uniform(-0.1, 0.1) * TIME), [1, 0.5, 0.2], rng
+        )
     if rng.random() < (0.9 if model.extra.get("horn") else 0.3):
         tone = rng.uniform(220, 330)
         chord = sum(harmonics(tone * ratio, [1, 0.6, 0.4, 0.2], rng) for ratio in (1, 1.19, 1.5))

@@ -15,13 +15,13 @@ from .toolkit import (
     drops,
     gate,
     harmonics,
+    impulses,
     modes,
     noise,
     place,
     repeated,
     resonated,
     rhythm,
-    samples,
     sweep,
 )
 
@@ -155,9 +155,9 @@ def chair(model: Model, rng: Rng) -> Sound:
     creaks = rng.random() < 0.35 + 0.6 * model.extra.get("creak", 0.5)
     for _ in range(int(rng.integers(1, 4)) * creaks):
         seconds = rng.uniform(0.2, 0.6)
-XX
+        start, end = rng.uniform(45, 200, 2)
         tone = rng.uniform(350, 900) / size
-        joint = resonated(np.diff(np.floor(slips), prepend=0.0), [(tone, 80), (2.3 * tone, 120), (3.8 * tone, 180)])
+        joint = resonated(impulses(start, end, seconds), [(tone, 80), (2.3 * tone, 120), (3.8 * tone, 180)])
         place(arch(seconds) * joint / max(joint.std(), 1e-9) / 4, rng.uniform(0, 1.4), sound)
     if not creaks or rng.random() < 0.4:
         sound += 0.3 * _scrape(rng.uniform(0, 1.0), rng.uniform(0.3, 1.0), rng)

@@ -14,15 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import butter, lfilter, sosfilt
 
 Sound = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 Rng = np.random.Generator
 
 RATE = 16_000
-SECONDS = 2.0
+SECONDS = 2.0  # of a clip
 COUNT = int(RATE * SECONDS)
 TIME: Sound = np.arange(COUNT) / RATE
 TAU = 2 * np.pi
-
-_BLOCK = 256  # samples
 
 
 def samples(seconds: float) -> int:
@@ -86,26 +85,31 @@ def pulses(rate_hz: float, sharpness: float, rng: Rng) -> Sound:
 
 
 def modes(frequencies: ArrayLike, decays: ArrayLike, amplitudes: ArrayLike, seconds: float = SECONDS) -> Sound:
-    """A struck body: damped sines. Those above half the sampling rate are left out.
+    """A struck body: the sum of damped sines; a complex amplitude gives its phase. Those above 8 kHz are left out.
 
     A damped sine is the imaginary part of z^n. With n = 256 i + j the sum over all modes becomes one matrix product.
     """
-    f, tau, a = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (frequencies, decays, amplitudes)))
+    f, tau, a = np.broadcast_arrays(*(np.atleast_1d(v) for v in (frequencies, decays, amplitudes)))
     heard = f < RATE / 2
-    step = (TAU * 1j * f[heard] - 1 / tau[heard]) / RATE  # log z
-    count = samples(seconds)
-    coarse = np.exp(np.outer(np.arange(0, count, _BLOCK), step)) * a[heard]
-    fine = np.exp(np.outer(step, np.arange(_BLOCK)))
-    return (coarse @ fine).imag.ravel()[:count]
+    coarse, fine = _powers(f[heard], tau[heard], samples(seconds), 256)
+    summed = np.einsum("ki,kj->ij", a[heard, None] * coarse, fine)
+    return summed.imag.ravel()[: samples(seconds)]
 
 
 def drops(times: ArrayLike, frequencies: ArrayLike, decay: float, amplitudes: ArrayLike = 1.0) -> Sound:
     """Many short damped sines, each of its own time and pitch: bubbles, raindrops, ticks."""
-    t, f, a = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (times, frequencies, amplitudes)))
-    n = np.arange(samples(6 * decay))
-    grains = a[:, None] * np.sin(TAU / RATE * np.outer(f, n)) * np.exp(-n / (decay * RATE))
-    at = np.minimum(np.rint(t * RATE).astype(int)[:, None] + n, COUNT)
-    return np.bincount(at.ravel(), grains.ravel(), COUNT + 1)[:COUNT]
+    t, f, a = np.broadcast_arrays(*(np.atleast_1d(v) for v in (times, frequencies, amplitudes)))
+    coarse, fine = _powers(f, np.full(len(f), decay), samples(6 * decay), 32)
+    grains = (a[:, None, None] * coarse[:, :, None] * fine[:, None, :]).imag.reshape(len(t), -1)
+    at = np.rint(t * RATE).astype(int)[:, None] + np.arange(grains.shape[1])
+    sound: Sound = np.bincount(at.ravel(), grains.ravel(), COUNT)[:COUNT].astype(float)
+    return sound
+
+
+def _powers(frequencies: Sound, decays: Sound, count: int, block: int) -> tuple[Complex, Complex]:
+    """Powers of z for damped sines [K], as products: z^(block i) [K, ceil(count / block)] and z^j [K, block]."""
+    log_z = (TAU * 1j * frequencies - 1 / decays) / RATE
+    return np.exp(np.outer(log_z, np.arange(0, count, block))), np.exp(np.outer(log_z, np.arange(block)))
 
 
 def pluck(frequency: float, rng: Rng, *, damping: float = 0.996, bright: float = 0.5, seconds: float = 1.0) -> Sound:
@@ -138,18 +142,24 @@ def noise(rng: Rng, low: float, high: float) -> Sound:
     return sound / sound.std()
 
 
-def harmonics(frequency: ArrayLike, strengths: ArrayLike, rng: Rng) -> Sound:
-    """A tone with overtones at whole multiples, in random phase; `frequency` in Hz may vary over the clip.
+def harmonics(frequency: float, strengths: ArrayLike, rng: Rng) -> Sound:
+    """A steady tone with overtones at whole multiples, in random phase."""
+    weights = _in_any_phase(strengths, rng)
+    return modes(frequency * np.arange(1, len(weights) + 1), np.inf, weights)
 
-    Overtones that start above half the sampling rate are left out.
-    """
-    line = np.broadcast_to(np.asarray(frequency, float), COUNT)
-    audible = np.asarray(strengths, float)[: int(RATE / 2 / line.max())]
+
+def gliding_harmonics(line: Sound, strengths: ArrayLike, rng: Rng) -> Sound:
+    """The same for a frequency [COUNT] in Hz that changes over the clip; all overtones must stay below 8 kHz."""
     turn = np.exp(1j * TAU / RATE * np.cumsum(line))
     sound = np.zeros(COUNT, complex)
-    for weight in (audible * np.exp(1j * TAU * rng.random(len(audible))))[::-1]:  # Horner's rule in e^(i phase)
+    for weight in _in_any_phase(strengths, rng)[::-1]:  # Horner's rule in e^(i phase)
         sound = (sound + weight) * turn
     return sound.imag
+
+
+def _in_any_phase(strengths: ArrayLike, rng: Rng) -> Complex:
+    weights: Complex = np.asarray(strengths) * np.exp(1j * TAU * rng.random(np.size(strengths)))
+    return weights
 
 
 def sweep(start: float, end: float, seconds: float, curve: float = 1.0) -> Sound:
@@ -167,8 +177,12 @@ def resonated(sound: Sound, resonances: Sequence[tuple[float, float]]) -> Sound:
     return out
 
 
-def voice(pitch: Sound, formants: Sequence[tuple[float, float]], rng: Rng, breath: float = 0.05) -> Sound:
-    """Pulses of a glottis at `pitch` Hz [N], with some breath, through formants (Hz, bandwidth); peak 1."""
-    glottis = np.diff(np.floor(np.cumsum(pitch) / RATE), prepend=0.0)
-    sound = resonated(glottis + breath * rng.standard_normal(len(pitch)), formants)
+def impulses(start: float, end: float, seconds: float) -> Sound:
+    """Unit impulses whose rate glides from `start` to `end` Hz: a glottis, or wood that sticks and slips."""
+    return np.diff(np.floor(np.cumsum(np.linspace(start, end, samples(seconds))) / RATE), prepend=0.0)
+
+
+def voice(glottis: Sound, formants: Sequence[tuple[float, float]], rng: Rng, breath: float = 0.05) -> Sound:
+    """Impulses of a glottis [N], with some breath, through formants (frequency and bandwidth in Hz); peak 1."""
+    sound = resonated(glottis + breath * rng.standard_normal(len(glottis)), formants)
     return sound / max(float(np.abs(sound).max()), 1e-9)

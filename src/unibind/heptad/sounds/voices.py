@@ -12,6 +12,7 @@ from .toolkit import (
     Sound,
     arch,
     bursts,
+    impulses,
     modes,
     noise,
     place,
@@ -23,13 +24,13 @@ from .toolkit import (
     voice,
 )
 
-_VOWELS = {  # formants and their bandwidths in Hz (Peterson and Barney 1952, men)
-    "ah": ((730, 90), (1090, 110), (2440, 160)),
-    "ee": ((270, 60), (2290, 120), (3010, 170)),
-    "oo": ((300, 60), (870, 100), (2240, 160)),
-    "eh": ((530, 70), (1840, 110), (2480, 160)),
-    "aw": ((570, 80), (840, 100), (2410, 160)),
-}
+_VOWELS = (  # formants and their bandwidths in Hz (Peterson and Barney 1952, men)
+    ((730, 90), (1090, 110), (2440, 160)),  # ah
+    ((270, 60), (2290, 120), (3010, 170)),  # ee
+    ((300, 60), (870, 100), (2240, 160)),  # oo
+    ((530, 70), (1840, 110), (2480, 160)),  # eh
+    ((570, 80), (840, 100), (2410, 160)),  # aw
+)
 
 
 def dog(model: Model, rng: Rng) -> Sound:
@@ -39,9 +40,9 @@ def dog(model: Model, rng: Rng) -> Sound:
     hoarse = rng.uniform(0.1, 0.4)
     while at < SECONDS - 0.15:
         seconds = rng.uniform(0.09, 0.22)
-        pitch = np.linspace(rng.uniform(380, 560), rng.uniform(180, 280), samples(seconds)) / weight
+        glottis = impulses(rng.uniform(380, 560) / weight, rng.uniform(180, 280) / weight, seconds)
         formants = [(rng.uniform(600, 850) / weight, 180), (rng.uniform(1300, 1700) / weight, 250), (2600, 350)]
-        place(rng.uniform(0.5, 1) * voice(pitch, formants, rng, hoarse) * arch(seconds), at, sound)
+        place(rng.uniform(0.5, 1) * voice(glottis, formants, rng, hoarse) * arch(seconds), at, sound)
         at += seconds + pick(rng, (0.08, 0.25, 0.5, 0.9))
     if rng.random() < 0.3:
         sound += 0.06 * noise(rng, 600, 4000) * pulses(rng.uniform(3, 5), 3, rng)
@@ -81,10 +82,14 @@ def _speech(base: float, rng: Rng) -> Sound:
     sound, at, hiss = np.zeros(COUNT), rng.uniform(0, 0.4), noise(rng, 2500, 7000)
     while at < SECONDS - 0.15:
         seconds = rng.uniform(0.1, 0.28)
-        pitch = base * np.linspace(*rng.uniform(0.85, 1.25, 2), samples(seconds))
+        start, end = base * rng.uniform(0.85, 1.25, 2)
         if rng.random() < 0.4:
             place(0.15 * hiss[: samples(0.07)] * arch(0.07), at, sound)
             at += 0.06
-        place(rng.uniform(0.5, 1) * voice(pitch, pick(rng, list(_VOWELS.values())), rng) * arch(seconds), at, sound)
+        place(
+            rng.uniform(0.5, 1) * voice(impulses(start, end, seconds), pick(rng, _VOWELS), rng) * arch(seconds),
+            at,
+            sound,
+        )
         at += seconds + pick(rng, (0.02, 0.05, 0.3))
     return sound
