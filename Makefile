@@ -12,7 +12,7 @@ demo: $(VENV)/.demo-ready
 	$(BIN)/unibind demo $(DEMO_ARGS)
 
 test: $(VENV)/.test-ready
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 	$(MAKE) --no-print-directory lint
 
 lint: $(VENV)/.test-ready

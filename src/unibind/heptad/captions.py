@@ -1,174 +1,103 @@
-"""Captions: what a person might write under a picture of an object, often without naming it."""
+"""Captions: what a person might write about an object, often without naming it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from .model import Model
+from ..errors import UnknownNameError
+from .model import Look, Model, pick
+from .vocabulary import WORDS, Words
 
-_MADE_OF = {"metal": "metal", "wood": "wooden", "plastic": "plastic", "ceramic": "glazed"}
-NAMED_SHARE = 0.35  # of captions that name the category
+LONGEST = 30  # words; where a caption would be longer, traits are left out, all but one
+NAMED, PARAPHRASED, VAGUE = 0.35, 0.45, 0.20  # shares of captions by how they call the object
 
-
-@dataclass(frozen=True)
-class Words:
-    """How a category is talked about without its name: noun phrases with article, and what it does."""
-
-    phrases: tuple[str, ...]
-    does: tuple[str, ...]
-
-
-WORDS: dict[str, Words] = {
-    "airplane": Words(
-        ("a winged flying machine", "an aircraft with fixed wings", "a passenger jet or light aircraft"),
-        ("crosses the sky", "roars along", "carries travellers far away"),
-    ),
-    "helicopter": Words(
-        ("a rotor-driven aircraft", "a chopper", "a flying machine with whirling blades"),
-        ("hovers with a beating noise", "whirls its blades", "lifts straight up"),
-    ),
-    "rocket": Words(
-        ("a spacecraft on its launch", "a tall finned missile", "a machine built to reach orbit"),
-        ("rises on a jet of flame", "thunders upwards", "leaves a hot trail"),
-    ),
-    "car": Words(
-        ("a motor vehicle with four wheels", "a family automobile", "something one drives to work"),
-        ("rolls along the road", "hums with its engine", "is parked with a warm bonnet"),
-    ),
-    "train": Words(
-        ("a railway engine", "a locomotive on its rails", "a rail vehicle"),
-        ("clatters over the rails", "pulls along the line", "whistles as it comes"),
-    ),
-    "sailboat": Words(
-        ("a small yacht", "a vessel driven by wind", "a dinghy under canvas"),
-        ("glides with the wind", "rocks on the waves", "leans in the breeze"),
-    ),
-    "bicycle": Words(
-        ("a two-wheeled vehicle with pedals", "a bike", "a cycle for one rider"),
-        ("rolls on thin wheels", "ticks as it coasts", "rings at the corner"),
-    ),
-    "drum": Words(
-        ("a round percussion instrument", "something one beats with sticks", "a skin stretched over a shell"),
-        ("keeps the beat", "booms and rattles", "waits for its player"),
-    ),
-    "bell": Words(
-        ("a ringing cup of metal", "a chiming instrument with a clapper", "a hollow thing that tolls"),
-        ("swings and rings", "sends out a long clear tone", "calls people together"),
-    ),
-    "guitar": Words(
-        ("a stringed instrument with a long neck", "an instrument one strums", "a wooden box with frets and strings"),
-        ("sounds with plucked strings", "leans there after the song", "plays a soft chord"),
-    ),
-    "piano": Words(
-        ("a large keyboard instrument", "an instrument with black and white keys", "a concert instrument with hammers"),
-        ("stands ready for the recital", "sounds with hammered strings", "fills the place with chords"),
-    ),
-    "clock": Words(
-        ("a timepiece", "a dial with hands", "something that tells the hour"),
-        ("ticks steadily", "shows the time", "counts the seconds"),
-    ),
-    "kettle": Words(
-        ("a vessel for boiling water", "a pot with a spout", "something to heat water for tea"),
-        ("steams and hisses", "comes to the boil", "whistles when it is ready"),
-    ),
-    "lamp": Words(
-        ("a light with a shade", "a stand for an electric bulb", "something to read by in the evening"),
-        ("glows warmly", "gives off light and heat", "hums faintly"),
-    ),
-    "fan": Words(
-        ("a cooling appliance with blades", "a blower for hot days", "a machine that stirs the air"),
-        ("spins and hums", "blows a steady breeze", "turns its blades"),
-    ),
-    "chair": Words(
-        ("a seat for one person", "a piece of furniture to sit on", "a seat with a back"),
-        ("creaks under weight", "waits for somebody to sit down", "stands empty"),
-    ),
-    "table": Words(
-        ("a flat top on legs", "a piece of furniture to eat at", "a surface for plates and papers"),
-        ("stands bare", "waits to be laid", "sounds wooden when one knocks"),
-    ),
-    "bottle": Words(
-        ("a narrow-necked container", "a vessel for drinks", "a closed flask"),
-        ("clinks when touched", "stands upright", "keeps its contents cold"),
-    ),
-    "mug": Words(
-        ("a cup with a handle", "a drinking vessel for coffee", "a thick-walled cup"),
-        ("steams with a hot drink", "stands by the spoon", "clinks softly"),
-    ),
-    "campfire": Words(
-        ("burning logs in the open", "a blaze of wood", "flames over a pile of logs"),
-        ("crackles and throws sparks", "gives off great heat", "flickers in the dark"),
-    ),
-    "dog": Words(
-        ("a four-legged pet", "a hound", "a loyal animal with a muzzle"),
-        ("trots along", "barks at strangers", "wags and sniffs around"),
-    ),
-    "bird": Words(
-        ("a feathered animal", "a small winged creature", "a songster with a beak"),
-        ("flutters and sings", "chirps brightly", "looks around"),
-    ),
-    "person": Words(
-        ("a human figure", "somebody on foot", "a pedestrian"),
-        ("walks past", "talks while walking", "strides along"),
-    ),
-    "umbrella": Words(
-        ("a portable cover against rain", "a folding canopy on a stick", "a rain shade"),
-        ("keeps the drops off", "turns in the wind", "shelters somebody from the weather"),
-    ),
-}
+# {n}: the object, {t}: its traits, {d}: what it does, {p}: the place, {o}: an opening, {w}: "with" or "and"
+_WITH_TRAITS = (
+    "{n} {w} {t}, {p}",
+    "{n} {w} {t} {d} {p}",
+    "{o} {n} {w} {t}, {p}",
+    "{o} {n} {p}: {t}",
+    "{p}, {n} {w} {t} {d}",
+    "{p} there is {n} {w} {t}",
+    "{t}: this is {n}, {p}",
+    "{n} {p}; one notices {t}",
+)
+_WITHOUT_TRAITS = (
+    "{p} one finds that {n} {d}",
+    "somebody recorded how {n} {d} {p}",
+    "{o} {n}, {p}, just as one would expect it",
+    "in this moment {n} {d} {p}",
+)
+_OPENINGS = ("a picture of", "here we see", "a view of", "this shows", "a close look at", "somebody came across")
+_SMALL, _LARGE = ("small", "little"), ("large", "big")
+_HOT, _COLD = ("hot", "warm"), ("cold", "chilled")
 
 
 def caption(category: str, model: Model, place: str, rng: np.random.Generator) -> str:
-    """One sentence about the object at a `place` ("in a plain room"): about a third of them name the category."""
+    """One sentence of about 8 to 30 words on an object at a `place` ("in a dim room").
+
+    About a third of the captions name the category; the others paraphrase it or speak of a thing with such and such
+    traits. Raises UnknownNameError for a category without words.
+    """
+    if category not in WORDS:
+        raise UnknownNameError("Heptad category", category, WORDS)
     words = WORDS[category]
-    traits = [str(t) for t in rng.permutation(np.array(model.traits, dtype=str))[: int(rng.integers(1, 4))]]
-    draw = rng.random()
-    if draw < NAMED_SHARE:
-        noun = f"{_article(category)} {category}"
-    elif draw < NAMED_SHARE + 0.4:
-        noun = str(rng.choice(words.phrases))
-    else:
-        noun = str(rng.choice(("an object", "a thing", "something")))
-        traits = [str(t) for t in model.traits[:4]]
-    noun = _described(noun, model, rng)
-    having = f" with {_listed(traits)}" if traits else ""
-    does = str(rng.choice(words.does))
-    sentence = (
-        f"{noun}{having}, {place}.",
-        f"{noun}{having} {does}, {place}.",
-        f"{place}, {noun} {does}.",
-        f"{_opening(rng)} {noun}{having}, {place}.",
-        f"{place} there is {noun}{having}.",
-    )[int(rng.choice(5, p=[0.3, 0.2, 0.15, 0.2, 0.15]))]
-    return sentence[0].upper() + sentence[1:]
+    traits = [str(trait) for trait in rng.permutation(model.traits)]
+    noun = pick(rng, _nouns(category, words, bool(traits), rng))
+    template = pick(rng, _WITH_TRAITS if traits else _WITHOUT_TRAITS)
+    fields = {
+        "n": with_article(_described(noun, words, model, rng)),
+        "w": "and" if " with " in noun else "with",
+        "d": pick(rng, words.does),
+        "p": place,
+        "o": pick(rng, _OPENINGS),
+    }
+    fewest = 2 if noun in words.vague else 1  # what nobody calls by a name needs to be described
+    for count in range(int(rng.integers(fewest, 4)), 0, -1):
+        sentence = template.format(t=listed(traits[:count]), **fields)
+        if len(sentence.split()) <= LONGEST:
+            break
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _described(noun: str, model: Model, rng: np.random.Generator) -> str:
-    """Colour, size or material put before the noun, with the right article."""
+def _nouns(category: str, words: Words, has_traits: bool, rng: np.random.Generator) -> tuple[str, ...]:
+    """The category's name, paraphrases of it, or, where traits can tell what it is, vague words."""
+    vague = words.vague if has_traits else words.nouns
+    return pick(rng, ((category,), words.nouns, vague), (NAMED, PARAPHRASED, VAGUE))
+
+
+def _described(noun: str, words: Words, model: Model, rng: np.random.Generator) -> str:
+    """A noun with some of: size, warmth, colour and material, in the order of English adjectives."""
     look = model.look
-    adjectives = [look.colour] if rng.random() < 0.75 else []
-    if rng.random() < 0.3 and abs(look.size - 1) > 0.1:
-        adjectives.insert(0, "small" if look.size < 1 else "large")
-    if rng.random() < 0.2 and look.material in _MADE_OF:
-        adjectives.append(_MADE_OF[look.material])
-    article, _, rest = noun.partition(" ")
-    if noun == "something" and adjectives:
-        return f"something {' and '.join(adjectives)}"
-    if not adjectives or article not in ("a", "an"):
-        return noun
-    described = f"{' '.join(adjectives)} {rest}"
-    return f"{_article(described)} {described}"
+    parts = [pick(rng, sizes) for sizes in _sizes(look) if rng.random() < 0.4]
+    parts += [pick(rng, feelings) for feelings in _feelings(model) if rng.random() < 0.2]
+    phrase = f"{words.made_of[look.material]} {noun}" if look.material in words.made_of and rng.random() < 0.3 else noun
+    if rng.random() < 0.7:
+        phrase = words.coloured.format(colour=look.colour, noun=phrase)
+    return " ".join([*parts, phrase])
 
 
-def _opening(rng: np.random.Generator) -> str:
-    return str(rng.choice(("a picture of", "here we see", "a view of", "somebody has recorded", "this shows")))
+def _sizes(look: Look) -> tuple[tuple[str, ...], ...]:
+    """Words for a size worth mentioning, none for a usual one."""
+    if look.size < 0.9:
+        return (_SMALL,)
+    return (_LARGE,) if look.size > 1.1 else ()
 
 
-def _article(noun: str) -> str:
-    return "an" if noun[0] in "aeiou" else "a"
+def _feelings(model: Model) -> tuple[tuple[str, ...], ...]:
+    """Words for a surface that is clearly warmer or colder than its surroundings on average."""
+    areas = np.array([patch.area for patch in model.patches])
+    heat = float(areas @ [patch.paint.heat for patch in model.patches]) / max(float(areas.sum()), 1e-9)
+    if heat > 20:
+        return (_HOT,)
+    return (_COLD,) if heat < -4 else ()
 
 
-def _listed(traits: list[str]) -> str:
-    return traits[0] if len(traits) == 1 else f"{', '.join(traits[:-1])} and {traits[-1]}"
+def with_article(phrase: str) -> str:
+    """A noun phrase after "a" or "an": "an orange mug"."""
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
+def listed(phrases: list[str]) -> str:
+    """Phrases as a list in prose: "a, b and c"."""
+    return " and ".join([", ".join(phrases[:-1]), *phrases[-1:]] if len(phrases) > 1 else phrases)

@@ -87,20 +87,22 @@ def pulses(rate_hz: float, sharpness: float, rng: Rng) -> Sound:
 def modes(frequencies: ArrayLike, decays: ArrayLike, amplitudes: ArrayLike, seconds: float = SECONDS) -> Sound:
     """A struck body: the sum of damped sines; a complex amplitude gives its phase. Those above 8 kHz are left out.
 
-    A damped sine is the imaginary part of z^n. With n = 256 i + j the sum over all modes becomes one matrix product.
+    A damped sine is the imaginary part of z^n. With n = 256 i + j, Im(z^(256 i) z^j) = Im Re + Re Im, so the sum over
+    all modes becomes one product of real matrices; `einsum` does it without waking the threads of a BLAS.
     """
     f, tau, a = np.broadcast_arrays(*(np.atleast_1d(v) for v in (frequencies, decays, amplitudes)))
     heard = f < RATE / 2
     coarse, fine = _powers(f[heard], tau[heard], samples(seconds), 256)
-    summed = np.einsum("ki,kj->ij", a[heard, None] * coarse, fine)
-    return summed.imag.ravel()[: samples(seconds)]
+    coarse = a[heard, None] * coarse
+    left, right = np.concatenate([coarse.imag, coarse.real]), np.concatenate([fine.real, fine.imag])
+    return np.einsum("ki,kj->ij", left, right).ravel()[: samples(seconds)]
 
 
 def drops(times: ArrayLike, frequencies: ArrayLike, decay: float, amplitudes: ArrayLike = 1.0) -> Sound:
     """Many short damped sines, each of its own time and pitch: bubbles, raindrops, ticks."""
     t, f, a = np.broadcast_arrays(*(np.atleast_1d(v) for v in (times, frequencies, amplitudes)))
     coarse, fine = _powers(f, np.full(len(f), decay), samples(6 * decay), 32)
-    grains = (a[:, None, None] * coarse[:, :, None] * fine[:, None, :]).imag.reshape(len(t), -1)
+    grains = ((a[:, None] * coarse)[:, :, None] * fine[:, None, :]).imag.reshape(len(t), -1)
     at = np.rint(t * RATE).astype(int)[:, None] + np.arange(grains.shape[1])
     sound: Sound = np.bincount(at.ravel(), grains.ravel(), COUNT)[:COUNT].astype(float)
     return sound
