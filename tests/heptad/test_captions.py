@@ -58,7 +58,9 @@ def test_captions_are_single_sentences_of_8_to_30_words(category):
 def test_articles_agree_and_no_word_is_doubled(category):
     for text in captions(category, 60, size=0.8) + captions(category, 60, colour="yellow", size=1.2, heat=40.0):
         words = re.findall(r"[a-z-]+", text.lower())
-        assert not [pair for pair in pairwise(words) if pair[0] == pair[1] or pair[0] == "an" and pair[1][0] not in "aeiou"]
+        assert not [
+            pair for pair in pairwise(words) if pair[0] == pair[1] or pair[0] == "an" and pair[1][0] not in "aeiou"
+        ]
         assert not [pair for pair in pairwise(words) if pair[0] == "a" and pair[1][0] in "aeiou"], text
 
 

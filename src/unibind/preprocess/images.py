@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def resize_and_crop(picture: Image.Image, size: int) -> Image.Image:
-    """The middle square of a picture, `size` pixels wide: short side resized (bicubic, antialiased), then cropped."""
-    width, height = picture.size
-    short = min(width, height)
-    resized = picture.resize(
-        (max(size, round(width * size / short)), max(size, round(height * size / short))), Image.Resampling.BICUBIC
-    )
-    left, top = (resized.width - size) // 2, (resized.height - size) // 2
+    """The middle square of a picture, `size` pixels wide: short side resized (bicubic, antialiased), then cropped.
+
+    The long side is rounded down and an odd margin split half to even, as CLIP's and ImageBind's preprocessing do.
+    """
+    short = min(picture.size)
+    resized = picture.resize((picture.width * size // short, picture.height * size // short), Image.Resampling.BICUBIC)
+    left, top = round((resized.width - size) / 2), round((resized.height - size) / 2)
     return resized.crop((left, top, left + size, top + size))
 
 

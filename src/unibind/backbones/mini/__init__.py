@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import MissingFileError
+from ...errors import MissingFileError, UnibindError
 from ...modality import MODALITIES, Raw, check_modality
 from .. import Licence
 from ..contract import Contract
 from .preprocessing import parameters, preprocess
 from .text import load_text_tower, model_folder
-from .towers import DIM, TOWERS
+from .towers import DIM, load_tower
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -54,10 +54,11 @@ class Mini:
         """One raw item to its tower's input; shapes are in `preprocessing`."""
         return preprocess(check_modality(modality, self.modalities), raw)
 
-    @torch.inference_mode()
     def encode(self, modality: str, batch: Tensor) -> Tensor:
         """Embed a preprocessed batch [B, ...]: float32 [B, 384], unit length, on the CPU."""
-        return self._tower(modality)(batch.to(self.device)).float().cpu()
+        with torch.inference_mode():
+            z = self._tower(modality)(batch.to(self.device)).float().cpu()
+        return z.clone()  # an ordinary tensor, so that a head may be trained on it
 
     def contract(self, modality: str) -> Contract:
         """What decides the meaning of a modality's embeddings."""
@@ -74,17 +75,9 @@ class Mini:
     def _tower(self, modality: str) -> nn.Module:
         check_modality(modality, self.modalities)
         if modality not in self._towers:
-            tower = load_text_tower() if modality == "text" else self._read(modality)
-            self._towers[modality] = tower.to(self.device).eval().requires_grad_(False)
-        return self._towers[modality]
-
-    def _read(self, modality: str) -> nn.Module:
-        from safetensors.torch import load_file
-
-        tower = TOWERS[modality]()
-        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(self._path(modality)).items()}
-        tower.load_state_dict(state)
-        return tower
+            tower = load_text_tower() if modality == "text" else load_tower(modality, self._path(modality))
+            self._towers[modality] = tower.to(self.device).requires_grad_(False)
+        return self._towers[modality].eval()  # frozen, whatever has been called since
 
     def _path(self, modality: str) -> Path:
         path = self.weights / f"{modality}.safetensors"
@@ -99,12 +92,18 @@ class Mini:
 def create(argument: str | None = None, *, modalities: Sequence[str] | None = None, **options: Any) -> Mini:
     """Factory for `create_backbone("mini")`; the name takes no argument after a colon."""
     if argument:
-        raise MissingFileError(f"mini has one variant, not {argument!r}; use the name 'mini' alone")
+        raise UnibindError(f"mini has one variant, not {argument!r}; use the name 'mini' alone")
     return Mini(modalities, **options)
 
 
-@lru_cache(maxsize=16)
 def _fingerprint(path: Path) -> str:
     """Twelve hexadecimal digits of a file's content."""
+    facts = path.stat()
+    return _digest(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _digest(path: Path, size: int, changed_ns: int) -> str:
+    """Digest of a file, computed once for as long as its size and time of change stay the same."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

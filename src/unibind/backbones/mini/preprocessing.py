@@ -1,4 +1,4 @@
-"""From raw items to the inputs of mini's towers; every number here is part of the contract."""
+"""From raw items to the inputs of mini's towers: one object a modality, whose fields are part of the contract."""
 
 from __future__ import annotations
 
@@ -19,85 +19,118 @@ from ...preprocess.images import square, square_field, to_tensor
 from ...preprocess.points import normalise_cloud, resample
 from .text import MAX_TOKENS, Tokeniser
 
-_MEAN, _STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What shapes mini's inputs."""
-
-    image_size: int = 96
-    thermal_size: int = 64
-    thermal_span_c: float = 20.0  # degrees Celsius that fill the absolute channel
-    clip_size: int = 48
-    clip_frames: int = 6
-    event_frames: int = 6
-    audio_rate: int = 16_000
-    audio_window_s: float = 2.0  # from the middle; shorter recordings are repeated
-    audio_bins: int = 64
-    audio_mean: float = -9.0
-    audio_std: float = 4.0
-    points: int = 512
-    max_tokens: int = MAX_TOKENS
-
-
-P = Parameters()
 _tokenise = Tokeniser()
 
 
-def _image(raw: Image) -> Tensor:
-    """[3, 96, 96]."""
-    return to_tensor(square(raw.pixels, P.image_size), _MEAN, _STD)
+@dataclass(frozen=True)
+class _Image:
+    """[3, size, size]: short side resized, middle cropped."""
+
+    size: int = 96
+    mean: float = 0.5
+    std: float = 0.25
+    resize: str = "bicubic, antialiased"
+
+    def __call__(self, raw: Image) -> Tensor:
+        return to_tensor(square(raw.pixels, self.size), [self.mean] * 3, [self.std] * 3)
 
 
-def _text(raw: Text) -> Tensor:
-    """Token ids [T]."""
-    return _tokenise(raw.text)
+@dataclass(frozen=True)
+class _Text:
+    """Token ids [T], T <= max_tokens."""
+
+    max_tokens: int = MAX_TOKENS
+
+    def __call__(self, raw: Text) -> Tensor:
+        return _tokenise(raw.text)
 
 
-def _audio(raw: Audio) -> Tensor:
-    """Log mel energies [1, 64, 198] of the middle two seconds, after the loudest sample is brought to 1."""
-    window = centre_window(resampled(raw.samples, raw.rate, P.audio_rate), round(P.audio_window_s * P.audio_rate))
-    loud = torch.from_numpy(window / max(float(np.abs(window).max()), 1e-6))
-    return ((log_mel(loud, P.audio_rate, bins=P.audio_bins).T - P.audio_mean) / P.audio_std)[None]
+@dataclass(frozen=True)
+class _Audio:
+    """Log mel energies [1, bins, frames] of one window, after its loudest sample is brought to 1."""
+
+    rate_hz: int = 16_000
+    window_s: float = 2.0
+    longer: str = "middle"  # what becomes of recordings longer and shorter than the window
+    shorter: str = "repeated"
+    bins: int = 64
+    mean: float = -9.0
+    std: float = 4.0
+
+    def __call__(self, raw: Audio) -> Tensor:
+        window = centre_window(resampled(raw.samples, raw.rate, self.rate_hz), round(self.window_s * self.rate_hz))
+        loud = torch.from_numpy(window / max(float(np.abs(window).max()), 1e-6))
+        return ((log_mel(loud, self.rate_hz, bins=self.bins).T - self.mean) / self.std)[None]
 
 
-def _thermal(raw: Thermal) -> Tensor:
-    """[2, 64, 64]: shape (each picture's own range, 2nd to 98th percentile) and heat (degrees above its median)."""
-    field = square_field(raw.values, P.thermal_size)
-    low, high = np.percentile(field, (2, 98))
-    shape = np.clip((field - low) / max(float(high - low), 1e-6), 0, 1) * 2 - 1
-    above = (field - np.median(field)) / P.thermal_span_c if raw.celsius else np.zeros_like(field)
-    return torch.from_numpy(np.stack([shape, np.arctan(above)]).astype(np.float32))
+@dataclass(frozen=True)
+class _Thermal:
+    """[2, size, size]: shape (the picture's own range between two percentiles, to [-1, 1]) and heat (arc tangent of
+    the degrees above its median over `span_c`; zero where the file has no degrees)."""
+
+    size: int = 64
+    span_c: float = 20.0
+    low_percent: float = 2.0
+    high_percent: float = 98.0
+    resize: str = "bicubic, antialiased"
+
+    def __call__(self, raw: Thermal) -> Tensor:
+        field = square_field(raw.values, self.size)
+        low, high = np.percentile(field, (self.low_percent, self.high_percent))
+        shape = np.clip((field - low) / max(float(high - low), 1e-6), 0, 1) * 2 - 1
+        above = (field - np.median(field)) / self.span_c if raw.celsius else np.zeros_like(field)
+        return torch.from_numpy(np.stack([shape, np.arctan(above)]).astype(np.float32))
 
 
-def _video(raw: Video) -> Tensor:
-    """Six evenly spaced frames [6, 3, 48, 48]."""
-    frames = raw.frames(even_moments(raw.duration_s, P.clip_frames))
-    return to_tensor(np.stack([square(frame, P.clip_size) for frame in frames]), _MEAN, _STD)
+@dataclass(frozen=True)
+class _Video:
+    """[frames, 3, size, size]: the middles of equal parts of the clip."""
+
+    frames: int = 6
+    size: int = 48
+    mean: float = 0.5
+    std: float = 0.25
+    resize: str = "bicubic, antialiased"
+
+    def __call__(self, raw: Video) -> Tensor:
+        frames = raw.frames(even_moments(raw.duration_s, self.frames))
+        pixels = np.stack([square(frame, self.size) for frame in frames])
+        return to_tensor(pixels, [self.mean] * 3, [self.std] * 3)
 
 
-def _event(raw: Events | EventFrame) -> Tensor:
-    """Counts of brighter and darker events in six slices of time [6, 2, 48, 48]."""
-    shape = (P.event_frames, P.clip_size, P.clip_size)
-    return event_frames(raw, *shape) if isinstance(raw, Events) else drawn_to_counts(raw, *shape)
+@dataclass(frozen=True)
+class _Event:
+    """[frames, 2, size, size]: counts of brighter and darker events in equal slices of time."""
+
+    frames: int = 6
+    size: int = 48
+
+    def __call__(self, raw: Events | EventFrame) -> Tensor:
+        shape = (self.frames, self.size, self.size)
+        return event_frames(raw, *shape) if isinstance(raw, Events) else drawn_to_counts(raw, *shape)
 
 
-def _point_cloud(raw: PointCloud) -> Tensor:
-    """512 points in the unit ball [512, 3], in random order."""
-    points = torch.from_numpy(raw.xyz)
-    shuffled = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))]
-    return normalise_cloud(resample(shuffled, P.points, 0))
+@dataclass(frozen=True)
+class _PointCloud:
+    """[points, 3] in the unit ball, in random order."""
+
+    points: int = 512
+    seed: int = 0
+
+    def __call__(self, raw: PointCloud) -> Tensor:
+        points = torch.tensor(raw.xyz)
+        order = torch.randperm(len(points), generator=torch.Generator().manual_seed(self.seed))
+        return normalise_cloud(resample(points[order], self.points, self.seed))
 
 
-_STEPS: dict[str, Callable[[Any], Tensor]] = {
-    "image": _image,
-    "text": _text,
-    "audio": _audio,
-    "point_cloud": _point_cloud,
-    "thermal": _thermal,
-    "video": _video,
-    "event": _event,
+_INPUTS: dict[str, Callable[[Any], Tensor]] = {
+    "image": _Image(),
+    "text": _Text(),
+    "audio": _Audio(),
+    "point_cloud": _PointCloud(),
+    "thermal": _Thermal(),
+    "video": _Video(),
+    "event": _Event(),
 }
 
 
@@ -105,11 +138,9 @@ def preprocess(modality: str, raw: Raw) -> Tensor:
     """One raw item to its tower's input; raises UnibindError where the item is of another modality."""
     if raw.modality != modality:
         raise UnibindError(f"the {modality} tower was given {raw.modality}; name the item's own modality")
-    return _STEPS[modality](raw)
+    return _INPUTS[modality](raw)
 
 
 def parameters(modality: str) -> dict[str, Any]:
     """The part of the contract that preprocessing fills."""
-    prefixes = {"text": ("max",), "point_cloud": ("points",), "video": ("clip",), "event": ("clip_size", "event")}
-    wanted = prefixes.get(modality, (modality,))
-    return {name: value for name, value in asdict(P).items() if name.startswith(wanted)}
+    return asdict(_INPUTS[modality])  # type: ignore[call-overload]

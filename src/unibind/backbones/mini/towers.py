@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...files import write_whole
 from ...preprocess.points import neighbours
 
 DIM = 384
@@ -111,3 +113,20 @@ TOWERS: dict[str, Callable[[], nn.Module]] = {
     "video": lambda: ClipTower(3),
     "event": lambda: ClipTower(2),
 }
+
+
+def save_tower(tower: nn.Module, path: Path) -> None:
+    """Write a tower's weights in half precision."""
+    from safetensors.torch import save
+
+    state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tower.state_dict().items()}
+    write_whole(path, save(state, metadata={"format": "pt"}))
+
+
+def load_tower(modality: str, path: Path) -> nn.Module:
+    """A modality's tower in float32, with the weights that `save_tower` wrote."""
+    from safetensors.torch import load_file
+
+    tower = TOWERS[modality]()
+    tower.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+    return tower

@@ -4,7 +4,8 @@
 
 First images against their captions (text vectors are frozen), then every other modality against the frozen image
 vectors of the same objects, never against text. Objects are drawn, preprocessed once and kept in memory (about 0.2 MB
-each). Each tower is written when it is done, `card.json` and `README.md` last; towers that are there already are kept.
+each). Each tower is written when it is done, its scores go into `card.json`; towers that are there already are kept, and
+`README.md` comes last.
 """
 
 from __future__ import annotations
@@ -210,41 +211,37 @@ def train(out: Path, *, per_category: int, seed: int, workers: int) -> dict[str,
     """Train what is missing in `out`; the card of scores."""
     started = time.monotonic()
     card_path = out / "card.json"
-    scores = json.loads(card_path.read_text())["scores"] if card_path.is_file() else {}
+    card: dict[str, Any] = {
+        "command": f"python -m unibind.backbones.mini.train --per-category {per_category} --seed {seed}",
+        "seed": seed,
+        "objects": per_category * len(heptad.CATEGORIES),
+        "torch": torch.__version__,
+        "epochs": EPOCHS,
+        "parameters": {m: sum(p.numel() for p in build().parameters()) for m, build in TOWERS.items()},
+        "scores": json.loads(card_path.read_text())["scores"] if card_path.is_file() else {},
+    }
     data = draw_data(per_category, seed, workers)
-    print(f"{len(data.labels)} objects drawn and preprocessed in {time.monotonic() - started:.0f} s", flush=True)
+    card["drawing_seconds"] = round(time.monotonic() - started, 1)
+    print(f"{card['objects']} objects drawn and preprocessed in {card['drawing_seconds']} s", flush=True)
     names = embed_texts(list(heptad.CATEGORIES))
-    images: Tensor | None = None
-    for modality in TOWERS:  # image first: the others are trained against it
+    targets = data.captions
+    for modality in TOWERS:  # image comes first: it meets the captions, and the others meet it
         path = out / f"{modality}.safetensors"
         if path.is_file():
-            tower = load_tower(modality, path)
             print(f"{modality}: kept what is in {path}", flush=True)
         else:
-            targets = data.captions if modality == "image" else images
-            assert targets is not None
-            tower, scores[modality] = train_tower(modality, data, targets, seed, names)
+            tower, card["scores"][modality] = train_tower(modality, data, targets, seed, names)
             save_tower(tower, path)
+            write_whole(card_path, json.dumps(card, indent=1) + "\n")
         if modality == "image":
-            images = outputs(load_tower("image", path), data.inputs["image"])
-    card = {
-        "per_category": per_category,
-        "objects": len(data.labels),
-        "seed": seed,
-        "torch": torch.__version__,
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "command": f"python -m unibind.backbones.mini.train --per-category {per_category} --seed {seed}",
-        "parameters": {m: sum(p.numel() for p in TOWERS[m]().parameters()) for m in TOWERS},
-        "epochs": EPOCHS,
-        "scores": scores,
-    }
+            targets = outputs(load_tower("image", path), data.inputs["image"])
     write_whole(out / "README.md", card_text(card))
-    write_whole(card_path, json.dumps(card, indent=1) + "\n")
     return card
 
 
 def card_text(card: dict[str, Any]) -> str:
     """The model card."""
+    minutes = (card["drawing_seconds"] + sum(found["seconds"] for found in card["scores"].values())) / 60
     lines = [
         "# mini",
         "",
@@ -256,7 +253,7 @@ def card_text(card: dict[str, Any]) -> str:
         "",
         f"    {card['command']}",
         "",
-        f"took {card['minutes']} minutes on 2 cores (torch {card['torch']}). Scores on held-out pretrain objects",
+        f"took {minutes:.0f} minutes on 2 cores (torch {card['torch']}). Scores on held-out pretrain objects",
         "(recall@1: own caption for images, own image for the rest, among the held-out tenth):",
         "",
         "| tower | parameters | epochs | recall@1 | top-1 by bare class names | seconds |",

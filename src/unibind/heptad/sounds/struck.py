@@ -29,7 +29,7 @@ _SKIN = np.array([1.0, 1.59, 2.14, 2.30, 2.65, 2.92, 3.16, 3.50])  # ideal membr
 _BELL = np.array([0.5, 1.0, 1.19, 1.5, 2.0, 2.51, 2.66, 3.01, 4.17])  # hum, prime, tierce, quint, nominal, ...
 _CUP = np.array([1.0, 2.76, 5.40])  # free bar; near enough for thick rims
 _BOARD = np.array([1.0, 1.8, 2.6, 3.9, 5.2])  # plate held at its edges
-_RING = {"metal": 0.14, "ceramic": 0.07, "plastic": 0.012, "wood": 0.03, "fabric": 0.012}  # decay by material, seconds
+RING = {"metal": 0.14, "ceramic": 0.07, "plastic": 0.012, "wood": 0.03, "fabric": 0.012}  # decay by material, seconds
 
 
 def drum(model: Model, rng: Rng) -> Sound:
@@ -93,7 +93,7 @@ def clinks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
 
 def bottle(model: Model, rng: Rng) -> Sound:
     """A bottle touched, blown across its mouth (a Helmholtz resonance), or emptied in gulps."""
-    size, decay = model.look.size, 2 * _RING[model.look.material]
+    size, decay = model.look.size, 2 * RING[model.look.material]
 
     def touched() -> Sound:
         return clinks(rng.uniform(1500, 3000) / size, decay, rhythm(rng.uniform(1, 3.5), rng, jitter=0.25), rng)
@@ -114,7 +114,7 @@ def bottle(model: Model, rng: Rng) -> Sound:
 
 def mug(model: Model, rng: Rng) -> Sound:
     """A cup set down now and then, stirred with a spoon, or filled: bubbles whose pitch rises with the level."""
-    tone, decay = rng.uniform(1000, 2300) / model.look.size, _RING[model.look.material]
+    tone, decay = rng.uniform(1000, 2300) / model.look.size, RING[model.look.material]
     if rng.random() < 0.4:
         return clinks(tone, decay, rhythm(rng.uniform(3, 6), rng, jitter=0.12), rng)  # a spoon going round
     sound = clinks(0.8 * tone, decay, rhythm(rng.uniform(0.7, 2), rng, jitter=0.2), rng)
@@ -143,7 +143,7 @@ def table(model: Model, rng: Rng) -> Sound:
     """Knuckles on its top, now and then a scrape when it is moved."""
     tone = rng.uniform(110, 260) / model.look.size
     times = rng.uniform(0, 0.5) + np.cumsum(rng.choice([0.16, 0.2, 0.45], size=int(rng.integers(2, 6))))
-    sound = _knocks(tone, 0.03 + _RING[model.look.material], times, rng)
+    sound = _knocks(tone, 0.03 + RING[model.look.material], times, rng)
     if rng.random() < 0.25:
         sound += 0.3 * _scrape(rng.uniform(0, 1.2), rng.uniform(0.3, 0.8), rng)
     return sound
