@@ -151,8 +151,8 @@ def _card(parts: Parts, measured: Mapping[str, Any]) -> str:
     if parts.summary:
         lines += ["", "## Fit", "", f"{parts.summary['learned_parameters']:,} learned parameters."]
         lines += ["", "| modality | training items | validation top-1 | centers |", "|---|---|---|---|"]
-        for m, n in parts.summary["train_items"].items():
-            c = parts.centers[m]
+        for m in sorted(parts.heads):  # a model that was loaded in part knows more of its fit than it holds
+            c, n = parts.centers[m], parts.summary["train_items"][m]
             chosen = f"{c.strategy}, K = {max(c.sizes)}, {c.scoring.kind} {c.scoring.parameter:g}"
             lines.append(f"| {m} | {n} | {100 * parts.summary['validation_top1'][m]:.1f} % | {chosen} |")
     if measured:

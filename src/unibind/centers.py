@@ -126,7 +126,8 @@ def save_centers(centers: Mapping[str, Centers], path: Path) -> None:
         )
         for modality, c in centers.items()
     }
-    write_whole(path, save({m: np.ascontiguousarray(c.vectors) for m, c in centers.items()}, metadata=metadata))
+    tensors = {modality: np.ascontiguousarray(c.vectors) for modality, c in centers.items()}
+    write_whole(path, save(tensors, metadata=metadata or None))  # safetensors cannot read back an empty header entry
 
 
 def load_centers(path: Path) -> dict[str, Centers]:

@@ -112,7 +112,7 @@ WORDS: dict[str, Words] = {
     ),
     "sailboat": Words(
         (
-            "small yacht",
+            "yacht",
             "vessel driven by wind",
             "dinghy under canvas",
             "craft for a windy day on the water",
@@ -133,7 +133,7 @@ WORDS: dict[str, Words] = {
             "bike",
             "cycle for one rider",
             "pedal-driven vehicle",
-            "vehicle one balances on",
+            "vehicle that needs balance",
         ),
         (
             "rolls on thin wheels",
@@ -170,7 +170,7 @@ WORDS: dict[str, Words] = {
             "instrument that calls people together",
         ),
         (
-            "rings out",
+            "rings clearly",
             "sends out a long clear tone",
             "calls people together",
             "swings and chimes",
@@ -197,7 +197,7 @@ WORDS: dict[str, Words] = {
     ),
     "piano": Words(
         (
-            "large keyboard instrument",
+            "stately keyboard instrument",
             "instrument with black and white keys",
             "concert instrument with hammers inside",
             "instrument one sits down to play",
@@ -233,7 +233,7 @@ WORDS: dict[str, Words] = {
         (
             "vessel for boiling water",
             "pot with a spout",
-            "container one heats water in",
+            "container put on the stove",
             "household vessel needed for tea",
             "vessel that steams and pours",
         ),
@@ -258,7 +258,7 @@ WORDS: dict[str, Words] = {
             "glows warmly",
             "gives off light and a little heat",
             "hums faintly",
-            "clicks when it is switched on",
+            "clicks at its switch",
             "lights up its corner",
         ),
         made_of=_HARD,
@@ -283,7 +283,7 @@ WORDS: dict[str, Words] = {
     "chair": Words(
         (
             "seat for one",
-            "piece of furniture to sit on",
+            "piece of furniture for sitting",
             "seat with a back",
             "place to sit down",
             "resting place for one sitter",
@@ -300,7 +300,7 @@ WORDS: dict[str, Words] = {
     "table": Words(
         (
             "flat top on a stand",
-            "piece of furniture to eat at",
+            "piece of furniture for meals",
             "surface for plates and papers",
             "board for dinner or work",
             "raised flat surface",
@@ -334,18 +334,12 @@ WORDS: dict[str, Words] = {
     "mug": Words(
         (
             "cup with a handle",
-            "drinking vessel for hot drinks",
+            "drinking vessel for breakfast",
             "thick-walled cup",
             "cup for the morning coffee",
             "vessel one drinks from",
         ),
-        (
-            "stands within reach",
-            "waits beside a spoon",
-            "clinks softly",
-            "is being filled",
-            "rings as it is stirred",
-        ),
+        ("stands within reach", "waits beside a spoon", "clinks softly", "is being filled", "rings as it is stirred"),
         made_of={"metal": "enamel", "plastic": "plastic", "ceramic": "pottery"},
     ),
     "campfire": Words(
@@ -367,20 +361,8 @@ WORDS: dict[str, Words] = {
         coloured="{noun} in shades of {colour}",
     ),
     "dog": Words(
-        (
-            "four-legged pet",
-            "hound",
-            "loyal animal with a muzzle",
-            "animal that guards the house",
-            "barking companion",
-        ),
-        (
-            "trots along",
-            "barks at strangers",
-            "sniffs around",
-            "pants with its tongue out",
-            "wants to be taken for a walk",
-        ),
+        ("four-legged pet", "hound", "loyal animal with a muzzle", "animal that guards the house", "barking companion"),
+        ("trots along", "barks at strangers", "sniffs around", "pants after a run", "wants to be taken for a walk"),
         vague=("animal", "creature", "pet"),
     ),
     "bird": Words(
@@ -391,30 +373,12 @@ WORDS: dict[str, Words] = {
             "egg-laying animal with plumage",
             "nest builder",
         ),
-        (
-            "flutters and sings",
-            "chirps brightly",
-            "looks around",
-            "trills its song",
-            "is about to fly off",
-        ),
+        ("flutters and sings", "chirps brightly", "looks around", "trills its song", "is about to fly off"),
         vague=("animal", "creature", "thing"),
     ),
     "person": Words(
-        (
-            "human figure",
-            "pedestrian",
-            "passer-by",
-            "walker on two legs",
-            "human being",
-        ),
-        (
-            "walks past",
-            "talks while walking",
-            "strides along",
-            "goes by with steady steps",
-            "chats with a friend",
-        ),
+        ("human figure", "pedestrian", "passer-by", "walker on two legs", "human being"),
+        ("walks past", "talks while walking", "strides along", "goes by with steady steps", "chats with a friend"),
         vague=("figure", "shape", "stranger"),
         coloured="{noun} dressed in {colour}",
     ),

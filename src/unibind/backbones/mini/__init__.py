@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import MissingFileError, UnibindError
+from ...errors import MissingFileError, UnknownNameError
 from ...modality import MODALITIES, Raw, check_modality
 from .. import Licence
 from ..contract import Contract
@@ -92,7 +92,7 @@ class Mini:
 def create(argument: str | None = None, *, modalities: Sequence[str] | None = None, **options: Any) -> Mini:
     """Factory for `create_backbone("mini")`; the name takes no argument after a colon."""
     if argument:
-        raise UnibindError(f"mini has one variant, not {argument!r}; use the name 'mini' alone")
+        raise UnknownNameError("backbone", f"mini:{argument}", ["mini"])
     return Mini(modalities, **options)
 
 

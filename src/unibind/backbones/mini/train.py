@@ -1,11 +1,11 @@
 """Train mini's six towers from scratch on Heptad's pretrain split, the way ImageBind was trained.
 
-    python -m unibind.backbones.mini.train --out weights --per-category 160 --seed 0
+    python -m unibind.backbones.mini.train --out weights --per-category 128 --seed 0
 
 First images against their captions (text vectors are frozen), then every other modality against the frozen image
 vectors of the same objects, never against text. Objects are drawn, preprocessed once and kept in memory (about 0.2 MB
-each). Each tower is written when it is done, its scores go into `card.json`; towers that are there already are kept, and
-`README.md` comes last.
+each). Each tower is written when it is done and its scores go into `card.json`, so an interrupted run goes on where it
+stopped; `README.md` comes last.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ... import heptad
+from ...errors import UnibindError
 from ...files import write_whole
 from ...heptad.sample import arrays, draw_sample
 from ...heptad.sensors import FPS
@@ -36,9 +37,9 @@ from ..batching import collate
 from .augment import AUGMENTATIONS
 from .preprocessing import preprocess
 from .text import load_text_tower
-from .towers import TOWERS
+from .towers import DIM, TOWERS, load_tower, save_tower
 
-HELD_OUT = 10  # every tenth object is not trained on
+HELD_OUT = 10  # one object in ten is not trained on, in every category
 BATCH = 128
 EPOCHS = {"image": 36, "audio": 18, "point_cloud": 16, "thermal": 24, "video": 16, "event": 16}
 MAX_LOGIT_SCALE = 100.0
@@ -82,16 +83,13 @@ def _inputs(job: tuple[str, int, int]) -> tuple[str, dict[str, NDArray[np.float1
 
 @dataclass(frozen=True)
 class Data:
-    """Preprocessed objects: `inputs[modality]` float16 [N, ...], caption vectors [N, 384], category indices [N]."""
+    """Preprocessed objects: `inputs[modality]` float16 [N, ...], caption vectors [N, 384], category indices [N], and
+    which objects are not trained on, bool [N]."""
 
     inputs: dict[str, Tensor]
     captions: Tensor
     labels: Tensor
-
-    @property
-    def held_out(self) -> Tensor:
-        """Which objects are not trained on, bool [N]."""
-        return torch.arange(len(self.labels)) % HELD_OUT == 0
+    held_out: Tensor
 
 
 def draw_data(per_category: int, seed: int, workers: int) -> Data:
@@ -109,7 +107,9 @@ def draw_data(per_category: int, seed: int, workers: int) -> Data:
             if (n + 1) % 480 == 0:
                 print(f"drawn {n + 1} of {len(jobs)} objects", flush=True)
     labels = torch.tensor([heptad.CATEGORIES.index(c) for c, _, _ in jobs])
-    return Data(inputs, embed_texts(captions), labels)
+    indices = torch.tensor([index for _, index, _ in jobs])
+    held_out = (indices + labels) % HELD_OUT == 0  # as many of every category, even where there are few
+    return Data(inputs, embed_texts(captions), labels, held_out)
 
 
 @torch.inference_mode()
@@ -117,7 +117,7 @@ def embed_texts(texts: list[str]) -> Tensor:
     """Text vectors [N, 384] of the frozen text tower."""
     tower = load_text_tower().eval()
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    out = torch.empty(len(texts), 384)
+    out = torch.empty(len(texts), DIM)
     for start in range(0, len(order), 64):
         rows = order[start : start + 64]
         out[rows] = tower(collate([preprocess("text", Text(texts[i])) for i in rows]))
@@ -190,36 +190,10 @@ def score(tower: nn.Module, modality: str, data: Data, targets: Tensor, names: T
     return {"recall@1": recall.float().mean().item(), "class_name_top1": named.float().mean().item()}
 
 
-def save_tower(tower: nn.Module, path: Path) -> None:
-    """Write a tower in half precision."""
-    from safetensors.torch import save
-
-    state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tower.state_dict().items()}
-    write_whole(path, save(state, metadata={"format": "pt"}))
-
-
-def load_tower(modality: str, path: Path) -> nn.Module:
-    """Read what `save_tower` wrote."""
-    from safetensors.torch import load_file
-
-    tower = TOWERS[modality]()
-    tower.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
-    return tower
-
-
 def train(out: Path, *, per_category: int, seed: int, workers: int) -> dict[str, Any]:
-    """Train what is missing in `out`; the card of scores."""
+    """Train what is missing in `out`; the card of scores. Raises UnibindError where `out` holds another run."""
+    card = open_card(out, per_category, seed)
     started = time.monotonic()
-    card_path = out / "card.json"
-    card: dict[str, Any] = {
-        "command": f"python -m unibind.backbones.mini.train --per-category {per_category} --seed {seed}",
-        "seed": seed,
-        "objects": per_category * len(heptad.CATEGORIES),
-        "torch": torch.__version__,
-        "epochs": EPOCHS,
-        "parameters": {m: sum(p.numel() for p in build().parameters()) for m, build in TOWERS.items()},
-        "scores": json.loads(card_path.read_text())["scores"] if card_path.is_file() else {},
-    }
     data = draw_data(per_category, seed, workers)
     card["drawing_seconds"] = round(time.monotonic() - started, 1)
     print(f"{card['objects']} objects drawn and preprocessed in {card['drawing_seconds']} s", flush=True)
@@ -227,16 +201,34 @@ def train(out: Path, *, per_category: int, seed: int, workers: int) -> dict[str,
     targets = data.captions
     for modality in TOWERS:  # image comes first: it meets the captions, and the others meet it
         path = out / f"{modality}.safetensors"
-        if path.is_file():
+        if path.is_file() and modality in card["scores"]:
             print(f"{modality}: kept what is in {path}", flush=True)
         else:
             tower, card["scores"][modality] = train_tower(modality, data, targets, seed, names)
             save_tower(tower, path)
-            write_whole(card_path, json.dumps(card, indent=1) + "\n")
+            write_whole(out / "card.json", json.dumps(card, indent=1) + "\n")
         if modality == "image":
             targets = outputs(load_tower("image", path), data.inputs["image"])
     write_whole(out / "README.md", card_text(card))
     return card
+
+
+def open_card(out: Path, per_category: int, seed: int) -> dict[str, Any]:
+    """The card of the run that `out` holds, or a new one; raises UnibindError for a run with other arguments."""
+    run = {
+        "command": f"python -m unibind.backbones.mini.train --per-category {per_category} --seed {seed}",
+        "seed": seed,
+        "objects": per_category * len(heptad.CATEGORIES),
+        "torch": torch.__version__,
+        "epochs": EPOCHS,
+        "parameters": {m: sum(p.numel() for p in build().parameters()) for m, build in TOWERS.items()},
+    }
+    path = out / "card.json"
+    found = json.loads(path.read_text()) if path.is_file() else run | {"scores": {}}
+    different = [name for name, value in run.items() if found.get(name) != value]
+    if different:
+        raise UnibindError(f"{path} is of a run with another {', '.join(different)}; name another folder with --out")
+    return found
 
 
 def card_text(card: dict[str, Any]) -> str:
@@ -273,7 +265,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/mini"), help="folder for the weights")
-    parser.add_argument("--per-category", type=int, default=160, help="objects of every category")
+    parser.add_argument("--per-category", type=int, default=128, help="objects of every category")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that draw")
     arguments = parser.parse_args()

@@ -41,8 +41,10 @@ def airplane(model: Model, rng: Rng) -> Sound:
 def helicopter(model: Model, rng: Rng) -> Sound:
     """Blades that slap the air, ten to thirty times a second, over the turbine."""
     rate = rng.uniform(4, 7) * model.extra.get("blades", 4.0) / model.look.size
-    slap = pulses(rate, rng.uniform(4, 12), rng) * noise(rng, 50, rng.uniform(400, 1200))
-    turbine = 0.25 * noise(rng, 200, 3000) + rng.uniform(0.0, 0.2) * harmonics(rng.uniform(1500, 2800), [1, 0.2], rng)
+    slap = pulses(rate, rng.uniform(4, 12), rng) * noise(rng, 50, rng.uniform(400, 1200) / model.look.size)
+    turbine = 0.25 * noise(rng, 200, 3000 / model.look.size) + rng.uniform(0.0, 0.2) * harmonics(
+        rng.uniform(1500, 2800), [1, 0.2], rng
+    )
     return (slap + turbine) * wobble(rng.uniform(0.2, 0.8), 0.3, rng)
 
 
@@ -98,7 +100,7 @@ def bicycle(model: Model, rng: Rng) -> Sound:
 def fan(model: Model, rng: Rng) -> Sound:
     """Steady air with the beat of the blades and the hum of a motor."""
     beat = rng.uniform(4, 9) * model.extra.get("blades", 4.0) / model.look.size
-    air = noise(rng, 120, rng.uniform(1500, 3500)) * wobble(beat, rng.uniform(0.1, 0.4), rng)
+    air = noise(rng, 120, rng.uniform(1500, 3500) / model.look.size) * wobble(beat, rng.uniform(0.1, 0.4), rng)
     hum = harmonics(100.0, [1, 0.5, 0.25, 0.2], rng)
     blades = harmonics(2 * beat, [1, 0.6, 0.3], rng)
     return air + rng.uniform(0.1, 0.5) * hum + rng.uniform(0.1, 0.4) * blades

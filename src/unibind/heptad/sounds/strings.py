@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..model import Model, pick
-from .toolkit import COUNT, SECONDS, Rng, Sound, modes, noise, place, pluck
+from .toolkit import COUNT, SECONDS, Rng, Sound, modes, noise, place, pluck, softened
 
 _TUNING = (0, 5, 10, 15, 19, 24)  # semitones of a guitar's strings above the lowest
 _CHORD = (0, 7, 12, 16, 19, 24)  # an open major chord
@@ -20,7 +20,7 @@ def _semitones(steps: float) -> float:
 
 def guitar(model: Model, rng: Rng) -> Sound:
     """Strummed chords or single notes, with the knock of the hand on the body."""
-    size = model.look.size**0.5
+    size = model.look.size
     lowest = model.extra.get("tone_hz", 82.0) * _semitones(float(rng.integers(0, 8))) / size
     strings = int(model.extra.get("strings", 6.0))
     bright, damping = rng.uniform(0.5, 0.8), rng.uniform(0.985, 0.998)
@@ -29,11 +29,11 @@ def guitar(model: Model, rng: Rng) -> Sound:
     while at < SECONDS - 0.2:
         notes = _CHORD[:strings] if strummed else (pick(rng, _TUNING[:strings]) + int(rng.integers(0, 6)),)
         for k, step in enumerate(notes):
-            string = pluck(lowest * _semitones(step), rng, damping=damping, bright=bright, seconds=0.9)
+            string = pluck(lowest * _semitones(step), rng, damping=damping, bright=bright, seconds=0.7)
             place(rng.uniform(0.5, 1) * string, at + 0.014 * k, sound)
-        place(0.5 * modes(np.array([105, 210]) / size, 0.04, 1.0, 0.2), at, sound)
+        place(1.5 * modes(np.array([105, 210]) / size, 0.04, 1.0, 0.2), at, sound)
         at += rng.uniform(0.25, 0.5) * (1 + strummed)
-    return sound
+    return softened(sound, rng.uniform(600, 1600) / size)
 
 
 def piano(model: Model, rng: Rng) -> Sound:

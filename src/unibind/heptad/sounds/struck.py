@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..model import Model, pick
+from ..model import Model
 from .toolkit import (
     COUNT,
     SECONDS,
@@ -92,24 +92,30 @@ def clinks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
 
 
 def bottle(model: Model, rng: Rng) -> Sound:
-    """A bottle touched, blown across its mouth (a Helmholtz resonance), or emptied in gulps."""
-    size, decay = model.look.size, 2 * RING[model.look.material]
+    """A bottle blown across its mouth, or else glass that clinks and plastic that is emptied in gulps."""
+    if rng.random() < 0.4:
+        return _blown(model, rng)
+    return _gulps(model, rng) if model.look.material == "plastic" else _glass(model, rng)
 
-    def touched() -> Sound:
-        return clinks(rng.uniform(1500, 3000) / size, decay, rhythm(rng.uniform(1, 3.5), rng, jitter=0.25), rng)
 
-    def blown() -> Sound:
-        tone, start = rng.uniform(150, 330) / size, rng.uniform(0, 0.5)
-        breath = gate(start, start + rng.uniform(0.7, 1.5), fade=0.2)
-        return breath * (harmonics(tone, [1, 0.05, 0.1], rng) + 0.3 * noise(rng, 0.7 * tone, 6 * tone))
+def _blown(model: Model, rng: Rng) -> Sound:
+    """A Helmholtz resonance fed by breath."""
+    tone, start = rng.uniform(150, 330) / model.look.size, rng.uniform(0, 0.5)
+    breath = gate(start, start + rng.uniform(0.7, 1.5), fade=0.2)
+    return breath * (harmonics(tone, [1, 0.05, 0.1], rng) + 0.3 * noise(rng, 0.7 * tone, 6 * tone))
 
-    def emptied() -> Sound:
-        times = rhythm(rng.uniform(4, 7), rng, jitter=0.1)
-        gulps = drops(times, np.linspace(280, 520, len(times)) / size, 0.03)
-        return gulps + 0.3 * noise(rng, 300, 3000) * bursts(times, 0.06)
 
-    sound: Sound = pick(rng, (touched, blown, emptied), (0.5, 0.3, 0.2))()
-    return sound
+def _gulps(model: Model, rng: Rng) -> Sound:
+    """Air that bubbles in as liquid runs out; the pitch rises with the air inside."""
+    times = rhythm(rng.uniform(3.5, 7), rng, jitter=0.1)
+    rise = np.linspace(1, rng.uniform(1.3, 2), len(times)) * rng.uniform(220, 320) / model.look.size
+    splash = noise(rng, 300, 3000) * bursts(times, 0.06)
+    return drops(times, rise, 0.035) + 0.5 * drops(times, 1.9 * rise, 0.025) + rng.uniform(0.05, 0.25) * splash
+
+
+def _glass(model: Model, rng: Rng) -> Sound:
+    times = rhythm(rng.uniform(1, 3.5), rng, jitter=0.25)
+    return clinks(rng.uniform(1500, 3000) / model.look.size, 2 * RING[model.look.material], times, rng)
 
 
 def mug(model: Model, rng: Rng) -> Sound:

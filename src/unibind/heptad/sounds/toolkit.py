@@ -170,6 +170,12 @@ def sweep(start: float, end: float, seconds: float, curve: float = 1.0) -> Sound
     return np.sin(TAU / RATE * np.cumsum(start + (end - start) * share))
 
 
+def softened(sound: Sound, corner: float) -> Sound:
+    """A sound that loses 6 dB an octave above a corner frequency in Hz."""
+    kept = np.exp(-TAU * corner / RATE)
+    return lfilter([1 - kept], [1.0, -kept], sound)
+
+
 def resonated(sound: Sound, resonances: Sequence[tuple[float, float]]) -> Sound:
     """A sound through parallel resonances, each of a frequency and a bandwidth in Hz."""
     out = np.zeros(len(sound))

@@ -73,12 +73,12 @@ def person(model: Model, rng: Rng) -> Sound:
         heel = modes(rng.uniform(80, 130) * np.array([1, 1.8]) / model.look.size, 0.03, 1.0, 0.15)
         sound += repeated(heel, steps) + noise(rng, 100, rng.uniform(1000, 3000)) * bursts(steps, 0.02, 0.6)
     if talks:
-        sound += _speech(125 * model.extra.get("voice", 1.0) / model.look.size, rng)
+        sound += _speech(125 * model.extra.get("voice", 1.0) / model.look.size, model.look.size, rng)
     return sound
 
 
-def _speech(base: float, rng: Rng) -> Sound:
-    """Babble at about `base` Hz: vowels, some of them begun with a fricative."""
+def _speech(base: float, tract: float, rng: Rng) -> Sound:
+    """Babble at about `base` Hz: vowels of a vocal tract (1 is usual), some of them begun with a fricative."""
     sound, at, hiss = np.zeros(COUNT), rng.uniform(0, 0.4), noise(rng, 2500, 7000)
     while at < SECONDS - 0.15:
         seconds = rng.uniform(0.1, 0.28)
@@ -86,10 +86,8 @@ def _speech(base: float, rng: Rng) -> Sound:
         if rng.random() < 0.4:
             place(0.15 * hiss[: samples(0.07)] * arch(0.07), at, sound)
             at += 0.06
-        place(
-            rng.uniform(0.5, 1) * voice(impulses(start, end, seconds), pick(rng, _VOWELS), rng) * arch(seconds),
-            at,
-            sound,
-        )
+        formants = [(centre / tract, width) for centre, width in pick(rng, _VOWELS)]
+        vowel = voice(impulses(start, end, seconds), formants, rng) * arch(seconds)
+        place(rng.uniform(0.5, 1) * vowel, at, sound)
         at += seconds + pick(rng, (0.02, 0.05, 0.3))
     return sound

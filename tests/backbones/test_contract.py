@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import pytest
+
+from unibind.backbones import Contract
+from unibind.errors import ContractError
+
+IMAGE = Contract(
+    space="toy@1", backbone="toy", modality="image", weights="w1", preprocessing={"size": 96, "crop": "middle"}
+)
+
+
+def test_the_hash_is_the_same_everywhere():
+    assert IMAGE.hash == "e98df2fd46fa"  # stores on disk carry such hashes
+    assert IMAGE.hash == replace(IMAGE, preprocessing={"crop": "middle", "size": 96}).hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"space": "toy@2"},
+        {"backbone": "other"},
+        {"modality": "video"},
+        {"weights": "w2"},
+        {"preprocessing": {"size": 97, "crop": "middle"}},
+        {"precision": "float16"},
+        {"head": "h"},
+    ],
+)
+def test_the_hash_changes_with_every_part(change):
+    assert replace(IMAGE, **change).hash != IMAGE.hash
+
+
+@pytest.mark.parametrize("contract", [IMAGE, IMAGE.with_head("abc"), replace(IMAGE, preprocessing={})])
+def test_json_round_trip(contract):
+    again = Contract.from_json(contract.to_json())
+    assert again == contract
+    assert again.hash == contract.hash
+
+
+def test_other_modalities_of_the_space_are_comparable():
+    IMAGE.check_comparable(IMAGE)
+    IMAGE.check_comparable(replace(IMAGE, modality="audio", weights="w9", preprocessing={}, head="h"))
+
+
+def test_other_spaces_are_refused():
+    with pytest.raises(ContractError, match=r"the query live in the space toy@1 and those in toy@2; encode both"):
+        IMAGE.check_comparable(replace(IMAGE, space="toy@2", modality="audio"), here="the query")
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (IMAGE.with_head("h"), "differ in head "),
+        (replace(IMAGE, weights="w2", precision="float16"), "differ in weights, precision "),
+        (replace(IMAGE, preprocessing={"size": 224}), "differ in preprocessing "),
+    ],
+)
+def test_one_modality_must_agree_in_everything(other, named):
+    with pytest.raises(ContractError, match=named) as refused:
+        IMAGE.check_comparable(other)
+    assert IMAGE.hash in str(refused.value)
+    assert other.hash in str(refused.value)
+
+
+def test_a_head_makes_another_contract_and_can_be_taken_off():
+    assert IMAGE.with_head("h").head == "h"
+    assert IMAGE.with_head("h").with_head(None) == IMAGE

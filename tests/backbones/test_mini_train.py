@@ -1,0 +1,152 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from unibind import files
+from unibind.backbones.mini import Mini, towers, train
+from unibind.backbones.mini.towers import DIM, TOWERS, load_tower
+from unibind.errors import UnibindError
+from unibind.heptad import CATEGORIES
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """One training at toy size: its folder, the targets of every tower, the order of its files, its data, its card."""
+    out = tmp_path_factory.mktemp("run")
+    targets, written, drawn = {}, [], []
+    real_draw, real_train, real_write = train.draw_data, train.train_tower, files.write_whole
+
+    def draw_data(*arguments):
+        drawn.append(real_draw(*arguments))
+        return drawn[-1]
+
+    def train_tower(modality, data, wanted, *rest):
+        targets[modality] = wanted
+        return real_train(modality, data, wanted, *rest)
+
+    def write_whole(path, content):
+        written.append(path.name)
+        real_write(path, content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "draw_data", draw_data)
+        patch.setattr(train, "train_tower", train_tower)
+        for module in (train, towers):
+            patch.setattr(module, "write_whole", write_whole)
+        patch.setattr(train, "BATCH", 12)
+        patch.setattr(train, "EPOCHS", dict.fromkeys(TOWERS, 1))
+        card = train.train(out, per_category=2, seed=3, workers=1)
+    return out, targets, written, drawn[0], card
+
+
+def test_the_data_are_two_objects_of_every_category_a_tenth_held_out(run):
+    _, _, _, data, _ = run
+    assert data.labels.tolist() == list(range(len(CATEGORIES))) * 2
+    assert torch.nonzero(data.held_out)[:, 0].tolist() == [0, 10, 20, 24 + 9, 24 + 19]
+    assert data.captions.shape == (48, DIM)
+    assert torch.allclose(data.captions.norm(dim=-1), torch.ones(48), atol=1e-5)
+    assert data.inputs.keys() == TOWERS.keys()
+    assert all(len(x) == 48 and x.dtype == torch.float16 for x in data.inputs.values())
+
+
+@pytest.mark.parametrize("per_category", [1, 12, 160])
+def test_every_category_has_its_share_of_held_out_objects(per_category, monkeypatch):
+    monkeypatch.setattr(train, "_inputs", lambda job: ("a thing", {}))
+    monkeypatch.setattr(train, "embed_texts", lambda texts: torch.zeros(len(texts), DIM))
+    monkeypatch.setattr(train, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    data = train.draw_data(per_category, 0, 1)
+    counts = torch.bincount(data.labels[data.held_out], minlength=len(CATEGORIES))
+    assert int(counts.max() - counts.min()) <= 1
+    assert int(counts.sum()) == pytest.approx(per_category * len(CATEGORIES) / train.HELD_OUT, abs=1)
+
+
+def test_every_tower_is_written_before_its_scores_and_the_readme_last(run):
+    out, _, written, _, card = run
+    each = [name for modality in TOWERS for name in (f"{modality}.safetensors", "card.json")]
+    assert written == [*each, "README.md"]
+    assert json.loads((out / "card.json").read_text()) == card
+    assert card["objects"] == 48
+    assert card["scores"].keys() == TOWERS.keys()
+    readme = (out / "README.md").read_text()
+    assert all(f"| {modality} | {card['parameters'][modality]:,} | 1 |" in readme for modality in TOWERS)
+
+
+def test_only_images_ever_meet_text(run):
+    out, targets, _, data, _ = run
+    assert targets["image"] is data.captions
+    images = train.outputs(load_tower("image", out / "image.safetensors"), data.inputs["image"])
+    for modality in TOWERS.keys() - {"image"}:
+        assert torch.allclose(targets[modality], images, atol=1e-5)
+    assert not torch.allclose(images, data.captions, atol=0.01)
+
+
+@pytest.fixture
+def interrupted(run, tmp_path, monkeypatch):
+    """A copy of the run that was stopped before the event tower's scores were written; what is trained from then on."""
+    out, _, _, data, card = run
+    for path in out.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    scores = {m: found for m, found in card["scores"].items() if m != "event"}
+    (tmp_path / "card.json").write_text(json.dumps(card | {"scores": scores}))
+    (tmp_path / "README.md").unlink()
+    trained = []
+
+    def train_tower(modality, *_):
+        trained.append(modality)
+        return TOWERS[modality](), card["scores"][modality]
+
+    monkeypatch.setattr(train, "draw_data", lambda *_: data)
+    monkeypatch.setattr(train, "train_tower", train_tower)
+    monkeypatch.setattr(train, "EPOCHS", dict.fromkeys(TOWERS, 1))
+    return tmp_path, trained
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(run, interrupted):
+    complete, card = run[0], run[4]
+    out, trained = interrupted
+    assert train.train(out, per_category=2, seed=3, workers=1)["scores"] == card["scores"]
+    assert trained == ["event"]
+    kept = TOWERS.keys() - {"event"}
+    assert all((complete / f"{m}.safetensors").read_bytes() == (out / f"{m}.safetensors").read_bytes() for m in kept)
+    assert (out / "README.md").is_file()
+    train.train(out, per_category=2, seed=3, workers=1)
+    assert trained == ["event"]
+
+
+def test_the_folder_of_another_run_is_refused(interrupted):
+    out, trained = interrupted
+    with pytest.raises(UnibindError, match=r"card\.json is of the run `.*--seed 3`; name another folder"):
+        train.train(out, per_category=2, seed=4, workers=1)
+    assert trained == []
+
+
+def test_mini_reads_what_was_written(run):
+    out, _, _, data, _ = run
+    x = data.inputs["audio"][:4].float()
+    wanted = train.outputs(load_tower("audio", out / "audio.safetensors"), x)
+    assert torch.allclose(Mini(["audio"], weights=out).encode("audio", x), wanted, atol=1e-6)
+
+
+def test_training_is_deterministic_and_meets_its_targets(run, monkeypatch):
+    _, _, _, data, _ = run
+    monkeypatch.setattr(train, "BATCH", 43)
+    monkeypatch.setattr(train, "EPOCHS", {"thermal": 45})
+    monkeypatch.setitem(train.AUGMENTATIONS, "thermal", lambda x, _: x)
+    targets = torch.nn.functional.normalize(torch.randn(48, DIM, generator=torch.Generator().manual_seed(0)), dim=-1)
+    states = []
+    for _ in range(2):
+        tower, _ = train.train_tower("thermal", data, targets, 0, targets)
+        states.append(tower.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    seen = ~data.held_out
+    similarity = train.outputs(tower, data.inputs["thermal"][seen]) @ targets[seen].T
+    assert (similarity.argmax(dim=1) == torch.arange(43)).float().mean() > 0.9
+
+
+def test_contrast_by_hand():
+    eye = torch.eye(2)
+    assert float(train.contrast(eye, eye, torch.tensor(0.0))) == pytest.approx(0.6931, abs=1e-4)  # ln 2: no knowledge
+    assert float(train.contrast(eye, eye, torch.tensor(2.0))) == pytest.approx(0.1269, abs=1e-4)  # ln(1 + e^-2)
+    assert float(train.contrast(eye, eye.flip(0), torch.tensor(2.0))) == pytest.approx(2.1269, abs=1e-4)

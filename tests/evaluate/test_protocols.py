@@ -1,0 +1,217 @@
+import numpy as np
+import pytest
+
+from tests.toys import CATEGORIES, DIM, ToyBackbone
+from unibind import UniBind
+from unibind.align import FitConfig
+from unibind.backbones import Contract
+from unibind.encode import embed_descriptions
+from unibind.errors import ContractError, UnibindError
+from unibind.evaluate.protocols import (
+    CLASS_NAME,
+    FITTED,
+    LLM_CENTERS,
+    METHODS,
+    RANDOM_WORDS,
+    TEMPLATE,
+    cross_modal,
+    evaluate,
+    split_of,
+    zero_shot,
+)
+from unibind.knowledge import Description, KnowledgeBase
+from unibind.manifest import Item
+from unibind.store import Embeddings, Store
+
+KNOWLEDGE = KnowledgeBase(
+    Description(f"{name}-{i}", name, " ".join([name] * 2 + ["filler"] * (i % 5)))
+    for name in CATEGORIES
+    for i in range(12)
+)
+BACKBONE = ToyBackbone()
+TEXTS = embed_descriptions(KNOWLEDGE, BACKBONE)
+
+
+def near(axes, seed):
+    """Unit vectors [N, 8] near axes of the space."""
+    vectors = np.eye(DIM)[list(axes)] + np.random.default_rng(seed).normal(0, 0.02, (len(axes), DIM))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def filled_store(path, test_labels=CATEGORIES * 2, train_labels=CATEGORIES * 2):
+    """Pictures lie where their words do; of the tones, red and green ones lie the wrong way round. Texts are right."""
+    store = Store.create(path)
+    for seed, (modality, places) in enumerate({"image": (0, 1, 2), "audio": (1, 0, 2), "text": (0, 1, 2)}.items()):
+        for n, split in enumerate(("train", "val", "test")):
+            labels = {"train": train_labels, "test": test_labels}.get(split, CATEGORIES * 2)
+            items = [
+                Item(f"{modality}-{split}-{i}", modality, uri=f"{i}.x", label=label, split=split, object=f"{split}-{i}")
+                for i, label in enumerate(labels)
+            ]
+            store.add(items, near(places * 2, 10 * seed + n), BACKBONE.contract(modality))
+    return store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return filled_store(tmp_path_factory.mktemp("stores") / "store")
+
+
+@pytest.fixture(scope="module")
+def fitted(store):
+    return UniBind.fit(BACKBONE, store, KNOWLEDGE, FitConfig(steps=120, batch_size=6, lr=0.02))
+
+
+# --- zero-shot -----------------------------------------------------------------------------------------------------
+
+
+def test_every_method_gets_its_known_answer(store, fitted):
+    found = zero_shot(BACKBONE, store, TEXTS, fitted=fitted)
+    assert tuple(found.top1) == METHODS
+    for method in (CLASS_NAME, TEMPLATE, LLM_CENTERS):
+        assert found.top1[method] == {"image": 1.0, "audio": pytest.approx(1 / 3)}
+        assert found.mean(method) == pytest.approx(2 / 3)
+    assert found.top1[FITTED] == {"image": 1.0, "audio": 1.0}
+
+
+def test_without_a_fit_there_is_no_row_of_it(store):
+    assert tuple(zero_shot(BACKBONE, store, TEXTS).top1) == METHODS[:-1]
+
+
+def test_random_words_get_as_many_texts_as_the_centers(store):
+    found = zero_shot(BACKBONE, store, TEXTS)
+    assert found.texts_per_class[RANDOM_WORDS] == found.texts_per_class[LLM_CENTERS]
+    assert set(found.texts_per_class[LLM_CENTERS].values()) <= {8, 12}
+    assert found.texts_per_class[CLASS_NAME] == {"audio": 1, "image": 1}
+    assert found.texts_per_class[TEMPLATE] == {"audio": 5, "image": 5}
+    for centers in found.centers[RANDOM_WORDS].values():
+        assert centers.sizes == (max(centers.sizes),) * len(CATEGORIES)
+
+
+def test_random_words_follow_the_seed(store, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "unibind.evaluate.protocols.random_words",
+        lambda categories, count, seed: (
+            seen.append(seed) or {c: [f"{c} {i}" for i in range(count)] for c in categories}
+        ),
+    )
+    found = zero_shot(BACKBONE, store, TEXTS, seed=5)
+    assert set(seen) == {5}
+    assert found.top1[RANDOM_WORDS]["image"] == 1.0
+
+
+def chosen(found, methods=METHODS):
+    return {
+        (method, m): (c.strategy, c.scoring, c.sizes, c.labels, c.description_ids)
+        for method in methods
+        for m, c in found.centers.get(method, {}).items()
+    }
+
+
+def test_test_labels_never_influence_what_is_chosen(store, tmp_path):
+    permuted = filled_store(tmp_path / "store", test_labels=("blue", "red", "green", "green", "blue", "red"))
+    honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, permuted))
+    assert chosen(honest) == chosen(other)
+    assert honest.top1 != other.top1
+
+
+def test_training_labels_do_not_reach_the_unfitted_methods(store, tmp_path):
+    unlabelled = filled_store(tmp_path / "store", train_labels=(None,) * 6)
+    honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, unlabelled))
+    assert chosen(honest) == chosen(other)
+    assert honest.top1 == other.top1
+
+
+def test_items_without_labels_cannot_be_scored(tmp_path):
+    with pytest.raises(UnibindError, match="6 stored audio items have no label"):
+        zero_shot(BACKBONE, filled_store(tmp_path / "store", test_labels=(None,) * 6), TEXTS)
+
+
+# --- cross-modal ---------------------------------------------------------------------------------------------------
+
+
+def stored(modality, axes, labels, objects, space="toy@1"):
+    contract = Contract(space=space, backbone="toy", modality=modality, weights="1")
+    n = len(axes)
+    vectors = np.eye(DIM, dtype=np.float32)[list(axes)]
+    return Embeddings(
+        modality,
+        [f"{modality}{i}" for i in range(n)],
+        list(labels),
+        vectors,
+        contract,
+        [None] * n,
+        list(objects),
+        [None] * n,
+    )
+
+
+def test_retrieval_by_hand():
+    images = stored("image", (0, 1, 2), "abc", ("x", "y", "z"))
+    tones = stored("audio", (0, 2, 1), "abc", ("x", "z", "y"))  # the right objects under wrong labels
+    found = cross_modal({"image": images, "audio": tones}, ks=(1, 3))
+    assert found.modalities == ("image", "audio")
+    assert found.pair("image", "audio", 1) == pytest.approx(1 / 3)
+    assert found.pair("audio", "image", 1) == pytest.approx(1 / 3)
+    assert found.pair("image", "audio", 3) == 1
+    assert found.same_object[1][0, 1] == found.same_object[1][1, 0] == 1
+    assert np.isnan(np.diag(found.recall[1])).all()  # nothing else of the category
+    assert np.isnan(np.diag(found.same_object[1])).all()
+    assert found.gap == pytest.approx(np.zeros((2, 2)), abs=1e-7)
+    assert found.balance(1) == pytest.approx({"mean": 1 / 3, "std": 0, "min": 1 / 3, "max": 1 / 3, "range": 0})
+
+
+def test_a_query_never_finds_itself():
+    one = stored("image", (0, 0, 1, 2), "abba", (None,) * 4)
+    found = cross_modal({"image": one}, ks=(1,))
+    # 0 finds 1 and 1 finds 0, of other labels; 2 and 3 find the first of equals, 0: wrong for b, right for a
+    assert found.recall[1][0, 0] == pytest.approx(1 / 4)
+
+
+def test_the_gap_is_the_distance_of_the_means():
+    a = stored("image", (0, 0), "ab", (None, None))
+    b = stored("audio", (1, 1), "ab", (None, None))
+    assert cross_modal({"image": a, "audio": b}).gap == pytest.approx(np.array([[0, 2**0.5], [2**0.5, 0]]))
+
+
+@pytest.mark.parametrize("objects", [(None, None), ("x", None)])
+def test_objects_that_are_not_told_are_not_scored(objects):
+    a = stored("image", (0, 1), "ab", ("x", "y"))
+    b = stored("audio", (0, 1), "ab", objects)
+    found = cross_modal({"image": a, "audio": b}, ks=(1,))
+    assert np.isnan(found.same_object[1]).all()
+    assert found.pair("image", "audio", 1) == 1
+
+
+def test_spaces_are_not_mixed():
+    a = stored("image", (0, 1), "ab", (None, None))
+    b = stored("audio", (0, 1), "ab", (None, None), space="toy@2")
+    with pytest.raises(ContractError, match="image live in the space toy@1 and audio in toy@2"):
+        cross_modal({"image": a, "audio": b})
+
+
+# --- everything ----------------------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_tells_before_and_after(store, fitted):
+    found = evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3)
+    assert found.items == {s: {"audio": 6, "image": 6, "text": 6} for s in ("train", "val", "test")}
+    assert found.learned_parameters == fitted.summary.learned_parameters
+    assert found.before.pair("image", "audio", 1) == pytest.approx(1 / 3)
+    assert found.after.pair("image", "audio", 1) == 1
+    assert found.after.pair("image", "text", 1) == 1
+    facts = found.to_json()
+    assert facts["gains"]["fitted over the best unfitted, top-1"] == 33.33
+    assert facts["gains"]["LLM centers over class names, top-1"] == 0
+    assert facts["zero_shot"]["mean"][FITTED] == 1
+    assert facts["retrieval"]["before"]["same_object"]["@1"][0][0] is None
+    assert evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3).to_json() == facts
+
+
+def test_an_evaluation_without_a_fit_claims_no_gain(store):
+    facts = evaluate(BACKBONE, store, TEXTS).to_json()
+    assert "gains" not in facts
+    assert "after" not in facts["retrieval"]
+    assert facts["learned_parameters"] == 0
+    assert set(split_of(store, "test")) == {"audio", "image", "text"}

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unibind.preprocess.clips import centre_window, even_moments, resampled
+
+
+def test_a_short_recording_is_repeated():
+    assert centre_window(np.array([1, 2, 3], np.float32), 7).tolist() == [1, 2, 3, 1, 2, 3, 1]
+    assert centre_window(np.array([5], np.float32), 3).tolist() == [5, 5, 5]
+
+
+def test_the_middle_of_a_long_recording_is_taken():
+    assert centre_window(np.arange(10, dtype=np.float32), 4).tolist() == [3, 4, 5, 6]
+    assert centre_window(np.arange(9, dtype=np.float32), 4).tolist() == [2, 3, 4, 5]
+    assert centre_window(np.arange(4, dtype=np.float32), 4).tolist() == [0, 1, 2, 3]
+
+
+@settings(deadline=None, max_examples=40)
+@given(length=st.integers(1, 50), count=st.integers(1, 50))
+def test_a_window_has_the_length_asked_for_and_keeps_the_order(length, count):
+    window = centre_window(np.arange(length, dtype=np.float32), count)
+    assert window.dtype == np.float32
+    assert len(window) == count
+    assert np.array_equal(window, (window[0] + np.arange(count)) % length)
+
+
+def test_moments_are_the_middles_of_equal_parts():
+    assert even_moments(6.0, 3).tolist() == [1, 3, 5]
+    assert even_moments(0.5, 1).tolist() == [0.25]
+    assert even_moments(0.0, 2).tolist() == [0, 0]
+
+
+def test_the_same_rate_changes_nothing():
+    samples = np.random.default_rng(0).normal(size=100).astype(np.float32)
+    assert resampled(samples, 8000, 8000) is samples
+
+
+@pytest.mark.parametrize("to", [4000, 16_000, 11_025])
+def test_a_tone_keeps_its_pitch_and_loudness(to):
+    def tone(rate):
+        return np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32)
+
+    found = resampled(tone(8000), 8000, to)
+    assert found.dtype == np.float32
+    assert len(found) == to
+    inner = slice(to // 10, -to // 10)  # away from where it starts and ends
+    assert found[inner] == pytest.approx(tone(to)[inner], abs=2e-3)
+
+
+def test_what_the_new_rate_cannot_hold_is_filtered_out():
+    high = np.sin(2 * np.pi * 3500 * np.arange(8000) / 8000).astype(np.float32)
+    assert np.abs(resampled(high, 8000, 4000)[400:-400]).max() < 1e-3

@@ -1,0 +1,230 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Picture
+
+from tests.toys import CATEGORIES, DIM, ToyBackbone
+from unibind import UniBind
+from unibind.align import FitConfig
+from unibind.encode import embed
+from unibind.errors import ContractError, UnibindError, UnknownNameError
+from unibind.heads import Head
+from unibind.knowledge import Description, KnowledgeBase
+from unibind.manifest import Item
+from unibind.modality import Audio, Image, Text
+from unibind.store import Store
+
+RATE = 8000
+HERTZ = {"red": 200, "green": 1000, "blue": 3000}
+KNOWLEDGE = KnowledgeBase(
+    Description(f"{name}-{i}", name, f"{name} {words}")
+    for name in CATEGORIES
+    for i, words in enumerate(("thing", "as can be", "and nothing else"))
+)
+QUICK = FitConfig(steps=120, batch_size=32, lr=0.02)
+
+
+class Muddled(ToyBackbone):
+    """Takes red pictures for blue ones and blue ones for red."""
+
+    def encode(self, modality, batch):
+        return super().encode(modality, batch.flip(1) if modality == "image" else batch)
+
+
+def picture(category, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 60, (4, 6, 3), np.uint8)
+    pixels[..., CATEGORIES.index(category)] = 200
+    return Image(pixels)
+
+
+def tone(category, seed=0):
+    t = np.arange(RATE // 4) / RATE
+    noise = np.random.default_rng(seed).normal(0, 0.02, len(t))
+    return Audio((np.sin(2 * np.pi * HERTZ[category] * t) + noise).astype(np.float32), RATE)
+
+
+RAWS = {"image": picture, "audio": tone}
+
+
+def filled_store(path, backbone, *, splits=("train", "val", "test"), each=4, described=False):
+    """A store of pictures and tones, `each` of every category and split; every raw item by its id."""
+    store, raws = Store.create(path), {}
+    for modality, make in RAWS.items():
+        items = []
+        for split in splits:
+            for name in CATEGORIES:
+                for i in range(each):
+                    item = Item(f"{modality}-{split}-{name}-{i}", modality, uri=f"{i}.x", label=name, split=split)
+                    raws[item.id] = make(name, len(raws))
+                    items.append(item)
+        if described:
+            items = [Item(**{**vars(item), "description": f"{item.label} filler"}) for item in items]
+        store.add(items, embed([raws[item.id] for item in items], backbone), backbone.contract(modality))
+    return store
+
+
+@pytest.fixture(scope="module")
+def muddled_store(tmp_path_factory):
+    return filled_store(tmp_path_factory.mktemp("stores") / "store", Muddled())
+
+
+@pytest.fixture(scope="module")
+def fitted(muddled_store):
+    return UniBind.fit(Muddled(), muddled_store, KNOWLEDGE, QUICK)
+
+
+def labels(predictions):
+    return [p.label for p in predictions]
+
+
+# --- without a fit -------------------------------------------------------------------------------------------------
+
+
+def test_an_unfitted_model_is_its_backbone_bit_for_bit():
+    raws = [picture("red"), Text("blue thing"), tone("green"), picture("blue", 1)]
+    model, backbone = UniBind(ToyBackbone()), ToyBackbone()
+    assert np.array_equal(model.embed(raws), embed(raws, backbone))
+    assert all(model.contract(m) == backbone.contract(m) for m in backbone.modalities)
+
+
+def test_text_takes_no_head():
+    with pytest.raises(UnibindError, match="text is the fixed centre of the space and takes no head"):
+        UniBind(ToyBackbone(), heads={"text": Head.identity(DIM)})
+
+
+def test_zero_shot_needs_no_sample():
+    model = UniBind.zero_shot(ToyBackbone(), KNOWLEDGE)
+    found = model.classify([picture(name) for name in CATEGORIES] + [tone(name) for name in CATEGORIES])
+    assert labels(found) == [*CATEGORIES, *CATEGORIES]
+    first = found[0]
+    assert (first.item, first.modality, first.candidates[0][0]) == ("item 0", "image", "red")
+    assert first.probability == first.candidates[0][1] > 0.5
+    assert sum(p for _, p in first.candidates) + first.none == pytest.approx(1, abs=1e-5)
+    assert first.description_id.startswith("red-")
+    assert first.description in KNOWLEDGE.texts("red")
+
+
+def test_without_centers_nothing_can_be_named():
+    with pytest.raises(UnibindError, match="this model has no centers for audio, image; fit it on that modality"):
+        UniBind(ToyBackbone()).classify([picture("red"), tone("red")])
+
+
+def test_top_limits_the_candidates():
+    model = UniBind.zero_shot(ToyBackbone(), KNOWLEDGE)
+    (found,) = model.classify([picture("green")], top=2)
+    assert found.candidates[0][0] == "green"
+    assert len(found.candidates) == 2
+    assert model.classify([]) == []
+
+
+def test_predictions_come_in_the_order_of_mixed_items(tmp_path):
+    model = UniBind.zero_shot(ToyBackbone(), KNOWLEDGE)
+    path = tmp_path / "green.png"
+    Picture.fromarray(picture("green").pixels).save(path)
+    found = model.classify([tone("blue"), path, Text("red, or red at least red"), picture("blue"), tone("red")])
+    assert labels(found) == ["blue", "green", "red", "blue", "red"]
+    assert [p.modality for p in found] == ["audio", "image", "text", "image", "audio"]
+    assert [p.item for p in found] == ["item 0", str(path), "item 2", "item 3", "item 4"]
+
+
+# --- with one ------------------------------------------------------------------------------------------------------
+
+
+def test_a_fit_mends_what_the_backbone_gets_wrong(fitted):
+    pictures = [picture(name, 1000 + i) for i in range(5) for name in CATEGORIES]
+    truth = list(CATEGORIES) * 5
+    before = labels(UniBind.zero_shot(Muddled(), KNOWLEDGE).classify(pictures))
+    assert before == ["blue", "green", "red"] * 5
+    assert labels(fitted.classify(pictures)) == truth
+    assert labels(fitted.classify([tone(name, 7) for name in CATEGORIES])) == list(CATEGORIES)
+    assert labels(fitted.classify(["blue indeed"], modality="text")) == ["blue"]
+
+
+def test_the_summary_tells_what_was_learned(fitted):
+    summary = fitted.summary
+    assert summary.train_items == {"audio": 12, "image": 12}
+    assert summary.validation_top1 == {"audio": 1.0, "image": 1.0}
+    assert summary.history["image"][0] == {"step": 0, "val_top1": pytest.approx(1 / 3)}
+    assert summary.best_step["image"] > 0
+    rank = QUICK.rank
+    assert summary.learned_parameters == 2 * (2 * rank * DIM + DIM + 1)
+
+
+def test_a_fit_is_the_same_every_time(fitted, muddled_store):
+    again = UniBind.fit(Muddled(), muddled_store, KNOWLEDGE, QUICK)
+    assert {m: h.fingerprint for m, h in again.heads.items()} == {m: h.fingerprint for m, h in fitted.heads.items()}
+
+
+def test_text_stays_where_it_is_and_contracts_name_the_heads(fitted):
+    assert set(fitted.heads) == {"audio", "image"}
+    assert np.array_equal(fitted.embed([Text("red")]), embed([Text("red")], Muddled()))
+    assert fitted.contract("text") == fitted.backbone.contract("text")
+    assert fitted.contract("image").head == fitted.heads["image"].fingerprint
+
+
+def test_stored_vectors_are_projected_as_items_are(fitted, tmp_path):
+    raws = [picture("red", 5), picture("green", 6)]
+    store = Store.create(tmp_path / "store")
+    items = [Item(f"i{n}", "image", uri=f"{n}.png") for n in range(2)]
+    store.add(items, embed(raws, Muddled()), Muddled().contract("image"))
+    projected = fitted.project(store.vectors("image"))
+    assert np.allclose(projected.vectors, fitted.embed(raws), atol=1e-6)
+    assert projected.contract == fitted.contract("image")
+    with pytest.raises(ContractError, match="differ in head"):
+        fitted.project(projected)  # twice
+
+
+def test_foreign_vectors_are_refused(fitted, tmp_path):
+    stranger = Muddled(weights="2")
+    store = filled_store(tmp_path / "store", stranger, each=1)
+    with pytest.raises(ContractError, match="the model's vectors live in the space toy@1 and the stored ones in toy@2"):
+        fitted.project(store.vectors("image"))
+    with pytest.raises(ContractError, match="the backbone's vectors live in the space toy@1 and the store's in toy@2"):
+        UniBind.fit(Muddled(), store, KNOWLEDGE, QUICK)
+
+
+@pytest.mark.parametrize("missing", ["train", "val"])
+def test_a_fit_needs_training_and_validation_items(tmp_path, missing):
+    splits = [s for s in ("train", "val") if s != missing]
+    store = filled_store(tmp_path / "store", ToyBackbone(), splits=splits, each=1)
+    with pytest.raises(UnibindError, match=f"the store has no {missing} items of audio, image; encode a manifest"):
+        UniBind.fit(ToyBackbone(), store, KNOWLEDGE, QUICK)
+
+
+def test_labels_without_descriptions_are_refused(muddled_store):
+    with pytest.raises(UnknownNameError, match="unknown audio label 'blue'; choose one of: red, green"):
+        UniBind.fit(Muddled(), muddled_store, KNOWLEDGE.filter(categories=["red", "green"]), QUICK)
+
+
+def test_own_descriptions_are_used_where_all_have_one(tmp_path):
+    backbone = Muddled()
+    store = filled_store(tmp_path / "store", backbone, described=True)
+    backbone.encoded.clear()
+    model = UniBind.fit(backbone, store, KNOWLEDGE, QUICK)
+    assert backbone.encoded == {"text": len(KNOWLEDGE) + 2 * 12}  # nothing but texts: training items' own, no others
+    assert labels(model.classify([picture(name, 99) for name in CATEGORIES])) == list(CATEGORIES)
+
+
+def test_what_belongs_to_no_category_is_called_none(fitted):
+    own, foreign = (np.eye(DIM, dtype=np.float32)[[axis]] for axis in (0, 6))
+    (known,) = fitted.classify_vectors(own, ["audio"], ["a"])
+    (unknown,) = fitted.classify_vectors(foreign, ["audio"], ["b"])
+    assert known.none < 0.2 < 0.5 < unknown.none
+
+
+def test_progress_is_reported(muddled_store):
+    steps = []
+    config = FitConfig(steps=3, batch_size=8)
+    UniBind.fit(
+        Muddled(), muddled_store, KNOWLEDGE, config, progress=lambda modality, step: steps.append((modality, step))
+    )
+    assert steps == [(m, step) for m in ("audio", "image") for step in (1, 2, 3)]
+
+
+def test_embedding_gives_unit_vectors_in_order(fitted):
+    raws = [tone("red"), picture("blue"), Text("green"), picture("red"), tone("blue")]
+    z = fitted.embed(raws)
+    assert z.dtype == np.float32
+    assert np.linalg.norm(z, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.allclose(z, np.concatenate([fitted.embed([raw]) for raw in raws]), atol=1e-6)
+    assert torch.is_grad_enabled()
