@@ -57,25 +57,24 @@ def zero_shot(
     """
     train, val, test = (split_of(store, s) for s in ("train", "val", "test"))
     categories = tuple(dict.fromkeys(texts.categories))
-    bare = embed_descriptions(class_names(categories), backbone)
+    modalities = [m for m in test if m != "text"]
+    validation = {m: (val[m].vectors, val[m].known_labels()) for m in modalities}
     centers: dict[str, dict[str, Centers]] = {method: {} for method in METHODS}
-    random_sets: dict[int, TextEmbeddings] = {}
-    for m in (m for m in test if m != "text"):
-        validation = val[m].vectors, val[m].known_labels()
-        chosen, _ = choose_centers(texts, validation, samples=train[m].vectors)
-        count = max(chosen.sizes)
-        if count not in random_sets:
-            random_sets[count] = embed_descriptions(random_words(categories, count, seed), backbone)
+    for m in modalities:
+        centers[LLM_CENTERS][m], _ = choose_centers(texts, validation[m], samples=train[m].vectors)
+        if fitted is not None:
+            centers[FITTED][m] = fitted.centers[m]
+    bare = embed_descriptions(class_names(categories), backbone)
+    most = max(max(c.sizes) for c in centers[LLM_CENTERS].values())
+    noise = embed_descriptions(random_words(categories, most, seed), backbone)
+    for m in modalities:
         controls = {
             CLASS_NAME: bare,
             TEMPLATE: embed_descriptions(templates(categories, m), backbone),
-            RANDOM_WORDS: random_sets[count],
+            RANDOM_WORDS: _first(noise, max(centers[LLM_CENTERS][m].sizes)),
         }
         for method, control in controls.items():
-            centers[method][m], _ = choose_centers(control, validation, strategies=("all",))
-        centers[LLM_CENTERS][m] = chosen
-        if fitted is not None:
-            centers[FITTED][m] = fitted.centers[m]
+            centers[method][m], _ = choose_centers(control, validation[m], strategies=("all",))
     centers = {method: found for method, found in centers.items() if found}
     top1: dict[str, dict[str, float]] = {}
     for method, found in centers.items():
@@ -85,6 +84,18 @@ def zero_shot(
             top1[method][m] = top1_of(c, vectors, test[m].known_labels())
     sizes = {method: {m: max(c.sizes) for m, c in found.items()} for method, found in centers.items()}
     return ZeroShot(top1, centers, sizes)
+
+
+def _first(texts: TextEmbeddings, count: int) -> TextEmbeddings:
+    """The first `count` texts of every category."""
+    seen: dict[str, int] = {}
+    rows = []
+    for i, category in enumerate(texts.categories):
+        seen[category] = seen.get(category, 0) + 1
+        if seen[category] <= count:
+            rows.append(i)
+    names = [texts.ids[i] for i in rows], [texts.categories[i] for i in rows]
+    return TextEmbeddings(*names, texts.vectors[rows], texts.contract)
 
 
 def top1_of(centers: Centers, vectors: Vectors, labels: Sequence[str]) -> float:

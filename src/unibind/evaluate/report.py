@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,8 +81,8 @@ def write_report(
     for name, png in encoded.items():
         write_whole(out / "pictures" / f"{name}.png", png)
     facts = evaluation.to_json() | {
-        "searches": [asdict(s) for s in searches],
-        "explanations": [asdict(e) for e in explanations],
+        "searches": [_portable(asdict(s), out) for s in searches],
+        "explanations": [_portable(asdict(e), out) for e in explanations],
     }
     page = _page(evaluation, facts, encoded, searches, explanations, k)
     write_whole(out / "report.html", page)
@@ -131,6 +132,14 @@ def _page(
         searches=searches,
         explanations=explanations,
     )
+
+
+def _portable(facts: Any, out: Path) -> Any:
+    """The facts with every file named from the report's folder, so that the same run elsewhere gives the same bytes."""
+    if isinstance(facts, dict):
+        named = {k: os.path.relpath(v, out) for k, v in facts.items() if k in ("uri", "item") and v}
+        return {k: _portable(v, out) for k, v in facts.items()} | named
+    return [_portable(v, out) for v in facts] if isinstance(facts, list) else facts
 
 
 def _picture(uri: str | None, modality: str) -> Image.Image:
