@@ -23,6 +23,7 @@ from .knowledge import TextEmbeddings
 Vectors = NDArray[np.float32]
 
 _BLOCK = 1 << 24  # similarities held at a time
+_FACTS = "centers"  # key of the safetensors header
 
 
 # --- scoring: similarities to a center set -> one score ------------------------------------------------------------
@@ -113,32 +114,30 @@ def save_centers(centers: Mapping[str, Centers], path: Path) -> None:
     """Write the center sets of several modalities to one safetensors file, metadata in its header."""
     from safetensors.numpy import save
 
-    metadata = {
-        modality: json.dumps(
-            {
-                "sizes": c.sizes,
-                "labels": c.labels,
-                "description_ids": c.description_ids,
-                "strategy": c.strategy,
-                "scoring": asdict(c.scoring),
-                "contract": c.contract.to_json(),
-            }
-        )
+    facts = {
+        modality: {
+            "sizes": c.sizes,
+            "labels": c.labels,
+            "description_ids": c.description_ids,
+            "strategy": c.strategy,
+            "scoring": asdict(c.scoring),
+            "contract": c.contract.to_json(),
+        }
         for modality, c in centers.items()
     }
-    tensors = {modality: np.ascontiguousarray(c.vectors) for modality, c in centers.items()}
-    write_whole(path, save(tensors, metadata=metadata or None))  # safetensors cannot read back an empty header entry
+    # one entry: safetensors writes several in no fixed order, and the same centers should give the same bytes
+    tensors = {m: np.ascontiguousarray(c.vectors) for m, c in centers.items()}
+    write_whole(path, save(tensors, metadata={_FACTS: json.dumps(facts)}))
 
 
 def load_centers(path: Path) -> dict[str, Centers]:
     """Inverse of `save_centers`."""
     from safetensors import safe_open
 
-    centers = {}
     with safe_open(path, framework="numpy") as file:
-        for modality, text in (file.metadata() or {}).items():
-            facts = json.loads(text)
-            centers[modality] = Centers(
+        found = json.loads(file.metadata()[_FACTS])
+        return {
+            modality: Centers(
                 file.get_tensor(modality),
                 tuple(facts["sizes"]),
                 tuple(facts["labels"]),
@@ -147,7 +146,8 @@ def load_centers(path: Path) -> dict[str, Centers]:
                 Scoring(**facts["scoring"]),
                 Contract.from_json(facts["contract"]),
             )
-    return centers
+            for modality, facts in found.items()
+        }
 
 
 # --- localisation --------------------------------------------------------------------------------------------------
