@@ -128,8 +128,9 @@ class UniBind:
                 )
         categories = tuple(dict.fromkeys(texts.categories))
         owner = np.array([categories.index(c) for c in texts.categories], np.intp)
-        train_samples = {m: _samples(e, categories, backbone) for m, e in train.items()}
-        val_samples = {m: _samples(e, categories) for m, e in validation.items()}
+        own = _own_descriptions(train, backbone)
+        train_samples = {m: Samples(e.vectors, _indices(e, categories), own.get(m)) for m, e in train.items()}
+        val_samples = {m: Samples(e.vectors, _indices(e, categories)) for m, e in validation.items()}
         fitted = fit_heads(train_samples, texts.vectors, owner, config, validation=val_samples, progress=progress)
         heads = {m: f.head for m, f in fitted.items()}
         centers, calibration, accuracy = {}, {}, {}
@@ -297,9 +298,12 @@ def _indices(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:
     return np.array([place[label] for label in labels], np.intp)
 
 
-def _samples(stored: Embeddings, categories: Sequence[str], backbone: Backbone | None = None) -> Samples:
-    """Training form of stored items; with a backbone, their own descriptions are embedded too if all have one."""
-    own = None
-    if backbone is not None and all(stored.descriptions):
-        own = embed([str(d) for d in stored.descriptions], backbone, modality="text")
-    return Samples(stored.vectors, _indices(stored, categories), own)
+def _own_descriptions(stored: Mapping[str, Embeddings], backbone: Backbone) -> dict[str, Vectors]:
+    """Embeddings [N, D] of the items' own descriptions, for the modalities whose items all have one.
+
+    The files of one object share a description: each unlike text is embedded once.
+    """
+    described = {m: [str(d) for d in e.descriptions] for m, e in stored.items() if all(e.descriptions)}
+    place = {text: i for i, text in enumerate(dict.fromkeys(t for texts in described.values() for t in texts))}
+    vectors = embed(list(place), backbone, modality="text")
+    return {m: vectors[[place[text] for text in texts]] for m, texts in described.items()}

@@ -279,6 +279,12 @@ def test_mini_is_frozen_inside_a_module_that_trains(weights):
     assert list(module.parameters()) == []
 
 
+def test_a_head_may_be_trained_on_embeddings(weights):
+    mini, head = Mini(weights=weights), nn.Linear(DIM, 2)
+    head(mini.encode("thermal", torch.randn(2, *SHAPES["thermal"]))).sum().backward()
+    assert head.weight.grad is not None
+
+
 def test_contracts_follow_the_weights(weights, tmp_path):
     for name in ("image", "audio"):
         (tmp_path / f"{name}.safetensors").write_bytes((weights / f"{name}.safetensors").read_bytes())
