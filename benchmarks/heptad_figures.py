@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/figures"))
     arguments = parser.parse_args()
     n = arguments.per_category
-    splits = {"train": n, "val": max(2, n // 2), "test": n}
+    splits = {"train": 2 * n, "val": max(2, n // 2), "test": n}
     found = []
     for seed in arguments.seeds:
         made = run_demo(

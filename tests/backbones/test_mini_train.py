@@ -115,6 +115,15 @@ def test_an_interrupted_run_goes_on_where_it_stopped(run, interrupted):
     assert trained == ["event"]
 
 
+def test_a_tower_whose_file_is_gone_is_trained_again(run, interrupted):
+    complete, (out, trained) = run[0], interrupted
+    (out / "card.json").write_bytes((complete / "card.json").read_bytes())
+    (out / "event.safetensors").unlink(missing_ok=True)
+    train.train(out, per_category=2, seed=3, workers=1)
+    assert trained == ["event"]
+    assert (out / "event.safetensors").is_file()
+
+
 def test_the_folder_of_another_run_is_refused(interrupted):
     out, trained = interrupted
     with pytest.raises(UnibindError, match=r"card\.json is of .*; name another folder"):

@@ -190,4 +190,4 @@ def test_damaged_heads_are_refused(demo, tmp_path):
 def test_the_artefact_carries_a_model_card_with_figures(demo):
     card = (demo[0] / "model" / "README.md").read_text()
     assert "learned parameters" in card
-    assert "| audio | 72 |" in card
+    assert "| audio | 144 |" in card

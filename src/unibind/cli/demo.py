@@ -16,7 +16,7 @@ def demo(
         "runs/demo"
     ),
     per_category: Annotated[
-        int, typer.Option(min=3, help="Test objects a category; as many to train on, half as many to choose by.")
+        int, typer.Option(min=3, help="Test objects a category; twice as many to fit on, half as many to choose by.")
     ] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Of the objects and the fit.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw and read.")] = 2,
@@ -31,7 +31,7 @@ def demo(
     from ..demo import run_demo
     from ..evaluate.report import zero_shot_rows
 
-    splits = {"train": per_category, "val": max(2, per_category // 2), "test": per_category}
+    splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}
     with progress_bar() as progress:
 
         def stage(name: str, total: int) -> Callable[[int], None]:

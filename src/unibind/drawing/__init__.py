@@ -25,7 +25,7 @@ _MARGIN, _LINE = 10, 16
 
 def draw(raw: Raw, size: int = 512) -> Picture.Image:
     """Draw an item as an RGB picture `size` pixels high, as wide as suits its modality."""
-    known = [m.name for m in pkgutil.iter_modules(__path__)]
+    known = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
     if raw.modality not in known:
         raise UnknownNameError("modality to draw", raw.modality, known)
     module = importlib.import_module(f"{__name__}.{raw.modality}")

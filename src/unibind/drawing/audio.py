@@ -9,7 +9,7 @@ from PIL import ImageDraw, ImageFont
 
 from ..modality import Audio
 from ..preprocess.filterbank import log_mel
-from .colours import inferno
+from ._colours import inferno
 
 ASPECT = 1.5
 _BINS, _FLOOR = 96, 9.0  # nepers below the loudest that are shown

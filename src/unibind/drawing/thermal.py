@@ -7,7 +7,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont, ImageOps
 
 from ..modality import Thermal
-from .colours import inferno
+from ._colours import inferno
 
 ASPECT = 1.15
 

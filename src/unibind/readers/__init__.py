@@ -6,8 +6,10 @@ A module `readers/<modality>.py` with a `READER` is all a new modality needs her
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 from ..errors import UnibindError, UnknownNameError, UnreadableError
 from ..modality import MODALITIES, Raw, Text
 from .limits import Limits
-from .source import Source, open_source
+from .source import Source, is_file, open_source
 
 __all__ = ["Limits", "Reader", "Source", "modality_of", "read", "reader_of", "suffixes"]
 
@@ -92,23 +94,27 @@ def read(item: str | Path | bytes, modality: str | None = None, *, limits: Limit
         open_source(item, limits)  # a missing or empty file is told before its ending
         modality = modality_of(item)
     reader = reader_of(modality)
-    if modality == "text" and isinstance(item, str) and not (item.lower().endswith(".txt") and Path(item).is_file()):
+    if modality == "text" and isinstance(item, str) and not (item.lower().endswith(".txt") and is_file(Path(item))):
         return Text(item)
     source = open_source(item, limits)
     try:
+        inspect.signature(reader.read).bind(source, limits, **options)
+    except TypeError as error:
+        raise UnibindError(f"the {modality} reader has no such option: {error}") from None
+    with decoding(source, modality):
         return reader.read(source, limits, **options)
+
+
+@contextmanager
+def decoding(source: Source, modality: str) -> Iterator[None]:
+    """Tell whatever goes wrong within as UnreadableError: one sentence that names the file."""
+    try:
+        yield
     except UnibindError:
         raise
     except MemoryError:
         raise UnreadableError(f"{source.name} needs more memory than there is; is it damaged?") from None
-    except TypeError as error:
-        if "unexpected keyword argument" in str(error):
-            raise UnibindError(f"the {modality} reader has no such option: {error}") from None
-        raise UnreadableError(_sentence(source, modality, error)) from error
     except Exception as error:
-        raise UnreadableError(_sentence(source, modality, error)) from error
-
-
-def _sentence(source: Source, modality: str, error: BaseException) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"{source.name} cannot be read as {modality.replace('_', ' ')}: {reason[:200].rstrip('.')}"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        said = f"{source.name} cannot be read as {modality.replace('_', ' ')}: {reason[:200].rstrip('.')}"
+        raise UnreadableError(said) from error

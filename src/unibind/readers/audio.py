@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from .source import Source
 _BLOCK = 1 << 18  # frames decoded at a time
 _MAX_CHANNELS = 64
 _BY_FFMPEG = (".m4a", ".aac", ".mp4")
-_OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave in a RIFF header
+_CHUNKED: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # byte order of the size
+_OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave in such a header
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,matroska,webm"
 
 
@@ -48,8 +50,9 @@ def _check(source: Source, limits: Limits, frames: int, rate: int) -> None:
 def _with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], int, int]:
     import soundfile
 
-    if source.head.startswith(b"RIFF"):
-        claimed = int.from_bytes(source.head[4:8], "little")
+    order = _CHUNKED.get(source.head[:4])
+    if order is not None:
+        claimed = int.from_bytes(source.head[4:8], order)
         if claimed not in _OPEN_ENDED and claimed + 8 > source.size + 1:  # some writers forget the padding byte
             raise UnreadableError(f"{source.name} is cut short: {claimed + 8:,} bytes promised, {source.size:,} there")
     with source.open() as file, soundfile.SoundFile(file) as sound:
@@ -78,11 +81,11 @@ def _with_ffmpeg(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
             raise UnreadableError(f"{source.name} has no sound track; name another file")
         stream = container.streams.audio[0]
         rate, channels = int(stream.rate), int(stream.channels)
-        mono = av.AudioResampler(format="flt", layout="mono", rate=rate)
+        planar = av.AudioResampler(format="fltp", rate=rate)  # not to mono: that would keep the power, not the mean
         blocks, count = [], 0
         for frame in container.decode(stream):
-            for piece in mono.resample(frame):
-                blocks.append(piece.to_ndarray()[0])
+            for piece in planar.resample(frame):
+                blocks.append(piece.to_ndarray().mean(axis=0))
                 count += len(blocks[-1])
                 _check(source, limits, count, rate)
         return np.concatenate(blocks or [np.empty(0)]).astype(np.float32), rate, channels

@@ -43,14 +43,26 @@ class Source:
         return self.path.open("rb") if self.path is not None else io.BytesIO(self.data)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file has this name; a name too long or odd for any file has none."""
+    return _exists(path) and path.is_file()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def open_source(item: str | Path | bytes, limits: Limits) -> Source:
     """The source of an item; raises MissingFileError, UnreadableError for folders and empty input, LimitError."""
     if isinstance(item, bytes):
         source = Source("the given bytes", data=item)
     else:
         path = Path(item)
-        if not path.exists():
-            raise MissingFileError(f"there is no file {path}; check the name")
+        if not _exists(path):
+            raise MissingFileError(f"there is no file {str(path)[:300]}; check the name")
         if not path.is_file():
             raise UnreadableError(f"{path} is not a file; name the files in it")
         source = Source(str(path), path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
+
 from ..errors import LimitError, UnreadableError
 from ..modality import Text
 from . import Reader
@@ -11,8 +13,9 @@ from .source import Source
 
 def read(source: Source, limits: Limits) -> Text:
     """Read a text file in UTF-8, with or without a byte order mark; white space around it is dropped."""
-    if source.size > 4 * limits.max_characters:
-        raise LimitError(f"{source.name} holds more than the {limits.max_characters:,} characters allowed; split it")
+    too_long = f"{source.name} holds more than the {limits.max_characters:,} characters allowed; split it"
+    if source.size > 4 * limits.max_characters + len(BOM_UTF8):  # no character takes more bytes
+        raise LimitError(too_long)
     with source.open() as file:
         data = file.read()
     try:
@@ -21,6 +24,8 @@ def read(source: Source, limits: Limits) -> Text:
         raise UnreadableError(f"{source.name} is not UTF-8 text (byte {error.start}); convert it") from None
     if not text or "\0" in text:
         raise UnreadableError(f"{source.name} holds no text; give a file of words")
+    if len(text) > limits.max_characters:
+        raise LimitError(too_long)
     return Text(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,11 @@ def _normalised(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Integers over the largest of their type; real numbers over their own range."""
     if np.issubdtype(counts.dtype, np.integer):
         return counts / np.iinfo(counts.dtype).max
-    low, high = np.nanmin(counts), np.nanmax(counts)
-    return (counts - low) / max(float(high - low), 1e-12)
+    alive = np.where(np.isfinite(counts), counts, np.nan).astype(np.float64)
+    if np.isnan(alive).all():
+        return alive
+    low, high = np.nanmin(alive), np.nanmax(alive)
+    return (alive - low) / max(high - low, 1e-12)
 
 
 def _finite(values: NDArray[Any], source: Source) -> NDArray[np.float32]:
@@ -76,7 +80,7 @@ def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], tuple[float, fl
     with source.open() as file, tifffile.TiffFile(file) as tiff:
         page: Any = tiff.pages[0]
         shape = page.shape
-        if int(np.prod(shape, dtype=np.int64)) > limits.max_pixels:
+        if math.prod(shape) > limits.max_pixels:
             raise LimitError(f"{source.name} claims {shape} pixels, more than the limits allow; raise them")
         if page.dtype is None or page.dtype.kind not in "uif":
             raise UnreadableError(f"{source.name}: a TIFF of {page.dtype} is no thermal picture")

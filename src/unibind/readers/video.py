@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import LimitError, UnreadableError
 from ..modality import Video
-from . import Reader
+from . import Reader, decoding
 from .limits import Limits
 from .source import Source
 
@@ -27,7 +27,11 @@ def _opened(source: Source) -> Iterator[tuple[Any, Any]]:
     """FFmpeg's container and its first video stream."""
     import av
 
-    with source.open() as file, av.open(file, options={"format_whitelist": _DEMUXERS}) as container:
+    with (
+        decoding(source, "video"),
+        source.open() as file,
+        av.open(file, options={"format_whitelist": _DEMUXERS}) as container,
+    ):
         if not container.streams.video:
             raise UnreadableError(f"{source.name} has no pictures in it; is it a sound file?")
         yield container, container.streams.video[0]
@@ -56,8 +60,8 @@ class VideoFile:
         with _opened(self.source) as (container, stream):
             for frame in self._shown(container, stream, [float(timestamps_s[i]) for i in wanted]):
                 found.append(frame)
-        out = np.empty((len(found), *found[0].shape), np.uint8)
-        out[wanted] = found
+            out = np.empty((len(found), *found[0].shape), np.uint8)
+            out[wanted] = found
         return out
 
     def _shown(self, container: Any, stream: Any, times: list[float]) -> Iterator[NDArray[np.uint8]]:
@@ -68,18 +72,32 @@ class VideoFile:
         ahead = next(decoder, None)
         if ahead is None:
             raise UnreadableError(f"{self.source.name} holds no frame that can be decoded; is it cut short?")
-        held, pixels = ahead, _upright(ahead)
+        held, pixels = ahead, None
         for time in times:
-            if keys and ahead is not None and _key_before(keys, time + start) > _time(ahead, base):
-                container.seek(round(_key_before(keys, time + start) / base), stream=stream, backward=True)
-                decoder = container.decode(stream)
-                ahead = next(decoder, None)
+            if ahead is not None and _key_before(keys, time + start) > _time(ahead, base):
+                decoder, ahead = self._jumped(container, stream, keys, time + start)
             shown = held
             while ahead is not None and _time(ahead, base) <= time + start + 1e-6:
                 shown, ahead = ahead, next(decoder, None)
-            if shown is not held:
+            if shown is not held or pixels is None:
                 held, pixels = shown, _upright(shown)
             yield pixels
+
+    @staticmethod
+    def _jumped(container: Any, stream: Any, keys: list[float], time: float) -> tuple[Iterator[Any], Any]:
+        """A decoder from a key frame at or before a time, and its first frame.
+
+        Some containers list the times of decoding, which are earlier than those of showing: where the frame is too
+        late after all, the key before it is tried.
+        """
+        base = float(stream.time_base)
+        for place in range(bisect_right(keys, time + 1e-6) - 1, -1, -1):
+            container.seek(round(keys[place] / base), stream=stream, backward=True)
+            decoder = container.decode(stream)
+            first = next(decoder, None)
+            if first is not None and _time(first, base) <= time + 1e-6:
+                break
+        return decoder, first
 
 
 def _time(frame: Any, base: float) -> float:
@@ -103,6 +121,8 @@ def read(source: Source, limits: Limits) -> Video:
     with _opened(source) as (container, stream):
         rate = stream.average_rate or stream.guessed_rate
         fps = float(rate) if rate else _GUESSED_FPS
+        if any(entry.pos + entry.size > source.size for entry in stream.index_entries):
+            raise UnreadableError(f"{source.name} is cut short: it lists frames behind its end; copy it again")
         width, height = stream.width, stream.height
         if width * height > limits.max_pixels:
             raise LimitError(f"{source.name} has {width} x {height} pixels, more than the limits allow; raise them")
