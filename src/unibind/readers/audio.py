@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Literal
 
@@ -20,6 +21,14 @@ _BY_FFMPEG = (".m4a", ".aac", ".mp4")
 _CHUNKED: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # byte order of the size
 _OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave in such a header
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,matroska,webm"
+
+
+class _InMemory(io.BytesIO):
+    """Bytes for libsndfile, which asks damaged ones for places before their start."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, or to the start where it would lie before that."""
+        return super().seek(max(offset, 0) if whence == io.SEEK_SET else offset, whence)
 
 
 def read(source: Source, limits: Limits) -> Audio:
@@ -55,7 +64,7 @@ def _with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], 
         claimed = int.from_bytes(source.head[4:8], order)
         if claimed not in _OPEN_ENDED and claimed + 8 > source.size + 1:  # some writers forget the padding byte
             raise UnreadableError(f"{source.name} is cut short: {claimed + 8:,} bytes promised, {source.size:,} there")
-    with source.open() as file, soundfile.SoundFile(file) as sound:
+    with soundfile.SoundFile(_InMemory(source.data) if source.path is None else source.path) as sound:
         if not 0 < sound.channels <= _MAX_CHANNELS or sound.samplerate <= 0:
             raise UnreadableError(f"{source.name} claims {sound.channels} channels at {sound.samplerate} Hz")
         _check(source, limits, sound.frames, sound.samplerate)
