@@ -131,6 +131,25 @@ def test_a_wav_that_was_streamed_has_no_size_and_is_read() -> None:
     assert read(bytes(data), "audio").samples.tolist() == [0.5, 0.0, -0.5]
 
 
+def flac_of_open_length(samples: np.ndarray) -> bytes:
+    """A FLAC as a stream's writer leaves it: the 36 bits that count its samples are 0."""
+    data = bytearray(recorded(samples, kind="FLAC"))
+    at = 4 + 4 + 13  # marker, block header, and what stands before the count in STREAMINFO
+    data[at] &= 0xF0
+    data[at + 1 : at + 5] = bytes(4)
+    return bytes(data)
+
+
+def test_a_flac_that_was_streamed_has_no_length_and_is_read() -> None:
+    samples = np.round(tone(seconds=20) * 32768) / 32768  # longer than one block
+    assert np.array_equal(read(flac_of_open_length(samples), "audio").samples, samples.astype(np.float32))
+
+
+def test_a_flac_of_open_length_is_limited_as_it_is_read() -> None:
+    with pytest.raises(LimitError, match="lasts 5 s, the limits allow 5 s"):
+        read(flac_of_open_length(tone(seconds=20)), "audio", limits=Limits(max_seconds=5))
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -85,6 +85,16 @@ def test_bytes_of_a_file_are_limited(tmp_path: Path) -> None:
         read(tmp_path / "words.txt", limits=Limits(max_bytes=100))
 
 
+def test_raised_limits_hold_while_the_modality_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "grey.png"  # an ending that two modalities claim, so its first bytes are read
+    Picture.new("L", (4, 4)).save(path)
+    monkeypatch.setattr("unibind.readers.Limits", lambda: Limits(max_bytes=10))  # the defaults are too small for it
+    with pytest.raises(LimitError, match="the limits allow 10"):
+        read(path)
+    assert read(path, limits=Limits()).modality == "image"
+    assert modality_of(path, Limits()) == "image"
+
+
 @pytest.mark.parametrize("text", ["a photo of a dog", "see notes.txt", "long " * 2000 + ".txt", "a\0b.txt"])
 def test_a_string_that_names_no_file_is_the_text(text: str) -> None:
     assert read(text, "text").text == text

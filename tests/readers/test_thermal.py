@@ -114,6 +114,16 @@ def test_colours_become_grey() -> None:
     assert values_of(png(rgb)) == [[0.0, 1.0]]
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_a_picture_is_turned_as_its_exif_says(depth: type) -> None:
+    exif = Picture.Exif()
+    exif[0x0112] = 6  # shown a quarter clockwise
+    full = np.iinfo(depth).max
+    buffer = io.BytesIO()
+    Picture.fromarray(np.array([[0, full, full]], depth)).save(buffer, "PNG", exif=exif)
+    assert values_of(buffer.getvalue()) == [[0.0], [1.0], [1.0]]
+
+
 def test_several_planes_are_refused() -> None:
     with pytest.raises(UnreadableError, match=r"one picture \[H, W\]"):
         read(tiff(np.zeros((2, 3, 5), np.uint16), photometric="minisblack", planarconfig="separate"), "thermal")
@@ -164,6 +174,15 @@ def test_which_pictures_are_thermal(name: str, data: bytes, modality: str, tmp_p
     (tmp_path / name).write_bytes(data)
     assert modality_of(tmp_path / name) == modality
     assert read(tmp_path / name).modality == modality
+
+
+@pytest.mark.parametrize("directory", [0, 1 << 20])
+def test_a_tiff_whose_directory_is_elsewhere_is_settled_without_noise(
+    directory: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "far.tif").write_bytes(b"II*\0" + directory.to_bytes(4, "little") + bytes(100))
+    assert modality_of(tmp_path / "far.tif") == "image"
+    assert not caplog.records
 
 
 @settings(deadline=None, max_examples=25)

@@ -193,6 +193,12 @@ def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
         clip.frames(np.zeros(1))
 
 
+@pytest.mark.parametrize("times", [[], [0.5, np.nan], [np.inf]])
+def test_times_that_name_no_frame_are_refused(times: list[float], films: dict[str, Path]) -> None:
+    with pytest.raises(UnibindError, match=r"long_gop\.mp4 must be finite seconds, at least one"):
+        read(films["long_gop.mp4"]).frames(np.array(times))
+
+
 def test_a_sound_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:

@@ -56,7 +56,7 @@ def suffixes() -> dict[str, tuple[str, ...]]:
     return {name: reader.suffixes for name, reader in _readers().items()}
 
 
-def modality_of(path: str | Path) -> str:
+def modality_of(path: str | Path, limits: Limits | None = None) -> str:
     """The modality of a file by its ending; where several claim it, by its first bytes.
 
     A picture that is not surely thermal is an image. Raises UnibindError where neither settles it.
@@ -70,7 +70,7 @@ def modality_of(path: str | Path) -> str:
         )
     if len(claims) == 1:
         return claims[0].modality
-    head = open_source(path, Limits()).head
+    head = open_source(path, limits or Limits()).head
     sure = [r for r in claims if r.sniff(head)]
     if sure:
         return sure[-1].modality  # the more particular ones come later
@@ -92,7 +92,7 @@ def read(item: str | Path | bytes, modality: str | None = None, *, limits: Limit
         if isinstance(item, bytes):
             raise UnibindError("bytes do not say what they are; name their modality")
         open_source(item, limits)  # a missing or empty file is told before its ending
-        modality = modality_of(item)
+        modality = modality_of(item, limits)
     reader = reader_of(modality)
     if modality == "text" and isinstance(item, str) and not (item.lower().endswith(".txt") and is_file(Path(item))):
         return Text(item)

@@ -1,4 +1,5 @@
-"""Sounds: WAV, FLAC, OGG, MP3 and AIFF through libsndfile, M4A and AAC through FFmpeg; mixed down to one channel."""
+"""Sounds, mixed down to one channel: WAV, FLAC, OGG, MP3 and AIFF through libsndfile; M4A, AAC and a FLAC that was
+streamed through FFmpeg."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _MAX_CHANNELS = 64
 _BY_FFMPEG = (".m4a", ".aac", ".mp4")
 _CHUNKED: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # byte order of the size
 _OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave in such a header
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,matroska,webm"
+_UNKNOWN_FRAMES = (1 << 63) - 1  # what libsndfile says of a FLAC whose header leaves its length open
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,flac,matroska,webm"
 
 
 class _InMemory(io.BytesIO):
@@ -67,14 +69,15 @@ def _with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], 
     with soundfile.SoundFile(_InMemory(source.data) if source.path is None else source.path) as sound:
         if not 0 < sound.channels <= _MAX_CHANNELS or sound.samplerate <= 0:
             raise UnreadableError(f"{source.name} claims {sound.channels} channels at {sound.samplerate} Hz")
+        if sound.frames == _UNKNOWN_FRAMES:  # libsndfile cannot read such a file to its end
+            return _with_ffmpeg(source, limits)
         _check(source, limits, sound.frames, sound.samplerate)
-        blocks = [block.mean(axis=1) for block in _blocks(sound)]
-        samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+        samples = np.concatenate([np.empty(0, np.float32), *(block.mean(axis=1) for block in _blocks(sound))])
         if len(samples) < sound.frames and sound.format != "MP3":  # an MP3's length is an estimate
             raise UnreadableError(
                 f"{source.name} is cut short: {sound.frames:,} samples promised, {len(samples):,} there"
             )
-        return samples.astype(np.float32), int(sound.samplerate), int(sound.channels)
+        return samples, int(sound.samplerate), int(sound.channels)
 
 
 def _blocks(sound: object) -> Iterator[NDArray[np.float32]]:
@@ -91,13 +94,13 @@ def _with_ffmpeg(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
         stream = container.streams.audio[0]
         rate, channels = int(stream.rate), int(stream.channels)
         planar = av.AudioResampler(format="fltp", rate=rate)  # not to mono: that would keep the power, not the mean
-        blocks, count = [], 0
+        blocks, count = [np.empty(0, np.float32)], 0
         for frame in container.decode(stream):
             for piece in planar.resample(frame):
                 blocks.append(piece.to_ndarray().mean(axis=0))
                 count += len(blocks[-1])
                 _check(source, limits, count, rate)
-        return np.concatenate(blocks or [np.empty(0)]).astype(np.float32), rate, channels
+        return np.concatenate(blocks), rate, channels
 
 
 def _sniff(head: bytes) -> bool:

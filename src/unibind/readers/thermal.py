@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageOps
 
 from ..errors import LimitError, MissingExtraError, UnibindError, UnreadableError
 from ..modality import Thermal
@@ -65,12 +66,13 @@ def _finite(values: NDArray[Any], source: Source) -> NDArray[np.float32]:
 
 
 def _picture(source: Source, limits: Limits) -> NDArray[Any]:
-    """Counts of a picture [H, W]: 16 bits as they are, anything else as 8-bit grey."""
+    """Counts of a picture [H, W], turned upright by its EXIF tag: 16 bits as they are, anything else as 8-bit grey."""
     with image.opened(source, limits) as picture:
         picture.load()
-        if picture.mode.startswith("I"):
-            return np.asarray(picture).astype(np.uint16)
-        return np.asarray(picture.convert("L"))
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith("I"):
+            return np.asarray(upright).astype(np.uint16)
+        return np.asarray(upright.convert("L"))
 
 
 def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], tuple[float, float] | None]:
@@ -127,13 +129,16 @@ def _sniff(head: bytes) -> bool:
         return _FLIR in head
     if not head.startswith(_TIFF):
         return False
+    directory = int.from_bytes(head[4:8], "little" if head.startswith(b"II") else "big")
+    if not 8 <= directory < len(head):  # tifffile would log what it misses
+        return False
     import tifffile
 
     try:
         with tifffile.TiffFile(io.BytesIO(head)) as tiff:
             page: Any = tiff.pages[0]
             return page.samplesperpixel == 1 and page.dtype is not None and page.dtype.itemsize > 1
-    except Exception:  # the directory lies past the head, or this is no TIFF after all
+    except Exception:  # the directory reaches past the head, or this is no TIFF after all
         return False
 
 

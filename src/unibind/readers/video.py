@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LimitError, UnreadableError
+from ..errors import LimitError, UnibindError, UnreadableError
 from ..modality import Video
 from . import Reader, decoding
 from .limits import Limits
@@ -53,8 +53,11 @@ class VideoFile:
         """Frames shown at the given times in seconds from the start, uint8 [T, H, W, 3], upright.
 
         Times before the first frame give the first, times past the end the last. The decoder runs forwards once and
-        jumps to a key frame wherever one lies between two wanted frames.
+        jumps to a key frame wherever one lies between two wanted frames. Raises UnibindError for no times or times that
+        are not numbers, UnreadableError where the file cannot be decoded.
         """
+        if not len(timestamps_s) or not np.isfinite(timestamps_s).all():
+            raise UnibindError(f"the times of frames of {self.source.name} must be finite seconds, at least one")
         wanted = np.argsort(timestamps_s, kind="stable")
         found: list[NDArray[np.uint8]] = []
         with _opened(self.source) as (container, stream):
