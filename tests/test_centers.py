@@ -113,7 +113,7 @@ def test_blocked_scores_equal_the_slow_version(monkeypatch):
     many = texts(rng.normal(size=(40, 6)), [f"c{i % 7}" for i in range(40)])
     samples = unit(rng.normal(size=(11, 6)))
     centers = localise(many, strategy="all")
-    monkeypatch.setattr("unibind.centers._BLOCK", 80)  # two samples a block
+    monkeypatch.setattr("unibind.centers.BLOCK", 80)  # two samples a block
     assert np.allclose(centers.scores(samples), slow_scores(centers, samples), atol=1e-6)
 
 

@@ -43,7 +43,7 @@ def test_many_queries_equal_one_at_a_time(monkeypatch):
     index = Index({"image": stored("image", rng.normal(size=(50, 6)))})
     queries = rng.normal(size=(9, 6)).astype(np.float32)
     alone = [index.search(q[None], contract("text"), 4)[0] for q in queries]
-    monkeypatch.setattr("unibind.retrieval._BLOCK", 100)  # two queries a block
+    monkeypatch.setattr("unibind.retrieval.BLOCK", 100)  # two queries a block
     together = index.search(queries, contract("text"), 4)
     assert [[h.id for h in hits] for hits in together] == [[h.id for h in hits] for hits in alone]
 

@@ -19,10 +19,8 @@ from .backbones.contract import Contract
 from .errors import UnibindError, UnknownNameError
 from .files import write_whole
 from .knowledge import TextEmbeddings
+from .vectors import BLOCK, Vectors, class_means
 
-Vectors = NDArray[np.float32]
-
-_BLOCK = 1 << 24  # similarities held at a time
 _FACTS = "centers"  # key of the safetensors header
 
 
@@ -94,7 +92,7 @@ class Centers:
         """Nearness of unit-length samples [N, D] to every category, [N, C], in cosine units."""
         edges = self.edges
         out = np.empty((len(samples), len(self.labels)), np.float32)
-        step = max(1, _BLOCK // max(1, len(self.vectors)))
+        step = max(1, BLOCK // max(1, len(self.vectors)))
         for start in range(0, len(samples), step):
             similarity = samples[start : start + step] @ self.vectors.T
             for c in range(len(self.labels)):
@@ -164,17 +162,6 @@ class _Evidence:
     seen: NDArray[np.intp] | None
 
 
-def _unit(vectors: Vectors) -> Vectors:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def _class_means(vectors: Vectors, owner: NDArray[np.intp], count: int) -> Vectors:
-    """Unit mean of each category's vectors, [C, D]; zero where it has none."""
-    sums = np.zeros((count, vectors.shape[1]), np.float32)
-    np.add.at(sums, owner, vectors)
-    return _unit(sums)
-
-
 def _all(e: _Evidence) -> Vectors:
     """Every description is as good as the next."""
     return np.zeros(len(e.texts), np.float32)
@@ -189,7 +176,7 @@ def _sample_means(e: _Evidence) -> Vectors:
     """[C, D] unit mean sample of every category, its mean description where no sample was seen."""
     if e.samples is None or e.seen is None:
         raise UnibindError("this strategy needs encoded samples of the modality; pass `samples`, or use 'consensus'")
-    means = _class_means(e.samples, e.seen, len(e.means))
+    means = class_means(e.samples, e.seen, len(e.means))
     unseen = ~np.isin(np.arange(len(e.means)), e.seen)
     means[unseen] = e.means[unseen]
     return means
@@ -242,7 +229,7 @@ def localise(
     names = tuple(dict.fromkeys(texts.categories))
     index = {name: i for i, name in enumerate(names)}
     owner = np.array([index[c] for c in texts.categories], np.intp)
-    means = _class_means(texts.vectors, owner, len(names))
+    means = class_means(texts.vectors, owner, len(names))
     seen = None
     if samples is not None:
         if labels is None:

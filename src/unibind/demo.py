@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from . import heptad
+from . import __version__, heptad
 from .align import FitConfig
 from .backbones import create_backbone
 from .encode import embed, embed_descriptions, encode
+from .errors import UnibindError
 from .evaluate.protocols import Evaluation, evaluate, split_of
 from .evaluate.report import Explanation, Search, write_report
+from .files import write_whole
 from .knowledge import KnowledgeBase
 from .manifest import read_manifest
 from .modality import Text
@@ -47,6 +51,7 @@ def run_demo(
     `per_category` is the number of objects of each split; `stage(name, total)` opens a progress bar and returns the
     function that advances it.
     """
+    _claim(out, {"unibind": __version__, "per_category": per_category, "seed": seed})
     folders = {name: out / name for name in ("heptad", "store", "model")}
     total = sum(per_category.values()) * len(heptad.CATEGORIES)
     manifest = heptad.make(
@@ -62,15 +67,8 @@ def run_demo(
     texts = embed_descriptions(knowledge, backbone)
     advance(1)
     config = FitConfig(seed=seed)
-    fitting = stage("fitting heads", len(store.modalities()) - 1)
-    done = set[str]()
-
-    def fit_progress(modality: str, step: int) -> None:
-        if modality not in done:
-            done.add(modality)
-            fitting(1)
-
-    model = UniBind.fit(backbone, store, knowledge, config, texts=texts, progress=fit_progress)
+    fitting = stage("fitting heads", config.steps * (len(store.modalities()) - 1))
+    model = UniBind.fit(backbone, store, knowledge, config, texts=texts, progress=lambda modality, step: fitting(1))
     advance = stage("measuring and reporting", 3)
     evaluation = evaluate(backbone, store, texts, fitted=model, seed=seed)
     advance(1)
@@ -99,3 +97,12 @@ def run_demo(
     report = write_report(out, evaluation, before=before, after=after, searches=searches, explanations=explanations)
     advance(1)
     return Demo(evaluation, report, folders["model"], folders["store"], manifest)
+
+
+def _claim(out: Path, run: dict[str, Any]) -> None:
+    """Mark `out` as this run's; raises UnibindError where it holds another's, whose embeddings would be taken for ours."""
+    mark = out / "demo.json"
+    held = json.loads(mark.read_text()) if mark.is_file() else None
+    if held != run and (held is not None or (out / "store").exists()):
+        raise UnibindError(f"{out} holds a demo with other settings; name another folder with --out, or remove it")
+    write_whole(mark, json.dumps(run))

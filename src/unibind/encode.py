@@ -10,7 +10,6 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .backbones import Backbone
@@ -21,8 +20,7 @@ from .manifest import Item, check_unique
 from .modality import MODALITIES, Raw, Text, check_modality
 from .readers import Limits, read
 from .store import Quarantined, Store
-
-Vectors = NDArray[np.float32]
+from .vectors import Vectors
 
 # A commit costs Lance a new version and file: none more often than this many items or seconds.
 _COMMIT_ITEMS, _COMMIT_S = 512, 20.0

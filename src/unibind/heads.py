@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import UnibindError
 from .files import write_whole
-
-Vectors = NDArray[np.float32]
+from .vectors import Vectors, unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +34,7 @@ class Head:
         """Map unit-length vectors [N, D] to unit-length vectors [N, D]."""
         if vectors.ndim != 2 or vectors.shape[1] != len(self.bias):
             raise UnibindError(f"this head takes vectors [N, {len(self.bias)}], not {list(vectors.shape)}")
-        mapped = vectors @ self.weight.T + self.bias
-        return mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12)
+        return unit(vectors @ self.weight.T + self.bias)
 
     @property
     def fingerprint(self) -> str:

@@ -21,8 +21,7 @@ from .heads import Head
 from .knowledge import KnowledgeBase, TextEmbeddings
 from .modality import Raw
 from .store import Embeddings, Store
-
-Vectors = NDArray[np.float32]
+from .vectors import Vectors
 
 
 @dataclass(frozen=True)

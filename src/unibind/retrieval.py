@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 from .backbones.contract import Contract
 from .errors import UnibindError
 from .store import Embeddings
-
-Vectors = NDArray[np.float32]
-
-_BLOCK = 1 << 24  # similarities held at a time
+from .vectors import BLOCK, Vectors, unit
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,7 @@ class Index:
         return len(self._vectors)
 
     def _corrected(self, modality: str, vectors: Vectors) -> Vectors:
-        if modality not in self.means:
-            return vectors
-        shifted = vectors - self.means[modality]
-        return shifted / np.maximum(np.linalg.norm(shifted, axis=1, keepdims=True), 1e-12)
+        return unit(vectors - self.means[modality]) if modality in self.means else vectors
 
     def gaps(self) -> dict[str, float]:
         """Distance of each modality's mean from the mean of the others' means, before any correction."""
@@ -94,7 +88,7 @@ class Index:
             contract.check_comparable(mine, here="the query", there=f"the index's {modality} part")
         k = min(k, len(self))
         corrected = self._corrected(contract.modality, queries)
-        step = max(1, _BLOCK // len(self))
+        step = max(1, BLOCK // len(self))
         found = []
         for start in range(0, len(corrected), step):
             similarity = corrected[start : start + step] @ self._vectors.T

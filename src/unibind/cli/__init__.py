@@ -46,12 +46,12 @@ def main() -> None:
     """Entry point: user errors become one sentence and exit code 2, Ctrl-C exits 130."""
     try:
         app()
-    except UnibindError as error:
-        typer.echo(f"unibind: {error}", err=True)
-        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("unibind: stopped; what was finished is kept, run the same command again to go on", err=True)
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except (UnibindError, OSError) as error:  # OSError: no right to write there, disk full, ...
+        typer.echo(f"unibind: {error}", err=True)
+        sys.exit(2)

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from .console import BackboneOption, JsonOption, KnowledgeOption, ModalityOption, percent, print_json, print_table, say
+from .console import (
+    BackboneOption,
+    JsonOption,
+    KnowledgeOption,
+    ModalityOption,
+    busy,
+    percent,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)
 
 
 def classify(
@@ -40,14 +51,16 @@ def classify(
         base = KnowledgeBase.load(knowledge) if knowledge else KnowledgeBase.heptad()
         unibind = UniBind.zero_shot(create_backbone(backbone), base)
     raws, names, errors = [], [], []
-    for file in files:
-        try:
-            raws.append(read(file, modality))
-            names.append(str(file))
-        except UnibindError as error:
-            errors.append({"item": str(file), "error": str(error)})
+    with progress_bar() as progress:
+        for file in progress.track(files, description="reading"):
+            try:
+                raws.append(read(file, modality))
+                names.append(str(file))
+            except UnibindError as error:
+                errors.append({"item": str(file), "error": str(error)})
     kinds = [raw.modality for raw in raws]
-    predictions = unibind.classify_vectors(unibind.embed(raws), kinds, names, top=top) if raws else []
+    with busy("classifying"):
+        predictions = unibind.classify_vectors(unibind.embed(raws), kinds, names, top=top) if raws else []
     if json:
         print_json([asdict(p) for p in predictions] + errors)
     else:

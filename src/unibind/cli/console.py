@@ -63,6 +63,15 @@ def progress_bar() -> Iterator[Progress]:
         yield progress
 
 
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """A spinner on standard error for work of unknown length; silent where that is no terminal."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
 def percent(share: float) -> str:
     """A share as a percentage with one decimal."""
     return f"{100 * share:.1f}"

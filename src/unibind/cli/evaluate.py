@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import BackboneOption, JsonOption, KnowledgeOption, print_json, print_table, say
+from .console import BackboneOption, JsonOption, KnowledgeOption, busy, print_json, print_table, say
 
 
 def evaluate(
@@ -41,11 +41,14 @@ def evaluate(
         base = KnowledgeBase.load(knowledge)
     else:
         base = fitted.knowledge if fitted and fitted.knowledge else KnowledgeBase.heptad()
-    found = measure(encoder, opened, embed_descriptions(base, encoder), fitted=fitted, seed=seed)
+    with busy("measuring"):
+        found = measure(encoder, opened, embed_descriptions(base, encoder), fitted=fitted, seed=seed)
     if out is not None:
         before = split_of(opened, "test")
         after = {m: fitted.project(e) for m, e in before.items()} if fitted else None
-        say(f"The report: {write_report(out, found, before=before, after=after)}")
+        with busy("drawing the report"):
+            page = write_report(out, found, before=before, after=after)
+        say(f"The report: {page}")
     if json:
         print_json(found.to_json())
     else:

@@ -30,7 +30,7 @@ def fit(
     seed: Annotated[int, typer.Option()] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Fit one small head a modality on stored embeddings; seconds, not hours.
+    """Fit one small head a modality on stored embeddings; a minute or so for some hundred items a modality.
 
     Centers, their strategy and the confidences are chosen on the split "val"; "test" is not touched.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import JsonOption, print_json, progress_bar, say
+from .console import JsonOption, busy, print_json, progress_bar, say
 
 app = typer.Typer(help="The procedural test bed: 24 categories, seven modalities, known truth.", no_args_is_help=True)
 
@@ -46,6 +46,7 @@ def show(
     out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")] = Path("heptad.png"),
     category: Annotated[list[str] | None, typer.Option(help="Only these categories; repeat the option.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: JsonOption = False,
 ) -> None:
     """Draw a contact sheet: one object of every category, in all its modalities.
 
@@ -56,5 +57,9 @@ def show(
     from .. import heptad
     from ..drawing import save_png
 
-    save_png(heptad.contact_sheet(seed=seed, categories=category), out)
-    say(f"drawn in {out}")
+    with busy("drawing objects"):
+        save_png(heptad.contact_sheet(seed=seed, categories=category), out)
+    if json:
+        print_json({"picture": str(out), "categories": category or list(heptad.CATEGORIES)})
+    else:
+        say(f"drawn in {out}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import JsonOption, ModalityOption, print_json, print_table, say
+from .console import JsonOption, ModalityOption, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from ..modality import Raw
@@ -34,15 +34,16 @@ def inspect(
 
     found: list[dict[str, object]] = []
     raws, errors = [], 0
-    for file in files:
-        try:
-            raw = read(file, modality, limits=Limits(max_seconds=max_seconds))
-        except UnibindError as error:
-            errors += 1
-            found.append({"file": str(file), "error": str(error)})
-            continue
-        found.append({"file": str(file), "modality": raw.modality, **raw.summary()})
-        raws.append((file.name, raw))
+    with progress_bar() as progress:
+        for file in progress.track(files, description="reading"):
+            try:
+                raw = read(file, modality, limits=Limits(max_seconds=max_seconds))
+            except UnibindError as error:
+                errors += 1
+                found.append({"file": str(file), "error": str(error)})
+                continue
+            found.append({"file": str(file), "modality": raw.modality, **raw.summary()})
+            raws.append((file.name, raw))
     if json:
         print_json(found)
     else:

@@ -39,15 +39,20 @@ def search(
     from ..encode import raw_items
     from ..modality import Text, check_modality
     from ..model import UniBind
+    from ..readers.source import is_file
     from ..retrieval import Index
     from ..store import Store
 
     opened = Store.open(store)
     unibind = UniBind.from_pretrained(model) if model else UniBind(create_backbone(backbone))
     names = [check_modality(m, tuple(opened.modalities())) for m in modality or opened.modalities()]
-    index = Index({m: unibind.project(opened.vectors(modality=m, split=split)) for m in names}, correct_gap=correct_gap)
-    is_file = query_modality not in (None, "text") or Path(query).is_file()
-    raw = raw_items([query], query_modality)[0] if is_file else Text(query)
+    named = query_modality not in (None, "text") or is_file(Path(query))
+    raw = raw_items([query], query_modality)[0] if named else Text(query)
+    parts = {m: unibind.project(opened.vectors(modality=m, split=split)) for m in names}
+    means = {}
+    if raw.modality in opened.modalities() and raw.modality not in names:  # the gap is removed from both sides
+        means[raw.modality] = unibind.project(opened.vectors(modality=raw.modality)).vectors.mean(axis=0)
+    index = Index(parts, correct_gap=correct_gap, query_means=means)
     hits = index.search(unibind.embed([raw]), unibind.contract(raw.modality), k)[0]
     if json:
         print_json({"query": query, "modality": raw.modality, "gaps": index.gaps(), "hits": [asdict(h) for h in hits]})

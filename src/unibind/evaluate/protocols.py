@@ -19,9 +19,9 @@ from ..knowledge import TextEmbeddings
 from ..knowledge.prompts import class_names, random_words, templates
 from ..model import UniBind
 from ..store import Embeddings, Store
+from ..vectors import Vectors
 from .metrics import category_relevance, modality_gap, recall_at_k, spread, top_k_accuracy
 
-Vectors = NDArray[np.float32]
 Splits = Mapping[str, Embeddings]  # modality -> stored embeddings of one split
 
 CLASS_NAME, TEMPLATE, RANDOM_WORDS = "class name", "prompt template", "random words"
