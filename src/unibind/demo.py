@@ -100,7 +100,7 @@ def run_demo(
 
 
 def _claim(out: Path, run: dict[str, Any]) -> None:
-    """Mark `out` as this run's; raises UnibindError where it holds another's, whose embeddings would be taken for ours."""
+    """Mark `out` as this run's; raises UnibindError where it holds another's: its embeddings would pass for ours."""
     mark = out / "demo.json"
     held = json.loads(mark.read_text()) if mark.is_file() else None
     if held != run and (held is not None or (out / "store").exists()):
