@@ -43,6 +43,7 @@ class ToyBackbone:
     modalities = tuple(_PREPROCESS)
     licence = Licence("MIT", True)
     logit_scale = 10.0
+    options = {}  # noqa: RUF012
 
     def __init__(self, weights="1"):
         self.weights = weights

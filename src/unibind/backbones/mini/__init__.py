@@ -7,7 +7,7 @@ modality only against its image (see `train`). So it has the flaw that UniBind m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,25 @@ from torch import Tensor, nn
 
 from ...errors import MissingFileError, UnknownNameError
 from ...modality import MODALITIES, Raw, check_modality
-from .. import Licence
+from ..card import Card, Licence
 from ..contract import Contract
 from .preprocessing import parameters, preprocess
 from .text import load_text_tower, model_folder
 from .towers import DIM, load_tower
 
 WEIGHTS = Path(__file__).parent / "weights"
+
+_LICENCE = Licence("Apache-2.0", commercial=True)  # all-MiniLM-L6-v2's; the other towers are MIT like this code
+
+CARD = Card(
+    name="mini",
+    summary="small towers trained on Heptad, image-centred on purpose; the default",
+    modalities=MODALITIES,
+    dim=DIM,
+    licence=_LICENCE,
+    weights="in the package; the text tower by the extra `mini`",
+    extra="mini",
+)
 
 
 class Mini:
@@ -33,15 +45,16 @@ class Mini:
     of `<modality>.safetensors`.
     """
 
-    name = "mini"
+    name = CARD.name
     dim = DIM
-    licence = Licence("Apache-2.0", commercial=True)  # all-MiniLM-L6-v2's; the other towers are MIT like this code
+    licence = _LICENCE
     logit_scale = 20.0
+    options: Mapping[str, Any] = {}
 
     def __init__(
         self, modalities: Sequence[str] | None = None, *, device: str = "cpu", weights: str | Path = WEIGHTS
     ) -> None:
-        self.modalities = tuple(check_modality(m) for m in modalities or MODALITIES)
+        self.modalities = tuple(check_modality(m) for m in (MODALITIES if modalities is None else modalities))
         self.device = device
         self.weights = Path(weights)
         self._towers: dict[str, nn.Module] = {}
@@ -89,11 +102,17 @@ class Mini:
         return path
 
 
-def create(argument: str | None = None, *, modalities: Sequence[str] | None = None, **options: Any) -> Mini:
+def create(
+    argument: str | None = None,
+    *,
+    modalities: Sequence[str] | None = None,
+    device: str = "cpu",
+    weights: str | Path = WEIGHTS,
+) -> Mini:
     """Factory for `create_backbone("mini")`; the name takes no argument after a colon."""
     if argument:
         raise UnknownNameError("backbone", f"mini:{argument}", ["mini"])
-    return Mini(modalities, **options)
+    return Mini(modalities, device=device, weights=weights)
 
 
 def _fingerprint(path: Path) -> str:

@@ -1,0 +1,55 @@
+"""Names of weights: from the public files of ImageBind, Point-Bind and UniBind to this package's towers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# wrappers' prefixes: of Point-Bind's model, and of UniBind's around it
+_WRAPPERS = re.compile(r"^(backbone\.)?(bind\.)?")
+
+_RENAMES = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"modality_preprocessors\.(\w+)\.cls_token", "stem.class_token"),
+        (r"modality_preprocessors\.(\w+)\.\w+_stem\.proj(?:\.1)?\.weight", "stem.patch"),
+        (r"modality_preprocessors\.(\w+)\.\w+_stem\.norm_layer\.(weight|bias)", r"stem.norm.\2"),
+        (r"modality_preprocessors\.(\w+)\.(?:pos_embedding_helper\.)?pos_embed", "stem.positions"),
+        (r"modality_preprocessors\.(\w+)\.token_embedding\.weight", "stem.words"),
+        (r"modality_trunks\.(\w+)\.pre_transformer_layer\.0\.(weight|bias)", r"norm_in.\2"),
+        (r"modality_trunks\.(\w+)\.(blocks\.\d+)\.attn\.in_proj_(weight|bias)", r"\2.attention.qkv.\3"),
+        (r"modality_trunks\.(\w+)\.(blocks\.\d+)\.attn\.out_proj\.(weight|bias)", r"\2.attention.out.\3"),
+        (r"modality_trunks\.(\w+)\.(blocks\.\d+)\.attn\.(bias_[kv])", r"\2.attention.\3"),
+        (r"modality_trunks\.(\w+)\.(blocks\.\d+)\.mlp\.(fc[12]\.(?:weight|bias))", r"\2.\3"),
+        (r"modality_trunks\.(\w+)\.(blocks\.\d+\.norm_[12]\.(?:weight|bias))", r"\2"),
+        (r"modality_heads\.(\w+)\.(?:proj\.)?0\.(weight|bias)", r"norm_out.\2"),
+        (r"modality_heads\.(\w+)\.(?:proj\.1|[23])\.weight", "project.weight"),
+        (r"modality_postprocessors\.(\w+)\.1\.log_logit_scale", "log_logit_scale"),
+    )
+)
+
+# in the public files, but no tower's weights: the causal mask, and Point-Bind's scale for training
+_NOT_WEIGHTS = re.compile(r"modality_preprocessors\.text\.mask|logit_scale")
+
+
+def locate(names: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Where each tower's weights are: tower -> our name -> public name; and the names that belong to no tower."""
+    found: dict[str, dict[str, str]] = {}
+    unknown = []
+    for public in names:
+        bare = _WRAPPERS.sub("", public)
+        place = _place(bare)
+        if place is not None:
+            tower, ours = place
+            found.setdefault(tower, {})[ours] = public
+        elif not _NOT_WEIGHTS.fullmatch(bare):
+            unknown.append(public)
+    return found, unknown
+
+
+def _place(bare: str) -> tuple[str, str] | None:
+    for pattern, ours in _RENAMES:
+        match = pattern.fullmatch(bare)
+        if match:
+            return match[1], match.expand(ours)
+    return None

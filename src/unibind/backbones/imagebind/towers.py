@@ -1,0 +1,166 @@
+"""ImageBind's towers: a stem that makes tokens, a transformer, and a projection of one token into the shared space.
+
+Widths are read off the shapes of the weights; layers and heads (`SIZES`) cannot be, or must not: a file that lacks a
+layer is damaged, not smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...errors import UnibindError
+from .transformer import EPS, Block
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+
+END_OF_TEXT = 49407  # the largest id of CLIP's vocabulary, and the last token of every text
+
+
+class Size(NamedTuple):
+    """What the shapes of a tower's weights do not tell."""
+
+    layers: int
+    heads: int
+
+
+SIZES = {  # of imagebind_huge
+    "vision": Size(32, 16),
+    "text": Size(24, 16),
+    "audio": Size(12, 12),
+    "thermal": Size(12, 12),
+    "depth": Size(12, 8),
+    "imu": Size(6, 8),
+}
+
+
+class PictureStem(nn.Module):
+    """Patches of pictures [B, C, H, W], or of clips of two frames [B, C, 2, H, W] -> tokens [B, 1 + N, D].
+
+    `patch` has the shape [D, C, k, k], or [D, C, 2, k, k] where the tower also takes clips: to it a picture is a clip
+    that stands still, so its patches meet the sum of both frames' weights.
+    """
+
+    def __init__(self, shapes: Shapes, *, stride: int | None = None, norm: bool = True) -> None:
+        super().__init__()
+        self.patch = nn.Parameter(torch.empty(shapes["stem.patch"]))
+        self.stride = stride or self.patch.shape[-1]
+        self.class_token = nn.Parameter(torch.empty(shapes["stem.class_token"]))
+        self.positions = nn.Parameter(torch.empty(shapes["stem.positions"]))
+        self.norm = nn.LayerNorm(self.patch.shape[0]) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        patch: Tensor = self.patch
+        if patch.ndim == 5 and x.ndim == 4:
+            patch = patch.sum(dim=2)
+        elif patch.ndim == 5:
+            x, patch = x.flatten(1, 2), patch.flatten(1, 2)  # the frames become channels
+        tokens = functional.conv2d(x.to(patch.dtype), patch, stride=self.stride).flatten(2).transpose(1, 2)
+        return _with_class_token(self.norm(tokens), self.class_token) + self.positions
+
+
+class MotionStem(nn.Module):
+    """Readings of an inertial sensor [B, 6, T], cut into windows -> tokens [B, 1 + N, D]."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__()
+        self.patch = nn.Parameter(torch.empty(shapes["stem.patch"]))  # [D, 6 * window]
+        self.class_token = nn.Parameter(torch.empty(shapes["stem.class_token"]))
+        self.positions = nn.Parameter(torch.empty(shapes["stem.positions"]))
+        self.norm = nn.LayerNorm(self.patch.shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        window = self.patch.shape[1] // x.shape[1]
+        windows = x.unfold(-1, window, window).transpose(1, 2).flatten(2)  # [B, N, 6 * window]
+        tokens = self.norm(functional.linear(windows.to(self.patch.dtype), self.patch))
+        return _with_class_token(tokens, self.class_token) + self.positions
+
+
+class TextStem(nn.Module):
+    """Token ids [B, T], T at most 77 -> tokens [B, T, D]. `words` may stay in float32: few of its rows are read."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__()
+        self.words = nn.Parameter(torch.empty(shapes["stem.words"]))
+        self.positions = nn.Parameter(torch.empty(shapes["stem.positions"]))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        words = functional.embedding(ids, self.words).to(self.positions.dtype)
+        return words + self.positions[:, : ids.shape[1]]
+
+
+def _with_class_token(tokens: Tensor, class_token: Tensor) -> Tensor:
+    return torch.cat([class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+
+
+class Tower(nn.Module):
+    """One tower: items [B, ...] -> [B, out], unit length, float32.
+
+    A text is read at its end token and attends only to what comes before it, so a batch need be padded no further
+    than its longest text; everything else is read at the class token. `log_logit_scale` is what the released model
+    multiplies its embeddings with (exp of it, at most 100); here it is kept apart.
+    """
+
+    def __init__(self, make: Make, shapes: Shapes, size: Size) -> None:
+        super().__init__()
+        width, hidden = shapes["norm_out.weight"][0], shapes["blocks.0.fc1.weight"][0]
+        self.causal = make.causal
+        self.stem = make.stem(shapes)
+        self.norm_in = nn.LayerNorm(width, EPS) if make.norm_in else nn.Identity()
+        self.blocks = nn.ModuleList(Block(width, hidden, size.heads, bias_kv=make.bias_kv) for _ in range(size.layers))
+        self.norm_out = nn.LayerNorm(width, EPS)
+        self.project = nn.Linear(width, shapes["project.weight"][0], bias=False)
+        if make.scaled:
+            self.log_logit_scale = nn.Parameter(torch.empty(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm_in(self.stem(x))  # [B, N, D]
+        for block in self.blocks:
+            tokens = block(tokens, causal=self.causal)
+        return functional.normalize(self.project(self.norm_out(self._read(tokens, x))).float(), dim=-1)
+
+    def _read(self, tokens: Tensor, x: Tensor) -> Tensor:
+        """The token [B, D] that stands for the item."""
+        if not self.causal:
+            return tokens[:, 0]
+        end = (x == END_OF_TEXT).int().argmax(dim=1)  # the first, where there are several
+        return tokens[torch.arange(len(x), device=x.device), end]
+
+
+@dataclass(frozen=True)
+class Make:
+    """How one kind of tower is built. `scaled` ones carry a logit scale."""
+
+    stem: Callable[[Shapes], nn.Module]
+    bias_kv: bool = True
+    norm_in: bool = False
+    causal: bool = False
+    scaled: bool = True
+
+
+MAKES = {
+    "vision": Make(partial(PictureStem, norm=False), bias_kv=False, norm_in=True, scaled=False),
+    "text": Make(TextStem, bias_kv=False, causal=True),
+    "audio": Make(partial(PictureStem, stride=10)),  # patches of 16 x 16 that overlap
+    "thermal": Make(PictureStem),
+    "depth": Make(PictureStem),
+    "imu": Make(MotionStem),
+}
+
+
+def build_tower(tower: str, shapes: Shapes, size: Size | None = None) -> Tower:
+    """A tower on the meta device, as wide as the shapes of its weights (names as in `checkpoint`).
+
+    Raises UnibindError where a shape that decides a width is missing.
+    """
+    try:
+        with torch.device("meta"):
+            return Tower(MAKES[tower], shapes, size or SIZES[tower])
+    except KeyError as error:
+        raise UnibindError(f"the weights of the {tower} tower lack {error.args[0]}; get the file again") from None
