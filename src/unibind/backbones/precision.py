@@ -7,6 +7,8 @@ lossy, so the precision is part of every contract.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -108,19 +110,22 @@ def _range(x: Tensor) -> tuple[float, float]:
 
 
 def lower(module: nn.Module, precision: str, device: str = "cpu") -> nn.Module:
-    """The module in a precision, on a device: parameters in bfloat16, on a CPU with every `Linear` in its fast form.
+    """The module in a precision, on a device; inputs and outputs of lowered layers are bfloat16.
 
-    Inputs and outputs of lowered layers are bfloat16.
+    Parameters become bfloat16, except those a module names in `kept`; on a CPU every `Linear` takes its fast form.
     """
-    if precision == "float32":
-        return module.to(device)
-    if torch.device(device).type != "cpu":
-        return module.to(device, torch.bfloat16)
-    fast = Int8Linear if precision == "int8" else PackedLinear
+    if precision != "float32":
+        if torch.device(device).type == "cpu":
+            _pack(module, Int8Linear if precision == "int8" else PackedLinear)
+        for part in module.modules():
+            for name, parameter in part.named_parameters(recurse=False):
+                if name not in getattr(part, "kept", ()):
+                    parameter.data = parameter.data.bfloat16()
+    return module.to(device)
+
+
+def _pack(module: nn.Module, fast: Callable[[Linear], nn.Module]) -> None:
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Linear):
                 setattr(parent, name, fast(child))
-    for parameter in module.parameters():
-        parameter.data = parameter.data.bfloat16()
-    return module

@@ -1,8 +1,8 @@
-"""From weights on disk to towers: only those asked for are read, a part at a time where they change precision."""
+"""From weights on disk to towers: only those asked for are read, a layer at a time where they change precision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from ...errors import UnibindError
 from ..checkpoints import Checkpoint, check_entries, fingerprint, open_checkpoint
 from ..precision import lower
 from .checkpoint import locate
-from .towers import MAKES, Size, build_tower
+from .towers import TOWERS, Size, build_tower
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,6 @@ class TowerFile:
     checkpoint: Checkpoint
     names: Mapping[str, str]
 
-    @property
-    def where(self) -> str:
-        """For messages."""
-        return f"{self.checkpoint.path.name} ({self.tower} tower)"
-
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Our name -> shape; nothing else is read."""
@@ -36,16 +31,70 @@ class TowerFile:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of all weights under our names: as `unibind weights convert` noted it, else computed once."""
+        """Of all weights under our names: as `unibind weights convert` noted it, else computed, which reads them."""
         return self.checkpoint.metadata.get("fingerprint") or fingerprint(self.stream(self.names))
 
-    def mapped(self, names: Iterator[str] | Mapping[str, str]) -> dict[str, Tensor]:
+    def mapped(self, names: Iterable[str]) -> dict[str, Tensor]:
         """Weights by our names, memory-mapped."""
-        names = list(names)
-        found = self.checkpoint.mapped([self.names[ours] for ours in names])
-        return {ours: found[self.names[ours]] for ours in names}
+        stored = {ours: self.names[ours] for ours in names}
+        tensors = self.checkpoint.mapped(list(stored.values()))
+        return {ours: tensors[name] for ours, name in stored.items()}
 
-    def stream(self, names: Iterator[str] | Mapping[str, str]) -> Iterator[tuple[str, Tensor]]:
+    def stream(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """Copies of weights by our names, one at a time."""
-        for ours in names:
-            yield from ((ours, tensor) for _, tensor in self.checkpoint.stream([self.names[ours]]))
+        ours = list(names)
+        copies = self.checkpoint.stream([self.names[name] for name in ours])
+        yield from zip(ours, (tensor for _, tensor in copies), strict=True)
+
+
+def open_weights(path: Path) -> dict[str, TowerFile]:
+    """Every tower of a public checkpoint, or of a folder that `unibind weights convert` wrote, by name.
+
+    Reads names and shapes only. Raises UnibindError where there is no tower, or where a file holds entries of none.
+    """
+    if path.is_dir():
+        parts = {t: path / f"{t}.safetensors" for t in TOWERS}
+        files = {t: open_checkpoint(part) for t, part in parts.items() if part.is_file()}
+        found = {
+            t: TowerFile(t, checkpoint, {name: name for name in checkpoint.shapes}) for t, checkpoint in files.items()
+        }
+    else:
+        checkpoint = open_checkpoint(path)
+        located, unknown = locate(checkpoint.shapes)
+        found = {t: TowerFile(t, checkpoint, names) for t, names in located.items()}
+        if found and unknown:
+            raise UnibindError(
+                f"{path.name} holds {len(unknown)} entries that belong to no tower, such as {unknown[0]}; "
+                "name an ImageBind, Point-Bind or UniBind checkpoint"
+            )
+    if not found:
+        raise UnibindError(f"{path} holds none of ImageBind's towers; name imagebind_huge.pth or a converted folder")
+    return found
+
+
+def load_tower(file: TowerFile, *, precision: str, device: str, size: Size | None = None) -> nn.Module:
+    """A frozen tower in eval mode, on a device and in a precision.
+
+    In float32 on a CPU the weights stay memory-mapped; otherwise a layer is read, lowered and moved at a time, so that
+    no more than one is held in float32. Raises UnibindError for missing, unexpected or misshapen entries.
+    """
+    tower = build_tower(file.tower, file.shapes, size)
+    wanted = {name: tuple(entry.shape) for name, entry in tower.state_dict().items()}
+    check_entries(wanted, file.shapes, f"{file.checkpoint.path.name} ({file.tower} tower)")
+    if precision == "float32" and device == "cpu":
+        tower.load_state_dict(file.mapped(wanted), assign=True)
+    else:
+        for prefix, part in _parts(tower):
+            names = [name for name in wanted if name.startswith(prefix)]
+            wanted = {name: shape for name, shape in wanted.items() if not name.startswith(prefix)}
+            state = {name.removeprefix(prefix): tensor for name, tensor in file.stream(names)}
+            part.load_state_dict(state, assign=True, strict=bool(prefix))
+            lower(part, precision, device)
+    return tower.eval().requires_grad_(False)
+
+
+def _parts(tower: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The layers by the prefix of their entries, at last the tower itself."""
+    for i, layer in enumerate(getattr(tower, "blocks", ())):
+        yield f"blocks.{i}.", layer
+    yield "", tower

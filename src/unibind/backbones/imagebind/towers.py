@@ -30,6 +30,8 @@ class Size(NamedTuple):
     heads: int
 
 
+TOWERS = ("vision", "text", "audio", "thermal", "depth", "imu", "point_cloud")
+
 SIZES = {  # of imagebind_huge
     "vision": Size(32, 16),
     "text": Size(24, 16),
@@ -83,7 +85,9 @@ class MotionStem(nn.Module):
 
 
 class TextStem(nn.Module):
-    """Token ids [B, T], T at most 77 -> tokens [B, T, D]. `words` may stay in float32: few of its rows are read."""
+    """Token ids [B, T], T at most 77 -> tokens [B, T, D]."""
+
+    kept = ("words",)  # never lowered: only the rows of a batch's words are read
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
