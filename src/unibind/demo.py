@@ -10,7 +10,7 @@ from typing import Any
 
 from . import __version__, heptad
 from .align import FitConfig
-from .backbones import create_backbone
+from .backbones import Backbone, create_backbone
 from .encode import embed, embed_descriptions, encode
 from .errors import UnibindError
 from .evaluate.protocols import Evaluation, evaluate, split_of
@@ -45,20 +45,21 @@ def run_demo(
     seed: int = 0,
     workers: int = 2,
     stage: Callable[[str, int], Callable[[int], None]],
+    backbone: Backbone | None = None,
 ) -> Demo:
-    """Make Heptad, encode it with mini, fit, measure and report under `out`.
+    """Make Heptad, encode it with the backbone (default: mini), fit, measure and report under `out`.
 
-    `per_category` is the number of objects of each split; `stage(name, total)` opens a progress bar and returns the
-    function that advances it.
+    Only the backbone's modalities take part. `per_category` is the number of objects of each split;
+    `stage(name, total)` opens a progress bar and returns the function that advances it.
     """
-    _claim(out, {"unibind": __version__, "per_category": per_category, "seed": seed})
+    backbone = backbone or create_backbone("mini")
+    _claim(out, {"unibind": __version__, "per_category": per_category, "seed": seed, "backbone": backbone.name})
     folders = {name: out / name for name in ("heptad", "store", "model")}
     total = sum(per_category.values()) * len(heptad.CATEGORIES)
     manifest = heptad.make(
         folders["heptad"], per_category, seed=seed, workers=workers, progress=stage("drawing objects", total)
     )
-    items = read_manifest(manifest)
-    backbone = create_backbone("mini")
+    items = [item for item in read_manifest(manifest) if item.modality in backbone.modalities]
     store = Store.open_or_create(folders["store"])
     encode(items, backbone, store, workers=workers, progress=stage("encoding files", len(items)))
 
@@ -87,9 +88,12 @@ def run_demo(
             Index({gallery: after[gallery]}).search(query, text_contract, 5)[0],
         )
         for gallery in ("event", "image")
+        if gallery in before
     ]
     explanations = []
     for modality, label in EXPLAINED:
+        if modality not in after:
+            continue
         row = after[modality].labels.index(label)
         uri = str(after[modality].uris[row])
         prediction = model.classify_vectors(after[modality].vectors[row : row + 1], [modality], [uri])[0]

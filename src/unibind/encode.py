@@ -63,6 +63,7 @@ def encode(
     store.refresh()
     for modality in sorted({item.modality for item in items}):
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
+    store.note_backbone(backbone.name, backbone.options)
     there = store.ids()
     todo = sorted((i for i in items if i.id not in there), key=lambda i: MODALITIES.index(i.modality))
     report = progress or (lambda _: None)

@@ -34,6 +34,7 @@ Key = TypeVar("Key")
 
 _CHUNK = 4  # items sent to a worker at a time
 _AHEAD = 3  # chunks a worker may be ahead of the encoder: bounds memory
+_HELD = 1 << 28  # bytes of preprocessed items that may wait for their batch to be full
 _WINDOW = 16  # batches among which items of unlike length are sorted
 
 
@@ -82,16 +83,28 @@ def batches(
 ) -> Generator[tuple[str, list[Key], torch.Tensor]]:
     """Batches (modality, keys [B], tensor [B, ...]) of one modality each, from (key, modality, tensor).
 
-    Sequences of unlike length are sorted by length within a window of batches, so that little is padded.
+    Sequences of unlike length are sorted by length within a window of batches, so that little is padded; other items
+    of unlike shape go into batches apart. Large items make smaller batches: no more than `_HELD` bytes wait.
     """
-    waiting: dict[str, list[tuple[Key, torch.Tensor]]] = {}
+    waiting: dict[tuple[str, tuple[int, ...]], list[tuple[Key, torch.Tensor]]] = {}
+    held = 0
     for key, modality, tensor in loaded:
-        group = waiting.setdefault(modality, [])
-        group.append((key, tensor))
-        if len(group) == (batch_size * _WINDOW if _is_sequence(tensor) else batch_size):
-            yield from _cut(modality, waiting.pop(modality), batch_size)
-    for modality, group in waiting.items():
+        kind = modality, () if _is_sequence(tensor) else tuple(tensor.shape)
+        waiting.setdefault(kind, []).append((key, tensor))
+        held += tensor.nbytes
+        if len(waiting[kind]) < (batch_size * _WINDOW if _is_sequence(tensor) else batch_size):
+            if held <= _HELD:
+                continue
+            kind = max(waiting, key=lambda k: _bytes(waiting[k]))
+        group = waiting.pop(kind)
+        held -= _bytes(group)
+        yield from _cut(kind[0], group, batch_size)
+    for (modality, _), group in waiting.items():
         yield from _cut(modality, group, batch_size)
+
+
+def _bytes(group: Sequence[tuple[Key, torch.Tensor]]) -> int:
+    return sum(tensor.nbytes for _, tensor in group)
 
 
 def _is_sequence(tensor: torch.Tensor) -> bool:

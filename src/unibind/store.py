@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -85,7 +85,10 @@ class Store:
         import lancedb
 
         self.path = path
-        self.precision: Precision = _read_mark(path)  # first, for connecting makes a folder where there is none
+        mark = _read_mark(path)  # first, for connecting makes a folder where there is none
+        self.precision: Precision = mark["precision"]
+        # name and options for `create_backbone`, of the backbone that encoded the items
+        self.backbone: tuple[str, dict[str, Any]] | None = mark.get("backbone") and tuple(mark["backbone"])
         self._database = lancedb.connect(str(path))
         self.refresh()
 
@@ -104,13 +107,13 @@ class Store:
     def create(cls, path: str | Path, *, precision: Precision = "float32") -> Store:
         """Make an empty store, its folder included; raises UnibindError where one is there already."""
         path = Path(path)
-        if (path / _MARK).exists():
+        if cls.is_at(path):
             raise UnibindError(f"{path} is a store already; open it, or name another folder")
         if precision not in ("float16", "float32"):
             raise UnknownNameError("precision", precision, ("float16", "float32"))
         if path.exists() and not path.is_dir():
             raise UnibindError(f"{path} is a file; name a folder for the store")
-        write_whole(path / _MARK, json.dumps({"format": _FORMAT, "precision": precision}))
+        write_whole(path / _MARK, json.dumps(_mark(precision)))
         return cls(path)
 
     @classmethod
@@ -118,10 +121,15 @@ class Store:
         """Open a store; raises MissingFileError where there is none."""
         return cls(Path(path))
 
+    @staticmethod
+    def is_at(path: str | Path) -> bool:
+        """Whether there is a store at `path`."""
+        return (Path(path) / _MARK).exists()
+
     @classmethod
     def open_or_create(cls, path: str | Path, *, precision: Precision = "float32") -> Store:
         """Open the store at `path`, made first where there is none; an existing one keeps its precision."""
-        return cls.open(path) if (Path(path) / _MARK).exists() else cls.create(path, precision=precision)
+        return cls.open(path) if cls.is_at(path) else cls.create(path, precision=precision)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -154,6 +162,12 @@ class Store:
         self._counts[contract.modality] += len(items)
         self._contracts[contract.modality] = contract
         self._delete(_QUARANTINE, {item.id for item in items} & self._quarantined_ids())
+
+    def note_backbone(self, name: str, options: Mapping[str, Any]) -> None:
+        """Note by which backbone the items are encoded, so that it can be made again without being named."""
+        if self.backbone != (name, dict(options)):
+            self.backbone = name, dict(options)
+            write_whole(self.path / _MARK, json.dumps(_mark(self.precision) | {"backbone": self.backbone}))
 
     def quarantine(self, failed: Iterable[Quarantined]) -> None:
         """Record items that could not be read; a newer entry replaces an older one of the same id."""
@@ -230,6 +244,8 @@ class Store:
     def check_contract(self, contract: Contract) -> None:
         """Raise ContractError unless vectors of this contract may join the store."""
         for modality, mine in self._contracts.items():
+            if modality != contract.modality and mine.home == contract.home:
+                continue  # the parts of a composed backbone share a store, whether or not they share a space
             contract.check_comparable(mine, here="the new vectors", there=f"the {modality} vectors of {self.path}")
 
     def _check(self, items: Sequence[Item], vectors: NDArray[np.floating], contract: Contract) -> None:
@@ -281,17 +297,21 @@ class Store:
             self._table(name).delete(f"id IN ({', '.join(map(_quoted, sorted(ids)))})")
 
 
-def _read_mark(path: Path) -> Precision:
+def _mark(precision: Precision) -> dict[str, Any]:
+    return {"format": _FORMAT, "precision": precision}
+
+
+def _read_mark(path: Path) -> dict[str, Any]:
     if not (path / _MARK).is_file():
         raise MissingFileError(f"there is no store at {path} (it has no {_MARK}); make one with `unibind encode`")
     try:
-        mark = json.loads((path / _MARK).read_text())
-        version, precision = mark["format"], mark["precision"]
+        mark: dict[str, Any] = json.loads((path / _MARK).read_text())
+        version, _ = mark["format"], mark["precision"]
     except (ValueError, KeyError, TypeError) as error:
         raise UnibindError(f"{path / _MARK} is damaged; encode into a new store") from error
     if version != _FORMAT:
         raise UnibindError(f"the store {path} has format {version}, this unibind reads {_FORMAT}; encode again")
-    return precision
+    return mark
 
 
 def _quoted(text: str) -> str:

@@ -39,7 +39,7 @@ def test_the_toy_of_these_tests_is_a_backbone():
 
 def test_an_unknown_name_is_told_the_known_ones(registered):
     registered(entry("toy"))
-    with pytest.raises(UnknownNameError, match="unknown backbone 'clip'; choose one of: .*mini.*toy"):
+    with pytest.raises(UnknownNameError, match=r"unknown backbone 'clip'; choose one of: .*mini.*toy"):
         create_backbone("clip:large")
 
 
@@ -70,7 +70,7 @@ def test_modalities_limit_what_a_backbone_offers():
 
 
 def test_options_a_backbone_does_not_take_are_named():
-    with pytest.raises(UnibindError, match="mini cannot be made this way.*flavour"):
+    with pytest.raises(UnibindError, match=r"mini cannot be made this way.*flavour"):
         create_backbone("mini", flavour="sweet")
 
 

@@ -89,24 +89,25 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         low, high = _range(x)
-        scale = max(high - low, 1e-12) / 255
+        scale = max(high - low, 1e-12) / 254  # one step less than there are, so that rounding stays within them
         zero = round(-low / scale)
-        rounded = _bytes(torch.quantize_per_tensor(x.float(), scale, zero, torch.quint8))
         weight = (self.weight, self.scale, self.zero, self.bias)
         to = (1.0, 0, torch.bfloat16)  # scale and zero of the output: it is no bytes
-        return torch.ops.onednn.qlinear_pointwise(rounded, scale, zero, *weight, *to, self.after, [], "none")
-
-
-def _bytes(quantised: Tensor) -> Tensor:
-    """The bytes of a quantised tensor, without the copy that `int_repr` makes."""
-    view = torch.empty(0, dtype=torch.uint8)
-    return view.set_(quantised.untyped_storage(), 0, quantised.shape, quantised.stride())  # type: ignore[call-overload]
+        return torch.ops.onednn.qlinear_pointwise(
+            _bytes(x, scale, zero), scale, zero, *weight, *to, self.after, [], "none"
+        )
 
 
 def _range(x: Tensor) -> tuple[float, float]:
     """Smallest and largest value, zero included."""
     low, high = torch.aminmax(x)
     return min(float(low), 0.0), max(float(high), 0.0)
+
+
+def _bytes(x: Tensor, scale: float, zero: int) -> Tensor:
+    """round(x / scale) + zero as uint8; by way of int8, to which torch converts several times as fast."""
+    shifted = x.float().mul_(1 / scale).add_(zero - 128).round_().to(torch.int8)
+    return shifted.view(torch.uint8).bitwise_xor_(128)
 
 
 def lower(module: nn.Module, precision: str, device: str = "cpu") -> nn.Module:

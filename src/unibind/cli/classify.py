@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
 from .console import (
-    BackboneOption,
     JsonOption,
     KnowledgeOption,
     ModalityOption,
@@ -22,12 +22,13 @@ from .console import (
 )
 
 
+@chooses_backbone
 def classify(
     files: Annotated[list[Path], typer.Argument(help="Files of any modality.", show_default=False)],
     model: Annotated[str | None, typer.Option("--model", help="A fitted model: folder or Hugging Face name.")] = None,
     modality: ModalityOption = None,
     knowledge: KnowledgeOption = None,
-    backbone: BackboneOption = "mini",
+    backbone: BackboneChoice = NO_CHOICE,
     top: Annotated[int, typer.Option(min=1, help="Candidates to show.")] = 3,
     json: JsonOption = False,
 ) -> None:
@@ -39,17 +40,16 @@ def classify(
     unibind classify dog.wav bunny.ply --model runs/demo/model
     unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
     """
-    from ..backbones import create_backbone
     from ..errors import UnibindError
     from ..knowledge import KnowledgeBase
     from ..model import UniBind
     from ..readers import read
 
     if model is not None:
-        unibind = UniBind.from_pretrained(model)
+        unibind = backbone.open_model(model)
     else:
         base = KnowledgeBase.load(knowledge) if knowledge else KnowledgeBase.heptad()
-        unibind = UniBind.zero_shot(create_backbone(backbone), base)
+        unibind = UniBind.zero_shot(backbone.open(), base)
     raws, names, errors = [], [], []
     with progress_bar() as progress:
         for file in progress.track(files, description="reading"):

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")]
-BackboneOption = Annotated[str, typer.Option("--backbone", help="Frozen encoders to use.", show_default=True)]
 ModalityOption = Annotated[
     str | None, typer.Option("--modality", "-m", help="What the files are, where their names do not say it.")
 ]

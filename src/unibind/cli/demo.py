@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from .console import JsonOption, print_json, print_table, progress_bar, say
+from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
+from .console import JsonOption, percent, print_json, print_table, progress_bar, say
 
 
+@chooses_backbone
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, store, model and report.")] = Path(
         "runs/demo"
@@ -21,6 +23,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of the objects and the fit.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw and read.")] = 2,
     json: JsonOption = False,
+    backbone: BackboneChoice = NO_CHOICE,
 ) -> None:
     """Watch files of seven modalities become one space: drawn, encoded, fitted, searched and reported.
 
@@ -32,33 +35,30 @@ def demo(
     from ..evaluate.report import zero_shot_rows
 
     splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}
+    encoder = backbone.open()
     with progress_bar() as progress:
 
         def stage(name: str, total: int) -> Callable[[int], None]:
             task = progress.add_task(name, total=total)
             return lambda done: progress.advance(task, done)
 
-        made = run_demo(out, per_category=splits, seed=seed, workers=workers, stage=stage)
+        made = run_demo(out, per_category=splits, seed=seed, workers=workers, stage=stage, backbone=encoder)
     if json:
         print_json(made.evaluation.to_json() | {"report": str(made.report), "model": str(made.model)})
         return
     header, rows = zero_shot_rows(made.evaluation)
     print_table(header, rows, title="Recognition on the test split")
-    balance = {"before": made.evaluation.before, "after": made.evaluation.after}
+    galleries = [m for m in ("event", "image") if m in encoder.modalities]
+    compared = {"before": made.evaluation.before, "after": made.evaluation.after}
+    rows = []
+    for name, crossing in compared.items():
+        if crossing is not None:
+            balance = crossing.balance(20)
+            shares = [balance["mean"], balance["std"], *(crossing.pair("text", m, 20) for m in galleries)]
+            rows.append([name, *map(percent, shares)])
     print_table(
-        ("recall@20 between unlike modalities, %", "mean", "spread (std)", "text to event", "text to image"),
-        [
-            (
-                name,
-                *(
-                    f"{100 * v:.1f}"
-                    for v in (b["mean"], b["std"], c.pair("text", "event", 20), c.pair("text", "image", 20))
-                ),
-            )
-            for name, c in balance.items()
-            if c is not None
-            for b in (c.balance(20),)
-        ],
+        ("recall@20 between unlike modalities, %", "mean", "spread (std)", *(f"text to {m}" for m in galleries)),
+        rows,
         title="Retrieval before and after the fit",
     )
     say(f"The report: {made.report}   (open it in a browser)")

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from .console import BackboneOption, JsonOption, ModalityOption, print_json, print_table, progress_bar, say
+from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
+from .console import JsonOption, ModalityOption, print_json, print_table, progress_bar, say
 
 
+@chooses_backbone
 def encode(
     manifest: Annotated[Path, typer.Argument(help="CSV, JSONL, Parquet, UniBind JSON, or a folder label/file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The store: made, or continued where it exists.")],
-    backbone: BackboneOption = "mini",
+    backbone: BackboneChoice = NO_CHOICE,
     modality: ModalityOption = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.")] = 0,
@@ -29,12 +31,11 @@ def encode(
     unibind encode photos/ --out runs/photos --workers 2
     """
     from .. import encode as encoding
-    from ..backbones import create_backbone
     from ..manifest import read_manifest
     from ..store import Store
 
     items = read_manifest(manifest, modality=modality)
-    encoder = create_backbone(backbone)
+    encoder = backbone.open(Store.open(out) if Store.is_at(out) else None)
     store = Store.open_or_create(out)
     with progress_bar() as progress:
         task = progress.add_task("encoding", total=len(items))

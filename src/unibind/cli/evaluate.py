@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from .console import BackboneOption, JsonOption, KnowledgeOption, busy, print_json, print_table, say
+from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
+from .console import JsonOption, KnowledgeOption, busy, print_json, print_table, say
 
 
+@chooses_backbone
 def evaluate(
     store: Annotated[Path, typer.Argument(help="A store with labelled splits train, val and test.")],
     model: Annotated[str | None, typer.Option("--model", help="A fitted model to measure too.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a report (HTML, PNGs, JSON) here.")] = None,
     knowledge: KnowledgeOption = None,
-    backbone: BackboneOption = "mini",
+    backbone: BackboneChoice = NO_CHOICE,
     seed: Annotated[int, typer.Option(help="Of the random words and the map of the space.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -25,18 +27,16 @@ def evaluate(
     unibind eval runs/demo/store --model runs/demo/model
     unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
-    from ..backbones import create_backbone
     from ..encode import embed_descriptions
     from ..evaluate.protocols import evaluate as measure
     from ..evaluate.protocols import split_of
     from ..evaluate.report import write_report, zero_shot_rows
     from ..knowledge import KnowledgeBase
-    from ..model import UniBind
     from ..store import Store
 
     opened = Store.open(store)
-    fitted = UniBind.from_pretrained(model) if model else None
-    encoder = fitted.backbone if fitted else create_backbone(backbone)
+    fitted = backbone.open_model(model) if model else None
+    encoder = fitted.backbone if fitted else backbone.open(opened)
     if knowledge:
         base = KnowledgeBase.load(knowledge)
     else:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
 from .console import (
-    BackboneOption,
     JsonOption,
     KnowledgeOption,
     percent,
@@ -19,11 +19,12 @@ from .console import (
 )
 
 
+@chooses_backbone
 def fit(
     store: Annotated[Path, typer.Argument(help="A store with labelled splits train and val.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the fitted model.")],
     knowledge: KnowledgeOption = None,
-    backbone: BackboneOption = "mini",
+    backbone: BackboneChoice = NO_CHOICE,
     loss: Annotated[str, typer.Option(help="multi_positive, or released (the paper's code).")] = "multi_positive",
     rank: Annotated[int, typer.Option(min=0, help="Rank of a head's learned change; 0 learns all of it.")] = 64,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps for each modality.")] = 400,
@@ -39,7 +40,6 @@ def fit(
     unibind fit runs/store --out runs/model --knowledge my_classes.jsonl --seed 1
     """
     from ..align import FitConfig
-    from ..backbones import create_backbone
     from ..knowledge import KnowledgeBase
     from ..model import UniBind
     from ..store import Store
@@ -50,7 +50,7 @@ def fit(
     with progress_bar() as progress:
         tasks = {m: progress.add_task(m, total=steps) for m in opened.modalities() if m != "text"}
         model = UniBind.fit(
-            create_backbone(backbone),
+            backbone.open(opened),
             opened,
             base,
             config,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import BackboneOption, JsonOption, print_json, print_table, say
+from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
+from .console import JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from ..retrieval import Hit
 
 
+@chooses_backbone
 def search(
     query: Annotated[str, typer.Argument(help="A text, or the path of a file.")],
     store: Annotated[Path, typer.Option("--store", "-s", help="Where to search: a store made by `unibind encode`.")],
@@ -25,7 +27,7 @@ def search(
     split: Annotated[str | None, typer.Option(help="Search only this split.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Results to show.")] = 5,
     correct_gap: Annotated[bool, typer.Option(help="Remove each modality's mean, so that none crowds out.")] = True,
-    backbone: BackboneOption = "mini",
+    backbone: BackboneChoice = NO_CHOICE,
     png: Annotated[Path | None, typer.Option("--png", help="Draw the results into this PNG.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -35,7 +37,6 @@ def search(
     unibind search "A photo of a drum" --store runs/demo/store --model runs/demo/model -m event -m image
     unibind search dog.wav --store runs/demo/store --model runs/demo/model --png dogs.png
     """
-    from ..backbones import create_backbone
     from ..encode import raw_items
     from ..modality import Text, check_modality
     from ..model import UniBind
@@ -44,7 +45,7 @@ def search(
     from ..store import Store
 
     opened = Store.open(store)
-    unibind = UniBind.from_pretrained(model) if model else UniBind(create_backbone(backbone))
+    unibind = backbone.open_model(model) if model else UniBind(backbone.open(opened))
     names = [check_modality(m, tuple(opened.modalities())) for m in modality or opened.modalities()]
     named = query_modality not in (None, "text") or is_file(Path(query))
     raw = raw_items([query], query_modality)[0] if named else Text(query)

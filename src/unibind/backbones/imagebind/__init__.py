@@ -59,8 +59,8 @@ class ImageBind:
     """The backbone `imagebind`; see `unibind.backbones.Backbone` for the protocol.
 
     `weights` is a public checkpoint, or a folder that `unibind weights convert` wrote (then towers are memory-mapped);
-    `modalities` limits what is used; each tower is read when first needed. `precision` is "auto" (what the device
-    does natively), "float32", "bfloat16" or "int8". Recordings are cut into `clips` of `clip_seconds`: evenly spread,
+    `modalities` limits what is used; each tower is read when first needed. `precision` is "float32", "bfloat16",
+    "int8" or "auto" (bfloat16 where the device computes in it). Recordings are cut into `clips` of `clip_seconds`: evenly spread,
     or one every `stride` seconds (then at most `clips`), and their embeddings pooled ("mean" or "max"). `sizes` are
     the layers and heads of towers that are not ImageBind-huge's.
     """
@@ -74,7 +74,7 @@ class ImageBind:
         *,
         weights: str | Path | None = None,
         device: str = "cpu",
-        precision: str = "auto",
+        precision: str = "float32",
         clips: int | None = None,
         clip_seconds: float = 2.0,
         stride: float | None = None,
@@ -170,7 +170,7 @@ def create(
     modalities: Sequence[str] | None = None,
     weights: str | Path | None = None,
     device: str = "cpu",
-    precision: str = "auto",
+    precision: str = "float32",
     clips: int | None = None,
     clip_seconds: float = 2.0,
     stride: float | None = None,

@@ -1,0 +1,114 @@
+"""CLAP (Wu et al., "Large-scale contrastive language-audio pretraining with feature fusion", 2023).
+
+Recordings longer than the window are cut at random by transformers' feature extractor; here never by chance:
+- checkpoints without fusion take the middle of the recording;
+- checkpoints with fusion take the whole recording squeezed into one window, and the windows in the middle of the
+  first, second and last third of all possible ones.
+
+transformers also marks one recording of every batch without long ones as long, at random. Here a recording is long
+only if it is, so that an embedding does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...modality import Audio
+from ...preprocess.clips import centre_window, resampled
+from .family import Encoder, Family, TextTower, Tower, as_weights
+from .inputs import ProcessorInput, TextInput
+from .repository import Repository
+
+_FUSION = "fusion"
+_PARAMETERS = (
+    *("sampling_rate", "max_length_s", "truncation", "padding", "feature_size", "fft_window_size", "hop_length"),
+    *("frequency_min", "frequency_max", "top_db"),
+)
+
+
+class AudioInput(ProcessorInput):
+    """Mel spectrograms: [1, frames, bins], with fusion [4, frames, bins] (four times the same for short recordings)."""
+
+    def _read(self) -> Any:
+        from transformers import ClapFeatureExtractor
+
+        return ClapFeatureExtractor.from_pretrained(self.repository.folder, local_files_only=True)
+
+    def __call__(self, raw: Audio) -> Tensor:
+        """One recording's spectrogram, at the checkpoint's own rate."""
+        samples = resampled(raw.samples, raw.rate, self.processor.sampling_rate)
+        if len(samples) <= self.processor.nb_max_samples:
+            return self._mel(samples)
+        if self.processor.truncation == _FUSION:
+            return self._fused(self._mel(samples, max_length=len(samples))[0])
+        return self._mel(centre_window(samples, self.processor.nb_max_samples))
+
+    def _mel(self, samples: Any, **options: Any) -> Tensor:
+        rate = self.processor.sampling_rate
+        out = self.processor(samples, sampling_rate=rate, return_tensors="pt", **options)
+        return out["input_features"][0].float()  # type: ignore[no-any-return]
+
+    def _fused(self, mel: Tensor) -> Tensor:
+        """[frames of the recording, bins] -> [4, frames of a window, bins]: all of it squeezed, and three windows."""
+        window = self.processor.nb_max_samples // self.processor.hop_length + 1
+        squeezed = functional.interpolate(mel[None, None], (window, mel.shape[1]), mode="bilinear")[0, 0]
+        starts = [(len(mel) - window) * part // 6 for part in (1, 3, 5)]
+        whole = [mel] if len(mel) == window else [squeezed]  # hardly longer than a window: nothing to fuse
+        return torch.stack(whole + [mel[start : start + window] for start in starts])
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The extractor's settings, and where long recordings are cut."""
+        facts = {name: getattr(self.processor, name) for name in _PARAMETERS}
+        return facts | {"longer": "whole and three even windows" if facts["truncation"] == _FUSION else "middle"}
+
+
+class AudioTower(nn.Module):
+    """Batches of `AudioInput`s [B, 1 or 4, frames, bins] -> [B, D]."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Embed recordings, each long only if it is."""
+        longer = (batch != batch[:, -1:]).flatten(1).any(dim=1, keepdim=True)  # [B, 1]; short: all four alike
+        return self.model(input_features=as_weights(self, batch), is_longer=longer).audio_embeds  # type: ignore[no-any-return]
+
+
+def _load_text(repository: Repository) -> nn.Module:
+    from transformers import ClapTextModelWithProjection
+
+    config = repository.config.text_config
+    model = repository.load(ClapTextModelWithProjection, config)
+    return TextTower(model, config.pad_token_id, lambda out, mask: out.text_embeds)
+
+
+def _load_audio(repository: Repository) -> nn.Module:
+    from transformers import ClapAudioModelWithProjection
+
+    return AudioTower(repository.load(ClapAudioModelWithProjection, repository.config.audio_config))
+
+
+def _text_input(repository: Repository, _: int) -> TextInput:
+    config = repository.config.text_config
+    return TextInput(repository, config.max_position_embeddings - config.pad_token_id - 1)  # as RoBERTa counts them
+
+
+def _audio_input(repository: Repository, _: int) -> AudioInput:
+    return AudioInput(repository)
+
+
+FAMILY = Family(
+    dim=lambda config: config.projection_dim,
+    towers={
+        "text": Tower(_load_text, ("text_model.", "text_projection.")),
+        "audio": Tower(_load_audio, ("audio_model.", "audio_projection.")),
+    },
+    encoders={"text": Encoder("text", _text_input), "audio": Encoder("audio", _audio_input)},
+    logit_scale="logit_scale_a",
+)

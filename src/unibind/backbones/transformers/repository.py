@@ -1,0 +1,217 @@
+"""One model's files: found in a folder or fetched from the Hugging Face Hub, and read without running anything."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import MissingExtraError, MissingFileError, UnibindError
+from ..card import Licence
+
+_CONFIG = "config.json"
+_CARD = "README.md"
+_SMALL_FILES = [
+    *(_CONFIG, _CARD, "preprocessor_config.json", "processor_config.json", "modules.json"),
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model"),
+    *("sentence_bert_config.json", "*_Pooling/config.json"),
+]
+_SAFETENSORS = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
+_PICKLES = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin"]  # read as weights only
+
+# SPDX identifiers of the licences that model cards name, and whether they allow commercial use.
+_LICENCES = {
+    "mit": Licence("MIT", commercial=True),
+    "apache-2.0": Licence("Apache-2.0", commercial=True),
+    "bsd-2-clause": Licence("BSD-2-Clause", commercial=True),
+    "bsd-3-clause": Licence("BSD-3-Clause", commercial=True),
+    "cc0-1.0": Licence("CC0-1.0", commercial=True),
+    "cc-by-4.0": Licence("CC-BY-4.0", commercial=True),
+    "cc-by-sa-4.0": Licence("CC-BY-SA-4.0", commercial=True),
+    "cc-by-nc-4.0": Licence("CC-BY-NC-4.0", commercial=False),
+    "cc-by-nc-sa-4.0": Licence("CC-BY-NC-SA-4.0", commercial=False),
+    "cc-by-nc-nd-4.0": Licence("CC-BY-NC-ND-4.0", commercial=False),
+}
+
+
+class Repository:
+    """A folder as `save_pretrained` writes it; all reading is local."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def model_type(self) -> str:
+        """The architecture that config.json names; raises UnibindError where there is none."""
+        if not (self.folder / _CONFIG).is_file():
+            raise MissingFileError(f"{self.folder} has no {_CONFIG}; name a folder that `save_pretrained` wrote")
+        found = self.json(_CONFIG).get("model_type")
+        if not isinstance(found, str):
+            raise UnibindError(f"{self.folder / _CONFIG} names no model_type; name a folder of a transformers model")
+        return found
+
+    @cached_property
+    def config(self) -> Any:
+        """The model's configuration object."""
+        from transformers import AutoConfig
+
+        with reading("the configuration", self.folder):
+            return AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+
+    def json(self, name: str) -> dict[str, Any]:
+        """A JSON object of the folder; empty where there is no such file."""
+        found = self.list_or_object(name, {})
+        if not isinstance(found, dict):
+            raise UnibindError(f"{self.folder / name} holds no JSON object; fetch it again")
+        return found
+
+    def list_or_object(self, name: str, missing: Any) -> Any:
+        """What a JSON file of the folder holds, or `missing` where there is no such file."""
+        path = self.folder / name
+        if not path.is_file():
+            return missing
+        with reading("the file", path):
+            return json.loads(path.read_text(encoding="utf-8"))
+
+    def licence(self) -> Licence:
+        """The licence that the model card names; one that is not known here counts as non-commercial."""
+        from huggingface_hub import metadata_load
+
+        try:
+            found = (metadata_load(self.folder / _CARD) or {}).get("license")
+        except Exception:  # no card, or no metadata that can be read: nothing is known
+            found = None
+        named = found if isinstance(found, str) else "unknown"
+        return _LICENCES.get(named.lower(), Licence(named, commercial=False))
+
+    def load(self, model: Any, config: Any) -> nn.Module:
+        """A model of a transformers class with the weights of this folder, on the CPU in evaluation mode.
+
+        Raises UnibindError where a weight is missing, which transformers would draw at random with a warning.
+        """
+        extra = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model).parameters else {}
+        attention = "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
+        with reading("the weights", self.folder), _quiet():
+            tower, report = model.from_pretrained(
+                self.folder,
+                config=config,
+                attn_implementation=attention,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **extra,
+            )
+        missing = sorted(report["missing_keys"])
+        if missing:
+            raise UnibindError(
+                f"the checkpoint in {self.folder} lacks {len(missing)} weights of {model.__name__}, "
+                f"e.g. {missing[0]}; fetch it again"
+            )
+        return tower.eval()  # type: ignore[no-any-return]
+
+    def tensors(self, prefixes: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+        """The checkpoint's own tensors whose names begin with one of `prefixes`, one at a time.
+
+        Raises UnibindError where there are none.
+        """
+        with reading("the weights", self.folder):
+            wanted = [
+                (name, read)
+                for path in self._weight_files()
+                for name, read in _open(path)
+                if name.startswith(tuple(prefixes))
+            ]
+            for name, read in wanted:
+                yield name, read()
+        if not wanted:
+            raise UnibindError(f"the checkpoint in {self.folder} has no weights named {prefixes[0]}*; fetch it again")
+
+    def _weight_files(self) -> list[Path]:
+        """The checkpoint's files, safetensors before others, as transformers chooses them."""
+        for single, index, _ in (_SAFETENSORS, _PICKLES):
+            if (self.folder / single).is_file():
+                return [self.folder / single]
+            if (self.folder / index).is_file():
+                return [self.folder / name for name in sorted(set(self.json(index)["weight_map"].values()))]
+        raise MissingFileError(f"{self.folder} has no weights; it needs model.safetensors (or pytorch_model.bin)")
+
+
+def _open(path: Path) -> list[tuple[str, Callable[[], Tensor]]]:
+    """Names of a file's tensors, each with what reads it: memory-mapped, nothing run."""
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        file = safe_open(path, framework="pt")
+        return [(name, partial(file.get_tensor, name)) for name in file.keys()]  # noqa: SIM118
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return [(name, partial(state.__getitem__, name)) for name in state]
+
+
+def find_repository(argument: str, revision: str | None) -> Repository:
+    """The folder `argument`, or the model of that name on the Hugging Face Hub (its cached files when offline).
+
+    Raises MissingFileError where there is neither.
+    """
+    folder = Path(argument).expanduser()
+    if folder.is_dir():
+        return Repository(folder)
+    if argument.startswith((".", "/", "~")) or argument.count("/") > 1:
+        raise MissingFileError(f"there is no folder {folder}; name a folder or a model of the Hugging Face Hub")
+    return Repository(_fetched(argument, revision))
+
+
+def _fetched(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    def fetch(patterns: list[str]) -> Path:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+
+    try:
+        folder = fetch(_SMALL_FILES + _SAFETENSORS)
+        return folder if any(folder.glob(_SAFETENSORS[0] + "*")) else fetch(_SMALL_FILES + _PICKLES)
+    except Exception as error:
+        raise MissingFileError(
+            f"{repository!r} is no folder and cannot be fetched from the Hugging Face Hub ({_first_line(error)}); "
+            "check the name and the network"
+        ) from None
+
+
+@contextmanager
+def reading(what: str, where: Path) -> Iterator[None]:
+    """Errors of the libraries that read foreign files, as one sentence."""
+    try:
+        yield
+    except UnibindError:
+        raise
+    except ImportError as error:  # e.g. a tokeniser of SentencePiece
+        raise MissingExtraError(f"{what} of the model in {where} ({_first_line(error)})", "transformers") from None
+    except Exception as error:  # libraries raise all kinds on damaged files
+        raise UnibindError(f"{what} of the model in {where} cannot be read: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {text}"[:200]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars or tables of unused weights on the terminal."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

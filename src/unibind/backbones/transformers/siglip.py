@@ -1,0 +1,46 @@
+"""SigLIP (Zhai et al., "Sigmoid loss for language image pre-training", 2023) and fixed-resolution SigLIP 2.
+
+Checkpoints of SigLIP 2 with a fixed resolution are of the same architecture; those of NaFlex are not, and are refused.
+The text tower sees no mask and is read at its last position, so every text is padded to the full length.
+
+Trained with a sigmoid: the probability that a picture and a text belong together is
+sigmoid(logit_scale * cosine + logit_bias), each pair for itself, not a softmax over texts.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ...errors import UnibindError
+from .family import Encoder, Family, PictureTower, TextTower, Tower, picture_encoders
+from .inputs import TextInput
+from .repository import Repository
+
+
+def _load_text(repository: Repository) -> nn.Module:
+    from transformers import SiglipTextModel
+
+    config = repository.config.text_config
+    return TextTower(repository.load(SiglipTextModel, config), config.pad_token_id, lambda out, mask: out.pooler_output)
+
+
+def _load_image(repository: Repository) -> nn.Module:
+    from transformers import SiglipVisionModel
+
+    config = repository.config.vision_config
+    if not getattr(config, "vision_use_head", True):
+        raise UnibindError(f"the image tower in {repository.folder} has no pooling head; choose another checkpoint")
+    return PictureTower(repository.load(SiglipVisionModel, config), lambda out: out.pooler_output)
+
+
+def _text_input(repository: Repository, _: int) -> TextInput:
+    return TextInput(repository, repository.config.text_config.max_position_embeddings, fill=True)
+
+
+FAMILY = Family(
+    dim=lambda config: config.vision_config.hidden_size,
+    towers={"text": Tower(_load_text, ("text_model.",)), "image": Tower(_load_image, ("vision_model.",))},
+    encoders={"text": Encoder("text", _text_input), **picture_encoders("image")},
+    logit_scale="logit_scale",
+    logit_bias="logit_bias",
+)

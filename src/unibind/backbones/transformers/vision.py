@@ -1,0 +1,28 @@
+"""Vision transformers without a text tower, as DINOv2: an image is its class token after the last layer norm.
+
+Their space holds no texts. Similarities have no trained temperature.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from .family import Family, PictureTower, Tower, picture_encoders
+from .repository import Repository
+
+MODEL_TYPES = ("deit", "dinov2", "dinov2_with_registers", "vit", "vit_msn")
+
+
+def _load(repository: Repository) -> nn.Module:
+    from transformers import MODEL_MAPPING
+
+    model = repository.load(MODEL_MAPPING[type(repository.config)], repository.config)
+    return PictureTower(model, lambda out: out.last_hidden_state[:, 0])
+
+
+FAMILY = Family(
+    dim=lambda config: config.hidden_size,
+    towers={"image": Tower(_load)},
+    encoders=picture_encoders("image"),
+    anchor="image",
+)
