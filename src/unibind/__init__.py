@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from .encode import embed
     from .errors import UnibindError
     from .knowledge import KnowledgeBase
-    from .modality import Audio, EventFrame, Events, Image, PointCloud, Text, Thermal, Video
+    from .modality import Audio, Depth, EventFrame, Events, Image, Imu, PointCloud, Text, Thermal, Video
     from .model import UniBind
     from .readers import read
     from .store import Store
 
 _HOMES = {
     **dict.fromkeys(
-        ("Audio", "EventFrame", "Events", "Image", "PointCloud", "Text", "Thermal", "Video"), "unibind.modality"
+        ("Audio", "Depth", "EventFrame", "Events", "Image", "Imu", "PointCloud", "Text", "Thermal", "Video"),
+        "unibind.modality",
     ),
     **dict.fromkeys(("Backbone", "Contract", "create_backbone"), "unibind.backbones"),
     "KnowledgeBase": "unibind.knowledge",
@@ -41,9 +42,11 @@ __all__ = [
     "Audio",
     "Backbone",
     "Contract",
+    "Depth",
     "EventFrame",
     "Events",
     "Image",
+    "Imu",
     "KnowledgeBase",
     "PointCloud",
     "Store",

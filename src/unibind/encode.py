@@ -17,7 +17,7 @@ from .errors import UnibindError
 from .knowledge import KnowledgeBase, TextEmbeddings
 from .loading import Failure, batches, load_items
 from .manifest import Item, check_unique
-from .modality import MODALITIES, Raw, Text, check_modality
+from .modality import Raw, Text, check_modality
 from .readers import Limits, read
 from .store import Quarantined, Store
 from .vectors import Vectors
@@ -65,7 +65,7 @@ def encode(
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
     store.note_backbone(backbone.name, backbone.options)
     there = store.ids()
-    todo = sorted((i for i in items if i.id not in there), key=lambda i: MODALITIES.index(i.modality))
+    todo = sorted((i for i in items if i.id not in there), key=lambda i: backbone.modalities.index(i.modality))
     report = progress or (lambda _: None)
     report(len(items) - len(todo))
 

@@ -1,4 +1,4 @@
-"""The seven modalities and their raw types: what a reader returns and a backbone's preprocessing takes.
+"""The modalities and their raw types: what a reader returns and a backbone's preprocessing takes.
 
 A raw value is a small frozen dataclass over numpy arrays in physical units. It knows its modality, so code never
 guesses one from an array's shape. `summary()` gives the facts a person would ask for.
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from .errors import UnibindError, UnknownNameError
 
 MODALITIES = ("image", "text", "audio", "point_cloud", "thermal", "video", "event")
+EXTRA_MODALITIES = ("depth", "imu")  # that some backbones know beside the seven
 
 
-def check_modality(name: str, known: tuple[str, ...] = MODALITIES) -> str:
+def check_modality(name: str, known: tuple[str, ...] = MODALITIES + EXTRA_MODALITIES) -> str:
     """Return `name` if it is a known modality; raise UnknownNameError otherwise."""
     if name not in known:
         raise UnknownNameError("modality", name, known)
@@ -240,3 +241,65 @@ class PointCloud:
         """Count of points, size of the bounding box, whether there is colour."""
         extent = (self.xyz.max(0).astype(float) - self.xyz.min(0)).tolist()
         return {"points": len(self.xyz), "extent": [round(e, 4) for e in extent], "colour": self.rgb is not None}
+
+
+@dataclass(frozen=True, eq=False)
+class Depth:
+    """A depth picture: `values` float32 [H, W] in metres from the camera, 0 where nothing is known."""
+
+    values: NDArray[np.float32]
+    modality: ClassVar[str] = "depth"
+
+    def __post_init__(self) -> None:
+        """Refuse arrays of another shape or type, and depths that are negative or not finite."""
+        _require(
+            self.values.dtype == np.float32 and self.values.ndim == 2 and self.values.size > 0,
+            f"a Depth takes float32 [H, W], not {self.values.dtype} {list(self.values.shape)}",
+        )
+        _require(
+            bool(np.isfinite(self.values).all() and self.values.min() >= 0),
+            "a Depth holds metres of 0 and more; set unknown depths to 0",
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Width, height, share of known depths, nearest and farthest of them in metres."""
+        known = self.values[self.values > 0]
+        return {
+            "width": self.values.shape[1],
+            "height": self.values.shape[0],
+            "known_share": round(len(known) / self.values.size, 4),
+            "nearest_m": round(float(known.min()), 3) if len(known) else None,
+            "farthest_m": round(float(known.max()), 3) if len(known) else None,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Imu:
+    """Readings of an inertial sensor: `values` float32 [6, N], acceleration x, y, z in m/s^2 and rotation x, y, z in
+    rad/s, at `rate` readings a second."""
+
+    values: NDArray[np.float32]
+    rate: float
+    modality: ClassVar[str] = "imu"
+
+    def __post_init__(self) -> None:
+        """Refuse arrays of another shape or type, and numbers that are not finite."""
+        _require(
+            self.values.dtype == np.float32
+            and self.values.ndim == 2
+            and len(self.values) == 6
+            and self.values.size > 6,
+            f"an Imu takes float32 [6, N] with N of 2 and more, not {self.values.dtype} {list(self.values.shape)}",
+        )
+        _require(bool(np.isfinite(self.values).all()), "an Imu must not hold NaN or infinite readings")
+        _require(self.rate > 0, f"an Imu's rate must be positive, not {self.rate}")
+
+    def summary(self) -> dict[str, Any]:
+        """Length in seconds, rate, largest acceleration and rotation."""
+        size = np.linalg.norm(self.values.reshape(2, 3, -1), axis=1).max(axis=1)
+        return {
+            "duration_s": round(self.values.shape[1] / self.rate, 4),
+            "rate_hz": self.rate,
+            "largest_acceleration": round(float(size[0]), 3),
+            "largest_rotation": round(float(size[1]), 3),
+        }

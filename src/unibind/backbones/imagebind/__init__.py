@@ -60,9 +60,9 @@ class ImageBind:
 
     `weights` is a public checkpoint, or a folder that `unibind weights convert` wrote (then towers are memory-mapped);
     `modalities` limits what is used; each tower is read when first needed. `precision` is "float32", "bfloat16",
-    "int8" or "auto" (bfloat16 where the device computes in it). Recordings are cut into `clips` of `clip_seconds`: evenly spread,
-    or one every `stride` seconds (then at most `clips`), and their embeddings pooled ("mean" or "max"). `sizes` are
-    the layers and heads of towers that are not ImageBind-huge's.
+    "int8" or "auto" (bfloat16 where the device computes in it). Recordings are cut into `clips` of `clip_seconds`:
+    evenly spread, or one every `stride` seconds (then at most `clips`), and their embeddings pooled ("mean" or "max").
+    `sizes` are the layers and heads of towers that are not ImageBind-huge's.
     """
 
     name = CARD.name

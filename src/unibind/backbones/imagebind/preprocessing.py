@@ -1,0 +1,241 @@
+"""From raw items to the inputs of ImageBind's towers: one object a modality, whose fields are part of the contract.
+
+Steps and numbers are those of ImageBind's and UniBind's released preprocessing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Picture
+from torch import Tensor
+from torch.nn import functional
+
+from ...errors import UnibindError
+from ...modality import Audio, Depth, EventFrame, Events, Image, Imu, PointCloud, Raw, Text, Thermal, Video
+from ...preprocess.clips import ClipPolicy, resampled
+from ...preprocess.filterbank import log_mel
+from ...preprocess.images import resize_and_crop, square, square_field, to_tensor
+from ...preprocess.pictures import event_picture, thermal_picture
+from ...preprocess.points import normalise_cloud, resample
+from ..pooling import check_pooling
+from .tokenizer import MAX_TOKENS, Tokeniser
+
+SIZE = 224
+_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
+_AUDIO_CLIPS, _VIDEO_CLIPS = ClipPolicy(clips=3, seconds=2.0), ClipPolicy(clips=5, seconds=2.0)
+_tokenise = Tokeniser()
+
+
+@dataclass(frozen=True)
+class _Image:
+    """[3, size, size]: short side resized, middle cropped, CLIP's mean and deviation."""
+
+    size: int = SIZE
+    resize: str = "bicubic, antialiased"
+
+    def __call__(self, raw: Image) -> Tensor:
+        return to_tensor(square(raw.pixels, self.size), _MEAN, _STD)
+
+
+@dataclass(frozen=True)
+class _Event:
+    """[3, size, size]: the recording drawn as a picture, then as an image."""
+
+    drawing: str = "preprocess.pictures.event_picture"
+    size: int = SIZE
+    resize: str = "bicubic, antialiased"
+
+    def __call__(self, raw: Events | EventFrame) -> Tensor:
+        return to_tensor(square(event_picture(raw), self.size), _MEAN, _STD)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Token ids [T], T <= max_tokens; a longer text keeps its end token."""
+
+    max_tokens: int = MAX_TOKENS
+
+    def __call__(self, raw: Text) -> Tensor:
+        return _tokenise(raw.text)
+
+
+@dataclass(frozen=True)
+class _Thermal:
+    """[1, size, size]: 8-bit grey to [-1, 1]."""
+
+    drawing: str = "preprocess.pictures.thermal_picture"
+    size: int = SIZE
+    resize: str = "bicubic, antialiased"
+
+    def __call__(self, raw: Thermal) -> Tensor:
+        grey = np.asarray(resize_and_crop(Picture.fromarray(thermal_picture(raw)), self.size))
+        return to_tensor(grey[..., None], [0.5], [0.5])
+
+
+@dataclass(frozen=True)
+class _Depth:
+    """[1, size, size]: metres up to `max_m` over it, normalised as Omnivore normalises the depth of RGB-D (Girdhar et
+    al., CVPR 2022), which ImageBind's depth tower was trained on; unknown depth is 0."""
+
+    size: int = SIZE
+    max_m: float = 75.0
+    mean: float = 0.0418
+    std: float = 0.0295
+    resize: str = "bicubic, antialiased"
+
+    def __call__(self, raw: Depth) -> Tensor:
+        field_ = square_field(np.nan_to_num(raw.values).clip(0, self.max_m), self.size)
+        return (torch.from_numpy(np.array(field_))[None] / self.max_m - self.mean) / self.std
+
+
+@dataclass(frozen=True)
+class _Audio:
+    """Log mel energies [clips, 1, bins, frames]; the mean of each clip is removed, missing frames are 0."""
+
+    policy: ClipPolicy = _AUDIO_CLIPS
+    rate_hz: int = 16_000
+    bins: int = 128
+    frames: int = 204
+    mean: float = -4.268
+    std: float = 9.138
+
+    def __call__(self, raw: Audio) -> Tensor:
+        samples = torch.from_numpy(resampled(raw.samples, raw.rate, self.rate_hz))
+        length = min(int(self.policy.seconds * self.rate_hz), len(samples))
+        starts = [int(start * self.rate_hz) for start in self.policy.starts(len(samples) / self.rate_hz)]
+        clips = torch.stack([samples[start : start + length] for start in starts])
+        short = max(0, round(0.025 * self.rate_hz) - length)  # a filter bank needs one whole frame
+        clips = functional.pad(clips - clips.mean(dim=1, keepdim=True), (0, short))
+        mel = log_mel(clips, self.rate_hz, bins=self.bins)[:, : self.frames]  # [clips, T, bins]
+        mel = functional.pad(mel, (0, 0, 0, self.frames - mel.shape[1]))
+        return ((mel.transpose(1, 2) - self.mean) / self.std)[:, None]
+
+
+@dataclass(frozen=True)
+class _Video:
+    """[clips * crops, 3, frames, size, size]: first to last frame of each clip, three crops along the longer side."""
+
+    policy: ClipPolicy = _VIDEO_CLIPS
+    frames: int = 2
+    crops: int = 3
+    size: int = SIZE
+    resize: str = "bilinear"
+
+    def __call__(self, raw: Video) -> Tensor:
+        count = max(1, round(raw.duration_s * raw.fps))
+        indices = [self._indices(start, raw.fps, count) for start in self.policy.starts(raw.duration_s)]
+        wanted, place = np.unique(np.concatenate(indices), return_inverse=True)
+        pictures = self._scaled(raw.frames((wanted + 0.5) / raw.fps))[place]  # [clips * frames, 3, h, w]
+        crops = [pictures[..., y : y + self.size, x : x + self.size] for y, x in self._corners(*pictures.shape[-2:])]
+        clips = torch.stack(crops, dim=1).unflatten(0, (-1, self.frames))  # [clips, frames, crops, 3, size, size]
+        return clips.permute(0, 2, 3, 1, 4, 5).flatten(0, 1).contiguous()
+
+    def _indices(self, start: float, fps: float, count: int) -> np.ndarray:
+        """Frames of a clip, evenly from its first to its last."""
+        first = min(math.ceil(start * fps - 1e-6), count - 1)
+        last = max(first, min(math.ceil((start + self.policy.seconds) * fps - 1e-6), count) - 1)
+        return np.linspace(first, last, self.frames).astype(int)
+
+    def _scaled(self, frames: np.ndarray) -> Tensor:
+        """uint8 [T, H, W, 3] -> normalised float32 [T, 3, h, w], the shorter of h and w being the size."""
+        _, height, width, _ = frames.shape
+        short = min(height, width)
+        shape = height * self.size // short, width * self.size // short
+        scaled = [
+            functional.interpolate(to_tensor(frame, (0, 0, 0), (1, 1, 1))[None], shape, mode="bilinear")[0]
+            for frame in frames
+        ]  # one at a time: large frames are not all held as floats
+        mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (_MEAN, _STD))
+        return (torch.stack(scaled) - mean) / std
+
+    def _corners(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Top and left of the crops."""
+        down, right = math.ceil((height - self.size) / 2), math.ceil((width - self.size) / 2)
+        if height > width:
+            return [(0, right), (down, right), (height - self.size, right)]
+        return [(down, 0), (down, right), (down, width - self.size)]
+
+
+@dataclass(frozen=True)
+class _Imu:
+    """[6, samples]: acceleration and rotation at `rate_hz`, five seconds of them (ImageBind, section 3.3); the middle
+    of longer recordings, shorter ones repeated."""
+
+    rate_hz: int = 400
+    samples: int = 2000
+
+    def __call__(self, raw: Imu) -> Tensor:
+        count = max(2, round(raw.values.shape[1] * self.rate_hz / raw.rate))
+        at = np.linspace(0, raw.values.shape[1] - 1, count)
+        values = np.stack([np.interp(at, np.arange(raw.values.shape[1]), row) for row in raw.values])
+        start = max(0, (count - self.samples) // 2)
+        index = np.resize(np.arange(start, min(count, start + self.samples)), self.samples)
+        return torch.from_numpy(values[:, index].astype(np.float32))
+
+
+@dataclass(frozen=True)
+class _PointCloud:
+    """[points, 3] in the unit ball."""
+
+    points: int = 8192
+    seed: int = 0
+
+    def __call__(self, raw: PointCloud) -> Tensor:
+        return normalise_cloud(resample(torch.tensor(raw.xyz), self.points, self.seed))
+
+
+_INPUTS: dict[str, Callable[[Any], Tensor]] = {
+    "image": _Image(),
+    "text": _Text(),
+    "audio": _Audio(),
+    "point_cloud": _PointCloud(),
+    "thermal": _Thermal(),
+    "video": _Video(),
+    "event": _Event(),
+    "depth": _Depth(),
+    "imu": _Imu(),
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The inputs of all towers, with one clip policy for recordings; `clips` None keeps the released numbers."""
+
+    clips: int | None = None
+    clip_seconds: float = 2.0
+    stride: float | None = None
+    pooling: str = "mean"
+    _inputs: dict[str, Callable[[Any], Tensor]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown pooling and impossible clips."""
+        check_pooling(self.pooling)
+        inputs = dict(_INPUTS)
+        for modality in inputs:
+            if self.clipped(modality):
+                policy = inputs[modality].policy  # type: ignore[attr-defined]
+                policy = ClipPolicy(self.clips or policy.clips, self.clip_seconds, self.stride)
+                inputs[modality] = replace(inputs[modality], policy=policy)  # type: ignore[type-var]
+        object.__setattr__(self, "_inputs", inputs)
+
+    def __call__(self, modality: str, raw: Raw) -> Tensor:
+        """One raw item to its tower's input; raises UnibindError where the item is of another modality."""
+        if raw.modality != modality:
+            raise UnibindError(f"the {modality} tower was given {raw.modality}; name the item's own modality")
+        return self._inputs[modality](raw)
+
+    @staticmethod
+    def clipped(modality: str) -> bool:
+        """Whether an item's input is a stack of clips, whose embeddings are pooled."""
+        return hasattr(_INPUTS[modality], "policy")
+
+    def parameters(self, modality: str) -> dict[str, Any]:
+        """The part of the contract that preprocessing fills."""
+        facts = asdict(self._inputs[modality])  # type: ignore[call-overload]
+        return facts | {"pooling": self.pooling} if self.clipped(modality) else facts
