@@ -22,6 +22,8 @@ def towers():
     state = public_state()
     made = {}
     for tower, names in located.items():
+        if tower == "point_cloud":
+            continue
         module = build_tower(tower, {ours: tuple(state[p].shape) for ours, p in names.items()}, Size(*SIZES[tower]))
         module.load_state_dict({ours: state[public] for ours, public in names.items()}, assign=True)
         made[tower] = module.eval().requires_grad_(False)
@@ -41,7 +43,7 @@ def test_every_entry_of_the_public_files_has_its_place(table):
     located, unknown = locate(shapes)
     assert unknown == []
     assert set(HUGE) <= set(located)
-    for tower in HUGE:
+    for tower in located:
         found = {ours: shapes[public] for ours, public in located[tower].items()}
         module = build_tower(tower, found)
         assert {name: tuple(entry.shape) for name, entry in module.state_dict().items()} == found

@@ -1,8 +1,11 @@
 """A tiny ImageBind whose weights follow a rule, as public checkpoints hold it."""
 
+import torch
+
 from unibind.backbones.imagebind.golden import golden, tiny_state
 
-SIZES = dict.fromkeys(("vision", "text", "audio", "thermal", "depth", "imu"), (2, 4))  # layers and heads
+TOWERS = ("vision", "text", "audio", "thermal", "depth", "imu")
+SIZES = dict.fromkeys(TOWERS, (2, 4))  # layers and heads
 
 
 def public_shapes():
@@ -10,6 +13,9 @@ def public_shapes():
 
 
 def public_state(*towers):
-    """Entries under their public names, of some towers or of all."""
+    """Entries under their public names, of some towers or of all; with the scales that the released model has."""
     wanted = tuple(f".{tower}." for tower in towers)
-    return tiny_state({n: s for n, s in public_shapes().items() if not towers or any(t in n for t in wanted)})
+    shapes = {n: s for n, s in public_shapes().items() if not towers or any(t in n for t in wanted)}
+    scales = {"text": 100 / 7, "audio": 20.0, "depth": 5.0, "thermal": 10.0, "imu": 5.0}
+    logs = {f"modality_postprocessors.{t}.1.log_logit_scale": torch.tensor(s).log() for t, s in scales.items()}
+    return tiny_state(shapes) | {name: value for name, value in logs.items() if name in shapes}

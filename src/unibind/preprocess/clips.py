@@ -58,5 +58,5 @@ class ClipPolicy:
         if self.stride is not None:
             fitting = int(last / self.stride + 1e-9) + 1
             if fitting <= self.clips:
-                return np.arange(fitting) * self.stride
+                return np.arange(fitting, dtype=np.float64) * self.stride
         return np.linspace(0, last, self.clips)

@@ -19,22 +19,28 @@ def normalise_cloud(xyz: Tensor) -> Tensor:
     return torch.where(radius > 0, centred / radius, 0.0).to(xyz.dtype)
 
 
+@torch.no_grad()
 def farthest_points(xyz: Tensor, count: int) -> Tensor:
     """Indices [..., count] of points chosen one by one, each farthest from those before; the first is index 0.
 
-    `xyz` is [N, 3] or [B, N, 3]. Exact farthest point sampling (Qi et al., "PointNet++", 2017, section 3.2) in
-    O(N count). Raises ValueError for more points than there are.
+    `xyz` is [N, 3] or [B, N, 3]; of points equally far the one of lowest index is chosen. Exact farthest point sampling
+    (Qi et al., "PointNet++", 2017, section 3.2) in O(N count). Raises ValueError for more points than there are.
     """
     _check_count("farthest points", count, xyz)
     batch = xyz if xyz.ndim == 3 else xyz[None]
+    planes = batch.movedim(-1, 0).contiguous()  # [3, B, N]: each step runs over whole rows, without new memory
     row = torch.arange(len(batch), device=xyz.device)
-    chosen = torch.zeros(len(batch), count, dtype=torch.long, device=xyz.device)
-    distance = torch.full(batch.shape[:2], torch.inf, dtype=xyz.dtype, device=xyz.device)
+    chosen = torch.zeros(count, len(batch), dtype=torch.long, device=xyz.device)
+    nearest = torch.full_like(planes[0], torch.inf)  # squared distance to the nearest point chosen so far
+    squared, part = torch.empty_like(nearest), torch.empty_like(nearest)
     for step in range(1, count):
-        last = batch[row, chosen[:, step - 1]][:, None]
-        distance = torch.minimum(distance, (batch - last).square().sum(dim=-1))
-        chosen[:, step] = distance.argmax(dim=-1)
-    return chosen if xyz.ndim == 3 else chosen[0]
+        x, y, z = planes[:, row, chosen[step - 1], None]  # [B, 1] each
+        torch.sub(planes[0], x, out=squared).square_()
+        squared.add_(torch.sub(planes[1], y, out=part).square_())
+        squared.add_(torch.sub(planes[2], z, out=part).square_())
+        torch.minimum(nearest, squared, out=nearest)
+        torch.argmax(nearest, dim=1, out=chosen[step])
+    return chosen.T.contiguous() if xyz.ndim == 3 else chosen[:, 0]
 
 
 def neighbours(centres: Tensor, xyz: Tensor, k: int) -> Tensor:

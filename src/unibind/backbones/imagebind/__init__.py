@@ -83,9 +83,7 @@ class ImageBind:
     ) -> None:
         self.device = device
         self.precision = resolve_precision(precision, device)
-        self._clips = {"clips": clips, "clip_seconds": clip_seconds, "stride": stride, "pooling": pooling}
-        self._pooling = pooling
-        self._inputs = Preprocessing(**self._clips)
+        self._inputs = Preprocessing(clips, clip_seconds, stride, pooling)
         self._sizes = {tower: Size(*size) for tower, size in (sizes or {}).items()}
         path = find_weights(weights, FILES, what="ImageBind", where=_WHERE, licence=_LICENCE)
         self._files: dict[str, TowerFile] = open_weights(path)
@@ -98,7 +96,8 @@ class ImageBind:
     @property
     def options(self) -> Mapping[str, Any]:
         """What makes an equal backbone again, where the weights are."""
-        return {"precision": self.precision, **self._clips, "sizes": {t: list(s) for t, s in self._sizes.items()}}
+        sizes = {"sizes": {tower: list(size) for tower, size in self._sizes.items()}} if self._sizes else {}
+        return {"precision": self.precision, **self._inputs.options, **sizes}
 
     @property
     def logit_scale(self) -> float:
@@ -131,7 +130,7 @@ class ImageBind:
         with torch.inference_mode():
             z = torch.cat([tower(part.to(self.device)).cpu() for part in items.split(at_once)])
             if clipped:
-                z = pool(z.unflatten(0, batch.shape[:2]), self._pooling)
+                z = pool(z.unflatten(0, batch.shape[:2]), self._inputs.pooling)
         return z.clone()  # an ordinary tensor, so that a head may be trained on it
 
     def contract(self, modality: str) -> Contract:
@@ -144,8 +143,12 @@ class ImageBind:
             modality=modality,
             weights=file.fingerprint,
             preprocessing=self._inputs.parameters(modality),
-            precision=self.precision,
+            precision=self._precision(file.tower),
         )
+
+    def _precision(self, tower: str) -> str:
+        """The point tower compares distances and is small: it stays exact."""
+        return "float32" if tower == "point_cloud" else self.precision
 
     def _available(self, modality: str, path: Path) -> str:
         check_modality(modality, tuple(TOWER_OF))
@@ -159,7 +162,7 @@ class ImageBind:
     def _tower(self, name: str) -> nn.Module:
         if name not in self._towers:
             self._towers[name] = load_tower(
-                self._files[name], precision=self.precision, device=self.device, size=self._sizes.get(name)
+                self._files[name], precision=self._precision(name), device=self.device, size=self._sizes.get(name)
             )
         return self._towers[name].eval()  # frozen, whatever has been called since
 

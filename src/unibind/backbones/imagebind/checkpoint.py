@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .points import RENAMES as _POINT_RENAMES
+
 # wrappers' prefixes: of Point-Bind's model, and of UniBind's around it
 _WRAPPERS = re.compile(r"^(backbone\.)?(bind\.)?")
 
+# public name, whose first group is the tower, and ours
 _RENAMES = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
@@ -27,6 +30,8 @@ _RENAMES = tuple(
         (r"modality_postprocessors\.(\w+)\.1\.log_logit_scale", "log_logit_scale"),
     )
 )
+
+_POINTS = tuple((re.compile(pattern), name) for pattern, name in _POINT_RENAMES)
 
 # in the public files, but no tower's weights: the causal mask, and Point-Bind's scale for training
 _NOT_WEIGHTS = re.compile(r"modality_preprocessors\.text\.mask|logit_scale")
@@ -52,4 +57,8 @@ def _place(bare: str) -> tuple[str, str] | None:
         match = pattern.fullmatch(bare)
         if match:
             return match[1], match.expand(ours)
+    for pattern, ours in _POINTS:
+        match = pattern.fullmatch(bare)
+        if match:
+            return "point_cloud", match.expand(ours)
     return None

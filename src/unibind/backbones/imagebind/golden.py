@@ -1,7 +1,8 @@
 """The golden check of ImageBind's towers: a tiny model with weights by rule against the reference's own outputs.
 
 `golden.json` holds the tiny model's entries and inputs by shape, and what the reference implementation (PyTorch 2.11,
-CPU, float32) made of them, brought to unit length.
+CPU, float32) made of them, brought to unit length. The point tower's output is our own, of a version whose outputs for
+two clouds of the reference differed from its by no more than 3e-5.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..golden import GoldenCheck, rule_normal, rule_weight
@@ -30,10 +32,9 @@ def golden() -> dict[str, Any]:
 
 
 def tiny_state(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Entries of a public checkpoint by rule; logit scales, which no output here depends on, are zero."""
+    """Entries of a public checkpoint by rule; logit scales and counters, on which no output depends, are zero."""
     return {
-        name: torch.zeros(shape) if "log_logit_scale" in name else torch.from_numpy(rule_weight(name, shape))
-        for name, shape in shapes.items()
+        name: torch.from_numpy(rule_weight(name, shape)) if shape else torch.zeros(()) for name, shape in shapes.items()
     }
 
 
@@ -62,6 +63,11 @@ def _tiny_tower(tower: str, names: dict[str, str], shapes: dict[str, tuple[int, 
 def _difference(modality: str, facts: dict[str, Any], tower: nn.Module) -> float:
     shape = tuple(facts["input"])
     x = torch.tensor(facts["ids"]) if "ids" in facts else torch.from_numpy(rule_normal(f"input.{modality}", shape))
+    found = _embedding(modality, tower, x)
+    return float(np.abs(found - np.array(facts["output"], np.float32)).max())
+
+
+def _embedding(modality: str, tower: nn.Module, x: Tensor) -> NDArray[np.float32]:
     with torch.inference_mode():
-        z = pool(tower(x.flatten(0, 1)).unflatten(0, shape[:2]), "mean") if modality in _CLIPPED else tower(x)
-    return float(np.abs(z.numpy() - np.array(facts["output"], np.float32)).max())
+        z = pool(tower(x.flatten(0, 1)).unflatten(0, x.shape[:2]), "mean") if modality in _CLIPPED else tower(x)
+    return np.asarray(z)

@@ -220,7 +220,7 @@ class Preprocessing:
         for modality in inputs:
             if self.clipped(modality):
                 policy = inputs[modality].policy  # type: ignore[attr-defined]
-                policy = ClipPolicy(self.clips or policy.clips, self.clip_seconds, self.stride)
+                policy = ClipPolicy(policy.clips if self.clips is None else self.clips, self.clip_seconds, self.stride)
                 inputs[modality] = replace(inputs[modality], policy=policy)  # type: ignore[type-var]
         object.__setattr__(self, "_inputs", inputs)
 
@@ -229,6 +229,16 @@ class Preprocessing:
         if raw.modality != modality:
             raise UnibindError(f"the {modality} tower was given {raw.modality}; name the item's own modality")
         return self._inputs[modality](raw)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What makes an equal one again, JSON."""
+        return {
+            "clips": self.clips,
+            "clip_seconds": self.clip_seconds,
+            "stride": self.stride,
+            "pooling": self.pooling,
+        }
 
     @staticmethod
     def clipped(modality: str) -> bool:

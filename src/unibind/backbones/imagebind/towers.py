@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import UnibindError
+from .points import PointTower
 from .transformer import EPS, Block
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
@@ -158,13 +159,15 @@ MAKES = {
 }
 
 
-def build_tower(tower: str, shapes: Shapes, size: Size | None = None) -> Tower:
+def build_tower(tower: str, shapes: Shapes, size: Size | None = None) -> nn.Module:
     """A tower on the meta device, as wide as the shapes of its weights (names as in `checkpoint`).
 
     Raises UnibindError where a shape that decides a width is missing.
     """
     try:
         with torch.device("meta"):
+            if tower == "point_cloud":
+                return PointTower(shapes["project.weight"][0])
             return Tower(MAKES[tower], shapes, size or SIZES[tower])
     except KeyError as error:
         raise UnibindError(f"the weights of the {tower} tower lack {error.args[0]}; get the file again") from None

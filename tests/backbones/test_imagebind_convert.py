@@ -1,0 +1,179 @@
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.backbones.tiny_imagebind import SIZES, public_state
+from unibind.backbones.checkpoints import open_checkpoint
+from unibind.backbones.imagebind.checkpoint import locate
+from unibind.backbones.imagebind.convert import open_released, write_towers
+from unibind.backbones.imagebind.loading import load_tower, open_weights
+from unibind.backbones.imagebind.towers import Size
+from unibind.errors import UnibindError, UnknownNameError
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
+TABLES = ("imagebind_huge", "pointbind_i2pmae") if REFERENCE.is_dir() else ()
+WIDTH = 32
+FORMS = {"imagebind": "", "pointbind": "bind.", "unibind": "backbone.bind."}
+
+
+def prefixed(form, *towers):
+    """The tiny model as one of the released files names its entries."""
+    state = {FORMS[form] + name: tensor for name, tensor in public_state(*towers).items()}
+    if form == "imagebind":
+        return state
+    return state | {FORMS[form].removesuffix("bind.") + "logit_scale": torch.tensor(2.6593)}
+
+
+def linear(modality, width=WIDTH):
+    generator = torch.Generator().manual_seed(len(modality))
+    return {
+        f"mlp_for_{modality}.weight": torch.randn(width, width, generator=generator),
+        f"mlp_for_{modality}.bias": torch.randn(width, generator=generator),
+    }
+
+
+def saved(path, state):
+    torch.save(state, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def state():
+    """Entries of two small towers."""
+    return public_state("audio", "thermal")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_released_form_gives_the_same_towers(form, tmp_path):
+    released = open_released([saved(tmp_path / "a.pth", prefixed(form))])
+    assert released.maps == {}
+    told = []
+    (tmp_path / "out").mkdir()
+    fingerprints = write_towers(released.towers, tmp_path / "out", lambda *news: told.append(news))
+    public = public_state()
+    located, _ = locate(public)
+    assert fingerprints.keys() == located.keys()
+    assert told == [(tower, len(located)) for tower in released.towers]
+    found = open_weights(tmp_path / "out")
+    assert found.keys() == located.keys()
+    for tower, file in found.items():
+        assert file.checkpoint.metadata == {
+            "format": "pt",
+            "tower": tower,
+            "fingerprint": released.towers[tower].fingerprint,
+            "space": released.towers["text"].fingerprint,
+            "source": "a.pth",
+            "licence": "CC-BY-NC-SA-4.0",
+        }
+        tensors = file.mapped(file.names)
+        assert tensors.keys() == located[tower].keys()
+        assert all(torch.equal(tensors[ours], public[name]) for ours, name in located[tower].items())
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_entry_of_the_public_files_is_written_once(table, tmp_path):
+    rows = [line.split("\t") for line in (REFERENCE / f"{table}.keys.tsv").read_text().splitlines()[1:]]
+    count = itertools.count()
+    stamped = {name: torch.tensor(next(count), dtype=getattr(torch, kind)) for name, _, kind in rows}
+    write_towers(open_released([saved(tmp_path / "a.pth", stamped)]).towers, tmp_path)
+    stamps = []
+    for file in open_weights(tmp_path).values():
+        stamps += [int(tensor) for tensor in file.mapped(file.names).values()]
+    missing = {name for name, stamp in stamped.items() if int(stamp) not in stamps}
+    assert len(set(stamps)) == len(stamps)
+    assert {name.removeprefix("bind.") for name in missing} <= {"modality_preprocessors.text.mask", "logit_scale"}
+
+
+def test_the_fingerprint_that_is_noted_is_that_of_the_numbers(tmp_path, state):
+    released = open_released([saved(tmp_path / "a.pth", state)])
+    noted = write_towers(released.towers, tmp_path)
+    for tower, file in open_weights(tmp_path / "a.pth").items():
+        assert noted[tower] == file.fingerprint  # computed, for this file notes none
+
+
+def test_without_texts_no_space_is_noted(tmp_path, state):
+    write_towers(open_released([saved(tmp_path / "a.pth", state)]).towers, tmp_path)
+    assert "space" not in open_checkpoint(tmp_path / "audio.safetensors").metadata
+
+
+def test_a_converted_tower_computes_the_same(tmp_path, state):
+    write_towers(open_released([saved(tmp_path / "a.pth", state)]).towers, tmp_path)
+    x = torch.randn(2, 1, 224, 224, generator=torch.Generator().manual_seed(0))
+    size = Size(*SIZES["thermal"])
+    before, after = (
+        load_tower(open_weights(path)["thermal"], precision="float32", device="cpu", size=size)(x)
+        for path in (tmp_path / "a.pth", tmp_path)
+    )
+    assert torch.equal(before, after)
+
+
+def test_fitted_maps_are_found_under_our_modalities(tmp_path, state):
+    path = saved(tmp_path / "a.pth", state | linear("audio") | linear("point"))
+    maps = open_released([path]).maps
+    assert set(maps) == {"audio", "point_cloud"}
+    assert torch.equal(maps["audio"].weight, linear("audio")["mlp_for_audio.weight"])
+    assert torch.equal(maps["point_cloud"].bias, linear("point")["mlp_for_point.bias"])
+
+
+def test_several_files_add_up(tmp_path, state):
+    one = saved(tmp_path / "a.pth", state | linear("audio"))
+    two = saved(tmp_path / "b.pth", public_state("audio", "depth") | linear("thermal"))
+    released = open_released([one, two])
+    assert set(released.towers) == {"audio", "thermal", "depth"}
+    assert set(released.maps) == {"audio", "thermal"}
+
+
+def refused(paths, *words, kind=UnibindError):
+    with pytest.raises(kind) as error:
+        open_released(paths)
+    text = str(error.value)
+    assert "\n" not in text
+    assert all(word in text for word in words), text
+
+
+def changed(state, name_part, change):
+    name = next(name for name in state if name_part in name)
+    return state | {name: change(state[name])}
+
+
+def test_unlike_towers_of_two_files(tmp_path, state):
+    one = saved(tmp_path / "a.pth", state)
+    two = saved(tmp_path / "b.pth", changed(state, "audio.cls_token", lambda t: t + 1))
+    refused([one, two], "a.pth", "b.pth", "unlike audio towers")
+
+
+def test_two_maps_for_one_modality(tmp_path, state):
+    one = saved(tmp_path / "a.pth", state | linear("audio"))
+    refused([one, saved(tmp_path / "b.pth", state | linear("audio"))], "b.pth", "a second map for audio")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"fc.weight": torch.zeros(2, 2)}, ("1 entries", "fc.weight")),
+        ({"logit_scale": torch.zeros(())}, ("no tower",)),
+        (linear("audio"), ("no tower",)),
+        (linear("smell"), ("mlp_for_smell.weight", "smell")),
+        (linear("text"), ("text",)),
+        ({"mlp_for_audio.weight": torch.zeros(2, 2)}, ("audio", "weight [D, D]")),
+        (linear("audio") | {"mlp_for_audio.bias": torch.zeros(3)}, ("audio", "[3]")),
+        (linear("audio") | {"mlp_for_audio.bias": torch.zeros(())}, ("audio", "[]")),
+    ],
+)
+def test_what_is_none_of_the_released_files(tmp_path, content, words):
+    refused([saved(tmp_path / "a.pth", content)], *words)
+
+
+def test_unknown_modalities_are_unknown_names(tmp_path):
+    refused([saved(tmp_path / "a.pth", linear("smell"))], kind=UnknownNameError)
+
+
+def test_half_precision_is_not_taken_for_the_original(tmp_path, state):
+    content = changed(state, "audio.cls_token", torch.Tensor.half)
+    refused([saved(tmp_path / "a.pth", content)], "a.pth", "audio.cls_token", "float16")
+
+
+def test_nothing_named():
+    refused([], "no tower")
