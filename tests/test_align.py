@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,24 @@ def test_low_rank_learns_fewer_parameters():
     train, _, texts, owner = rotated_world()
     counts = [fit_head(train, texts, owner, FitConfig(steps=1, rank=rank)).learned_parameters for rank in (2, None)]
     assert counts == [2 * 2 * 16 + 16 + 1, 16 * 16 + 16 + 1]
+
+
+def test_foreign_samples_start_from_the_closed_form():
+    train, test, texts, owner = rotated_world()
+    config = FitConfig(steps=1, rank=2, lr=1e-6)
+    near, foreign = (fit_head(train, texts, owner, config, validation=train, foreign=f) for f in (False, True))
+    assert top1(near.head, test, texts, owner) < 0.5
+    assert top1(foreign.head, test, texts, owner) > 0.9
+    assert foreign.learned_parameters == 16 * 16 + 16 + 1
+
+
+def test_steps_go_on_from_the_closed_form():
+    train, _, texts, owner = rotated_world()
+    config = FitConfig(steps=200, lr=1e-2, batch_size=64)
+    start, end = (fit_head(train, texts, owner, replace(config, steps=n), foreign=True) for n in (1, 200))
+    assert end.history[-1]["loss"] < start.history[-1]["loss"]
+    moved = np.abs(end.head.weight - start.head.weight).max()
+    assert 0 < moved < np.abs(end.head.weight - np.eye(16)).max()  # it is still nearer to the start than to none
 
 
 def test_a_useless_fit_returns_the_identity():

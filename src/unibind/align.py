@@ -7,7 +7,7 @@ backbone has run once per item before; an epoch here is a few matrix products.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from .errors import UnibindError, UnknownNameError
 from .heads import Head
+from .ridge import best_map
 from .vectors import Vectors, class_means
 
 
@@ -26,7 +27,8 @@ from .vectors import Vectors, class_means
 class FitConfig:
     """How heads are fitted. The defaults are first choices, compared with a few others on Heptad's validation split.
 
-    `rank` limits the learned change of a head (W = I + up @ down); None learns all of W. `logit_scale` is the start
+    `rank` limits the learned change of a head (W = I + up @ down); None learns all of W, and so do heads of foreign
+    modalities, which have a space to leave. `logit_scale` is the start
     of the learned 1 / temperature, kept within `logit_scale_bounds`. Every `check_every` steps the validation
     accuracy is taken; the best state is kept, and `patience` checks without a better one end the fit.
     """
@@ -66,9 +68,12 @@ class Fitted:
 
 
 class _ResidualHead(nn.Module):
-    """W = I + up @ down (or I + R), b: identity at the start, so that weight decay pulls towards the backbone."""
+    """W = W0 + up @ down (or W0 + R), b = b0 + c: `start` (W0, b0) at first, so that weight decay pulls towards it.
 
-    def __init__(self, dim: int, rank: int | None, generator: torch.Generator) -> None:
+    The identity is the start of a head that may stay near its backbone (`start` None).
+    """
+
+    def __init__(self, dim: int, rank: int | None, generator: torch.Generator, start: Head | None = None) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(dim))
         if rank is None:
@@ -77,18 +82,26 @@ class _ResidualHead(nn.Module):
             self.down = nn.Parameter(torch.randn(rank, dim, generator=generator) * dim**-0.5)
             self.up = nn.Parameter(torch.zeros(dim, rank))
         self.rank = rank
+        self.start = None if start is None else (torch.from_numpy(start.weight), torch.from_numpy(start.bias))
 
     def change(self) -> Tensor:
-        """W - I, [D, D]."""
+        """W - W0, [D, D]."""
         return self.residual if self.rank is None else self.up @ self.down
+
+    def _from_start(self, x: Tensor) -> Tensor:
+        if self.start is None:
+            return x
+        weight, bias = self.start
+        return x @ weight.T + bias
 
     def forward(self, x: Tensor) -> Tensor:  # [B, D] -> [B, D], unit length
         moved = x @ self.residual.T if self.rank is None else (x @ self.down.T) @ self.up.T
-        return functional.normalize(x + moved + self.bias, dim=-1)
+        return functional.normalize(self._from_start(x) + moved + self.bias, dim=-1)
 
     def merged(self) -> Head:
-        weight = torch.eye(len(self.bias)) + self.change().detach()
-        return Head(weight.numpy().astype(np.float32), self.bias.detach().numpy().copy())
+        weight, bias = self.start or (torch.eye(len(self.bias)), torch.zeros(len(self.bias)))
+        weight, bias = weight + self.change().detach(), bias + self.bias.detach()
+        return Head(weight.numpy().astype(np.float32), bias.numpy())
 
 
 # --- losses: (z [B, D], category descriptions [M, D] with owners [M], labels [B], own descriptions [B, D]) ----------
@@ -147,9 +160,13 @@ def fit_head(
     config: FitConfig,
     *,
     validation: Samples | None = None,
+    foreign: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Fitted:
     """Fit one modality's head on embedded samples against category descriptions `texts` [M, D] of `owner` [M].
+
+    The head starts as the identity. Where the samples are `foreign` to the texts' space, it starts as the ridge map
+    from the training samples to their categories' mean descriptions, and `config.rank` does not limit it.
 
     With `validation`, the state with the best top-1 against the categories' mean descriptions is returned, else the
     last. Runs on the CPU in float32 and is deterministic for `config.seed`. Raises UnibindError where there is no
@@ -161,7 +178,9 @@ def fit_head(
         raise UnibindError("there is no labelled training item to fit a head on; check the manifest's split and label")
     loss_of = LOSSES[config.loss]
     generator = torch.Generator().manual_seed(config.seed)
-    head = _ResidualHead(texts.shape[1], config.rank, generator)
+    means = class_means(texts, owner, int(owner.max()) + 1)
+    start = Head(*best_map(train.vectors, means[train.labels])) if foreign else None
+    head = _ResidualHead(texts.shape[1], None if foreign else config.rank, generator, start)
     log_scale = nn.Parameter(torch.tensor(math.log(config.logit_scale)))
     groups: list[dict[str, Any]] = [
         {"params": head.parameters(), "weight_decay": config.weight_decay},
@@ -170,7 +189,6 @@ def fit_head(
     optimiser = torch.optim.AdamW(groups, lr=config.lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.lr, total_steps=config.steps, pct_start=0.1)
 
-    means = class_means(texts, owner, int(owner.max()) + 1)
     x, labels, own = _tensors(train)
     t, o = torch.from_numpy(texts), torch.from_numpy(owner)
     lowest, highest = (math.log(bound) for bound in config.logit_scale_bounds)
@@ -233,9 +251,13 @@ def fit_heads(
     config: FitConfig | None = None,
     *,
     validation: Mapping[str, Samples] | None = None,
+    foreign: Collection[str] = (),
     progress: Callable[[str, int], None] | None = None,
 ) -> dict[str, Fitted]:
-    """Fit every modality's head, each on its own: text is fixed, so they meet there. See `fit_head`."""
+    """Fit every modality's head, each on its own: text is fixed, so they meet there. See `fit_head`.
+
+    `foreign` are the modalities whose samples are not in the texts' space.
+    """
     config = config or FitConfig()
     return {
         modality: fit_head(
@@ -244,6 +266,7 @@ def fit_heads(
             owner,
             config,
             validation=(validation or {}).get(modality),
+            foreign=modality in foreign,
             progress=None if progress is None else (lambda step, m=modality: progress(m, step)),  # type: ignore[misc]
         )
         for modality, samples in train.items()

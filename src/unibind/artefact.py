@@ -28,9 +28,14 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Parts:
-    """What an artefact holds, apart from the backbone itself. `contracts` are the bare backbone's."""
+    """What an artefact holds, apart from the backbone itself. `contracts` are the bare backbone's.
+
+    `create_backbone(backbone, **options)` makes the backbone; with `weights_inside` the folder also holds its weights,
+    and `read` adds them to the options.
+    """
 
     backbone: str
+    options: Mapping[str, Any]
     contracts: Mapping[str, Contract]
     heads: Mapping[str, Head]
     centers: Mapping[str, Centers]
@@ -38,6 +43,7 @@ class Parts:
     knowledge: KnowledgeBase | None
     summary: dict[str, Any] | None
     licence: str
+    weights_inside: bool = False
 
 
 def write(folder: Path, parts: Parts, measured: Mapping[str, Any]) -> None:
@@ -53,6 +59,8 @@ def write(folder: Path, parts: Parts, measured: Mapping[str, Any]) -> None:
         "format": _FORMAT,
         "unibind": __version__,
         "backbone": parts.backbone,
+        "options": dict(parts.options),
+        "weights_inside": parts.weights_inside,
         "licence": parts.licence,
         "contracts": {m: json.loads(c.to_json()) for m, c in parts.contracts.items()},
         "heads": {m: h.fingerprint for m, h in parts.heads.items()},
@@ -80,6 +88,7 @@ def read(folder: Path) -> Parts:
             raise UnibindError(f"{folder / HEADS} does not belong to its {MANIFEST}; fit and save the model again")
         return Parts(
             manifest["backbone"],
+            _options(manifest, folder),
             {m: Contract(**c) for m, c in manifest["contracts"].items()},
             heads,
             load_centers(folder / CENTERS),
@@ -87,11 +96,18 @@ def read(folder: Path) -> Parts:
             KnowledgeBase.load(folder / DESCRIPTIONS) if manifest["knowledge"] else None,
             manifest["summary"],
             manifest["licence"],
+            manifest.get("weights_inside", False),
         )
     except UnibindError:
         raise
     except Exception as error:
         raise UnibindError(f"{folder} is damaged ({type(error).__name__}: {error}); fit and save it again") from error
+
+
+def _options(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Options of the backbone; models from before they were kept have none."""
+    inside = {"weights": str(folder)} if manifest.get("weights_inside", False) else {}
+    return dict(manifest.get("options", {})) | inside
 
 
 def locate(source: str | Path, revision: str | None = None) -> Path:

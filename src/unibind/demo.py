@@ -88,7 +88,7 @@ def run_demo(
             Index({gallery: after[gallery]}).search(query, text_contract, 5)[0],
         )
         for gallery in ("event", "image")
-        if gallery in before
+        if gallery in evaluation.before.modalities
     ]
     explanations = []
     for modality, label in EXPLAINED:

@@ -86,11 +86,14 @@ class UniBind:
     def zero_shot(
         cls, backbone: Backbone, knowledge: KnowledgeBase, *, strategy: str = "consensus", k: int | None = 50
     ) -> UniBind:
-        """A model that classifies by descriptions alone, without a single sample."""
-        centers = localise(
-            embed_descriptions(knowledge, backbone), strategy=strategy, k=k, scoring=Scoring("log_sum_exp", 20.0)
-        )
-        return cls(backbone, centers=dict.fromkeys(backbone.modalities, centers), knowledge=knowledge)
+        """A model that classifies by descriptions alone, without a single sample.
+
+        Modalities whose tower has a space of its own get no centers: descriptions say nothing there.
+        """
+        texts = embed_descriptions(knowledge, backbone)
+        centers = localise(texts, strategy=strategy, k=k, scoring=Scoring("log_sum_exp", 20.0))
+        near = [m for m in backbone.modalities if m not in _foreign(backbone, backbone.modalities, texts)]
+        return cls(backbone, centers=dict.fromkeys(near, centers), knowledge=knowledge)
 
     @classmethod
     def fit(
@@ -106,18 +109,17 @@ class UniBind:
         """Fit heads on the store's split "train"; choose centers and calibrate on its split "val".
 
         The backbone embeds texts only: items are taken as stored. `texts` are the knowledge's embeddings where they
-        are at hand. Raises UnibindError where a split or its labels are missing, ContractError where the store was
-        encoded by another backbone.
+        are at hand. A modality whose tower has a space of its own starts from a closed-form map (see
+        `align.fit_head`). Raises UnibindError where a split or its labels are missing, ContractError where the store
+        was encoded by another backbone.
         """
         config = config or FitConfig()
         texts = texts or embed_descriptions(knowledge, backbone)
         modalities = [m for m in store.modalities() if m != "text"]
-        for modality in modalities:
-            backbone.contract(modality).check_comparable(
-                store.contracts()[modality], here="the backbone's vectors", there="the store's"
-            )
         train = {m: store.vectors(modality=m, split="train") for m in modalities}
         validation = {m: store.vectors(modality=m, split="val") for m in modalities}
+        for stored in train.values():
+            _check_stored(stored, backbone)
         for name, split in (("train", train), ("val", validation)):
             empty = [m for m, e in split.items() if not len(e.ids)]
             if empty or not split:
@@ -130,7 +132,15 @@ class UniBind:
         own = _own_descriptions(train, backbone)
         train_samples = {m: Samples(e.vectors, _indices(e, categories), own.get(m)) for m, e in train.items()}
         val_samples = {m: Samples(e.vectors, _indices(e, categories)) for m, e in validation.items()}
-        fitted = fit_heads(train_samples, texts.vectors, owner, config, validation=val_samples, progress=progress)
+        fitted = fit_heads(
+            train_samples,
+            texts.vectors,
+            owner,
+            config,
+            validation=val_samples,
+            foreign=_foreign(backbone, modalities, texts),
+            progress=progress,
+        )
         heads = {m: f.head for m, f in fitted.items()}
         centers, calibration, accuracy = {}, {}, {}
         for m, head in heads.items():
@@ -162,17 +172,15 @@ class UniBind:
 
     def contract(self, modality: str) -> Contract:
         """What decides the meaning of this model's embeddings of a modality."""
-        head = self.heads.get(modality)
-        return self.backbone.contract(modality).with_head(head.fingerprint if head else None)
+        bare, head = self.backbone.contract(modality), self.heads.get(modality)
+        return bare if head is None else bare.with_head(head.fingerprint, bare.home)
 
     def project(self, stored: Embeddings) -> Embeddings:
         """Stored backbone embeddings after this model's head of their modality.
 
         Raises ContractError where they were not made by this model's backbone.
         """
-        self.backbone.contract(stored.modality).check_comparable(
-            stored.contract, here="the model's vectors", there="the stored ones"
-        )
+        _check_stored(stored, self.backbone)
         head = self.heads.get(stored.modality)
         if head is None:
             return stored
@@ -209,6 +217,12 @@ class UniBind:
         """Like `classify`, for vectors [N, D] that this model has embedded."""
         missing = sorted(set(modalities) - set(self.centers))
         if missing:
+            alone = [m for m in missing if m in self.modalities and self.contract(m).anchor is not None]
+            if alone:
+                raise UnibindError(
+                    f"the towers of {', '.join(alone)} have spaces of their own, where no description is; fit them on "
+                    "labelled items, or bridge those that have a text tower with `unibind bridge`"
+                )
             raise UnibindError(
                 f"this model has no centers for {', '.join(missing)}; fit it on that modality or use UniBind.zero_shot"
             )
@@ -243,6 +257,7 @@ class UniBind:
             Path(directory),
             artefact.Parts(
                 backbone=self.backbone.name,
+                options=self.backbone.options,
                 contracts={m: self.backbone.contract(m) for m in self.modalities},
                 heads=self.heads,
                 centers=self.centers,
@@ -260,11 +275,12 @@ class UniBind:
     ) -> UniBind:
         """Load an artefact from a folder or from the Hugging Face hub (`owner/name`).
 
-        `modalities` limits the towers that are read. Raises MissingFileError for a folder that is no complete
+        `modalities` limits the towers that are read; `options` go to the backbone before those it was fitted with
+        (`weights`, `device`). Raises MissingFileError for a folder that is no complete
         artefact, and ContractError where the installed backbone is not the one the model was fitted on.
         """
         parts = artefact.read(artefact.locate(source, revision))
-        backbone = create_backbone(parts.backbone, modalities=modalities, **options)
+        backbone = create_backbone(parts.backbone, modalities=modalities, **(dict(parts.options) | options))
         for modality in backbone.modalities:
             stored = parts.contracts.get(modality)
             if stored is not None and stored.hash != backbone.contract(modality).hash:
@@ -285,6 +301,23 @@ class UniBind:
     def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
         """Upload the artefact to the Hugging Face hub (token from the environment or `hf auth login`); its URL."""
         return artefact.upload(self.save_pretrained, repo_id, private=private)
+
+
+def _check_stored(stored: Embeddings, backbone: Backbone) -> None:
+    """Raise ContractError unless the backbone makes such vectors, of that width."""
+    backbone.contract(stored.modality).check_comparable(
+        stored.contract, here="the backbone's vectors", there="the stored ones"
+    )
+    if stored.vectors.shape[1] != backbone.dim:
+        raise ContractError(
+            f"the stored {stored.modality} vectors have {stored.vectors.shape[1]} numbers, those of {backbone.name} "
+            f"{backbone.dim}; encode with one backbone"
+        )
+
+
+def _foreign(backbone: Backbone, modalities: Sequence[str], texts: TextEmbeddings) -> set[str]:
+    """Those of the modalities whose embeddings are not in the texts' space."""
+    return {m for m in modalities if backbone.contract(m).space != texts.contract.space}
 
 
 def _indices(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:

@@ -25,13 +25,16 @@ def test_the_hash_is_the_same_everywhere():
         {"preprocessing": {"size": 97, "crop": "middle"}},
         {"precision": "float16"},
         {"head": "h"},
+        {"anchor": "texts@1"},
     ],
 )
 def test_the_hash_changes_with_every_part(change):
     assert replace(IMAGE, **change).hash != IMAGE.hash
 
 
-@pytest.mark.parametrize("contract", [IMAGE, IMAGE.with_head("abc"), replace(IMAGE, preprocessing={})])
+@pytest.mark.parametrize(
+    "contract", [IMAGE, IMAGE.with_head("abc"), replace(IMAGE, preprocessing={}), replace(IMAGE, anchor="texts@1")]
+)
 def test_json_round_trip(contract):
     again = Contract.from_json(contract.to_json())
     assert again == contract
@@ -63,6 +66,22 @@ def test_one_modality_must_agree_in_everything(other, named):
     assert other.hash in str(refused.value)
 
 
-def test_a_head_makes_another_contract_and_can_be_taken_off():
-    assert IMAGE.with_head("h").head == "h"
-    assert IMAGE.with_head("h").with_head(None) == IMAGE
+def test_heads_form_a_chain_that_may_lead_into_another_space():
+    assert IMAGE.with_head("h") == replace(IMAGE, head="h")
+    assert IMAGE.with_head("g").with_head("h").head == "g+h"
+    foreign = replace(IMAGE, anchor="texts@1")
+    assert foreign.with_head("h").anchor == "texts@1"
+    assert foreign.with_head("h", "texts@1") == replace(IMAGE, space="texts@1", head="h")
+
+
+def test_a_foreign_space_is_told_from_that_of_another_backbone():
+    text = replace(IMAGE, space="texts@1", modality="text")
+    foreign = replace(IMAGE, anchor="texts@1")
+    assert (foreign.home, text.home, IMAGE.home) == ("texts@1", "texts@1", "toy@1")
+    for one, other in ((foreign, text), (text, foreign)):
+        with pytest.raises(
+            ContractError, match="image has the space toy@1 to itself; fit it on labelled items, or bridge"
+        ):
+            one.check_comparable(other)
+    with pytest.raises(ContractError, match="differ in anchor"):
+        IMAGE.check_comparable(foreign)

@@ -13,6 +13,7 @@ VERBS = (
     ["heptad", "make"],
     ["heptad", "show"],
     ["encode"],
+    ["bridge"],
     ["fit"],
     ["eval"],
     ["classify"],

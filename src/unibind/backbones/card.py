@@ -39,9 +39,14 @@ class Card:
 COMMERCIAL_ONLY = "UNIBIND_COMMERCIAL_ONLY"  # environment variable; `unibind --commercial-only` sets it
 
 
+def commercial_only() -> bool:
+    """Whether only weights that allow commercial use are wanted."""
+    return os.environ.get(COMMERCIAL_ONLY, "") not in ("", "0")
+
+
 def check_commercial(name: str, licence: Licence) -> None:
     """Raise UnibindError where only commercially usable weights are wanted and these are not."""
-    if os.environ.get(COMMERCIAL_ONLY, "") not in ("", "0") and not licence.commercial:
+    if commercial_only() and not licence.commercial:
         raise UnibindError(
             f"the weights of {name} are under {licence.spdx}, which forbids commercial use; "
             f"choose another backbone or do without --commercial-only ({COMMERCIAL_ONLY})"

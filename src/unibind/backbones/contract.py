@@ -19,7 +19,8 @@ class Contract:
     """What decides the meaning of one modality's embeddings.
 
     `space` names the shared space (backbone and fingerprint of its anchor weights): vectors of different modalities
-    are comparable when their spaces agree, vectors of one modality only when their whole contracts agree.
+    are comparable when their spaces agree, vectors of one modality only when their whole contracts agree. A part of a
+    composed backbone that is foreign to its texts' space names that in `anchor`: a head may lead there.
     """
 
     space: str
@@ -28,7 +29,8 @@ class Contract:
     weights: str  # fingerprint of this tower's weights
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "float32"
-    head: str | None = None  # fingerprint of the head applied after the tower
+    head: str | None = None  # fingerprint of the maps applied after the tower, in their order, joined by "+"
+    anchor: str | None = None  # where `space` holds no texts of its backbone: the space that does
 
     @property
     def hash(self) -> str:
@@ -37,19 +39,34 @@ class Contract:
 
     def to_json(self) -> str:
         """Canonical JSON text; `from_json` reads it back."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        facts = asdict(self)
+        if self.anchor is None:  # most have none, and hashed without it before there was one
+            del facts["anchor"]
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Contract:
         """Inverse of `to_json`."""
         return cls(**json.loads(text))
 
-    def with_head(self, fingerprint: str | None) -> Contract:
-        """The contract after a head with this fingerprint."""
-        return replace(self, head=fingerprint)
+    def with_head(self, fingerprint: str, space: str | None = None) -> Contract:
+        """The contract after one more map with this fingerprint, which leads into `space` (None: stays in this one)."""
+        chain = fingerprint if self.head is None else f"{self.head}+{fingerprint}"
+        return replace(self, head=chain, space=space or self.space, anchor=None if space else self.anchor)
+
+    @property
+    def home(self) -> str:
+        """The space of the texts that these vectors belong with, whether or not they are in it."""
+        return self.anchor or self.space
 
     def check_comparable(self, other: Contract, *, here: str = "these vectors", there: str = "those") -> None:
         """Raise ContractError, naming what differs, unless vectors of both contracts may be compared."""
+        if self.space != other.space and self.home == other.home:
+            alone = self if self.anchor else other
+            raise ContractError(
+                f"{here} and {there} cannot be compared: {alone.modality} has the space {alone.space} to itself; "
+                "fit it on labelled items, or bridge it with `unibind bridge` if its model has a text tower"
+            )
         if self.space != other.space:
             raise ContractError(
                 f"{here} live in the space {self.space} and {there} in {other.space}; encode both with one backbone"

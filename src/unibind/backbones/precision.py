@@ -82,7 +82,7 @@ class Int8Linear(nn.Module):
         scale = weight.abs().amax(dim=1).clamp(min=1e-12) / 127
         self.register_buffer("scale", scale)
         self.register_buffer("zero", torch.zeros(len(scale), dtype=torch.long))
-        self.register_buffer("bias", linear.bias.detach().float())
+        self.register_buffer("bias", linear.bias.detach().float().clone())  # lets go of a mapped file
         rounded = torch.round(weight / scale[:, None]).to(torch.int8)
         self.register_buffer("weight", torch.ops.onednn.qlinear_prepack(rounded, None))
         self.after = "gelu" if linear.gelu else "none"

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from ..errors import UnibindError
-from . import classify, demo, encode, evaluate, fit, heptad, inspect, search
+from . import backbones, bridge, classify, demo, encode, evaluate, fit, heptad, inspect, search, weights
 
 app = typer.Typer(
     name="unibind",
@@ -22,11 +22,14 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
 app.command("encode")(encode.encode)
+app.command("bridge")(bridge.bridge)
 app.command("fit")(fit.fit)
 app.command("eval")(evaluate.evaluate)
 app.command("classify")(classify.classify)
 app.command("search")(search.search)
 app.add_typer(heptad.app, name="heptad")
+app.add_typer(backbones.app, name="backbones")
+app.add_typer(weights.app, name="weights")
 
 
 def _version(wanted: bool) -> None:
@@ -38,8 +41,17 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it.")) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it."),
+    commercial_only: bool = typer.Option(
+        False, "--commercial-only", help="Refuse backbones whose licence forbids commercial use."
+    ),
+) -> None:
     """Options before the verb."""
+    if commercial_only:
+        from ..backbones.card import COMMERCIAL_ONLY
+
+        os.environ[COMMERCIAL_ONLY] = "1"
 
 
 def main() -> None:

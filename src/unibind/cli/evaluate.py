@@ -54,3 +54,5 @@ def evaluate(
     else:
         header, rows = zero_shot_rows(found)
         print_table(header, rows)
+        for left in found.left_out:
+            say(f"{left}: not compared with texts before a fit, for its tower has a space of its own")

@@ -50,11 +50,16 @@ def search(
     named = query_modality not in (None, "text") or is_file(Path(query))
     raw = raw_items([query], query_modality)[0] if named else Text(query)
     parts = {m: unibind.project(opened.vectors(modality=m, split=split)) for m in names}
-    means = {}
+    contract, means = unibind.contract(raw.modality), {}
+    alone = [m for m, e in parts.items() if e.contract.space != contract.space and e.contract.home == contract.home]
+    if not modality and len(alone) < len(parts):
+        parts = {m: e for m, e in parts.items() if m not in alone}
+        for left in alone:
+            say(f"{left} is left out: it has another space than the query, unfitted and without a bridge")
     if raw.modality in opened.modalities() and raw.modality not in names:  # the gap is removed from both sides
         means[raw.modality] = unibind.project(opened.vectors(modality=raw.modality)).vectors.mean(axis=0)
     index = Index(parts, correct_gap=correct_gap, query_means=means)
-    hits = index.search(unibind.embed([raw]), unibind.contract(raw.modality), k)[0]
+    hits = index.search(unibind.embed([raw]), contract, k)[0]
     if json:
         print_json({"query": query, "modality": raw.modality, "gaps": index.gaps(), "hits": [asdict(h) for h in hits]})
     else:

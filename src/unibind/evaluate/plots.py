@@ -34,13 +34,13 @@ def _bare(axes: Axes) -> None:
 
 def zero_shot_bars(found: ZeroShot) -> Figure:
     """Top-1 of every method, grouped by modality, their average last."""
-    modalities = list(next(iter(found.top1.values())))
+    modalities = found.modalities
     groups = [*modalities, "average"]
     figure = _figure(10, 3.6)
     axes = figure.add_subplot()
     width = 0.8 / len(found.top1)
     for i, (method, by_modality) in enumerate(found.top1.items()):
-        values = [100 * by_modality[m] for m in modalities] + [100 * found.mean(method)]
+        values = [100 * by_modality.get(m, np.nan) for m in modalities] + [100 * found.mean(method)]
         at = np.arange(len(groups)) + (i - (len(found.top1) - 1) / 2) * width
         bars = axes.bar(at, values, width * 0.92, label=method, color=_METHOD_COLOURS[method])
         axes.bar_label(bars, fmt="%.0f", fontsize=7, padding=1, color=INK)
@@ -69,10 +69,10 @@ def recall_matrices(panels: Mapping[str, CrossModal], k: int) -> Figure:
                 value = matrix[row, column]
                 ink = "white" if value > 55 else INK
                 axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=8)
-        balance = found.balance(k)
-        axes.set_title(
-            f"{title}: mean {100 * balance['mean']:.1f}, spread (std) {100 * balance['std']:.1f}", fontsize=10
-        )
+        if len(names) > 1:
+            balance = found.balance(k)
+            title += f": mean {100 * balance['mean']:.1f}, spread (std) {100 * balance['std']:.1f}"
+        axes.set_title(title, fontsize=10)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     return figure

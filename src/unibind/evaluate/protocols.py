@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..backbones import Backbone
 from ..centers import Centers, choose_centers
 from ..encode import embed_descriptions
+from ..errors import UnibindError
 from ..knowledge import TextEmbeddings
 from ..knowledge.prompts import class_names, random_words, templates
 from ..model import UniBind
@@ -31,20 +32,34 @@ METHODS = (CLASS_NAME, TEMPLATE, RANDOM_WORDS, LLM_CENTERS, FITTED)
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """Test top-1 of every method on every non-text modality, and the centers behind each figure."""
+    """Test top-1 of every method on every non-text modality, and the centers behind each figure.
+
+    A modality with a space of its own has figures only after a fit.
+    """
 
     top1: dict[str, dict[str, float]]  # method -> modality -> share
     centers: dict[str, dict[str, Centers]]  # method -> modality -> centers
     texts_per_class: dict[str, dict[str, int]]  # method -> modality -> largest K_c
 
+    @property
+    def modalities(self) -> list[str]:
+        """All that have a figure; those that every method was measured on come first."""
+        return list(dict.fromkeys(m for found in self.top1.values() for m in found))
+
     def mean(self, method: str) -> float:
-        """Average over modalities."""
-        return float(np.mean(list(self.top1[method].values())))
+        """Average over the modalities that every method was measured on."""
+        shared = [m for m in self.modalities if all(m in found for found in self.top1.values())]
+        return float(np.mean([self.top1[method][m] for m in shared]))
 
 
 def split_of(store: Store, split: str) -> dict[str, Embeddings]:
     """Every modality's embeddings of one split."""
     return {m: store.vectors(modality=m, split=split) for m in store.modalities()}
+
+
+def in_anchor_space(embeddings: Splits) -> dict[str, Embeddings]:
+    """Those of the modalities that can be compared with texts: no tower of a space of its own without a head."""
+    return {m: e for m, e in embeddings.items() if e.contract.anchor is None}
 
 
 def zero_shot(
@@ -57,13 +72,19 @@ def zero_shot(
     """
     train, val, test = (split_of(store, s) for s in ("train", "val", "test"))
     categories = tuple(dict.fromkeys(texts.categories))
-    modalities = [m for m in test if m != "text"]
+    modalities = [m for m in in_anchor_space(test) if m != "text"]
+    if not modalities:
+        raise UnibindError(
+            f"every tower that encoded {store.path} has a space of its own, where texts say nothing; "
+            "bridge one with `unibind bridge`, or fit and classify"
+        )
     validation = {m: (val[m].vectors, val[m].known_labels()) for m in modalities}
     centers: dict[str, dict[str, Centers]] = {method: {} for method in METHODS}
     for m in modalities:
         centers[LLM_CENTERS][m], _ = choose_centers(texts, validation[m], samples=train[m].vectors)
-        if fitted is not None:
-            centers[FITTED][m] = fitted.centers[m]
+    if fitted is not None:
+        measured = in_anchor_space({m: fitted.project(e) for m, e in test.items() if m != "text"})
+        centers[FITTED] = {m: fitted.centers[m] for m in measured}
     bare = embed_descriptions(class_names(categories), backbone)
     most = max(max(c.sizes) for c in centers[LLM_CENTERS].values())
     noise = embed_descriptions(random_words(categories, most, seed), backbone)
@@ -153,7 +174,10 @@ def cross_modal(embeddings: Splits, ks: Sequence[int] = (1, 20)) -> CrossModal:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything a report shows, as measured on a store's test split."""
+    """Everything a report shows, as measured on a store's test split.
+
+    `left_out` are modalities that could not be compared before the fit, each tower having a space of its own.
+    """
 
     backbone: str
     seed: int
@@ -162,6 +186,7 @@ class Evaluation:
     before: CrossModal
     after: CrossModal | None
     learned_parameters: int
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain figures: what `report.json` holds. The same store, model and seed give the same bytes."""
@@ -182,6 +207,8 @@ class Evaluation:
             },
             "retrieval": {"before": _matrices(self.before)},
         }
+        if self.left_out:
+            facts["left_out"] = self.left_out
         if self.after is not None:
             facts["retrieval"]["after"] = _matrices(self.after)
             facts["gains"] = self.gains()
@@ -198,7 +225,7 @@ class Evaluation:
             "fitted over the best unfitted, top-1": mean(FITTED) - unfitted,
         }
         for gallery in ("event", "image"):
-            if "text" in self.after.modalities and gallery in self.after.modalities:
+            if "text" in self.before.modalities and gallery in self.before.modalities:
                 gain = self.after.pair("text", gallery, 20) - self.before.pair("text", gallery, 20)
                 points[f"text to {gallery} after fit over before, recall@20"] = gain
         return {name: round(100 * gain, 2) for name, gain in points.items()}
@@ -209,14 +236,17 @@ def evaluate(
 ) -> Evaluation:
     """Measure zero-shot recognition and cross-modal retrieval on the test split, with `fitted` also after its fit."""
     test = split_of(store, "test")
+    comparable = in_anchor_space(test)
+    projected = None if fitted is None else in_anchor_space({m: fitted.project(e) for m, e in test.items()})
     return Evaluation(
         backbone.name,
         seed,
         {s: {m: len(e.ids) for m, e in split_of(store, s).items()} for s in ("train", "val", "test")},
         zero_shot(backbone, store, texts, fitted=fitted, seed=seed),
-        cross_modal(test),
-        None if fitted is None else cross_modal({m: fitted.project(e) for m, e in test.items()}),
+        cross_modal(comparable),
+        None if projected is None else cross_modal(projected),
         0 if fitted is None or fitted.summary is None else fitted.summary.learned_parameters,
+        tuple(m for m in test if m not in comparable),
     )
 
 
@@ -224,11 +254,13 @@ def _matrices(found: CrossModal) -> dict[str, Any]:
     def rows(matrix: NDArray[np.float64]) -> list[list[float | None]]:
         return [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in matrix]
 
-    return {
+    facts: dict[str, Any] = {
         "modalities": found.modalities,
         "recall": {f"@{k}": rows(matrix) for k, matrix in found.recall.items()},
         "same_object": {f"@{k}": rows(matrix) for k, matrix in found.same_object.items()},
-        "balance": {f"@{k}": found.balance(k) for k in found.recall},
         "gap": rows(found.gap),
-        "mean_gap": round(float(found.gap[~np.eye(len(found.modalities), dtype=bool)].mean()), 4),
     }
+    if len(found.modalities) > 1:  # one alone has no pairs
+        facts["balance"] = {f"@{k}": found.balance(k) for k in found.recall}
+        facts["mean_gap"] = round(float(found.gap[~np.eye(len(found.modalities), dtype=bool)].mean()), 4)
+    return facts

@@ -16,7 +16,7 @@ from ..files import write_whole
 from ..model import Prediction
 from ..retrieval import Hit
 from . import plots
-from .protocols import CLASS_NAME, FITTED, METHODS, Evaluation, Splits
+from .protocols import FITTED, METHODS, Evaluation, Splits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,12 +93,12 @@ def write_report(
 def zero_shot_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table of top-1 in percent: one row a method, the average last."""
     top1 = evaluation.zero_shot.top1
-    modalities = list(top1[CLASS_NAME])
+    modalities = evaluation.zero_shot.modalities
     header = ["top-1, %", *(m.replace("_", " ") for m in modalities), "average"]
     rows = [
         [
             method,
-            *(f"{100 * top1[method][m]:.1f}" for m in modalities),
+            *(f"{100 * top1[method][m]:.1f}" if m in top1[method] else "-" for m in modalities),
             f"{100 * evaluation.zero_shot.mean(method):.1f}",
         ]
         for method in METHODS
@@ -121,13 +121,14 @@ def _page(
         loader=PackageLoader("unibind.evaluate", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     header, rows = zero_shot_rows(evaluation)
+    pairs = {moment: f for moment, f in facts["retrieval"].items() if "balance" in f}
     return environment.get_template("report.html.jinja").render(
         facts=facts,
         header=header,
         rows=rows,
         fitted=FITTED,
         k=k,
-        balance={m: f["balance"][f"@{k}"] | {"gap": f["mean_gap"]} for m, f in facts["retrieval"].items()},
+        balance={m: f["balance"][f"@{k}"] | {"gap": f["mean_gap"]} for m, f in pairs.items()},
         pictures={name: "data:image/png;base64," + base64.b64encode(png).decode() for name, png in pictures.items()},
         searches=searches,
         explanations=explanations,

@@ -52,7 +52,7 @@ CARD = Card(
     extra="imagebind",
 )
 
-_AT_ONCE = {"cpu": 16, "cuda": 256}  # clips that go through a tower together: bounds memory
+_AT_ONCE = {"cpu": 4, "cuda": 256}  # clips that go through a tower together: bounds memory
 
 
 class ImageBind:
@@ -126,7 +126,7 @@ class ImageBind:
         tower = self._tower(TOWER_OF[check_modality(modality, self.modalities)])
         clipped = self._inputs.clipped(modality)
         items = batch.flatten(0, 1) if clipped else batch
-        at_once = _AT_ONCE.get(torch.device(self.device).type, 16)
+        at_once = _AT_ONCE.get(torch.device(self.device).type, 4)
         with torch.inference_mode():
             z = torch.cat([tower(part.to(self.device)).cpu() for part in items.split(at_once)])
             if clipped:

@@ -1,0 +1,73 @@
+"""Bridges measured: mini's towers, bridged into a space of latent semantic analysis that they were not made for.
+
+    python benchmarks/bridges.py runs/demo/store [--split val] [--noise 4 1]
+
+The store is one of Heptad's, encoded by mini (`unibind demo` makes one). Prints zero-shot top-1, mean over modalities.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from unibind.backbones import create_backbone
+from unibind.bridge import BridgeConfig, fit_map
+from unibind.centers import Scoring, localise
+from unibind.encode import embed_descriptions
+from unibind.evaluate.protocols import split_of, top1_of
+from unibind.knowledge import KnowledgeBase, TextEmbeddings
+from unibind.store import Store
+from unibind.vectors import unit
+
+AXES = 256
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--noise", type=float, nargs="+", default=[4.0])
+    parser.add_argument("--steps", type=int, nargs="+", default=[0, 200])
+    parser.add_argument("--seeds", type=int, default=3)
+    asked = parser.parse_args()
+
+    store = Store.open(asked.store)
+    train, test = ({m: e for m, e in split_of(store, s).items() if m != "text"} for s in ("train", asked.split))
+    knowledge = KnowledgeBase.heptad()
+    texts = [d.text for d in knowledge.descriptions]
+    first = [texts.index(text) for text in dict.fromkeys(texts)]  # a row of every unlike text
+    own = embed_descriptions(knowledge, create_backbone("mini"))
+    counts = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
+    axes = unit(TruncatedSVD(AXES, random_state=0).fit_transform(counts).astype(np.float32))
+    anchor = TextEmbeddings(own.ids, own.categories, axes, own.contract)
+    scoring = Scoring("log_sum_exp", 20.0)
+    own_centers, centers = localise(own, scoring=scoring), localise(anchor, scoring=scoring)
+
+    def mean_top1(chosen, move):
+        return np.mean([top1_of(chosen, move(m, e.vectors), e.known_labels()) for m, e in test.items()])
+
+    print(f"among their own texts {mean_top1(own_centers, lambda _, x: x):.3f}")
+    print(f"padded                {mean_top1(centers, lambda _, x: x[:, :AXES]):.3f}")
+    for noise in asked.noise:
+        for steps in asked.steps:
+            for with_items in (False, True):
+                found, recall = [], []
+                for seed in range(asked.seeds):
+                    config = BridgeConfig(noise=noise, steps=steps, seed=seed)
+                    maps = {
+                        m: fit_map(own.vectors[first], axes[first], e.vectors if with_items else None, config)
+                        for m, e in train.items()
+                    }
+                    found.append(mean_top1(centers, lambda m, x, maps=maps: unit(x @ maps[m].weight.T + maps[m].bias)))
+                    recall.append(list(next(iter(maps.values())).recall.values())[-1][1])
+                told = f"noise {noise:g}, {steps} steps, {'with' if with_items else 'without'} items"
+                print(
+                    f"{told}: {np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f}), text recall {np.mean(recall):.2f}"
+                )
+
+
+if __name__ == "__main__":
+    main()
