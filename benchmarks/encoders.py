@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from unibind.backbones.imagebind import items_at_once
 from unibind.backbones.imagebind.towers import END_OF_TEXT, SIZES, Size, build_tower
 from unibind.backbones.precision import lower
 
@@ -101,6 +102,7 @@ def speed(tower: str, *, batch: int, layers: int | None, rounds: int, device: st
     """One row a precision: items a second, ratio to the baseline, smallest cosine to it, share of the matrix rate."""
     kind = torch.device(device).type
     ours, plain = ([x.to(device) for x in xs] for xs in inputs(tower, batch))
+    ours = [part for x in ours for part in x.split(items_at_once(tower, device))]  # as the backbone does
     items = sum(map(len, ours))
     baseline = random_tower(tower, layers).to(device)
     candidates = {p: lower(random_tower(tower, layers), p, device) for p in PRECISIONS[kind]}
@@ -134,7 +136,7 @@ def speed(tower: str, *, batch: int, layers: int | None, rounds: int, device: st
 # --- memory and start-up ---------------------------------------------------------------------------------------------
 
 _CHILD = """
-import sys, time, resource, json, torch, numpy as np
+import sys, time, json, torch, numpy as np
 from unibind import Audio, Text, create_backbone
 torch.set_grad_enabled(False)
 start = time.perf_counter()
@@ -144,14 +146,16 @@ first = time.perf_counter() - start
 audio = b.preprocess("audio", Audio(np.zeros(96000, np.float32), 16000))
 b.encode("audio", torch.stack([audio] * 4))
 b.encode("text", b.preprocess("text", Text("a dog that barks at the moon"))[None].repeat(32, 1))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps({"first_s": first, "peak_gb": peak * 2**30 / 1e9}))
+status = open("/proc/self/status").read()  # getrusage would count the parent's memory before exec
+peak = int(status.split("VmHWM:")[1].split()[0])
+print(json.dumps({"first_s": first, "peak_gb": peak * 1024 / 1e9}))
 """
 
 
 def memory() -> list[dict]:
     """Peak resident memory and time to the first embedding of audio and text, from converted weights on warm disk."""
     from safetensors.torch import save_file
+
     from unibind.backbones.checkpoints import fingerprint
 
     rows = []

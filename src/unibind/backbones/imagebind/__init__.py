@@ -52,7 +52,11 @@ CARD = Card(
     extra="imagebind",
 )
 
-_AT_ONCE = {"cpu": 4, "cuda": 256}  # clips that go through a tower together: bounds memory
+
+def items_at_once(tower: str, device: str) -> int:
+    """How many items go through a tower together: on a CPU as few as fill its cores, which bounds memory."""
+    few = 32 if tower == "text" else 2
+    return few if torch.device(device).type == "cpu" else 64 * few
 
 
 class ImageBind:
@@ -123,10 +127,10 @@ class ImageBind:
 
     def encode(self, modality: str, batch: Tensor) -> Tensor:
         """Embed a preprocessed batch [B, ...], or of clips [B, S, ...]: float32 [B, D], unit length, on the CPU."""
-        tower = self._tower(TOWER_OF[check_modality(modality, self.modalities)])
+        name = TOWER_OF[check_modality(modality, self.modalities)]
+        tower, at_once = self._tower(name), items_at_once(name, self.device)
         clipped = self._inputs.clipped(modality)
         items = batch.flatten(0, 1) if clipped else batch
-        at_once = _AT_ONCE.get(torch.device(self.device).type, 4)
         with torch.inference_mode():
             z = torch.cat([tower(part.to(self.device)).cpu() for part in items.split(at_once)])
             if clipped:
