@@ -65,7 +65,8 @@ def main() -> None:
                     recall.append(list(next(iter(maps.values())).recall.values())[-1][1])
                 told = f"noise {noise:g}, {steps} steps, {'with' if with_items else 'without'} items"
                 print(
-                    f"{told}: {np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f}), text recall {np.mean(recall):.2f}"
+                    f"{told}: {np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})",
+                    f"text recall {np.mean(recall):.2f}",
                 )
 
 

@@ -177,9 +177,13 @@ def test_stored_vectors_are_projected_as_items_are(fitted, tmp_path):
 def test_foreign_vectors_are_refused(fitted, tmp_path):
     stranger = Muddled(weights="2")
     store = filled_store(tmp_path / "store", stranger, each=1)
-    with pytest.raises(ContractError, match="the backbone's vectors live in the space toy@1 and the stored ones in toy@2"):
+    with pytest.raises(
+        ContractError, match="the backbone's vectors live in the space toy@1 and the stored ones in toy@2"
+    ):
         fitted.project(store.vectors("image"))
-    with pytest.raises(ContractError, match="the backbone's vectors live in the space toy@1 and the stored ones in toy@2"):
+    with pytest.raises(
+        ContractError, match="the backbone's vectors live in the space toy@1 and the stored ones in toy@2"
+    ):
         UniBind.fit(Muddled(), store, KNOWLEDGE, QUICK)
 
 

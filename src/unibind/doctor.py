@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from . import __version__, backbones
 from .backbones import Card, backbone_cards
 from .backbones.golden import GoldenCheck
-from .errors import UnibindError
+from .errors import MissingExtraError, UnibindError
 
 DECODERS = {  # package -> what it reads
     "Pillow": "pictures",
@@ -35,11 +34,14 @@ EXTRAS = {  # extra -> modules it must bring
 
 @dataclass(frozen=True)
 class BackboneState:
-    """A backbone as it stands here: what keeps it from being used ("" for nothing), and its golden checks."""
+    """A backbone as it stands here, and its golden checks.
+
+    `missing` is what keeps it from being used, "" where nothing does, None where that is up to the model one names.
+    """
 
     kind: str
     card: Card | None
-    missing: str
+    missing: str | None
     checks: list[GoldenCheck] = field(default_factory=list)
 
     @property
@@ -64,10 +66,15 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything; backbones are checked with the weights they ship or with weights by rule, never downloaded."""
+    """Look at everything. Backbones are checked with weights they ship, or with weights by rule; nothing is fetched."""
     decoders = {package: _version(package) for package in DECODERS}
     extras = {extra: [m for m in modules if not _importable(m)] for extra, modules in EXTRAS.items()}
-    return Diagnosis(_system(), decoders, extras, list(_backbones(extras)))
+    return Diagnosis(
+        _system(),
+        decoders,
+        extras,
+        [BackboneState(kind, card, missing(kind, card), _checks(kind)) for kind, card in backbone_cards().items()],
+    )
 
 
 def _system() -> dict[str, str]:
@@ -86,24 +93,31 @@ def _system() -> dict[str, str]:
     }
 
 
-def _backbones(extras: dict[str, list[str]]) -> Iterator[BackboneState]:
-    for kind, card in backbone_cards().items():
-        lacking = extras.get(card.extra or "", []) if card else []
-        if lacking:
-            yield BackboneState(kind, card, f"install unibind[{card.extra}]" if card else "")
-            continue
-        yield _checked(kind, card)
+def missing(kind: str, card: Card | None) -> str | None:
+    """What keeps a backbone from being used, "" for nothing, None where it depends on the model; no tower is read."""
+    extra = card.extra or "" if card else ""
+    if any(not _importable(module) for module in EXTRAS.get(extra, ())):
+        return f"install unibind[{extra}]"
+    if card is not None and ":" in card.name:
+        return None
+    try:
+        backbones.create_backbone(kind)
+    except UnibindError as error:
+        return str(error)
+    return ""
 
 
-def _checked(kind: str, card: Card | None) -> BackboneState:
+def _checks(kind: str) -> list[GoldenCheck]:
+    """The golden checks of a backbone of this package; none where it has none, or where an extra is not installed."""
     try:
         golden = importlib.import_module(f"{backbones.__name__}.{kind}.golden")
     except ModuleNotFoundError:
-        return BackboneState(kind, card, "")  # nothing golden is known of it
+        return []
     try:
-        return BackboneState(kind, card, "", golden.golden_checks())
-    except UnibindError as error:
-        return BackboneState(kind, card, str(error))
+        checks: list[GoldenCheck] = golden.golden_checks()
+    except MissingExtraError:
+        return []
+    return checks
 
 
 def _version(package: str) -> str | None:

@@ -18,6 +18,9 @@ VERBS = (
     ["eval"],
     ["classify"],
     ["search"],
+    ["doctor"],
+    ["backbones", "list"],
+    ["weights", "convert"],
 )
 
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from ..errors import UnibindError
-from . import backbones, bridge, classify, demo, encode, evaluate, fit, heptad, inspect, search, weights
+from . import backbones, bridge, classify, demo, doctor, encode, evaluate, fit, heptad, inspect, search, weights
 
 app = typer.Typer(
     name="unibind",
@@ -27,6 +27,7 @@ app.command("fit")(fit.fit)
 app.command("eval")(evaluate.evaluate)
 app.command("classify")(classify.classify)
 app.command("search")(search.search)
+app.command("doctor")(doctor.doctor)
 app.add_typer(heptad.app, name="heptad")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(weights.app, name="weights")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,9 +49,11 @@ def list_backbones(
 
 def _facts(kind: str, card: Card | None) -> dict[str, Any]:
     """What is known of a backbone; `commercial` is None where each of its models has a licence of its own."""
-    missing = None if card is not None and ":" in card.name else _missing(kind, card)
+    from ..doctor import missing
+
+    lacking = missing(kind, card)
     if card is None:
-        return {"name": kind, "commercial": None, "missing": missing}
+        return {"name": kind, "commercial": None, "missing": lacking}
     return {
         "name": card.name,
         "summary": card.summary,
@@ -62,24 +63,8 @@ def _facts(kind: str, card: Card | None) -> dict[str, Any]:
         "commercial": card.licence.commercial if card.licence else None,
         "weights": card.weights,
         "extra": card.extra,
-        "missing": missing,
+        "missing": lacking,
     }
-
-
-def _missing(kind: str, card: Card | None) -> str:
-    """What keeps a backbone of one model from being used, "" for nothing; no tower is read to find out."""
-    from ..backbones import create_backbone
-    from ..doctor import EXTRAS
-    from ..errors import UnibindError
-
-    extra = card.extra or "" if card else ""
-    if any(find_spec(module) is None for module in EXTRAS.get(extra, ())):
-        return f"install unibind[{extra}]"
-    try:
-        create_backbone(kind)
-    except UnibindError as error:
-        return str(error)
-    return ""
 
 
 def _cells(facts: dict[str, Any]) -> tuple[str, ...]:

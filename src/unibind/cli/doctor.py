@@ -39,19 +39,20 @@ def doctor(json: JsonOption = False) -> None:
                 for extra, missing in found.extras.items()
             ],
         )
-        print_table(("backbone", "golden check", "weights"), [(b.kind, _checks(b), b.weights) for b in found.backbones])
+        print_table(("backbone", "golden check", "here now"), [(b.kind, _checks(b), _here(b)) for b in found.backbones])
         say("all is well" if found.healthy else "unibind: something above is missing or does not compute as it should")
     if not found.healthy:
         raise typer.Exit(1)
 
 
+def _here(backbone: BackboneState) -> str:
+    return "as the model one names" if backbone.missing is None else backbone.missing or "yes"
+
+
 def _checks(backbone: BackboneState) -> str:
-    if backbone.missing:
-        return backbone.missing
     if not backbone.checks:
-        return "none: its models are the library's own"
+        return "none"
     worst = max(backbone.checks, key=lambda check: check.difference / check.allowed)
     word = "passed" if backbone.passed else "FAILED"
-    return (
-        f"{word}: {len(backbone.checks)} towers, {worst.what} differs by {worst.difference:.1e} of {worst.allowed:.0e}"
-    )
+    found = f"largest difference {worst.difference:.0e}, allowed {worst.allowed:.0e}"
+    return f"{word}: {len(backbone.checks)} modalities, {found}"

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from unibind import doctor
+from unibind.backbones.golden import GoldenCheck
+from unibind.cli import app
+from unibind.doctor import BackboneState, Diagnosis, diagnose
+
+
+@pytest.fixture(scope="module")
+def here():
+    return diagnose()
+
+
+def test_it_finds_what_the_tests_run_on(here):
+    states = {b.kind: b for b in here.backbones}
+    assert here.healthy
+    assert all(here.decoders.values())
+    assert here.extras["mini"] == here.extras["imagebind"] == []
+    assert {"mini", "imagebind", "transformers", "open_clip", "composed"} <= set(states)
+    assert states["mini"].missing == ""
+    assert states["transformers"].missing is None
+    assert len(states["mini"].checks) == 7
+    assert len(states["imagebind"].checks) == 8
+
+
+def test_a_check_that_fails_is_told(monkeypatch, here):
+    bad = BackboneState("mini", None, "", [GoldenCheck("mini image", 0.2, 1e-3)])
+    monkeypatch.setattr(doctor, "diagnose", lambda: Diagnosis(here.system, here.decoders, here.extras, [bad]))
+    done = CliRunner().invoke(app, ["doctor"])
+    assert done.exit_code == 1
+    assert "FAILED" in done.output
+    machine = CliRunner().invoke(app, ["doctor", "--json"])
+    assert machine.exit_code == 1
+    assert json.loads(machine.output)["backbones"][0]["passed"] is False
+
+
+def test_not_a_number_is_no_pass():
+    assert not GoldenCheck("x", float("nan"), 1.0).passed
+    assert GoldenCheck("x", 0.5, 1.0).passed
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr(doctor, "DECODERS", {"no-such-package": "nothing"})
+    monkeypatch.setattr(doctor, "EXTRAS", {"mini": ("no_such_module",)})
+    found = diagnose()
+    assert not found.healthy
+    assert found.decoders == {"no-such-package": None}
+    assert found.extras == {"mini": ["no_such_module"]}
+    assert {b.kind: b.missing for b in found.backbones}["mini"] == "install unibind[mini]"
