@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from unibind.errors import LimitError, MissingFileError, UnibindError, UnknownNameError, UnreadableError
-from unibind.modality import MODALITIES
+from unibind.modality import EXTRA_MODALITIES, MODALITIES
 from unibind.readers import Limits, modality_of, read, reader_of, suffixes
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
@@ -17,7 +17,7 @@ SAMPLE_FILES = sorted(path for path in SAMPLES.glob("*/*") if path.parent.name i
 
 
 def test_each_modality_has_a_reader() -> None:
-    assert tuple(suffixes()) == MODALITIES
+    assert tuple(suffixes()) == MODALITIES + EXTRA_MODALITIES
     assert all(reader_of(name).modality == name for name in MODALITIES)
     assert all(ending.startswith(".") and ending == ending.lower() for all_ in suffixes().values() for ending in all_)
 

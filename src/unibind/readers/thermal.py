@@ -33,14 +33,16 @@ def read(source: Source, limits: Limits, *, scale: float | None = None, offset: 
     linear = None if scale is None else (scale, offset)
     if _FLIR in source.head and source.head.startswith(b"\xff\xd8\xff") and linear is None:
         return Thermal(_finite(_flir(source, limits), source), celsius=True)
-    if source.head.startswith(_TIFF):
-        counts, unit = _tiff(source, limits)
-        linear = linear or unit
-    else:
-        counts = _picture(source, limits)
+    values, description = field(source, limits)
+    linear = linear or _unit(description)
     if linear is not None:
-        return Thermal(_finite(counts * linear[0] + linear[1], source), celsius=True)
-    return Thermal(_finite(_normalised(counts), source), celsius=False)
+        return Thermal(_finite(values * linear[0] + linear[1], source), celsius=True)
+    return Thermal(_finite(_normalised(values), source), celsius=False)
+
+
+def field(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
+    """Numbers [H, W] of a picture of one channel, as its file has them, and a TIFF's description."""
+    return _tiff(source, limits) if source.head.startswith(_TIFF) else (_picture(source, limits), "")
 
 
 def _normalised(counts: NDArray[Any]) -> NDArray[np.float64]:
@@ -75,8 +77,8 @@ def _picture(source: Source, limits: Limits) -> NDArray[Any]:
         return np.asarray(upright.convert("L"))
 
 
-def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], tuple[float, float] | None]:
-    """Values [H, W] of the first page, and scale and offset to Celsius where its description tells the unit."""
+def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
+    """Values [H, W] of the first page, and its description."""
     import tifffile
 
     with source.open() as file, tifffile.TiffFile(file) as tiff:
@@ -85,17 +87,20 @@ def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], tuple[float, fl
         if math.prod(shape) > limits.max_pixels:
             raise LimitError(f"{source.name} claims {shape} pixels, more than the limits allow; raise them")
         if page.dtype is None or page.dtype.kind not in "uif":
-            raise UnreadableError(f"{source.name}: a TIFF of {page.dtype} is no thermal picture")
+            raise UnreadableError(f"{source.name}: a TIFF of {page.dtype} is no picture of measurements")
         values = page.asarray()
-        unit = _unit(page.description)
+        description = str(page.description)
     if values.ndim == 3 and values.shape[-1] in (3, 4):
         values = values[..., :3].mean(axis=-1).astype(values.dtype)
     if values.ndim != 2 or not values.size:
-        raise UnreadableError(f"{source.name}: a thermal TIFF is one picture [H, W], this one is {list(values.shape)}")
-    return values, unit
+        raise UnreadableError(
+            f"{source.name}: a TIFF of measurements is one picture [H, W], this one is {list(values.shape)}"
+        )
+    return values, description
 
 
 def _unit(description: str) -> tuple[float, float] | None:
+    """Scale and offset to Celsius where a description tells the unit."""
     try:
         said = json.loads(description)
         return _UNITS.get(str(said.get("unit"))) if isinstance(said, dict) else None
