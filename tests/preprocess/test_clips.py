@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unibind.preprocess.clips import centre_window, even_moments, resampled
+from unibind.errors import UnibindError
+from unibind.preprocess.clips import ClipPolicy, centre_window, even_moments, resampled
 
 
 def test_a_short_recording_is_repeated():
@@ -52,3 +53,26 @@ def test_a_tone_keeps_its_pitch_and_loudness(to):
 def test_what_the_new_rate_cannot_hold_is_filtered_out():
     high = np.sin(2 * np.pi * 3500 * np.arange(8000) / 8000).astype(np.float32)
     assert np.abs(resampled(high, 8000, 4000)[400:-400]).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("policy", "duration", "starts"),
+    [
+        (ClipPolicy(3, 2.0), 10.0, [0, 4, 8]),
+        (ClipPolicy(3, 2.0), 2.0, [0, 0, 0]),
+        (ClipPolicy(3, 2.0), 0.5, [0, 0, 0]),
+        (ClipPolicy(1, 2.0), 10.0, [0]),
+        (ClipPolicy(10, 2.0, stride=1.0), 5.0, [0, 1, 2, 3]),
+        (ClipPolicy(10, 2.0, stride=1.0), 1.0, [0]),
+        (ClipPolicy(3, 2.0, stride=1.0), 10.0, [0, 4, 8]),
+        (ClipPolicy(10, 2.0, stride=0.1), 2.3, [0, 0.1, 0.2, 0.3]),
+    ],
+)
+def test_clips_begin_where_the_policy_says(policy, duration, starts):
+    np.testing.assert_allclose(policy.starts(duration), starts, atol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [(0, 2.0, None), (3, 0.0, None), (3, float("nan"), None), (3, 2.0, 0.0)])
+def test_clips_that_cannot_be_are_refused(wrong):
+    with pytest.raises(UnibindError, match="must be positive"):
+        ClipPolicy(*wrong)

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from unibind import EventFrame, Events, Thermal
+from unibind.preprocess.pictures import event_picture, thermal_picture
+
+
+def recording(pixels, width=4, height=3):
+    """Events at (x, y, brighter), one a millisecond."""
+    x, y, p = (np.array(column) for column in zip(*pixels, strict=True))
+    t = np.arange(len(x), dtype=np.int64) * 1000
+    return Events(t, x.astype(np.int32), y.astype(np.int32), p.astype(bool), width, height)
+
+
+def test_brighter_is_yellow_darker_is_cyan_both_are_their_sum():
+    picture = event_picture(recording([(0, 0, 1), (1, 0, 0), (2, 1, 1), (2, 1, 0)]))
+    assert picture.shape == (3, 4, 3)
+    assert picture[0, 0].tolist() == [255, 255, 0]
+    assert picture[0, 1].tolist() == [0, 255, 255]
+    assert picture[1, 2].tolist() == [255, 255, 255]
+    assert not picture[2].any()
+
+
+def test_strength_follows_the_count():
+    picture = event_picture(recording([(0, 0, 1)] * 4 + [(1, 0, 1)] * 2 + [(2, 0, 0)] * 4))
+    assert picture[0, 0, 0] > 250
+    assert picture[0, 1, 0] == pytest.approx(picture[0, 0, 0] / 2, abs=4)
+
+
+def test_a_hot_pixel_does_not_darken_the_rest():
+    calm = [(i % 100, i // 100, 1) for i in range(200)]
+    picture = event_picture(recording(calm + [(99, 9, 1)] * 1000, 100, 10))
+    assert picture[0, 0, 0] > 200
+
+
+def test_a_drawn_frame_is_itself():
+    pixels = np.random.default_rng(0).integers(0, 255, (5, 6, 3), dtype=np.uint8)
+    assert event_picture(EventFrame(pixels)) is pixels
+
+
+def test_bytes_stay_bytes():
+    counts = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(thermal_picture(Thermal((counts / 255).astype(np.float32), celsius=False)), counts)
+
+
+def test_degrees_and_fine_counts_are_stretched():
+    field = np.linspace(20, 30, 101, dtype=np.float32)[None]
+    for raw in (Thermal(field, celsius=True), Thermal(field / 1000, celsius=False)):
+        grey = thermal_picture(raw)[0]
+        assert (grey[0], grey[-1]) == (0, 255)
+        assert (np.diff(grey.astype(int)) >= 0).all()
+        assert grey[50] == pytest.approx(128, abs=1)
+
+
+def test_a_field_without_contrast_is_one_grey():
+    assert len(np.unique(thermal_picture(Thermal(np.full((4, 4), 21.5, np.float32), celsius=True)))) == 1
