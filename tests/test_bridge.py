@@ -372,3 +372,17 @@ def test_few_descriptions_are_refused(file):
     small = KnowledgeBase(KNOWLEDGE.descriptions[:8])
     with pytest.raises(UnibindError, match="a bridge needs 20 unlike texts or more, not"):
         build_bridges(load_parts(file), small)
+
+
+def test_a_saved_model_takes_its_bridges_along(file, tmp_path):
+    build_bridges(load_parts(file), KNOWLEDGE)
+    model = UniBind.zero_shot(create_backbone(f"composed:{file}"), KNOWLEDGE)
+    model.save_pretrained(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    for bridge in file.parent.glob("*.safetensors"):
+        bridge.unlink()
+    moved = UniBind.from_pretrained(tmp_path / "there")
+    _, raws = labelled_items("audio", "test", 4, 50)
+    assert np.array_equal(moved.embed(raws), model.embed(raws))
+    moved.save_pretrained(tmp_path / "again")  # a copy of a copy
+    assert UniBind.from_pretrained(tmp_path / "again").contract("audio") == model.contract("audio")

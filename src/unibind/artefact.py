@@ -30,8 +30,8 @@ _FORMAT = 1
 class Parts:
     """What an artefact holds, apart from the backbone itself. `contracts` are the bare backbone's.
 
-    `create_backbone(backbone, **options)` makes the backbone; with `weights_inside` the folder also holds its weights,
-    and `read` adds them to the options.
+    `create_backbone(backbone, **options)` makes the backbone. Where the folder also holds files of the backbone's own,
+    `inside` is the option by which it is told the folder; `read` adds that.
     """
 
     backbone: str
@@ -43,7 +43,7 @@ class Parts:
     knowledge: KnowledgeBase | None
     summary: dict[str, Any] | None
     licence: str
-    weights_inside: bool = False
+    inside: str | None = None
 
 
 def write(folder: Path, parts: Parts, measured: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ def write(folder: Path, parts: Parts, measured: Mapping[str, Any]) -> None:
         "unibind": __version__,
         "backbone": parts.backbone,
         "options": dict(parts.options),
-        "weights_inside": parts.weights_inside,
+        "inside": parts.inside,
         "licence": parts.licence,
         "contracts": {m: json.loads(c.to_json()) for m, c in parts.contracts.items()},
         "heads": {m: h.fingerprint for m, h in parts.heads.items()},
@@ -96,7 +96,7 @@ def read(folder: Path) -> Parts:
             KnowledgeBase.load(folder / DESCRIPTIONS) if manifest["knowledge"] else None,
             manifest["summary"],
             manifest["licence"],
-            manifest.get("weights_inside", False),
+            manifest.get("inside"),
         )
     except UnibindError:
         raise
@@ -106,8 +106,8 @@ def read(folder: Path) -> Parts:
 
 def _options(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Options of the backbone; models from before they were kept have none."""
-    inside = {"weights": str(folder)} if manifest.get("weights_inside", False) else {}
-    return dict(manifest.get("options", {})) | inside
+    name = manifest.get("inside")
+    return dict(manifest.get("options", {})) | ({name: str(folder)} if name else {})
 
 
 def locate(source: str | Path, revision: str | None = None) -> Path:
@@ -120,7 +120,7 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
         raise MissingFileError(f"there is no folder {source}; name a folder written by save_pretrained or owner/name")
     from huggingface_hub import snapshot_download
 
-    wanted = [MANIFEST, HEADS, CENTERS, DESCRIPTIONS, CARD]
+    wanted = [MANIFEST, DESCRIPTIONS, CARD, "*.safetensors"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:

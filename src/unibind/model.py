@@ -252,12 +252,18 @@ class UniBind:
     # --- keeping one -----------------------------------------------------------------------------------------------
 
     def save_pretrained(self, directory: str | Path, *, measured: Mapping[str, Any] | None = None) -> None:
-        """Write the artefact folder; `measured` (test numbers) goes into its model card."""
+        """Write the artefact folder; `measured` (test numbers) goes into its model card.
+
+        A backbone that has files of its own beside its weights, as bridges are, puts them there with its `bundle`.
+        """
+        folder = Path(directory)
+        bundle = getattr(self.backbone, "bundle", None)
         artefact.write(
-            Path(directory),
+            folder,
             artefact.Parts(
                 backbone=self.backbone.name,
-                options=self.backbone.options,
+                options=bundle(folder) if bundle else self.backbone.options,
+                inside="folder" if bundle else None,
                 contracts={m: self.backbone.contract(m) for m in self.modalities},
                 heads=self.heads,
                 centers=self.centers,

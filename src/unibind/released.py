@@ -111,7 +111,7 @@ def _write_model(folder: Path, maps: Mapping[str, LinearMap], centers: Mapping[s
         artefact.Parts(
             backbone=backbone.name,
             options=backbone.options,
-            weights_inside=True,
+            inside="weights",
             contracts={m: backbone.contract(m) for m in backbone.modalities},
             heads={m: _head(fitted, backbone.logit_scales.get(TOWER_OF[m], 1.0)) for m, fitted in maps.items()},
             centers={

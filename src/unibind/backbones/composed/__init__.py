@@ -17,11 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...errors import UnibindError
+from ...files import write_whole
 from ...modality import MODALITIES, Raw, check_modality
 from ..bridges import Bridge, Ends
 from ..card import Card, Licence
 from ..contract import Contract
-from .table import TEXT, Part, Parts, load_parts, read_parts
+from .table import TEXT, Part, Parts, load_parts, located, read_parts
 
 if TYPE_CHECKING:
     from .. import Backbone
@@ -93,6 +94,16 @@ class Composed:
             return own.with_head(self._bridges[modality].fingerprint, self._anchor.space)
         return own if own.space == self._anchor.space else replace(own, anchor=self._anchor.space)
 
+    def bundle(self, folder: Path) -> Mapping[str, Any]:
+        """Copy the bridges into a folder; options that, with `folder`, make an equal backbone wherever it lies."""
+        table = {m: dict(facts) for m, facts in self.options["table"].items()}
+        for modality, facts in table.items():
+            if "bridge" in facts:
+                name = f"bridge_{modality}.safetensors"
+                write_whole(folder / name, Path(facts["bridge"]).read_bytes())
+                facts["bridge"] = name
+        return {**self.options, "table": table}
+
     def _bridge(self, modality: str, path: Path) -> Bridge:
         own = self._backbones[modality].contract(modality)
         if own.space == self._anchor.space:
@@ -109,17 +120,21 @@ def create(
     modalities: Sequence[str] | None = None,
     table: Mapping[str, Any] | None = None,
     dim: int | None = None,
+    folder: str | None = None,
     device: str | None = None,
     precision: str | None = None,
 ) -> Composed:
     """Factory for `create_backbone("composed:FILE.toml")`, or of an equal one from its `options`.
 
-    `device` and `precision` are for the parts that do not name their own. Raises UnibindError, naming the table, for
-    a file that says too little or too much, for parts that cannot be made and for bridges that do not belong.
+    Paths in `table` are relative to `folder`, where one is named. `device` and `precision` are for the parts that do
+    not name their own. Raises UnibindError, naming the table, for a file that says too little or too much, for parts
+    that cannot be made and for bridges that do not belong.
     """
     if (argument is None) == (table is None):
         raise UnibindError("a composed backbone is told by a file: write composed:FILE.toml")
     parts = load_parts(argument) if argument is not None else read_parts(table or {}, "the noted table")
+    if folder is not None:
+        parts = {modality: located(part, Path(folder)) for modality, part in parts.items()}
     if precision is not None:
         parts = {m: replace(p, options={"precision": precision, **p.options}) for m, p in parts.items()}
     return Composed(parts, modalities, dim=dim, device=device)

@@ -48,7 +48,7 @@ def load_parts(path: str | Path) -> Parts:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnibindError(f"{path} is not TOML: {error}") from None
-    return {modality: _located(part, path.parent) for modality, part in read_parts(table, str(path)).items()}
+    return {modality: located(part, path.parent) for modality, part in read_parts(table, str(path)).items()}
 
 
 def read_parts(table: Mapping[str, Any], where: str) -> Parts:
@@ -81,8 +81,8 @@ def _part(modality: str, facts: Any, where: str) -> Part:
     return Part(backbone, dict(options), None if bridge is None else Path(bridge))
 
 
-def _located(part: Part, folder: Path) -> Part:
-    """The part with paths that do not depend on where we are."""
+def located(part: Part, folder: Path) -> Part:
+    """The part with its paths, which are relative to a folder, made absolute."""
     kind, colon, argument = part.backbone.partition(":")
     options = dict(part.options)
     if isinstance(options.get(_PATH_OPTION), str):
