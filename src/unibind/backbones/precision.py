@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..errors import UnibindError, UnknownNameError
 
@@ -51,7 +50,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         y = super().forward(x)
-        return functional.gelu(y) if self.gelu else y
+        return torch.ops.aten.gelu_(y) if self.gelu else y  # in place: towers are frozen
 
 
 class PackedLinear(nn.Module):

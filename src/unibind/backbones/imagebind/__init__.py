@@ -55,7 +55,7 @@ CARD = Card(
 
 def items_at_once(tower: str, device: str) -> int:
     """How many items go through a tower together: on a CPU as few as fill its cores, which bounds memory."""
-    few = 32 if tower == "text" else 2
+    few = {"text": 32, "vision": 2, "audio": 2}.get(tower, 4)
     return few if torch.device(device).type == "cpu" else 64 * few
 
 
