@@ -1,5 +1,4 @@
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,11 @@ import torch
 
 from unibind import Audio, Depth, Imu, PointCloud, Text, Video, read
 from unibind.backbones.imagebind.preprocessing import Preprocessing
-from unibind.backbones.imagebind.tokenizer import Tokeniser
 
 SHARED = Path(__file__).parents[3] / "shared"
 GOLDEN = SHARED / "reference" / "preprocessing.golden.json"
 SAMPLES = {"image": "image", "event_frame": "event", "thermal": "thermal", "audio": "audio", "video": "video"}
 
-tokens = Tokeniser()
 inputs = Preprocessing()
 
 
@@ -38,51 +35,9 @@ if GOLDEN.exists():  # beside the repository, not in it
         assert list(found.shape) == wanted["shape"][1:]
         at = np.floor(np.linspace(0, found.numel() - 1, 64)).astype(int)
         difference = np.abs(found.flatten().numpy()[at] - wanted["values"])
-        if kind == "audio":  # another resampler, so not to the last digit
-            assert difference.mean() < 0.02
-            assert found.mean() == pytest.approx(wanted["mean"], abs=0.005)
-        else:
-            assert difference.max() < 1e-4
-
-    def test_tokens_equal_the_references():
-        for text, wanted in _REFERENCE["text"].items():
-            assert tokens(text).tolist() == wanted[: len(tokens(text))]
-
-
-# --- texts ---------------------------------------------------------------------------------------------------------
-
-
-def test_texts_are_cleaned_as_clip_cleans_them():
-    plain = tokens("a dog & a cat").tolist()
-    assert tokens("  A  dog &amp;amp;\n a\tCAT ").tolist() == plain  # entities twice, white space, case
-    assert tokens("“a dog” isn\u2019t").tolist() == tokens('"a dog" isn\'t').tolist()
-    assert tokens("cafÃ©").tolist() == tokens("café").tolist()  # mended encoding
-
-
-@pytest.mark.parametrize("text", ["日本語の犬", "chó con 🐶", "Ünïcödé", "żółć", "a\u200bb", "<|endoftext|>", "\x07"])
-def test_any_text_becomes_known_tokens(text):
-    ids = tokens(text)
-    assert (ids[0], ids[-1]) == (49406, 49407)
-    assert ((ids >= 0) & (ids < 49408)).all()
-    assert (ids == 49407).sum() == 1  # what a text says is not taken for its end
-
-
-def test_hand_worked_tokens():
-    assert tokens("A dog.").tolist() == [49406, 320, 1929, 269, 49407]
-
-
-@pytest.mark.parametrize("words", [75, 76, 500])
-def test_long_texts_keep_their_end(words):
-    ids = tokens(" ".join(["dog"] * words))
-    assert len(ids) == 77
-    assert ids[-1] == 49407
-    assert (ids[1:-1] == 1929).all()
-
-
-def test_the_vocabulary_is_not_sent_to_workers():
-    tokens("warm")
-    assert len(pickle.dumps(tokens)) < 200
-    assert pickle.loads(pickle.dumps(tokens))("a dog").tolist() == tokens("a dog").tolist()
+        assert difference.max() < (1e-3 if kind == "audio" else 1e-4)  # near silence, logarithms tell the last bits
+        assert found.mean() == pytest.approx(wanted["mean"], abs=1e-5)
+        assert found.std() == pytest.approx(wanted["std"], abs=1e-5)
 
 
 # --- recordings ----------------------------------------------------------------------------------------------------
@@ -104,6 +59,14 @@ def test_short_sounds_are_filled_with_nothing(count):
     assert clips.shape == (3, 1, 128, 204)
     assert torch.isfinite(clips).all()
     assert torch.allclose(clips[..., -1], torch.tensor(4.268 / 9.138))
+
+
+def test_of_long_clips_the_beginning_is_heard():
+    noise = np.random.default_rng(0).normal(0, 0.1, 16_000 * 9).astype(np.float32)
+    long = Preprocessing(clips=2, clip_seconds=4.0)("audio", Audio(noise, 16_000))  # from 0 s and from 5 s
+    begin = 16_000 * 5
+    alone = Preprocessing(clips=1, clip_seconds=3.0)("audio", Audio(noise[begin : begin + 32_880], 16_000))
+    assert torch.equal(long[1], alone[0])
 
 
 def test_a_video_is_cut_into_clips_and_crops():
@@ -130,26 +93,45 @@ def test_a_stride_looks_at_all_of_a_recording():
 # --- the others ----------------------------------------------------------------------------------------------------
 
 
-def test_depth_follows_its_formula():
-    metres = np.full((224, 224), 7.5, np.float32)
-    metres[0, 0] = 0
+def test_depth_is_seen_as_disparity():
+    metres = np.full((224, 224), 1.5, np.float32)
+    metres[:, :40] = 3
+    metres[:, -40:] = 0  # unknown
     found = inputs("depth", Depth(metres))
     assert found.shape == (1, 224, 224)
-    assert found[0, 100, 100] == pytest.approx((0.1 - 0.0418) / 0.0295, rel=1e-5)
-    far = inputs("depth", Depth(np.full((30, 30), 500, np.float32)))
-    assert far.max() == pytest.approx((1 - 0.0418) / 0.0295, rel=1e-4)
+    for column, disparity in ((112, 0.075 * 520 / (8 * 1.5)), (10, 0.075 * 520 / (8 * 3)), (-10, 0)):  # pixels
+        assert found[0, 100, column] == pytest.approx((disparity / 75 - 0.0418) / 0.0295, rel=1e-4)
 
 
-def test_readings_are_resampled_and_fitted():
+@pytest.mark.parametrize(("metres", "disparity"), [(1e-4, 75), (0.05, 75), (7, 0.78), (500, 0.78), (1e38, 0.78)])
+def test_disparity_is_bounded(metres, disparity):
+    found = inputs("depth", Depth(np.full((30, 50), metres, np.float32)))
+    assert torch.allclose(found, torch.tensor((disparity / 75 - 0.0418) / 0.0295), rtol=1e-3)
+
+
+def test_five_seconds_of_readings_become_2000():
     ramp = np.tile(np.arange(1000, dtype=np.float32), (6, 1))
-    found = inputs("imu", Imu(ramp, 200.0))  # five seconds: exactly what is taken
+    found = inputs("imu", Imu(ramp, 200.0))
     assert found.shape == (6, 2000)
-    assert torch.allclose(found[0], torch.linspace(0, 999, 2000), atol=1e-2)
-    assert (
-        inputs("imu", Imu(ramp[:, :100], 400.0))[0, :100].tolist()
-        == inputs("imu", Imu(ramp[:, :100], 400.0))[0, 100:200].tolist()
-    )
-    assert inputs("imu", Imu(ramp, 20.0)).shape == (6, 2000)
+    assert torch.allclose(found[5], torch.linspace(0, 999, 2000), atol=1e-3)
+
+
+def test_the_middle_of_many_readings_is_taken():
+    ramp = np.tile(np.arange(1000, dtype=np.float32), (6, 1))
+    found = inputs("imu", Imu(ramp, 20.0))[0]  # 5 of 50 s are 100 readings
+    assert torch.allclose(found, 450 + torch.arange(2000) / 20, atol=1e-3)
+
+
+def test_few_readings_are_repeated():
+    found = inputs("imu", Imu(np.tile(np.arange(100, dtype=np.float32), (6, 1)), 400.0))[0]
+    assert found.tolist() == list(range(100)) * 20
+
+
+@pytest.mark.parametrize("rate", [1e-300, 1e-3, 1e9])
+def test_no_rate_asks_for_much_memory(rate):
+    found = inputs("imu", Imu(np.ones((6, 50), np.float32), rate))
+    assert found.shape == (6, 2000)
+    assert torch.all(found == 1)
 
 
 @pytest.mark.parametrize("count", [1, 5, 8192, 20_000])

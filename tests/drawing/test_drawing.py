@@ -72,7 +72,7 @@ def test_an_unknown_modality_is_told(name: str) -> None:
         def summary(self) -> dict[str, object]:
             return {}
 
-    with pytest.raises(UnknownNameError, match=f"modality to draw '{name}'; choose one of: audio, event, image"):
+    with pytest.raises(UnknownNameError, match=f"modality to draw '{name}'; choose one of: audio, depth, event, image"):
         draw(Other())
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unibind.errors import UnibindError
-from unibind.preprocess.clips import ClipPolicy, centre_window, even_moments, resampled
+from unibind.preprocess.clips import ClipPolicy, centre_window, even_moments, resampled, sinc_resampled
 
 
 def test_a_short_recording_is_repeated():
@@ -53,6 +53,46 @@ def test_a_tone_keeps_its_pitch_and_loudness(to):
 def test_what_the_new_rate_cannot_hold_is_filtered_out():
     high = np.sin(2 * np.pi * 3500 * np.arange(8000) / 8000).astype(np.float32)
     assert np.abs(resampled(high, 8000, 4000)[400:-400]).max() < 1e-3
+
+
+def plain_sinc(samples, rate, to, place):
+    """One new sample, one old sample at a time."""
+    cut = min(rate, to) * 0.99
+    total = 0.0
+    for i, sample in enumerate(samples):
+        t = (place / to - i / rate) * cut
+        if abs(t) < 6:
+            total += sample * np.sinc(t) * np.cos(np.pi * t / 12) ** 2 * cut / rate
+    return total
+
+
+@pytest.mark.parametrize(
+    ("rate", "to"), [(44_100, 16_000), (8_000, 16_000), (48_000, 16_000), (16_001, 16_000), (7, 3)]
+)
+def test_windowed_sinc_equals_a_plain_one(rate, to):
+    samples = np.random.default_rng(rate).normal(size=300).astype(np.float32)
+    count = -(-300 * to // rate)
+    found = sinc_resampled(samples, rate, to, 0, count)
+    assert found.dtype == np.float32
+    assert found == pytest.approx([plain_sinc(samples, rate, to, place) for place in range(count)], abs=1e-5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(first=st.integers(0, 99), count=st.integers(1, 100), rates=st.sampled_from([(3, 2), (2, 3), (11, 10)]))
+def test_a_part_is_resampled_as_in_the_whole(first, count, rates):
+    samples = np.random.default_rng(0).normal(size=100).astype(np.float32)
+    whole = sinc_resampled(samples, *rates, 0, 200)
+    np.testing.assert_allclose(sinc_resampled(samples, *rates, first, count), whole[first : first + count], atol=1e-6)
+
+
+def test_sinc_at_the_same_rate_cuts_only():
+    samples = np.arange(9, dtype=np.float32)
+    assert sinc_resampled(samples, 8000, 8000, 2, 3).tolist() == [2, 3, 4]
+
+
+def test_rates_of_no_sound_are_refused():
+    with pytest.raises(UnibindError, match="4,294,967,295 samples a second"):
+        sinc_resampled(np.zeros(4, np.float32), 0xFFFFFFFF, 16_000, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,9 @@ def test_readings_come_from_tables_and_arrays_alike(tmp_path):
         ("ax,ay,az,gx,gy,gz\n", "0 readings"),
         ("1,2,3,4,5,6\n1,2,3,4,5,6\n", "no time"),
         ("0,1,2,3,4,5,6\n0,1,2,3,4,5,6\n", "no time that goes on"),
+        ("0,1,2,3,4,5,6\n2,1,2,3,4,5,6\n1,1,2,3,4,5,6\n", "no time that goes on"),
+        ("nan,1,2,3,4,5,6\n2,1,2,3,4,5,6\n", "no time that goes on"),
+        ("0,1,2,3,4,5,6\n5,1,2,3,4,5,6\n10,1,2,3,4,5,6\n", "0.2 readings a second"),  # milliseconds
         ("1,2,3,4,5,nan\n1,2,3,4,5,6\n", "no time"),
         ("\x00\xff" * 9, "line 1|readings"),
     ],
@@ -73,10 +76,14 @@ def test_bad_tables_get_one_sentence(tmp_path, content, word):
     assert "\n" not in str(raised.value)
 
 
-def test_ambiguous_and_oversized_readings_are_refused(tmp_path):
-    np.save(tmp_path / "six.npy", np.zeros((6, 6)))
+@pytest.mark.parametrize("count", [6, 7])
+def test_ambiguous_readings_are_refused(count, tmp_path):
+    np.save(tmp_path / "six.npy", np.arange(6 * count).reshape(6, count))
     with pytest.raises(UnreadableError, match="either way"):
         read(tmp_path / "six.npy", "imu", rate=100.0)
+
+
+def test_oversized_readings_are_refused(tmp_path):
     np.savetxt(tmp_path / "long.csv", READINGS, delimiter=",")
     with pytest.raises(LimitError, match="100"):
         read(tmp_path / "long.csv", "imu", rate=100.0, limits=Limits(max_events=100))

@@ -18,7 +18,7 @@ def draw(raw: Imu, size: tuple[int, int]) -> Picture.Image:
     sheet = Picture.new("RGB", size, "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     columns = np.linspace(0, raw.values.shape[1] - 1, width).round().astype(int)
-    for half, unit in enumerate(("m/s²", "rad/s")):
+    for half, unit in enumerate(("m/s^2", "rad/s")):
         curves = raw.values[3 * half : 3 * half + 3, columns]
         largest = max(float(np.abs(curves).max()), 1e-9)
         middle, reach = (2 * half + 1) * height / 4, height / 4 - 8

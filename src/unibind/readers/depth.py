@@ -18,7 +18,8 @@ from .source import Source
 def read(source: Source, limits: Limits, *, scale: float | None = None) -> Depth:
     """Read a depth picture in metres: numbers of the file times `scale`.
 
-    By default whole numbers are millimetres, as depth cameras write them, and real numbers metres. What is not finite
+    By default whole numbers are millimetres, as depth cameras write them (SUN RGB-D has eighths of them: `scale` is
+    1 / 8000), and real numbers metres. What is not finite
     or below zero is unknown, and becomes 0. Raises UnreadableError for 8-bit pictures without a `scale`: they are
     drawings of a depth, in a unit that is lost.
     """

@@ -16,23 +16,30 @@ from .limits import Limits
 from .source import Source
 
 _CHANNELS = 6
+_SLOWEST_HZ = 1.0  # slower ones are times in milliseconds
 
 
 def read(source: Source, limits: Limits, *, rate: float | None = None) -> Imu:
     """Read acceleration x, y, z in m/s^2 and rotation x, y, z in rad/s.
 
     CSV: six columns in that order, or seven whose first is the time in seconds, with or without names above. NPY:
-    [N, 6] or [N, 7] likewise, or [6, N]. `rate` in Hz is needed where there is no time. Raises UnreadableError for
-    other shapes, for [6, 6], which could be either, and where the rate is not known.
+    [N, 6] or [N, 7] likewise, or [6, N]. `rate` in Hz is needed where there is no time; otherwise it is the mean over
+    the recording. Raises UnreadableError for other shapes, for [6, 6] and [6, 7], which could be either, for times that
+    go back or are no seconds, and where the rate is not known.
     """
     rows = _rows(source, limits)  # [N, 6 or 7]
     if len(rows) < 2:
         raise UnreadableError(f"{source.name} has {len(rows)} readings; at least two are needed")
     if rows.shape[1] == _CHANNELS + 1:
         span = float(rows[-1, 0] - rows[0, 0])
-        if not span > 0:
-            raise UnreadableError(f"{source.name}: its first column is no time that goes on; leave it out")
-        rate = rate or (len(rows) - 1) / span
+        if not (span > 0 and (np.diff(rows[:, 0]) >= 0).all()):
+            raise UnreadableError(f"{source.name}: its first column is no time that goes on; sort it, or leave it out")
+        said = (len(rows) - 1) / span
+        if rate is None and said < _SLOWEST_HZ:
+            raise UnreadableError(
+                f"{source.name}: by its first column there are {said:.2g} readings a second; give the time in seconds"
+            )
+        rate = said if rate is None else rate
     if rate is None:
         raise UnreadableError(f"{source.name} says no time; add it as first column in seconds, or read it with rate=Hz")
     return Imu(np.ascontiguousarray(rows[:, -_CHANNELS:].T, np.float32), rate)
@@ -44,8 +51,10 @@ def _rows(source: Source, limits: Limits) -> NDArray[np.float64]:
     values = next(iter(arrays_of(source, limits.max_events * 8 * (_CHANNELS + 1)).values()))
     if values.ndim != 2 or values.dtype.kind not in "uif" or _CHANNELS not in (len(values), *_widths(values)):
         raise UnreadableError(f"{source.name} holds {values.dtype} {list(values.shape)}; an IMU is numbers [N, 6]")
-    if values.shape == (_CHANNELS, _CHANNELS):
-        raise UnreadableError(f"{source.name} is [6, 6], which may be meant either way; save more readings, as [N, 6]")
+    if len(values) == _CHANNELS and _CHANNELS in _widths(values):
+        raise UnreadableError(
+            f"{source.name} is {list(values.shape)}, which may be meant either way; save more readings, as [N, 6]"
+        )
     return (values if _CHANNELS in _widths(values) else values.T).astype(np.float64)
 
 

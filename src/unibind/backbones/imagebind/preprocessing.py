@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ...errors import UnibindError
 from ...modality import Audio, Depth, EventFrame, Events, Image, Imu, PointCloud, Raw, Text, Thermal, Video
-from ...preprocess.clips import ClipPolicy, resampled
+from ...preprocess.clips import ClipPolicy, sinc_resampled
 from ...preprocess.filterbank import log_mel
 from ...preprocess.images import resize_and_crop, square, square_field, to_tensor
 from ...preprocess.pictures import event_picture, thermal_picture
@@ -80,39 +80,58 @@ class _Thermal:
 
 @dataclass(frozen=True)
 class _Depth:
-    """[1, size, size]: metres up to `max_m` over it, normalised as Omnivore normalises the depth of RGB-D (Girdhar et
-    al., CVPR 2022), which ImageBind's depth tower was trained on; unknown depth is 0."""
+    """[1, size, size]: depth as disparity in pixels, over `max_px`: near is large, unknown is infinitely far.
+
+    This is how Omnivore (Girdhar et al., CVPR 2022), and after it ImageBind, read SUN RGB-D: the authors' answer in
+    https://github.com/facebookresearch/omnivore/issues/12. That code takes the data set's eighths of a millimetre for
+    millimetres, hence `stretch`; the published mean fits only so (0.0418 * 75 * 8 is 25 pixels, the data set's mean
+    disparity). A Depth does not know its camera, so every one is taken for a first Kinect's.
+    """
 
     size: int = SIZE
-    max_m: float = 75.0
+    baseline_m: float = 0.075
+    focal_px: float = 520.0
+    stretch: float = 8.0
+    nearest_m: float = 0.01 / 8
+    farthest_m: float = 50.0 / 8
+    max_px: float = 75.0
     mean: float = 0.0418
     std: float = 0.0295
     resize: str = "bicubic, antialiased"
 
     def __call__(self, raw: Depth) -> Tensor:
-        field_ = square_field(np.nan_to_num(raw.values).clip(0, self.max_m), self.size)
-        return (torch.from_numpy(np.array(field_))[None] / self.max_m - self.mean) / self.std
+        metres = self.stretch * raw.values.clip(self.nearest_m, self.farthest_m)
+        disparity = (self.baseline_m * self.focal_px / metres).clip(max=self.max_px)
+        share = np.where(raw.values > 0, disparity / self.max_px, 0).astype(np.float32)
+        field_ = square_field(share, self.size)
+        return (torch.from_numpy(np.array(field_))[None] - self.mean) / self.std
 
 
 @dataclass(frozen=True)
 class _Audio:
-    """Log mel energies [clips, 1, bins, frames]; the mean of each clip is removed, missing frames are 0."""
+    """Log mel energies [clips, 1, bins, frames]; the mean of each clip is removed, missing frames are 0.
+
+    `frames` last 2.06 s: of longer clips the beginning is heard.
+    """
 
     policy: ClipPolicy = _AUDIO_CLIPS
     rate_hz: int = 16_000
+    resampling: str = "preprocess.clips.sinc_resampled"
     bins: int = 128
     frames: int = 204
     mean: float = -4.268
     std: float = 9.138
 
     def __call__(self, raw: Audio) -> Tensor:
-        samples = torch.from_numpy(resampled(raw.samples, raw.rate, self.rate_hz))
-        length = min(int(self.policy.seconds * self.rate_hz), len(samples))
-        starts = [int(start * self.rate_hz) for start in self.policy.starts(len(samples) / self.rate_hz)]
-        clips = torch.stack([samples[start : start + length] for start in starts])
-        short = max(0, round(0.025 * self.rate_hz) - length)  # a filter bank needs one whole frame
+        frame, shift = round(0.025 * self.rate_hz), round(0.01 * self.rate_hz)
+        total = -(-len(raw.samples) * self.rate_hz // raw.rate)  # samples at the new rate
+        length = min(int(self.policy.seconds * self.rate_hz), frame + (self.frames - 1) * shift, total)
+        starts = (int(start * self.rate_hz) for start in self.policy.starts(total / self.rate_hz))
+        heard = [sinc_resampled(raw.samples, raw.rate, self.rate_hz, start, length) for start in starts]
+        clips = torch.from_numpy(np.stack(heard))  # [clips, N]
+        short = max(0, frame - length)  # a filter bank needs one whole frame
         clips = functional.pad(clips - clips.mean(dim=1, keepdim=True), (0, short))
-        mel = log_mel(clips, self.rate_hz, bins=self.bins)[:, : self.frames]  # [clips, T, bins]
+        mel = log_mel(clips, self.rate_hz, bins=self.bins)  # [clips, T, bins]
         mel = functional.pad(mel, (0, 0, 0, self.frames - mel.shape[1]))
         return ((mel.transpose(1, 2) - self.mean) / self.std)[:, None]
 
@@ -148,11 +167,11 @@ class _Video:
         short = min(height, width)
         shape = height * self.size // short, width * self.size // short
         scaled = [
-            functional.interpolate(to_tensor(frame, (0, 0, 0), (1, 1, 1))[None], shape, mode="bilinear")[0]
+            functional.interpolate(torch.tensor(frame).movedim(-1, 0)[None].float(), shape, mode="bilinear")[0]
             for frame in frames
         ]  # one at a time: large frames are not all held as floats
         mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (_MEAN, _STD))
-        return (torch.stack(scaled) - mean) / std
+        return (torch.stack(scaled) / 255 - mean) / std
 
     def _corners(self, height: int, width: int) -> list[tuple[int, int]]:
         """Top and left of the crops."""
@@ -165,18 +184,20 @@ class _Video:
 @dataclass(frozen=True)
 class _Imu:
     """[6, samples]: acceleration and rotation at `rate_hz`, five seconds of them (ImageBind, section 3.3); the middle
-    of longer recordings, shorter ones repeated."""
+    of longer recordings, shorter ones repeated. Between readings the line is straight."""
 
     rate_hz: int = 400
     samples: int = 2000
 
     def __call__(self, raw: Imu) -> Tensor:
-        count = max(2, round(raw.values.shape[1] * self.rate_hz / raw.rate))
-        at = np.linspace(0, raw.values.shape[1] - 1, count)
-        values = np.stack([np.interp(at, np.arange(raw.values.shape[1]), row) for row in raw.values])
-        start = max(0, (count - self.samples) // 2)
-        index = np.resize(np.arange(start, min(count, start + self.samples)), self.samples)
-        return torch.from_numpy(values[:, index].astype(np.float32))
+        readings = raw.values.shape[1]
+        step = raw.rate / self.rate_hz  # readings a sample
+        if self.samples * step < readings:
+            at = (readings - self.samples * step) / 2 + np.arange(self.samples) * step
+        else:
+            at = np.resize(np.linspace(0, readings - 1, max(2, round(readings / step))), self.samples)
+        values = [np.interp(at, np.arange(readings), row) for row in raw.values]
+        return torch.from_numpy(np.stack(values).astype(np.float32))
 
 
 @dataclass(frozen=True)

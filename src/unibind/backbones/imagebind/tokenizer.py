@@ -13,13 +13,16 @@ from torch import Tensor
 from ...errors import MissingExtraError
 
 MAX_TOKENS = 77
+# The names at which the packaged tokeniser puts its special tokens; a space after "<" changes no other token.
+_SPECIAL = re.compile(r"<(?=(?:start|end)_of_text>)")
 
 
 class Tokeniser:
     """A text to token ids int64 [T], T at most 77: start token, text, end token.
 
     Texts are cleaned as CLIP's tokeniser cleans them: encoding mended (ftfy), HTML entities resolved twice, white space
-    collapsed, lower case. What does not fit is cut before the end token, at which the text tower is read.
+    collapsed, lower case. What does not fit is cut before the end token, at which the text tower is read. A text that
+    spells the name of a special token does not get that token.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -32,7 +35,8 @@ class Tokeniser:
 
     def _clean(self, text: str) -> str:
         whole = html.unescape(html.unescape(self._mended(text)))
-        return re.sub(r"\s+", " ", whole.strip()).strip().lower()
+        plain = re.sub(r"\s+", " ", whole.strip()).strip().lower()
+        return _SPECIAL.sub("< ", plain)
 
     def _mended(self, text: str) -> str:
         try:
