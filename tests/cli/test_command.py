@@ -21,6 +21,7 @@ VERBS = (
     ["doctor"],
     ["backbones", "list"],
     ["weights", "convert"],
+    ["knowledge", "generate"],
 )
 
 

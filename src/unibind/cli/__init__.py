@@ -8,7 +8,21 @@ import sys
 import typer
 
 from ..errors import UnibindError
-from . import backbones, bridge, classify, demo, doctor, encode, evaluate, fit, heptad, inspect, search, weights
+from . import (
+    backbones,
+    bridge,
+    classify,
+    demo,
+    doctor,
+    encode,
+    evaluate,
+    fit,
+    heptad,
+    inspect,
+    knowledge,
+    search,
+    weights,
+)
 
 app = typer.Typer(
     name="unibind",
@@ -31,6 +45,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(heptad.app, name="heptad")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(weights.app, name="weights")
+app.add_typer(knowledge.app, name="knowledge")
 
 
 def _version(wanted: bool) -> None:

@@ -18,6 +18,7 @@ from ..errors import UnibindError, UnknownNameError
 from ..tables import Row, read_rows, write_rows
 
 KINDS = ("category", "data")
+DESCRIPTIONS = "descriptions.parquet"  # the table in the folder of a base
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class TextEmbeddings:
     contract: Contract
 
 
-_COLUMNS = tuple(field.name for field in fields(Description))
+COLUMNS = tuple(field.name for field in fields(Description))
 
 
 class KnowledgeBase:
@@ -98,14 +99,17 @@ class KnowledgeBase:
 
     @classmethod
     def load(cls, path: str | Path) -> KnowledgeBase:
-        """Read JSONL, CSV or Parquet with the columns category and text, and optionally the others of Description.
+        """Read JSONL, CSV or Parquet with the columns category and text, and optionally the others of Description,
+        or a folder in which a base is being made (see `folder`).
 
         A text that occurs again for its category is read once. Raises MissingFileError for no such file, and
         UnibindError, naming file and row, for rows without category or text.
         """
         path = Path(path)
+        if path.is_dir():
+            path = path / DESCRIPTIONS
         found: dict[str, Description] = {}
-        for number, row in read_rows(path, _COLUMNS):
+        for number, row in read_rows(path, COLUMNS):
             try:
                 description = _description(row)
             except UnibindError as error:
@@ -123,7 +127,7 @@ class KnowledgeBase:
 
     def save(self, path: str | Path) -> None:
         """Write a table whole or not at all: Parquet, JSONL or CSV by suffix."""
-        write_rows(Path(path), [asdict(d) for d in self.descriptions], _COLUMNS)
+        write_rows(Path(path), [asdict(d) for d in self.descriptions], COLUMNS)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -172,7 +176,7 @@ class KnowledgeBase:
             if item.label is None:
                 raise UnibindError(f"item {item.id!r} has a description but no label to put it under; give it one")
             added = Description(
-                _stable_id(item.label, item.description, item.id),
+                description_id(item.label, item.description, item.id),
                 item.label,
                 item.description,
                 kind="data",
@@ -190,11 +194,11 @@ def _description(row: Row) -> Description:
     missing = [name for name in ("category", "text") if name not in cells]
     if missing:
         raise UnibindError(f"a description needs a {' and a '.join(missing)}; fill that column")
-    stable = _stable_id(cells["category"], cells["text"], cells.get("item"))
+    stable = description_id(cells["category"], cells["text"], cells.get("item"))
     return Description(**{"id": stable, **cells})
 
 
-def _stable_id(category: str, text: str, item: str | None = None) -> str:
-    """The same wherever and whenever the description is read."""
+def description_id(category: str, text: str, item: str | None = None) -> str:
+    """Id of a description: the same wherever and whenever it is read or made."""
     parts = (category, text) if item is None else (category, text, item)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

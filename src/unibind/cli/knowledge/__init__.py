@@ -1,0 +1,10 @@
+"""`unibind knowledge`: make, look at, mend and reuse bases of descriptions; one module a verb."""
+
+from __future__ import annotations
+
+import typer
+
+from . import generate
+
+app = typer.Typer(help="Descriptions by language models: make, look at, mend, share.", no_args_is_help=True)
+app.command("generate")(generate.generate)
