@@ -110,7 +110,7 @@ def describe(request):
                 "questions": [
                     {
                         "aspect": "looks",
-                        "question": f"What of part {start + i}, how does it look, sound, move or warm up, and where does it sit?",
+                        "question": f"What of part {start + i}, how does it look, sound or move, and where is it?",
                     }
                     for i in range(wanted)
                 ]

@@ -113,7 +113,8 @@ def test_edits_stay_whatever_is_built_later(folder):
     for _ in range(2):
         texts = folder.build().texts("drum")
         assert texts == ["Mine.", "The third text is here as well.", "A new text about the drum."]
-    assert [(r["reason"], r["text"]) for r in removed_rows(folder)] == [("blocked", BELL)]
+    removed = [(r["reason"], r["text"]) for r in removed_rows(folder)]
+    assert removed == [("blocked", BELL), ("repeated", DRUM), ("repeated", BELL)]
     folder.edit(bell, "Back again, changed.")
     folder.block(third)
     assert folder.build().texts("drum") == ["Mine.", "Back again, changed.", "A new text about the drum."]

@@ -298,6 +298,7 @@ def test_classes_from_files_lists_and_labels(tmp_path):
     assert read_classes(str(tmp_path / "c.txt")) == ("fire truck", "drum")
     assert read_classes(str(tmp_path / "m.csv")) == ("cat", "dog")
     assert read_classes("drum, bell,,drum") == ("drum", "bell")
+    assert len(read_classes(",".join(f"class {i}" for i in range(1000)))) == 1000
     for wrong in ("nowhere.txt", "no/where", str(tmp_path / "none.csv")):
         with pytest.raises(MissingFileError):
             read_classes(wrong)
@@ -361,7 +362,7 @@ def test_kill_at_any_moment_loses_nothing_and_pays_for_nothing_twice(tmp_path):
             deadline = time.monotonic() + 30
             while len(server.requests) == before and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.005)
-            time.sleep(dice.uniform(0, 0.5))
+            time.sleep(dice.uniform(0, 0.3))
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL, "the run ended by itself: the test is too small"
             journal = (out / "answers.jsonl").read_bytes() if (out / "answers.jsonl").exists() else b""

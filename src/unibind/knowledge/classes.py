@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..errors import MissingFileError, UnibindError
@@ -17,9 +18,9 @@ def read_classes(said: str) -> tuple[str, ...]:
     Raises MissingFileError for what looks like a file and is none, and UnibindError where there are no categories.
     """
     path = Path(said)
-    if path.suffix.lower() in _TABLES or path.is_dir():
+    if path.suffix.lower() in _TABLES or os.path.isdir(said):  # noqa: PTH112 - Path refuses long lists
         names = [item.label or "" for item in read_manifest(path)]
-    elif path.is_file():
+    elif os.path.isfile(said):  # noqa: PTH113
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:

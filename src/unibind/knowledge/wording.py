@@ -1,6 +1,6 @@
 """The words of the questions to language models: versioned text files, any of which can be replaced.
 
-`prompt_files/` holds system.txt, questions.txt, descriptions.txt, modalities/<modality>.txt and aspects/<aspect>.txt.
+`prompt_files/` holds system.txt, questions.txt, descriptions.txt, item.txt, modalities/<modality>.txt and aspects/<aspect>.txt.
 A file begins with lines `name: value` and a blank line. A folder of one's own replaces the files that it has, and may
 add aspects. A prompt's id names its version and what its files hold, so that it changes with any of them.
 """
@@ -24,6 +24,7 @@ _PLACEHOLDERS = {
     "system": (),
     "questions": ("category", "medium", "aspects", "count"),
     "descriptions": ("category", "medium", "aspect", "question", "language", "avoid", "count"),
+    "item": ("medium", "label", "aspects", "words", "language"),
 }
 _ENGLISH_NAMES = {
     "en": "English",
@@ -136,6 +137,19 @@ class Wording:
             language=self.language,
             avoid=f"Say other things than these:\n{known}" if known else "",
             count=count,
+        )
+
+    def item(self, modality: str, words: int, *, label: str | None = None) -> Prompt:
+        """Ask for a description of one item, which is to follow, in at most so many words; `label` where it may be
+        told."""
+        aspects = self.aspects(modality)
+        return self._prompt(
+            ["item", f"modalities/{modality}", *(f"aspects/{aspect}" for aspect in aspects)],
+            medium=self._medium(modality),
+            label="" if label is None else f'It is known to be of the category "{label}". ',
+            aspects="\n".join(f"- {self._aspect(aspect)}" for aspect in aspects),
+            words=words,
+            language=self.language,
         )
 
     def descriptions_id(self, modality: str, aspect: str) -> str:
