@@ -65,14 +65,14 @@ def test_tokens_are_estimated_where_the_server_does_not_count(server):
         Turn(body=b"null"),
         Turn(body=b'{"choices": [{"message": {"content": 5}}]}'),
         Turn(body=b"\xff\xfe"),
-        late(1.0),
+        late(5.0),
         silence(),
     ],
     ids=repr,
 )
 def test_passing_trouble_is_outlived(server, trouble):
     server.script(trouble)
-    client, (reply,) = ask(server, timeout=0.5)
+    client, (reply,) = ask(server, timeout=2.5)  # far more than an answer takes, also on a busy machine
     assert reply.text == "a round box"
     assert client.retried == 1
 
