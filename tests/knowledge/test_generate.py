@@ -13,14 +13,17 @@ from collections import Counter
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.knowledge.test_folder import embed
 from tests.llm_server import LLMServer, cut, descriptions, german, late, refusal, sentence, status
+from tests.toys import ToyBackbone
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 from unibind.knowledge import KnowledgeBase, llm
 from unibind.knowledge.budget import Budget, Price
 from unibind.knowledge.building import removed_rows
+from unibind.knowledge.cached import CachedEmbedder
 from unibind.knowledge.classes import read_classes
 from unibind.knowledge.filters import Rules
 from unibind.knowledge.folder import KnowledgeFolder
@@ -181,6 +184,17 @@ def test_dropped_misfits_are_made_up_for(server, tmp_path):
     assert summary.built.removed["fits another class"] >= 8
     assert min(summary.built.kept.values()) >= 20
     assert {row["like"] for row in removed_rows(KnowledgeFolder(tmp_path))} == {"drum", "bell"}
+
+
+def test_texts_are_embedded_once_however_often_they_are_compared(tmp_path):
+    backbone = ToyBackbone()
+    for texts in (["red", "blue sky", "red"], ["blue sky", "green"], ["green"]):
+        embedder = CachedEmbedder(tmp_path, backbone)
+        found = embedder(texts)
+        assert np.allclose(found, [embedder([text])[0] for text in texts])
+        assert np.allclose(np.linalg.norm(found, axis=1), 1)
+        embedder.close()
+    assert backbone.encoded["text"] == 3
 
 
 # --- trouble -------------------------------------------------------------------------------------------------------

@@ -80,15 +80,24 @@ class TextEmbeddings:
     vectors: NDArray[np.float32]
     contract: Contract
 
+    def without(self, ids: Collection[str]) -> TextEmbeddings:
+        """These, less the descriptions with those ids."""
+        kept = [i for i, name in enumerate(self.ids) if name not in ids]
+        if len(kept) == len(self.ids):
+            return self
+        names, categories = ([column[i] for i in kept] for column in (self.ids, self.categories))
+        return TextEmbeddings(names, categories, self.vectors[kept], self.contract)
+
 
 COLUMNS = tuple(field.name for field in fields(Description))
 
 
 class KnowledgeBase:
-    """Descriptions, at least one, with unlike ids."""
+    """Descriptions, at least one, with unlike ids. `folder` is the folder of the base that they come from, if any."""
 
-    def __init__(self, descriptions: Iterable[Description]) -> None:
+    def __init__(self, descriptions: Iterable[Description], *, folder: Path | None = None) -> None:
         self.descriptions = tuple(descriptions)
+        self.folder = folder
         if not self.descriptions:
             raise UnibindError("a knowledge base needs at least one description")
         if len({d.id for d in self.descriptions}) < len(self.descriptions):
@@ -106,8 +115,9 @@ class KnowledgeBase:
         UnibindError, naming file and row, for rows without category or text.
         """
         path = Path(path)
-        if path.is_dir():
-            path = path / DESCRIPTIONS
+        folder = path if path.is_dir() else None
+        if folder is not None:
+            path = folder / DESCRIPTIONS
         found: dict[str, Description] = {}
         for number, row in read_rows(path, COLUMNS):
             try:
@@ -117,7 +127,7 @@ class KnowledgeBase:
             found.setdefault(description.id, description)
         if not found:
             raise UnibindError(f"{path} holds no descriptions; fill it, or name another knowledge base")
-        return cls(found.values())
+        return cls(found.values(), folder=folder)
 
     @classmethod
     def heptad(cls) -> KnowledgeBase:
@@ -146,6 +156,18 @@ class KnowledgeBase:
             raise UnknownNameError("category", category, self.categories)
         return [d.text for d in self.descriptions if d.category == category]
 
+    def of_items(self) -> dict[str, str]:
+        """Item -> what it is described as, of the descriptions of items; the first one of each."""
+        found: dict[str, str] = {}
+        for d in self.descriptions:
+            if d.item is not None:
+                found.setdefault(d.item, d.text)
+        return found
+
+    def without_items(self, items: Collection[str]) -> KnowledgeBase:
+        """The descriptions that are not of one of these items; raises UnibindError where none is left."""
+        return KnowledgeBase((d for d in self.descriptions if d.item not in items), folder=self.folder)
+
     def filter(
         self,
         *,
@@ -158,9 +180,10 @@ class KnowledgeBase:
         Raises UnibindError where none is left.
         """
         wanted = (("category", categories), ("kind", kinds), ("aspect", aspects))
-        return KnowledgeBase(
+        kept = (
             d for d in self.descriptions if all(values is None or getattr(d, name) in values for name, values in wanted)
         )
+        return KnowledgeBase(kept, folder=self.folder)
 
     def add_data(self, items: Iterable[Described], *, generator: str | None = None) -> KnowledgeBase:
         """A base with the items' descriptions added under the items' labels; items without a description are left out.
@@ -186,7 +209,7 @@ class KnowledgeBase:
                 created=created,
             )
             known.setdefault(added.id, added)
-        return KnowledgeBase(known.values())
+        return KnowledgeBase(known.values(), folder=self.folder)
 
 
 def _description(row: Row) -> Description:

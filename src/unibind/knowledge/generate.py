@@ -8,7 +8,6 @@ journal holds under a key is never asked again, so a run that was killed goes on
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import zlib
 from collections import deque
@@ -18,17 +17,16 @@ from dataclasses import dataclass, field
 from itertools import count, zip_longest
 
 from ..errors import UnibindError
+from .asking import Asker, Group, request_key
 from .base import description_id
-from .budget import BudgetSpent
 from .building import Built, known_verdicts, rebuild
 from .filters import Embed, Judge, Rules
 from .folder import QUESTIONS, Answer, Edit, KnowledgeFolder, now
-from .llm import Client, ServerError, ServerRefusal, count_prompt
+from .llm import Client, count_prompt
 from .parsing import texts_of
 from .wording import DESCRIPTIONS_SCHEMA, QUESTIONS_SCHEMA, Prompt, Wording
 
 PATIENCE = 6  # answers without anything new, one after the other, until a class counts as exhausted
-_FAILURES = 5  # requests without an answer, one after the other, until the server counts as gone
 _SHOWN = 6  # descriptions that a later round is asked to differ from
 _FEWEST = 4  # descriptions asked for at once, however many questions there are
 _TOKENS_A_DESCRIPTION, _TOKENS_A_QUESTION = 34, 28  # with their JSON
@@ -122,7 +120,7 @@ def question_requests(plan: Plan, wording: Wording, category: str) -> list[Reque
         if aspects:
             prompt = wording.questions(category, modality, aspects, plan.questions)
             model = plan.models[zlib.crc32(modality.encode()) % len(plan.models)]
-            key = _key(QUESTIONS, prompt.id, model, category, modality)
+            key = request_key(QUESTIONS, prompt.id, model, category, modality)
             requests.append(Request(key, QUESTIONS, category, model, modality, None, prompt))
     return requests
 
@@ -145,10 +143,6 @@ def _question_slot(modality: str, aspects: Sequence[str], number: int, text: str
     return Slot(modality, aspects[number % len(aspects)], text)
 
 
-def _key(*parts: object) -> str:
-    return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()[:20]
-
-
 # --- one category --------------------------------------------------------------------------------------------------
 
 
@@ -164,7 +158,6 @@ class _State:
     kept: int = 0
     stale: int = 0
     answers: int = 0
-    unanswered: int = 0
     recent: dict[tuple[str | None, str | None], deque[str]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -211,14 +204,11 @@ class Generator:
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.folder, self.client, self.plan, self.wording, self.rules = folder, client, plan, wording, rules
-        self.stopped: str | None = None
-        self.requests = 0
-        self._refused: ServerRefusal | None = None
+        self._asker = Asker(client)
         self._embed = embed
         self._report = progress or (lambda _: None)
         self._concurrency = concurrency
         self._active = 0
-        self._failures = 0
         self._judging = ThreadPoolExecutor(1)  # embedding takes long, and one thread of it takes all cores
         self._current = {wording.descriptions_id(m, a) for m in plan.modalities for a in wording.aspects(m)}
 
@@ -237,11 +227,10 @@ class Generator:
                     self._judging, rebuild, self.folder, self.rules, self._embed
                 )
                 lost = any(o.why is None and built.kept[o.category] < o.wanted for o in outcomes)
-                if self.stopped or not (lost and self.rules.drop_misfits):
+                if self._asker.stopped or not (lost and self.rules.drop_misfits):
                     break
-        if self._refused is not None:
-            raise self._refused
-        return Summary(tuple(outcomes), built, self.requests, self.client.retried, self.stopped)
+        self._asker.raise_refusal()
+        return Summary(tuple(outcomes), built, self._asker.requests, self.client.retried, self._asker.stopped)
 
     async def _fill(self, report_old: Callable[[int], None]) -> list[Outcome]:
         places = self.folder.index()
@@ -261,7 +250,7 @@ class Generator:
                 finally:
                     self._active -= 1
 
-        async with _Group() as group:
+        async with Group() as group:
             for _ in range(min(len(waiting), self._concurrency)):
                 group.start(work())
         return [outcomes[category] for category in self.plan.categories]
@@ -286,12 +275,13 @@ class Generator:
                 await self._fill_slots(state, slots)
         why = None
         if state.kept < wanted:
-            why = "yields nothing new" if state.stale >= PATIENCE else "stopped" if self.stopped else "unanswered"
+            asking_ended = "stopped" if self._asker.stopped else "unanswered"
+            why = "yields nothing new" if state.stale >= PATIENCE else asking_ended
         return Outcome(state.category, state.kept, wanted, why)
 
     async def _slots(self, state: _State) -> list[Slot]:
         requests = question_requests(self.plan, self.wording, state.category)
-        async with _Group() as group:
+        async with Group() as group:
             for request in requests:
                 if request.key not in state.done:
                     group.start(self._ask(request, state))
@@ -315,7 +305,7 @@ class Generator:
                 task.cancel()
 
     def _wants_more(self, state: _State, at_once: int, pending: int) -> bool:
-        if self.stopped or pending >= max(2, math.ceil(1.5 * self._concurrency / self._active)):
+        if self._asker.stopped or pending >= max(2, math.ceil(1.5 * self._concurrency / self._active)):
             return False
         if state.stale and state.stale + pending >= PATIENCE:
             return False
@@ -331,7 +321,7 @@ class Generator:
                 prompt = self.wording.descriptions(
                     state.category, slot.modality, slot.aspect, at_once, question=slot.question, avoid=avoid
                 )
-                key = _key(
+                key = request_key(
                     "category", prompt.id, model, state.category, slot.modality, slot.aspect, slot.question, turn
                 )
                 if key not in state.done:
@@ -339,27 +329,11 @@ class Generator:
 
     async def _ask(self, request: Request, state: _State) -> None:
         """Have a request answered, the answer written down, and only then counted."""
-        if self.stopped:
-            return
         asks_questions = request.kind == QUESTIONS
         schema = QUESTIONS_SCHEMA if asks_questions else DESCRIPTIONS_SCHEMA
-        try:
-            reply = await self.client.ask(request.prompt.messages, schema, model=request.model)
-        except BudgetSpent as error:
-            self.stopped = self.stopped or str(error)
+        reply = await self._asker.ask(request.prompt.messages, schema, request.model)
+        if isinstance(reply, str):
             return
-        except ServerRefusal as error:  # raised when all that is on its way has come in
-            self._refused = self._refused or error
-            self.stopped = self.stopped or str(error)
-            return
-        except ServerError as error:
-            state.unanswered += 1
-            self._failures += 1
-            if self._failures >= _FAILURES:
-                self.stopped = self.stopped or str(error)
-            return
-        self._failures = 0
-        self.requests += 1
         answer = Answer(
             request.key,
             request.kind,
@@ -379,24 +353,6 @@ class Generator:
         async with state.lock:  # first come, first served: texts are judged in the journal's order
             won = await self._take(state, answer)
         self._report(won)
-
-
-class _Group:
-    """Tasks that are all waited for; the first error is raised when the others have ended, so that no answer that is
-    on its way gets lost."""
-
-    async def __aenter__(self) -> _Group:
-        self._tasks: list[asyncio.Task[None]] = []
-        return self
-
-    def start(self, work: object) -> None:
-        self._tasks.append(asyncio.create_task(work))  # type: ignore[arg-type]
-
-    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
-        results = await asyncio.gather(*self._tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
 
 
 # --- what it will cost ---------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """The words of the questions to language models: versioned text files, any of which can be replaced.
 
-`prompt_files/` holds system.txt, questions.txt, descriptions.txt, item.txt, modalities/<modality>.txt and aspects/<aspect>.txt.
-A file begins with lines `name: value` and a blank line. A folder of one's own replaces the files that it has, and may
-add aspects. A prompt's id names its version and what its files hold, so that it changes with any of them.
+`prompt_files/` holds system.txt, questions.txt, descriptions.txt, item.txt, modalities/<modality>.txt and
+aspects/<aspect>.txt. A file begins with lines `name: value` and a blank line. A folder of one's own replaces the files
+that it has, and may add aspects. A prompt's id names its version and what its files hold, so that it changes with any
+of them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +14,11 @@ import typer
 
 from ..choice import NO_CHOICE, BackboneChoice, chooses_backbone
 from ..console import JsonOption, print_json, print_table, say
+from .spending import prices_of, progress_of, tell_estimate
 
 if TYPE_CHECKING:
-    from ...knowledge.budget import Budget, Price
+    from ...knowledge.budget import Budget
     from ...knowledge.filters import Embed, Rules
-    from ...knowledge.folder import KnowledgeFolder
     from ...knowledge.generate import Plan, Summary
     from ...knowledge.wording import Wording
 
@@ -78,7 +78,7 @@ def generate(
     from ...knowledge.building import saved_rules
     from ...knowledge.classes import read_classes
     from ...knowledge.folder import KnowledgeFolder
-    from ...knowledge.generate import Generator, Plan
+    from ...knowledge.generate import Generator, Plan, estimate
     from ...knowledge.llm import Client
     from ...knowledge.wording import Wording
     from ...modality import MODALITIES
@@ -90,12 +90,12 @@ def generate(
     rules = _rules(saved_rules(folder), near, drop_misfits, language, shortest, longest)
     wording = Wording(prompts, language=rules.language)
     check_asked(plan, wording)
-    budget = Budget(max_tokens, max_cost, _prices(models, price or []))
+    budget = Budget(max_tokens, max_cost, prices_of(models, price or []))
     if dry_run:
-        _estimate(folder, plan, wording, rules, budget, json)
+        tell_estimate(estimate(folder, plan, wording, rules), budget, json)
         return
 
-    async def ask(progress: Callable[[int], None]) -> Summary:
+    async def ask(progress: Callable[[int], None], embed: Embed | None) -> Summary:
         client = Client(
             base_url,
             models[0],
@@ -112,9 +112,9 @@ def generate(
             )
             return await generator.run()
 
-    embed = _embedder(backbone) if rules.near is not None or rules.drop_misfits else None
-    with folder, _progress(len(plan.categories) * per_class, budget) as progress:
-        summary = asyncio.run(ask(progress))
+    total = len(plan.categories) * per_class
+    with folder, _embedder(backbone, out, rules) as embed, progress_of(total, budget) as progress:
+        summary = asyncio.run(ask(progress, embed))
     _tell(out, summary, budget, json)
     if any(outcome.why for outcome in summary.outcomes):
         raise typer.Exit(1)
@@ -139,82 +139,19 @@ def _rules(saved: Rules, near: float | None, drop_misfits: bool | None, *rest: A
     return replace(saved, **changed)
 
 
-def _prices(models: tuple[str, ...], said: list[str]) -> dict[str, Price]:
-    from ...errors import UnibindError
-    from ...knowledge.budget import Price
-
-    if len(said) not in (0, 1, len(models)):
-        raise UnibindError(f"give --price once, or once for each of the {len(models)} models, not {len(said)} times")
-    prices = []
-    for text in said:
-        try:
-            put, got = (float(part) for part in text.split("/"))
-        except ValueError:
-            raise UnibindError(f"--price takes IN/OUT for a million tokens, such as 0.15/0.60, not {text!r}") from None
-        prices.append(Price(put, got))
-    return dict(zip(models, prices * len(models) if len(prices) == 1 else prices, strict=False))
-
-
-def _embedder(backbone: BackboneChoice) -> Embed:
-    from ...encode import embed
-    from ...modality import Text
-
-    tower = backbone.open()
-    return lambda texts: embed([Text(text) for text in texts], tower)
-
-
 @contextmanager
-def _progress(total: int, budget: Budget) -> Iterator[Callable[[int], None]]:
-    """A bar with rate, tokens, cost and time left on standard error; silent where that is no terminal."""
-    import time
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("describing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f}/s"),
-        TextColumn("{task.fields[tokens]:,} tokens"),
-        TextColumn("{task.fields[cost]:.2f} spent" if budget.prices else ""),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, rate=0.0, tokens=0, cost=0.0)
-        started, won = time.monotonic(), 0
-
-        def advance(new: int) -> None:
-            nonlocal won
-            won += new
-            rate = won / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=new, rate=rate, tokens=budget.tokens, cost=budget.cost)
-
-        yield advance
-
-
-def _estimate(folder: KnowledgeFolder, plan: Plan, wording: Wording, rules: Rules, budget: Budget, json: bool) -> None:
-    from ...knowledge.budget import FREE
-    from ...knowledge.generate import estimate
-
-    found = estimate(folder, plan, wording, rules)
-    costs = {m: budget.prices.get(m, FREE).cost(e.input_tokens, e.output_tokens) for m, e in found.items()}
-    if json:
-        print_json({m: asdict(e) | {"cost": costs[m] if m in budget.prices else None} for m, e in found.items()})
+def _embedder(backbone: BackboneChoice, out: Path, rules: Rules) -> Iterator[Embed | None]:
+    """What the filters compare texts with, through the base's cache; None where they do not."""
+    if rules.near is None and not rules.drop_misfits:
+        yield None
         return
-    rows = [
-        (
-            m,
-            f"{e.requests:,}",
-            f"{e.input_tokens:,}",
-            f"{e.output_tokens:,}",
-            f"{costs[m]:.2f}" if budget.prices else "-",
-        )
-        for m, e in found.items()
-    ]
-    print_table(("model", "requests", "tokens in", "tokens out", "cost"), rows)
-    say("if every answer is new; repetitions and refusals come on top, and so does what a model thinks in silence")
+    from ...knowledge.cached import CachedEmbedder
+
+    embedder = CachedEmbedder(out, backbone.open())
+    try:
+        yield embedder
+    finally:
+        embedder.close()
 
 
 def _tell(out: Path, summary: Summary, budget: Budget, json: bool) -> None:
