@@ -44,6 +44,26 @@ def test_own_descriptions_are_positives_of_their_sample_only():
     assert float(without) > 0
 
 
+def test_a_row_of_zeros_is_no_own_description():
+    def loss(own):
+        return float(multi_positive_loss(batch([[1, 0], [0, 1]], [[1, 0], [0, 1]], [0, 1], [0, 1], own=own, scale=4.0)))
+
+    without = float(multi_positive_loss(batch([[1, 0], [0, 1]], [[1, 0], [0, 1]], [0, 1], [0, 1], scale=4.0)))
+    assert loss([[0, 0], [0, 0]]) == without
+    logits = np.array([[4.0, 0.0, 4.0], [0.0, 4.0, 0.0]])  # two texts, and the first sample's own
+    rows = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    columns = logits - np.log(np.exp(logits).sum(axis=0))
+    one_way = -((rows[0, 0] + rows[0, 2]) / 2 + rows[1, 1]) / 2
+    other_way = -(columns[0, 0] + columns[1, 1] + columns[0, 2]) / 3
+    assert loss([[1, 0], [0, 0]]) == pytest.approx((one_way + other_way) / 2, abs=1e-6)
+
+
+def test_released_loss_draws_for_samples_without_own_description():
+    own = [[0, 0], [0, 1]]
+    loss = released_loss(batch([[1, 0], [0, 1]], [[1, 0], [-1, 0]], [0, 1], [0, 1], own=own))
+    assert float(loss) == pytest.approx(-math.log(math.e / (math.e + 1)), abs=1e-6)
+
+
 def test_released_loss_is_one_way_without_temperature():
     loss = released_loss(batch([[1, 0], [0, 1]], [[1, 0]], [0, 0], [0], own=[[1, 0], [0, 1]], scale=50.0))
     assert float(loss) == pytest.approx(-math.log(math.e / (math.e + 1)), abs=1e-6)

@@ -6,12 +6,13 @@ from PIL import Image as Picture
 from tests.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
 from unibind.align import FitConfig
-from unibind.encode import embed
+from unibind.encode import embed, embed_descriptions
 from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.heads import Head
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.manifest import Item
 from unibind.modality import Audio, Image, Text
+from unibind.model import _own_descriptions
 from unibind.store import Store
 
 RATE = 8000
@@ -209,6 +210,50 @@ def test_own_descriptions_are_used_where_all_have_one(tmp_path):
         "text": len(KNOWLEDGE) + len(CATEGORIES)
     }  # texts only; equal descriptions are embedded once
     assert labels(model.classify([picture(name, 99) for name in CATEGORIES])) == list(CATEGORIES)
+
+
+def with_data(*items):
+    """KNOWLEDGE with descriptions of items that all say something else: (id, label)."""
+    described = (Description(f"of-{name}", label, f"{label} seen in {name}", "data", name) for name, label in items)
+    return KnowledgeBase([*KNOWLEDGE.descriptions, *described])
+
+
+def test_descriptions_of_items_in_the_knowledge_are_their_own(tmp_path):
+    backbone = Muddled()
+    store = filled_store(tmp_path / "store", backbone)
+    knowledge = with_data(*((f"image-train-{name}-{i}", name) for name in CATEGORIES for i in range(3)))  # of 4 each
+    own = _own_descriptions({m: store.vectors(m, "train") for m in ("image", "audio")}, knowledge.of_items(), backbone)
+    assert set(own) == {"image"}
+    expected = [knowledge.of_items().get(name) for name in store.vectors("image", "train").ids]
+    assert expected.count(None) == 3
+    for text, vector in zip(expected, own["image"], strict=True):
+        wanted = np.zeros(DIM) if text is None else embed([Text(text)], backbone)[0]
+        assert vector == pytest.approx(wanted)
+    model = UniBind.fit(backbone, store, knowledge, QUICK)
+    assert labels(model.classify([picture(name, 99) for name in CATEGORIES])) == list(CATEGORIES)
+    assert len(model.knowledge) == len(knowledge)
+
+
+def test_the_knowledges_descriptions_come_before_the_manifests(tmp_path):
+    backbone = Muddled()
+    store = filled_store(tmp_path / "store", backbone, described=True)
+    stored = store.vectors("image", "train")
+    own = _own_descriptions({"image": stored}, {stored.ids[0]: "blue blue blue"}, backbone)["image"]
+    assert own[0] == pytest.approx(embed([Text("blue")], backbone)[0])
+    assert own[1] == pytest.approx(embed([Text(stored.descriptions[1])], backbone)[0])
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_descriptions_of_validation_and_test_items_are_left_out(muddled_store, embedded):
+    knowledge = with_data(
+        ("image-val-red-0", "red"), ("audio-test-blue-1", "blue"), ("image-train-red-0", "red"), ("elsewhere", "green")
+    )
+    backbone = Muddled()
+    texts = embed_descriptions(knowledge, backbone) if embedded else None
+    model = UniBind.fit(backbone, muddled_store, knowledge, QUICK, texts=texts)
+    assert set(model.knowledge.of_items()) == {"image-train-red-0", "elsewhere"}
+    chosen = {name for centers in model.centers.values() for name in centers.description_ids}
+    assert not chosen & {"of-image-val-red-0", "of-audio-test-blue-1"}
 
 
 def test_what_belongs_to_no_category_is_called_none(fitted):

@@ -50,7 +50,7 @@ class FitConfig:
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Embedded items of one modality: `vectors` [N, D], category index `labels` [N], and the embeddings of their own
-    descriptions `own` [N, D] (None where there are none)."""
+    descriptions `own` [N, D] (None where there are none, a row of zeros where an item has none)."""
 
     vectors: Vectors
     labels: NDArray[np.intp]
@@ -123,8 +123,10 @@ def multi_positive_loss(batch: _Batch) -> Tensor:
     a text's positives among all samples (the "out" form of supervised contrastive learning, arXiv 2004.11362)."""
     texts, positive = batch.texts, batch.labels[:, None] == batch.owner[None, :]  # [B, M]
     if batch.own is not None:
-        texts = torch.cat([texts, batch.own])
-        positive = torch.cat([positive, torch.eye(len(batch.z), dtype=torch.bool)], dim=1)  # [B, M + B]
+        described = batch.own.any(dim=1)
+        texts = torch.cat([texts, batch.own[described]])
+        its_own = torch.eye(len(batch.z), dtype=torch.bool)[:, described]
+        positive = torch.cat([positive, its_own], dim=1)  # [B, M + those described]
     logits = batch.scale * batch.z @ texts.T
     return (_mean_positive(logits, positive) + _mean_positive(logits.T, positive.T)) / 2
 
@@ -139,11 +141,11 @@ def _mean_positive(logits: Tensor, positive: Tensor) -> Tensor:
 def released_loss(batch: _Batch) -> Tensor:
     """The released code's loss (QC-LY/UniBind, utils/utils.py: loss_fun): one-way cross-entropy of the batch's samples
     against the batch's descriptions, the diagonal is right, no temperature."""
-    if batch.own is not None:
-        described = batch.own
-    else:  # a random description of the sample's category
+    described = batch.own
+    if described is None or not described.any(dim=1).all():  # a random description of the sample's category
         draw = torch.rand(len(batch.labels), len(batch.owner), generator=batch.generator)
-        described = batch.texts[draw.masked_fill(batch.labels[:, None] != batch.owner, -1.0).argmax(dim=1)]
+        drawn = batch.texts[draw.masked_fill(batch.labels[:, None] != batch.owner, -1.0).argmax(dim=1)]
+        described = drawn if described is None else torch.where(described.any(dim=1, keepdim=True), described, drawn)
     return functional.cross_entropy(batch.z @ described.T, torch.arange(len(batch.z)))
 
 

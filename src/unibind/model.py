@@ -19,7 +19,7 @@ from .encode import embed, embed_descriptions, raw_items
 from .errors import ContractError, UnibindError, UnknownNameError
 from .heads import Head
 from .knowledge import KnowledgeBase, TextEmbeddings
-from .modality import Raw
+from .modality import Raw, Text
 from .store import Embeddings, Store
 from .vectors import Vectors
 
@@ -109,12 +109,13 @@ class UniBind:
         """Fit heads on the store's split "train"; choose centers and calibrate on its split "val".
 
         The backbone embeds texts only: items are taken as stored. `texts` are the knowledge's embeddings where they
-        are at hand. A modality whose tower has a space of its own starts from a closed-form map (see
-        `align.fit_head`). Raises UnibindError where a split or its labels are missing, ContractError where the store
-        was encoded by another backbone.
+        are at hand. Descriptions that the knowledge has of training items are their own descriptions, before those
+        that came with the manifest; descriptions of the store's other items are left out, for they give labels away.
+        A modality whose tower has a space of its own starts from a closed-form map (see `align.fit_head`). Raises
+        UnibindError where a split or its labels are missing, ContractError where the store was encoded by another
+        backbone.
         """
         config = config or FitConfig()
-        texts = texts or embed_descriptions(knowledge, backbone)
         modalities = [m for m in store.modalities() if m != "text"]
         train = {m: store.vectors(modality=m, split="train") for m in modalities}
         validation = {m: store.vectors(modality=m, split="val") for m in modalities}
@@ -127,9 +128,15 @@ class UniBind:
                     f"the store has no {name} items of {', '.join(empty) or 'any modality but text'}; "
                     f"encode a manifest whose split column says {name}"
                 )
+        learnable = knowledge.without_items(store.held_out())
+        if texts is None:
+            texts = embed_descriptions(learnable, backbone)
+        else:
+            texts = texts.without({d.id for d in knowledge.descriptions} - {d.id for d in learnable.descriptions})
+        knowledge = learnable
         categories = tuple(dict.fromkeys(texts.categories))
         owner = np.array([categories.index(c) for c in texts.categories], np.intp)
-        own = _own_descriptions(train, backbone)
+        own = _own_descriptions(train, knowledge.of_items(), backbone)
         train_samples = {m: Samples(e.vectors, _indices(e, categories), own.get(m)) for m, e in train.items()}
         val_samples = {m: Samples(e.vectors, _indices(e, categories)) for m, e in validation.items()}
         fitted = fit_heads(
@@ -336,12 +343,19 @@ def _indices(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:
     return np.array([place[label] for label in labels], np.intp)
 
 
-def _own_descriptions(stored: Mapping[str, Embeddings], backbone: Backbone) -> dict[str, Vectors]:
-    """Embeddings [N, D] of the items' own descriptions, for the modalities whose items all have one.
+def _own_descriptions(
+    stored: Mapping[str, Embeddings], known: Mapping[str, str], backbone: Backbone
+) -> dict[str, Vectors]:
+    """Embeddings [N, D] of the items' own descriptions, which are `known` by item or stored, for the modalities that
+    have some; rows of zeros for items without one.
 
     The files of one object share a description: each unlike text is embedded once.
     """
-    described = {m: [str(d) for d in e.descriptions] for m, e in stored.items() if all(e.descriptions)}
-    place = {text: i for i, text in enumerate(dict.fromkeys(t for texts in described.values() for t in texts))}
-    vectors = embed(list(place), backbone, modality="text")
-    return {m: vectors[[place[text] for text in texts]] for m, texts in described.items()}
+    own = {m: [known.get(n, d) for n, d in zip(e.ids, e.descriptions, strict=True)] for m, e in stored.items()}
+    described = {m: texts for m, texts in own.items() if any(texts)}
+    place: dict[str | None, int] = {
+        text: i for i, text in enumerate(dict.fromkeys(t for ts in described.values() for t in ts if t))
+    }
+    vectors = np.zeros((len(place) + 1, backbone.dim), np.float32)  # the last one is of no text
+    vectors[:-1] = embed([Text(str(text)) for text in place], backbone)
+    return {m: vectors[[place.get(text, -1) for text in texts]] for m, texts in described.items()}

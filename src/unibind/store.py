@@ -193,6 +193,10 @@ class Store:
         """Ids of everything stored."""
         return set(self._ids)
 
+    def held_out(self) -> set[str]:
+        """Ids of what is stored of other splits than "train": nothing may be learned from descriptions of those."""
+        return {row["id"] for row in self._rows(_ITEMS, ["id", "split"]) if row["split"] != "train"}
+
     def __len__(self) -> int:
         return len(self._ids)
 

@@ -22,6 +22,7 @@ VERBS = (
     ["backbones", "list"],
     ["weights", "convert"],
     ["knowledge", "generate"],
+    ["knowledge", "describe"],
 )
 
 

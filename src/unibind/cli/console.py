@@ -18,7 +18,7 @@ ModalityOption = Annotated[
 ]
 KnowledgeOption = Annotated[
     str | None,
-    typer.Option("--knowledge", help="Descriptions: JSONL, CSV or Parquet. Default: the packaged 24 categories."),
+    typer.Option("--knowledge", help="Descriptions: JSONL, CSV, Parquet or a base's folder. Default: the packaged."),
 ]
 
 

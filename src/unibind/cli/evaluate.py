@@ -38,7 +38,7 @@ def evaluate(
     fitted = backbone.open_model(model) if model else None
     encoder = fitted.backbone if fitted else backbone.open(opened)
     if knowledge:
-        base = KnowledgeBase.load(knowledge)
+        base = KnowledgeBase.load(knowledge).without_items(opened.held_out())
     else:
         base = fitted.knowledge if fitted and fitted.knowledge else KnowledgeBase.heptad()
     with busy("measuring"):

@@ -1,4 +1,4 @@
-"""A point cloud as three views side by side: front (x, y), side (z, y) and top (x, z); near points are darker.
+"""A point cloud as three views side by side, front, side and top, or from any one side; near points are darker.
 
 The y axis is taken as up, as in glTF and most mesh collections.
 """
@@ -12,12 +12,7 @@ from PIL import ImageDraw
 
 from ..modality import PointCloud
 
-# title, then axis and direction that point right, up, and towards the viewer
-_VIEWS = (
-    ("front", (0, 1), (1, 1), (2, 1)),
-    ("side", (2, -1), (1, 1), (0, 1)),
-    ("top", (0, 1), (2, -1), (1, 1)),
-)
+_VIEWS = (("front", 0, 0), ("side", 90, 0), ("top", 0, 90))  # title, azimuth and elevation in degrees
 _NEAR, _FAR = np.array([20.0, 40.0, 90.0]), np.array([190.0, 205.0, 230.0])
 ASPECT = 2.4
 _MARGIN = 0.06  # of a panel's shorter side
@@ -31,9 +26,9 @@ def draw(raw: PointCloud, size: tuple[int, int]) -> Picture.Image:
     unit = (raw.xyz - (low + high) / 2) / largest  # within -0.5..0.5
     canvas = np.full((height, width, 3), 255, np.uint8)
     edges = np.linspace(0, width, len(_VIEWS) + 1).astype(int)
-    for (_, right, up, near), left, end in zip(_VIEWS, edges[:-1], edges[1:], strict=True):
-        axes = np.stack([unit[:, axis] * sign for axis, sign in (right, up, near)])
-        _splat(canvas[:, left:end], axes, raw.rgb)
+    for (_, azimuth, elevation), left, end in zip(_VIEWS, edges[:-1], edges[1:], strict=True):
+        panel = canvas[:, left:end]
+        _splat(panel, _axes(azimuth, elevation) @ unit.T, raw.rgb, 1 + min(panel.shape[:2]) // 150)
     picture = Picture.fromarray(canvas)
     pen = ImageDraw.Draw(picture)
     for (title, *_), left in zip(_VIEWS, edges[:-1], strict=True):
@@ -41,8 +36,31 @@ def draw(raw: PointCloud, size: tuple[int, int]) -> Picture.Image:
     return picture
 
 
-def _splat(panel: NDArray[np.uint8], axes: NDArray[np.float64], rgb: NDArray[np.uint8] | None) -> None:
-    """Draw points as small squares into a panel [H, W, 3]; `axes` [right, up, near] x N lie within -0.5..0.5."""
+def seen_from(raw: PointCloud, azimuth: float, elevation: float, size: int) -> Picture.Image:
+    """RGB picture, `size` pixels wide and high, as seen from far away at an azimuth (degrees from the front, towards
+    the right) and an elevation (degrees above the ground); the scale is the same from all sides, and dots are so large
+    that evenly spread points make a surface."""
+    low, high = raw.xyz.min(axis=0).astype(np.float64), raw.xyz.max(axis=0).astype(np.float64)
+    centred = raw.xyz - (low + high) / 2
+    farthest = float(np.linalg.norm(centred, axis=1).max()) or 1.0
+    canvas = np.full((size, size, 3), 255, np.uint8)
+    dot = int(np.clip(round(1.3 * size / len(raw.xyz) ** 0.5), 1 + size // 150, size // 40))
+    _splat(canvas, _axes(azimuth, elevation) @ (centred / (2 * farthest)).T, raw.rgb, dot)
+    return Picture.fromarray(canvas)
+
+
+def _axes(azimuth: float, elevation: float) -> NDArray[np.float64]:
+    """The directions right, up and towards the viewer [3, 3]; right angles give whole numbers."""
+    a, e = np.deg2rad(azimuth), np.deg2rad(elevation)
+    right = [np.cos(a), 0, -np.sin(a)]
+    up = [-np.sin(a) * np.sin(e), np.cos(e), -np.cos(a) * np.sin(e)]
+    near = [np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)]
+    return np.array([right, up, near]).round(12)
+
+
+def _splat(panel: NDArray[np.uint8], axes: NDArray[np.float64], rgb: NDArray[np.uint8] | None, side: int) -> None:
+    """Draw points as squares of `side` pixels into a panel [H, W, 3]; `axes` [right, up, near] x N lie within
+    -0.5..0.5."""
     height, width, _ = panel.shape
     right, up, near = axes
     scale = min(height, width) * (1 - 2 * _MARGIN)
@@ -50,7 +68,7 @@ def _splat(panel: NDArray[np.uint8], axes: NDArray[np.float64], rgb: NDArray[np.
     column, row = (width / 2 + right[order] * scale).astype(int), (height / 2 - up[order] * scale).astype(int)
     depth = (near[order] + 0.5)[:, None]
     colour = _FAR + depth * (_NEAR - _FAR) if rgb is None else rgb[order] * (0.6 + 0.4 * depth)
-    dot = np.arange(1 + min(height, width) // 150)
+    dot = np.arange(side)
     rows = (row[:, None, None] + dot[:, None]).clip(0, height - 1)
     columns = (column[:, None, None] + dot).clip(0, width - 1)
     panel[rows, columns] = colour[:, None, None].astype(np.uint8)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from . import generate
+from . import describe, generate
 
 app = typer.Typer(help="Descriptions by language models: make, look at, mend, share.", no_args_is_help=True)
 app.command("generate")(generate.generate)
+app.command("describe")(describe.describe)
