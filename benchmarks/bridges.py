@@ -16,9 +16,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from unibind.backbones import create_backbone
 from unibind.bridge import BridgeConfig, fit_map
 from unibind.centers import Scoring, localise
-from unibind.encode import embed_descriptions
 from unibind.evaluate.protocols import split_of, top1_of
 from unibind.knowledge import KnowledgeBase, TextEmbeddings
+from unibind.knowledge.embedding import embed_descriptions
 from unibind.store import Store
 from unibind.vectors import unit
 

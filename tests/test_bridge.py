@@ -12,12 +12,13 @@ from unibind.backbones.bridges import Bridge
 from unibind.backbones.composed.table import load_parts
 from unibind.bridge import BridgeConfig, build_bridges, fit_map
 from unibind.cli import app
-from unibind.encode import embed, embed_descriptions
+from unibind.encode import embed
 from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.evaluate import plots
 from unibind.evaluate.protocols import CLASS_NAME, FITTED, evaluate
 from unibind.evaluate.report import write_report, zero_shot_rows
 from unibind.knowledge import KnowledgeBase
+from unibind.knowledge.embedding import embed_descriptions
 from unibind.retrieval import Index
 from unibind.ridge import PENALTIES
 from unibind.store import Store

@@ -6,10 +6,11 @@ from PIL import Image as Picture
 from tests.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
 from unibind.align import FitConfig
-from unibind.encode import embed, embed_descriptions
+from unibind.encode import embed
 from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.heads import Head
 from unibind.knowledge import Description, KnowledgeBase
+from unibind.knowledge.embedding import embed_descriptions
 from unibind.manifest import Item
 from unibind.modality import Audio, Image, Text
 from unibind.model import _own_descriptions

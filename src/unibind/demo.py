@@ -11,12 +11,13 @@ from typing import Any
 from . import __version__, heptad
 from .align import FitConfig
 from .backbones import Backbone, create_backbone
-from .encode import embed, embed_descriptions, encode
+from .encode import embed, encode
 from .errors import UnibindError
 from .evaluate.protocols import Evaluation, evaluate, split_of
 from .evaluate.report import Explanation, Search, write_report
 from .files import write_whole
 from .knowledge import KnowledgeBase
+from .knowledge.embedding import embed_descriptions
 from .manifest import read_manifest
 from .modality import Text
 from .model import UniBind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import compress
@@ -14,10 +14,9 @@ from torch import Tensor
 
 from .backbones import Backbone
 from .errors import UnibindError
-from .knowledge import KnowledgeBase, TextEmbeddings
 from .loading import Failure, batches, load_items
 from .manifest import Item, check_unique
-from .modality import Raw, Text, check_modality
+from .modality import Raw, check_modality
 from .readers import Limits, read
 from .store import Quarantined, Store
 from .vectors import Vectors
@@ -171,25 +170,3 @@ def embed(
     for kind, rows, batch in batches(preprocessed(), batch_size):
         out[rows] = backbone.encode(kind, batch).numpy()
     return out
-
-
-def embed_descriptions(
-    texts: KnowledgeBase | Mapping[str, Sequence[str]], backbone: Backbone, *, batch_size: int = 64
-) -> TextEmbeddings:
-    """Embed the texts of a knowledge base, or of category -> texts; ids of the latter are "category/number".
-
-    Every unlike text is embedded once, so equal texts have bit-identical vectors here. Between calls they may differ
-    in the last bits where the backbone's arithmetic depends on the padding of a batch.
-    """
-    if isinstance(texts, KnowledgeBase):
-        rows = [(d.id, d.category, d.text) for d in texts.descriptions]
-    else:
-        rows = [(f"{category}/{i}", category, text) for category, ts in texts.items() for i, text in enumerate(ts)]
-    place = {text: i for i, text in enumerate(dict.fromkeys(text for _, _, text in rows))}
-    vectors = embed([Text(text) for text in place], backbone, batch_size=batch_size)
-    return TextEmbeddings(
-        [name for name, _, _ in rows],
-        [category for _, category, _ in rows],
-        vectors[[place[text] for _, _, text in rows]],
-        backbone.contract("text"),
-    )

@@ -15,10 +15,11 @@ from .align import FitConfig, Samples, fit_heads
 from .backbones import Backbone, Contract, create_backbone
 from .calibration import Calibration, fit_calibration
 from .centers import Centers, Scoring, choose_centers, localise
-from .encode import embed, embed_descriptions, raw_items
+from .encode import embed, raw_items
 from .errors import ContractError, UnibindError, UnknownNameError
 from .heads import Head
 from .knowledge import KnowledgeBase, TextEmbeddings
+from .knowledge.embedding import embed_descriptions
 from .modality import Raw, Text
 from .store import Embeddings, Store
 from .vectors import Vectors

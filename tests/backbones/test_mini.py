@@ -14,6 +14,7 @@ from unibind.backbones.mini.augment import AUGMENTATIONS
 from unibind.backbones.mini.preprocessing import parameters
 from unibind.backbones.mini.text import Tokeniser, load_text_tower, model_folder
 from unibind.backbones.mini.towers import DIM, TOWERS, load_tower, save_tower
+from unibind.encode import embed
 from unibind.errors import MissingExtraError, MissingFileError, UnibindError, UnknownNameError
 from unibind.modality import MODALITIES, Audio, EventFrame, Events, Image, PointCloud, Text, Thermal, Video
 
@@ -333,3 +334,15 @@ def test_a_turned_cloud_keeps_its_heights():
         share = after[:, 1].sort().values / before[:, 1].sort().values
         assert float(share.median()) == pytest.approx(float(share.quantile(0.4)), abs=0.03)
         assert 0.84 < float(share.median()) < 1.16
+
+
+def test_a_lower_precision_of_the_text_tower_is_close_and_says_so():
+    texts = ["a red drum", "the sound of a bell that is struck once and fades", "a dog"]
+    exact, low = Mini(), Mini(precision="bfloat16")
+    first, second = (embed([Text(text) for text in texts], backbone) for backbone in (exact, low))
+    cosines = (first * second).sum(axis=1)
+    assert cosines.min() > 0.999
+    assert (low.contract("text").precision, low.contract("image").precision) == ("bfloat16", "float32")
+    assert low.contract("text").hash != exact.contract("text").hash
+    assert low.contract("image").hash == exact.contract("image").hash
+    assert (low.options, exact.options) == ({"precision": "bfloat16"}, {})

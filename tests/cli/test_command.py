@@ -23,6 +23,9 @@ VERBS = (
     ["weights", "convert"],
     ["knowledge", "generate"],
     ["knowledge", "describe"],
+    ["knowledge", "show"],
+    ["knowledge", "check"],
+    ["knowledge", "embed"],
 )
 
 

@@ -5,7 +5,6 @@ from tests.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
 from unibind.align import FitConfig
 from unibind.backbones import Contract
-from unibind.encode import embed_descriptions
 from unibind.errors import ContractError, UnibindError
 from unibind.evaluate.protocols import (
     CLASS_NAME,
@@ -20,6 +19,7 @@ from unibind.evaluate.protocols import (
     zero_shot,
 )
 from unibind.knowledge import Description, KnowledgeBase
+from unibind.knowledge.embedding import embed_descriptions
 from unibind.manifest import Item
 from unibind.store import Embeddings, Store
 

@@ -23,8 +23,8 @@ from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 from unibind.knowledge import KnowledgeBase, llm
 from unibind.knowledge.budget import Budget, Price
 from unibind.knowledge.building import removed_rows
-from unibind.knowledge.cached import CachedEmbedder
 from unibind.knowledge.classes import read_classes
+from unibind.knowledge.embedding import CachedEmbedder
 from unibind.knowledge.filters import Rules
 from unibind.knowledge.folder import KnowledgeFolder
 from unibind.knowledge.generate import PATIENCE, Generator, Plan, estimate

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tests.toys import ToyBackbone
-from unibind.encode import embed_descriptions
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 from unibind.knowledge import Description, KnowledgeBase
+from unibind.knowledge.embedding import embed_descriptions
 from unibind.knowledge.prompts import TEMPLATES, class_names, random_words, templates
 from unibind.manifest import Item
 from unibind.modality import MODALITIES

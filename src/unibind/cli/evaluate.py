@@ -27,11 +27,11 @@ def evaluate(
     unibind eval runs/demo/store --model runs/demo/model
     unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
-    from ..encode import embed_descriptions
     from ..evaluate.protocols import evaluate as measure
     from ..evaluate.protocols import split_of
     from ..evaluate.report import write_report, zero_shot_rows
     from ..knowledge import KnowledgeBase
+    from ..knowledge.embedding import embed_descriptions
     from ..store import Store
 
     opened = Store.open(store)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ..backbones import Backbone
 from ..centers import Centers, choose_centers
-from ..encode import embed_descriptions
 from ..errors import UnibindError
 from ..knowledge import TextEmbeddings
+from ..knowledge.embedding import embed_descriptions
 from ..knowledge.prompts import class_names, random_words, templates
 from ..model import UniBind
 from ..store import Embeddings, Store

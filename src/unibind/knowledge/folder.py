@@ -169,7 +169,7 @@ class KnowledgeFolder:
         from .building import rebuild
 
         rebuild(self)
-        return KnowledgeBase.load(self.table)
+        return KnowledgeBase.load(self.path)
 
 
 class Journal:

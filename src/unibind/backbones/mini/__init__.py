@@ -19,6 +19,7 @@ from ...errors import MissingFileError, UnknownNameError
 from ...modality import MODALITIES, Raw, check_modality
 from ..card import Card, Licence
 from ..contract import Contract
+from ..precision import resolve_precision
 from .preprocessing import parameters, preprocess
 from .text import load_text_tower, model_folder
 from .towers import DIM, load_tower
@@ -42,22 +43,33 @@ class Mini:
     """The backbone `mini`; see `unibind.backbones.Backbone` for the protocol.
 
     `modalities` limits the towers that may be used; each is built and read when first needed. `weights` is a folder
-    of `<modality>.safetensors`.
+    of `<modality>.safetensors`. `precision` is the text tower's, "float32", "bfloat16", "int8" or "auto"; the others,
+    small as they are, stay float32.
     """
 
     name = CARD.name
     dim = DIM
     licence = _LICENCE
     logit_scale = 20.0
-    options: Mapping[str, Any] = {}
 
     def __init__(
-        self, modalities: Sequence[str] | None = None, *, device: str = "cpu", weights: str | Path = WEIGHTS
+        self,
+        modalities: Sequence[str] | None = None,
+        *,
+        precision: str = "float32",
+        device: str = "cpu",
+        weights: str | Path = WEIGHTS,
     ) -> None:
         self.modalities = tuple(check_modality(m) for m in (MODALITIES if modalities is None else modalities))
+        self.precision = resolve_precision(precision, device)
         self.device = device
         self.weights = Path(weights)
         self._towers: dict[str, nn.Module] = {}
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What `create_backbone` needs to make embeddings that are comparable with these."""
+        return {} if self.precision == "float32" else {"precision": self.precision}
 
     def __getstate__(self) -> dict[str, Any]:
         """Worker processes only preprocess: towers stay behind."""
@@ -83,13 +95,17 @@ class Mini:
             modality=modality,
             weights=anchor if text else _fingerprint(self._path(modality)),
             preprocessing=parameters(modality),
+            precision=self.precision if text else "float32",
         )
 
     def _tower(self, modality: str) -> nn.Module:
         check_modality(modality, self.modalities)
         if modality not in self._towers:
-            tower = load_text_tower() if modality == "text" else load_tower(modality, self._path(modality))
-            self._towers[modality] = tower.to(self.device).requires_grad_(False)
+            if modality == "text":
+                tower = load_text_tower(self.precision, self.device)
+            else:
+                tower = load_tower(modality, self._path(modality)).to(self.device)
+            self._towers[modality] = tower.requires_grad_(False)
         return self._towers[modality].eval()  # frozen, whatever has been called since
 
     def _path(self, modality: str) -> Path:
@@ -106,13 +122,14 @@ def create(
     argument: str | None = None,
     *,
     modalities: Sequence[str] | None = None,
+    precision: str = "float32",
     device: str = "cpu",
     weights: str | Path = WEIGHTS,
 ) -> Mini:
     """Factory for `create_backbone("mini")`; the name takes no argument after a colon."""
     if argument:
         raise UnknownNameError("backbone", f"mini:{argument}", ["mini"])
-    return Mini(modalities, device=device, weights=weights)
+    return Mini(modalities, precision=precision, device=device, weights=weights)
 
 
 def _fingerprint(path: Path) -> str:

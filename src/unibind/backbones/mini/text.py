@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import MissingExtraError
+from ..precision import Linear, lower
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
 MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained with, start and end token included
@@ -53,7 +54,7 @@ class Tokeniser:
 class _Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.self = nn.ModuleDict({name: nn.Linear(WIDTH, WIDTH) for name in ("query", "key", "value")})
+        self.self = nn.ModuleDict({name: Linear(WIDTH, WIDTH) for name in ("query", "key", "value")})
         self.output = _Residual(WIDTH)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # x [B, T, D], mask [B, 1, 1, T]
@@ -67,7 +68,7 @@ class _Attention(nn.Module):
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(width, WIDTH)
+        self.dense = Linear(width, WIDTH)
         self.LayerNorm = nn.LayerNorm(WIDTH, eps=1e-12)
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
@@ -78,12 +79,12 @@ class _Layer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.attention = _Attention()
-        self.intermediate = nn.ModuleDict({"dense": nn.Linear(WIDTH, INNER)})
+        self.intermediate = nn.ModuleDict({"dense": Linear(WIDTH, INNER, gelu=True)})
         self.output = _Residual(INNER)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         attended = self.attention(x, mask)
-        return self.output(functional.gelu(self.intermediate["dense"](attended)), attended)
+        return self.output(self.intermediate["dense"](attended), attended)
 
 
 class _Embeddings(nn.Module):
@@ -120,12 +121,13 @@ class MiniLM(nn.Module):
         x = self.embeddings(ids)
         for layer in self.encoder.layer:
             x = layer(x, kept[:, None, None, :])
+        x = x.float()
         mean = (x * kept[..., None]).sum(dim=1) / kept.sum(dim=1, keepdim=True).clamp(min=1)
         return functional.normalize(mean, dim=-1)
 
 
-def load_text_tower() -> MiniLM:
-    """The text tower with its weights, in float32."""
+def load_text_tower(precision: str = "float32", device: str = "cpu") -> nn.Module:
+    """The text tower with its weights, in a precision, on a device."""
     from safetensors.torch import load_file
 
     with torch.device("meta"):
@@ -133,4 +135,4 @@ def load_text_tower() -> MiniLM:
     state = load_file(model_folder() / "model.safetensors")
     state = {k: v for k, v in state.items() if not k.startswith("pooler.") and k != "embeddings.position_ids"}
     model.load_state_dict(state, assign=True)
-    return model
+    return lower(model, precision, device)

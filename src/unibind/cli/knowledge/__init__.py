@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from . import describe, generate
+from . import check, describe, embed, generate, show
 
 app = typer.Typer(help="Descriptions by language models: make, look at, mend, share.", no_args_is_help=True)
 app.command("generate")(generate.generate)
 app.command("describe")(describe.describe)
+app.command("show")(show.show)
+app.command("check")(check.check)
+app.command("embed")(embed.embed)

@@ -145,7 +145,7 @@ def _embedder(backbone: BackboneChoice, out: Path, rules: Rules) -> Iterator[Emb
     if rules.near is None and not rules.drop_misfits:
         yield None
         return
-    from ...knowledge.cached import CachedEmbedder
+    from ...knowledge.embedding import CachedEmbedder
 
     embedder = CachedEmbedder(out, backbone.open())
     try:
