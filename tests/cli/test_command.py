@@ -25,7 +25,12 @@ VERBS = (
     ["knowledge", "describe"],
     ["knowledge", "show"],
     ["knowledge", "check"],
+    ["knowledge", "edit"],
+    ["knowledge", "block"],
     ["knowledge", "embed"],
+    ["knowledge", "import"],
+    ["knowledge", "export"],
+    ["knowledge", "merge"],
 )
 
 

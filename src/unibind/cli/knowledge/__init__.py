@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from . import check, describe, embed, generate, show
+from . import check, describe, editing, embed, generate, importing, show
 
 app = typer.Typer(help="Descriptions by language models: make, look at, mend, share.", no_args_is_help=True)
 app.command("generate")(generate.generate)
 app.command("describe")(describe.describe)
 app.command("show")(show.show)
 app.command("check")(check.check)
+app.command("edit")(editing.edit)
+app.command("block")(editing.block)
 app.command("embed")(embed.embed)
+app.command("import")(importing.import_)
+app.command("export")(importing.export)
+app.command("merge")(importing.merge)
