@@ -20,9 +20,7 @@ def import_(
     format: FormatOption = None,
     generator: Annotated[str | None, typer.Option(help="Who wrote the texts, where the file does not say it.")] = None,
     modality: ModalityOption = None,
-    aspect: Annotated[
-        str | None, typer.Option(help="What the texts tell of, where the file does not say it.")
-    ] = None,
+    aspect: Annotated[str | None, typer.Option(help="What the texts tell of, where the file does not say it.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Take descriptions from files into a base: CuPL, "classify by description", UniBind's train JSON, or a table.
