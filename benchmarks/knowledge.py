@@ -1,7 +1,8 @@
 """Descriptions a second, end to end, and memory over many of them, against a server that answers at once.
 
-    python benchmarks/knowledge.py --descriptions 50000 --json knowledge.json
-    python benchmarks/knowledge.py --descriptions 2000 --near 0.95     # with embeddings by mini
+    python benchmarks/knowledge.py --descriptions 10000 --json knowledge.json
+    python benchmarks/knowledge.py --descriptions 10000 --precision auto
+    python benchmarks/knowledge.py --descriptions 50000 --near 0           # nothing is embedded
 
 `unibind knowledge generate` runs as a command of its own; the stand-in server is a process on the same machine. The
 descriptions are unlike; what is measured covers asking, journal, filters and the rebuilt table.
@@ -58,7 +59,8 @@ def watch(arguments: list[str], journal: Path) -> tuple[float, list[tuple[int, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--descriptions", type=int, default=50_000)
-    parser.add_argument("--near", type=float, default=0.0)
+    parser.add_argument("--near", type=float, help="0: no near duplicates are looked for; default: the command's own")
+    parser.add_argument("--precision", help="of mini, which embeds what is compared")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -69,8 +71,10 @@ def main() -> None:
     classes = ",".join(f"class {i}" for i in range(given.descriptions // per_class))
     with tempfile.TemporaryDirectory() as folder:
         arguments = [COMMAND, "knowledge", "generate", classes, "--out", folder, "--base-url", address.get()]
-        arguments += ["--model", "m", "--per-class", per_class, "--near", given.near]
-        arguments += ["--concurrency", given.concurrency]
+        arguments += ["--model", "m", "--per-class", per_class, "--concurrency", given.concurrency]
+        for option in ("near", "precision"):
+            if getattr(given, option) is not None:
+                arguments += [f"--{option}", getattr(given, option)]
         seconds, seen = watch([str(a) for a in arguments], Path(folder) / "answers.jsonl")
         total, asked = seen[-1][0], given.descriptions
         at = {share: max(mib for size, mib in seen if size <= share * total) for share in (0.2, 0.5, 1.0)}
@@ -82,7 +86,7 @@ def main() -> None:
     print("peak MiB by then: " + ", ".join(f"{share:.0%} {mib:.0f}" for share, mib in at.items()))
     if given.json:
         figures = {"asked": asked, "descriptions": rows, "seconds": seconds, "rate": rows / seconds, "mib": at}
-        given.json.write_text(json.dumps(figures | {"near": given.near}))
+        given.json.write_text(json.dumps(figures | {"near": given.near, "precision": given.precision}))
 
 
 if __name__ == "__main__":

@@ -79,17 +79,41 @@ def descriptions(*texts):
     return json.dumps({"descriptions": list(texts)})
 
 
-_ADJECTIVES = ("amber", "broad", "coarse", "dented", "faint", "glossy", "hollow", "ivory", "jagged", "lean", "oval")
-_NOUNS = ("rim", "flank", "seam", "shell", "handle", "crest", "groove", "stem", "panel", "spout", "collar", "bulb")
+_ADJECTIVES = (
+    "amber broad coarse dented faint glossy hollow ivory jagged lean oval pale quiet ragged silver tapered uneven velvet "
+    "warm yellow ancient brittle crimson dusty elastic frosted grainy heavy icy knotted"
+).split()
+_NOUNS = (
+    "rim flank seam shell handle crest groove stem panel spout collar bulb hinge fringe ridge lattice buckle nozzle "
+    "cushion thread wheel mirror feather button chimney wire pocket blade curtain arch"
+).split()
+_ACTS = (
+    "trembles glows rattles cools drips folds leans spins hums fades swells creaks shimmers bends slides scrapes opens "
+    "hangs floats snaps"
+).split()
+_PLACES = (
+    "in the rain|under a lamp|at the harbour|beside the road|on a wooden table|near the window|after midnight|"
+    "in deep snow|behind the barn|among tall grass|over the sea|in the kitchen|on the stairs|inside a tent|at noon"
+).split("|")
+_FORMS = (
+    "The {about} has a {a} {n} and a {b} {m} that {v} {p}, with {number} small marks.",
+    "{P}, the {n} of the {about} {v} while its {a} {m} stays {b}; number {number}.",
+    "Its {a} {n} {v} whenever the {b} {m} of the {about} is touched {p}, {number} times.",
+    "People know the {about} by the {m}, which is {a} and {v} {p} at {number} on the scale.",
+    "Seen from afar the {about} is a {b} spot of {number} units, and the {n} {v} {p}.",
+    "A {a} {m}, not the {n}, makes the {about} number {number} so {b}: it {v} {p}.",
+)
 
 
 def sentence(seed, about="thing"):
     """An English sentence about a category, the same for the same seed; seeds below 10**8 give unlike ones."""
     dice = random.Random(seed)
-    first, second = dice.sample(_ADJECTIVES, 2)
-    here, there = dice.sample(_NOUNS, 2)
+    a, b = dice.sample(_ADJECTIVES, 2)
+    n, m = dice.sample(_NOUNS, 2)
+    v, p = dice.choice(_ACTS), dice.choice(_PLACES)
     number = int(hashlib.sha256(str(seed).encode()).hexdigest()[:8], 16)
-    return f"The {about} has a {first} {here} and a {second} {there} with {number} small marks on it."
+    form = dice.choice(_FORMS)
+    return form.format(about=about, a=a, b=b, n=n, m=m, v=v, p=p, P=p[0].upper() + p[1:], number=number)
 
 
 _lock = threading.Lock()

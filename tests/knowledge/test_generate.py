@@ -121,7 +121,8 @@ def test_later_rounds_are_shown_what_there_is(server, tmp_path):
     shown = [p for p in prompts(server) if "Say other things than these" in p]
     assert shown
     assert "Say other things" not in prompts(server)[0]
-    assert shown[-1].count("\n- The drum has") == 6
+    earlier = shown[-1].split("Say other things than these")[1].split("\nWrite exactly")[0]
+    assert earlier.count("\n- ") == earlier.count("drum") == 6
 
 
 # --- what is kept --------------------------------------------------------------------------------------------------

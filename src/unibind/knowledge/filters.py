@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +124,11 @@ class Verdict:
     like: str | None = None
 
 
+def passed(verdicts: Sequence[Verdict]) -> list[str]:
+    """The texts that nothing was found against."""
+    return [verdict.text for verdict in verdicts if verdict.reason is None]
+
+
 class Judge:
     """Decides on the texts of one class in their order.
 
@@ -140,14 +146,23 @@ class Judge:
     def judge(self, texts: Sequence[str], *, trusted: bool = False, pinned: Collection[int] = ()) -> list[Verdict]:
         """Decide on texts, one after the other; of trusted ones only repetitions are refused, of the texts at the
         places `pinned` none is."""
-        plain = [self._plain(text, trusted, i in pinned) for i, text in enumerate(texts)]
-        fresh = [verdict.text for verdict in plain if verdict.reason is None]
-        vectors = iter(self._embed(fresh)) if self._embed and fresh else None
+        sifted = self.sift(texts, trusted=trusted, pinned=pinned)
+        fresh = passed(sifted)
+        vectors = self._embed(fresh) if self._embed and fresh else None
+        return self.compare(sifted, vectors, trusted=trusted, pinned=pinned)
+
+    def sift(self, texts: Sequence[str], *, trusted: bool = False, pinned: Collection[int] = ()) -> list[Verdict]:
+        """The first half of `judge`: what needs no embeddings."""
+        return [self._plain(text, trusted, i in pinned) for i, text in enumerate(texts)]
+
+    def compare(
+        self, sifted: Sequence[Verdict], vectors: Vectors | None, *, trusted: bool = False, pinned: Collection[int] = ()
+    ) -> list[Verdict]:
+        """The second half: `vectors` [M, D] are of those that `passed` so far, None where nothing is embedded."""
+        rest = iter(vectors) if vectors is not None else repeat(None)
         return [
-            verdict
-            if verdict.reason is not None
-            else self._compare(verdict.text, None if vectors is None else next(vectors), trusted or i in pinned)
-            for i, verdict in enumerate(plain)
+            verdict if verdict.reason is not None else self._compare(verdict.text, next(rest), trusted or i in pinned)
+            for i, verdict in enumerate(sifted)
         ]
 
     def _plain(self, text: str, trusted: bool, pinned: bool) -> Verdict:
