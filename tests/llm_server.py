@@ -79,22 +79,16 @@ def descriptions(*texts):
     return json.dumps({"descriptions": list(texts)})
 
 
-_ADJECTIVES = (
-    "amber broad coarse dented faint glossy hollow ivory jagged lean oval pale quiet ragged silver tapered uneven velvet "
-    "warm yellow ancient brittle crimson dusty elastic frosted grainy heavy icy knotted"
-).split()
-_NOUNS = (
-    "rim flank seam shell handle crest groove stem panel spout collar bulb hinge fringe ridge lattice buckle nozzle "
-    "cushion thread wheel mirror feather button chimney wire pocket blade curtain arch"
-).split()
-_ACTS = (
-    "trembles glows rattles cools drips folds leans spins hums fades swells creaks shimmers bends slides scrapes opens "
-    "hangs floats snaps"
-).split()
-_PLACES = (
-    "in the rain|under a lamp|at the harbour|beside the road|on a wooden table|near the window|after midnight|"
-    "in deep snow|behind the barn|among tall grass|over the sea|in the kitchen|on the stairs|inside a tent|at noon"
-).split("|")
+_WORDS = {
+    "adjective": "amber|broad|coarse|dented|faint|glossy|hollow|ivory|jagged|lean|oval|pale|quiet|ragged|silver|tapered|"
+    "uneven|velvet|warm|yellow|ancient|brittle|crimson|dusty|elastic|frosted|grainy|heavy|icy|knotted",
+    "noun": "rim|flank|seam|shell|handle|crest|groove|stem|panel|spout|collar|bulb|hinge|fringe|ridge|lattice|buckle|"
+    "nozzle|cushion|thread|wheel|mirror|feather|button|chimney|wire|pocket|blade|curtain|arch",
+    "act": "trembles|glows|rattles|cools|drips|folds|leans|spins|hums|fades|swells|creaks|shimmers|bends|slides|snaps",
+    "place": "in the rain|under a lamp|at the harbour|beside the road|on a wooden table|near the window|after midnight|"
+    "in deep snow|behind the barn|among tall grass|over the sea|in the kitchen|on the stairs|inside a tent|at noon",
+}
+_CHOICES = {kind: words.split("|") for kind, words in _WORDS.items()}
 _FORMS = (
     "The {about} has a {a} {n} and a {b} {m} that {v} {p}, with {number} small marks.",
     "{P}, the {n} of the {about} {v} while its {a} {m} stays {b}; number {number}.",
@@ -108,9 +102,9 @@ _FORMS = (
 def sentence(seed, about="thing"):
     """An English sentence about a category, the same for the same seed; seeds below 10**8 give unlike ones."""
     dice = random.Random(seed)
-    a, b = dice.sample(_ADJECTIVES, 2)
-    n, m = dice.sample(_NOUNS, 2)
-    v, p = dice.choice(_ACTS), dice.choice(_PLACES)
+    a, b = dice.sample(_CHOICES["adjective"], 2)
+    n, m = dice.sample(_CHOICES["noun"], 2)
+    v, p = dice.choice(_CHOICES["act"]), dice.choice(_CHOICES["place"])
     number = int(hashlib.sha256(str(seed).encode()).hexdigest()[:8], 16)
     form = dice.choice(_FORMS)
     return form.format(about=about, a=a, b=b, n=n, m=m, v=v, p=p, P=p[0].upper() + p[1:], number=number)
