@@ -80,8 +80,8 @@ def descriptions(*texts):
 
 
 _WORDS = {
-    "adjective": "amber|broad|coarse|dented|faint|glossy|hollow|ivory|jagged|lean|oval|pale|quiet|ragged|silver|tapered|"
-    "uneven|velvet|warm|yellow|ancient|brittle|crimson|dusty|elastic|frosted|grainy|heavy|icy|knotted",
+    "adjective": "amber|broad|coarse|dented|faint|glossy|hollow|ivory|jagged|lean|oval|pale|quiet|ragged|silver|"
+    "tapered|uneven|velvet|warm|yellow|ancient|brittle|crimson|dusty|elastic|frosted|grainy|heavy|icy|knotted",
     "noun": "rim|flank|seam|shell|handle|crest|groove|stem|panel|spout|collar|bulb|hinge|fringe|ridge|lattice|buckle|"
     "nozzle|cushion|thread|wheel|mirror|feather|button|chimney|wire|pocket|blade|curtain|arch",
     "act": "trembles|glows|rattles|cools|drips|folds|leans|spins|hums|fades|swells|creaks|shimmers|bends|slides|snaps",
