@@ -47,13 +47,22 @@ def run_demo(
     workers: int = 2,
     stage: Callable[[str, int], Callable[[int], None]],
     backbone: Backbone | None = None,
+    knowledge: KnowledgeBase | None = None,
 ) -> Demo:
-    """Make Heptad, encode it with the backbone (default: mini), fit, measure and report under `out`.
+    """Make Heptad, encode it with the backbone (default: mini), fit by the knowledge base (default: the packaged one),
+    measure and report under `out`.
 
     Only the backbone's modalities take part. `per_category` is the number of objects of each split;
-    `stage(name, total)` opens a progress bar and returns the function that advances it.
+    `stage(name, total)` opens a progress bar and returns the function that advances it. Raises UnibindError, before
+    anything is drawn, where the base lacks one of Heptad's categories.
     """
     backbone = backbone or create_backbone("mini")
+    knowledge = knowledge or KnowledgeBase.heptad()
+    missing = [category for category in heptad.CATEGORIES if category not in knowledge.categories]
+    if missing:
+        raise UnibindError(
+            f"the knowledge base lacks {len(missing)} of the demo's categories, such as {missing[0]}; describe them too"
+        )
     _claim(out, {"unibind": __version__, "per_category": per_category, "seed": seed, "backbone": backbone.name})
     folders = {name: out / name for name in ("heptad", "store", "model")}
     total = sum(per_category.values()) * len(heptad.CATEGORIES)
@@ -64,7 +73,7 @@ def run_demo(
     store = Store.open_or_create(folders["store"])
     encode(items, backbone, store, workers=workers, progress=stage("encoding files", len(items)))
 
-    knowledge = KnowledgeBase.heptad()
+    knowledge = knowledge.without_items(store.held_out())
     advance = stage("reading the knowledge base", 1)
     texts = embed_descriptions(knowledge, backbone)
     advance(1)

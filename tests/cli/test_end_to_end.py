@@ -1,6 +1,7 @@
 """The whole way at a tiny size, through the installed `unibind` command."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 import unibind
+import unibind.heptad
+from tests.llm_server import LLMServer
 from unibind.evaluate.protocols import METHODS
 
 COMMAND = Path(sys.executable).parent / "unibind"
@@ -191,3 +194,27 @@ def test_the_artefact_carries_a_model_card_with_figures(demo):
     card = (demo[0] / "model" / "README.md").read_text()
     assert "learned parameters" in card
     assert "| audio | 144 |" in card
+
+
+# --- a base of one's own -------------------------------------------------------------------------------------------
+
+
+def test_a_base_from_a_server_fits_the_demo(demo, tmp_path):
+    base, out = tmp_path / "kb", tmp_path / "demo"
+    shutil.copytree(demo[0], out)
+    classes = ",".join(unibind.heptad.CATEGORIES)
+    with LLMServer() as server:
+        asked = ("--model", "m", "--base-url", server.base_url, "--per-class", 6, "--near", 0)
+        made = run_json("knowledge", "generate", classes, "--out", base, *asked)
+    assert run_json("demo", "--out", out, "--per-category", 3, "--knowledge", base)["zero_shot"]
+    knowledge = unibind.UniBind.from_pretrained(out / "model").knowledge
+    assert knowledge.fingerprint == unibind.KnowledgeBase.load(base).fingerprint
+    assert len(knowledge) == made["descriptions"] >= 6 * 24
+
+
+def test_a_base_without_the_demos_categories_is_refused_before_anything_is_drawn(tmp_path):
+    base = tmp_path / "kb.csv"
+    base.write_text("category,text\nbell,It rings from far away.\n")
+    done = run("demo", "--out", tmp_path / "demo", "--knowledge", base, code=2)
+    assert "the knowledge base lacks 23 of the demo's categories" in done.stderr
+    assert not (tmp_path / "demo").exists()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import JsonOption, percent, print_json, print_table, progress_bar, say
+from .console import JsonOption, KnowledgeOption, percent, print_json, print_table, progress_bar, say
 
 
 @chooses_backbone
@@ -22,6 +22,7 @@ def demo(
     ] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Of the objects and the fit.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that draw and read.")] = 2,
+    knowledge: KnowledgeOption = None,
     json: JsonOption = False,
     backbone: BackboneChoice = NO_CHOICE,
 ) -> None:
@@ -30,10 +31,13 @@ def demo(
     \b
     unibind demo --out runs/demo
     unibind demo --out runs/tiny --per-category 4 --json
+    unibind demo --out runs/mine --knowledge kb      # a base of your own that has the 24 categories
     """
     from ..demo import run_demo
     from ..evaluate.report import zero_shot_rows
+    from ..knowledge import KnowledgeBase
 
+    base = KnowledgeBase.load(knowledge) if knowledge else None
     splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}
     encoder = backbone.open()
     with progress_bar() as progress:
@@ -42,7 +46,9 @@ def demo(
             task = progress.add_task(name, total=total)
             return lambda done: progress.advance(task, done)
 
-        made = run_demo(out, per_category=splits, seed=seed, workers=workers, stage=stage, backbone=encoder)
+        made = run_demo(
+            out, per_category=splits, seed=seed, workers=workers, stage=stage, backbone=encoder, knowledge=base
+        )
     if json:
         print_json(made.evaluation.to_json() | {"report": str(made.report), "model": str(made.model)})
         return
