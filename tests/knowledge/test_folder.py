@@ -124,7 +124,8 @@ def test_edits_stay_whatever_is_built_later(folder):
 def test_edits_of_what_is_not_there_are_refused(folder):
     folder.append_answer(answer(DRUM))
     with pytest.raises(UnibindError, match="no description 'x'"):
-        folder.block("x")
+        folder.block(description_id("drum", DRUM), "x")
+    assert not folder.edits()
     with pytest.raises(UnibindError, match="blank"):
         folder.edit(description_id("drum", DRUM), " ")
     folder.append_answer(answer(BELL, key="k2"))

@@ -69,6 +69,20 @@ def test_export_and_import_are_a_round_trip(tmp_path):
         assert texts(tmp_path / f"kb of {name}") == texts(kb)
 
 
+def test_texts_changed_in_an_exported_table_are_edits(tmp_path):
+    kb, table = tmp_path / "kb", tmp_path / "x.csv"
+    run("import", cupl(tmp_path / "a.json", hen=["A hen is a bird.", "Hens fly."], dog=["A dog barks."]), "--out", kb)
+    run("export", kb, table)
+    table.write_text(table.read_text().replace("Hens fly.", "Hens walk."))
+    done = json.loads(run("import", table, "--out", kb, "--json"))
+    assert (done["new"], done["edited"], done["descriptions"]) == (0, 1, 3)
+    assert texts(kb) == [("dog", "A dog barks."), ("hen", "A hen is a bird."), ("hen", "Hens walk.")]
+    run("export", kb, table)
+    for file in (table, tmp_path / "a.json"):  # what is edited stays so, also where its first text comes again
+        done = json.loads(run("import", file, "--out", kb, "--json"))
+        assert (done["new"], done["edited"], done["descriptions"]) == (0, 0, 3)
+
+
 def test_what_a_person_changed_survives_further_answers(tmp_path):
     kb = tmp_path / "kb"
     with LLMServer() as server:

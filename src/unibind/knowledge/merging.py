@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..files import write_whole
 from .base import Description, description_id
@@ -23,19 +23,34 @@ _TEXTS_AN_ANSWER = 500
 _ANSWERS_A_WRITE = 256
 
 
-def take_in(folder: KnowledgeFolder, descriptions: Iterable[Description]) -> int:
+class Taken(NamedTuple):
+    """How many descriptions were new to a base, and how many of its own came back with another text."""
+
+    new: int
+    edited: int
+
+
+def take_in(folder: KnowledgeFolder, descriptions: Iterable[Description]) -> Taken:
     """Write descriptions that the base has not into its journal, as answers of which only repetitions are filtered
-    out; returns how many. `building.rebuild` makes them part of the base."""
-    there = {name for answer in folder.answers() if answer.kind != QUESTIONS for name in answer.ids()}
-    new: list[Description] = []
+    out. `building.rebuild` makes them part of the base.
+
+    A description with the id of one of the base's, under the same category, is that one with the text edited, as
+    people do in a spreadsheet.
+    """
+    there = {name: a.category for a in folder.answers() if a.kind != QUESTIONS for name in a.ids()}
+    edits, new, edited = folder.edits(), list[Description](), 0
     for description in descriptions:
         name = description_id(description.category, description.text, description.item)
-        if name not in there:
-            there.add(name)
+        if name != description.id and there.get(description.id) == description.category:
+            if description.id not in edits or edits[description.id].text != description.text:
+                folder.edit(description.id, description.text)
+                edited += 1
+        elif name not in there:
+            there[name] = description.category
             new.append(description)
     for answers in _groups(_answers(new), _ANSWERS_A_WRITE):
         folder.append_answers(answers)
-    return len(new)
+    return Taken(len(new), edited)
 
 
 def merge_folders(folder: KnowledgeFolder, sources: Sequence[str | Path]) -> Built:

@@ -43,8 +43,7 @@ def block(
     from ...knowledge.folder import existing
 
     with existing(base) as folder:
-        for name in names:
-            folder.block(name)
+        folder.block(*names)
         _tell(base, len(folder.build().descriptions), json)
 
 

@@ -25,7 +25,8 @@ def import_(
 ) -> None:
     """Take descriptions from files into a base: CuPL, "classify by description", UniBind's train JSON, or a table.
 
-    Of imported texts nothing but repetitions is filtered out. Import a file again, and nothing is doubled.
+    Of imported texts nothing but repetitions is filtered out. Import a file again, and nothing is doubled;
+    change texts in an exported table and import it, and the base's descriptions are edited.
 
     \b
     unibind knowledge import cupl_prompts.json --out kb --generator gpt-3
@@ -38,13 +39,14 @@ def import_(
 
     read = [read_descriptions(f, format, generator=generator, modality=modality, aspect=aspect) for f in files]
     with KnowledgeFolder(out) as folder:
-        new = take_in(folder, (description for descriptions in read for description in descriptions))
+        taken = take_in(folder, (description for descriptions in read for description in descriptions))
         built = rebuild(folder)
     count = sum(len(descriptions) for descriptions in read)
     if json:
-        print_json({"base": str(out), "read": count, "new": new, "descriptions": built.kept.total()})
+        print_json({"base": str(out), "read": count, **taken._asdict(), "descriptions": built.kept.total()})
     else:
-        say(f"{count:,} descriptions read, {new:,} of them new; {out} now holds {built.kept.total():,}")
+        news = f"{taken.new:,} of them new" + (f", {taken.edited:,} edited" if taken.edited else "")
+        say(f"{count:,} descriptions read, {news}; {out} now holds {built.kept.total():,}")
 
 
 def export(
