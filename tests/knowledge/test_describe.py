@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,16 @@ def test_a_server_that_is_gone_ends_the_run_and_keeps_the_rest(server, tmp_path)
     assert len(server.requests) < 15
     server.answer = look
     assert describe(server, tmp_path / "kb", items).described == 26
+
+
+def test_pictures_that_the_server_refuses_stop_nothing(server, tmp_path):
+    items = pictures(tmp_path, 20)
+    turns = count()
+    server.answer = lambda request: status(413) if next(turns) < 30 else look(request)  # three tries an item
+    summary = describe(server, tmp_path / "kb", items, client={"concurrency": 1})
+    assert summary.stopped is None
+    assert (summary.described, len(summary.missing)) == (10, 10)
+    assert "refuses this request" in str(summary.missing)
 
 
 def test_a_wrong_key_is_told_after_what_was_answered_is_kept(server, tmp_path, monkeypatch):

@@ -226,6 +226,15 @@ def test_a_refusing_server_ends_the_run_and_keeps_what_there_is(server, tmp_path
     assert len(kept) == len(server.delivered) >= 4
 
 
+def test_a_class_that_the_server_refuses_is_given_up_and_the_others_go_on(server, tmp_path):
+    plain = server.answer
+    server.answer = lambda request: status(400, message="filtered") if '"gun"' in str(request) else plain(request)
+    summary = generate(server, tmp_path, plan(["gun", "drum"], 60))
+    assert summary.stopped is None
+    assert {o.category: o.why for o in summary.outcomes} == {"gun": "unanswered", "drum": None}
+    assert sum('"gun"' in prompt for prompt in prompts(server)) <= 3 * 2 * 6  # with each form of answer
+
+
 def test_a_server_that_goes_away_stops_the_run(server, tmp_path):
     good = server.answer
     server.answer = lambda request: good(request) if len(server.requests) < 8 else status(500)

@@ -10,7 +10,7 @@ from tests.llm_server import LLMServer, Turn, cut, garbled, late, silence, statu
 from unibind.errors import UnibindError
 from unibind.knowledge import llm
 from unibind.knowledge.budget import Budget, BudgetSpent, Price
-from unibind.knowledge.llm import Client, Reply, ServerError, ServerRefusal
+from unibind.knowledge.llm import Client, Reply, RequestRefused, ServerError, ServerRefusal
 
 ASKED = [{"role": "user", "content": "What is a drum?"}]
 SCHEMA = {"type": "object", "properties": {}}
@@ -122,6 +122,22 @@ def test_what_will_not_pass_is_not_tried_again(server, answer):
     with pytest.raises(ServerRefusal, match=r"m at 127\.0\.0\.1"):
         ask(server)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [400, 413, 422])
+def test_a_request_that_is_refused_says_nothing_of_the_next(server, code):
+    filtered = status(code, message="content filter")
+    server.answer = lambda request: filtered if "gun" in str(request["messages"]) else "{}"
+
+    async def both():
+        async with Client(server.base_url, "m") as client:
+            with pytest.raises(RequestRefused, match=r"refuses this request .*content filter"):
+                await client.ask([{"role": "user", "content": "gun"}], SCHEMA)
+            await client.ask([{"role": "user", "content": "drum"}], SCHEMA)
+
+    asyncio.run(both())
+    assert server.requests[-1]["response_format"]["type"] == "json_schema"
+    assert len(server.requests) <= 4
 
 
 def test_a_dead_server_is_told_in_a_sentence():

@@ -8,9 +8,10 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from .budget import BudgetSpent
-from .llm import Client, Message, Reply, ServerError, ServerRefusal
+from .llm import Client, Message, Reply, RequestRefused, ServerError, ServerRefusal
 
 _FAILURES = 5  # requests without an answer, one after the other, until the server counts as gone
+_REFUSED = 50  # requests that it does not take, one after the other, until it counts as the wrong one
 
 
 def request_key(*parts: object) -> str:
@@ -25,7 +26,7 @@ class Asker:
         self.client = client
         self.stopped: str | None = None
         self.requests = 0
-        self._failures = 0
+        self._failures = self._not_taken = 0
         self._refused: ServerRefusal | None = None
 
     async def ask(self, messages: Sequence[Message], schema: Mapping[str, Any], model: str) -> Reply | str:
@@ -40,11 +41,14 @@ class Asker:
                 self._refused = self._refused or error
             return str(error)
         except ServerError as error:
-            self._failures += 1
-            if self._failures >= _FAILURES:
+            if isinstance(error, RequestRefused):
+                self._not_taken += 1
+            else:
+                self._failures += 1
+            if self._failures >= _FAILURES or self._not_taken >= _REFUSED:
                 self.stopped = self.stopped or str(error)
             return str(error)
-        self._failures = 0
+        self._failures = self._not_taken = 0
         self.requests += 1
         return reply
 

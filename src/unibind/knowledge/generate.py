@@ -33,7 +33,7 @@ from .wording import DESCRIPTIONS_SCHEMA, QUESTIONS_SCHEMA, Prompt, Wording
 
 T = TypeVar("T")
 
-PATIENCE = 6  # answers without anything new, one after the other, until a class counts as exhausted
+PATIENCE = 6  # answers without anything new, or requests without answer, one after the other, until a class is given up
 _SHOWN = 6  # descriptions that a later round is asked to differ from
 _FEWEST = 4  # descriptions asked for at once, however many questions there are
 _TOKENS_A_DESCRIPTION, _TOKENS_A_QUESTION = 34, 28  # with their JSON
@@ -164,6 +164,7 @@ class _State:
     questions: dict[str, Answer] = field(default_factory=dict)
     kept: int = 0
     stale: int = 0
+    unanswered: int = 0  # requests, one after the other
     answers: int = 0
     recent: dict[tuple[str | None, str | None], deque[str]] = field(default_factory=dict)
 
@@ -361,6 +362,8 @@ class Generator:
             return False
         if state.stale and state.stale + pending >= PATIENCE:
             return False
+        if state.unanswered and state.unanswered + pending >= PATIENCE:
+            return False
         return self.plan.per_class - state.kept > pending * state.expected(at_once)
 
     def _requests(self, state: _State, slots: Sequence[Slot], at_once: int) -> Iterator[Request]:
@@ -385,7 +388,9 @@ class Generator:
         schema = QUESTIONS_SCHEMA if asks_questions else DESCRIPTIONS_SCHEMA
         reply = await self._asker.ask(request.prompt.messages, schema, request.model)
         if isinstance(reply, str):
+            state.unanswered += 1
             return
+        state.unanswered = 0
         answer = Answer(
             request.key,
             request.kind,

@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +19,7 @@ from .budget import Budget, BudgetSpent, Reservation, estimated_tokens
 KEY_VARIABLE = "OPENAI_API_KEY"
 NO_KEY = "none"  # sent where there is none: servers on one's own machine do not look
 
+_REQUEST_REFUSED = (400, 413, 415, 422)  # statuses that are about the request, not about who asks
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_RETRY_AFTER_S = 0.5, 60.0, 900.0
 _MARGIN = 1.3  # by which a prompt may be more tokens than estimated
 _IMAGE_TOKENS = 1000  # about what a picture or sound in a prompt takes
@@ -28,6 +29,10 @@ Message = Mapping[str, Any]
 
 class ServerError(UnibindError):
     """No answer to one request after all retries; another may be answered."""
+
+
+class RequestRefused(ServerError):
+    """The server does not take this one request: its content filter, a picture too large, a prompt too long."""
 
 
 class ServerRefusal(UnibindError):
@@ -99,8 +104,8 @@ class Client:
     ) -> Reply:
         """The answer to a conversation; `schema` (JSON schema of an object) is asked for where the server knows how.
 
-        Raises BudgetSpent before anything is sent, ServerError where no answer could be had, and ServerRefusal where
-        there is no use in asking again.
+        Raises BudgetSpent before anything is sent, ServerError where no answer could be had (RequestRefused where it
+        is the request's fault), and ServerRefusal where there is no use in asking again.
         """
         model = model or self.model
         prompt_tokens = count_prompt(messages)
@@ -130,17 +135,23 @@ class Client:
     async def _persist(
         self, model: str, messages: Sequence[Message], schema: Mapping[str, Any] | None, prompt_tokens: int
     ) -> Reply:
-        dialect = self._dialects.setdefault(model, _Dialect())
+        dialect = self._dialects.get(model, _Dialect())
         tries = 0
         while True:
             await self._keep_quiet()
             arguments = dialect.arguments(schema, self._most)
             try:
-                return await self._once(model, messages, arguments, prompt_tokens)
-            except self._openai.BadRequestError as error:
-                if not dialect.give_in(arguments, str(error)):
-                    raise ServerError(self._words(error, model)) from None
+                reply = await self._once(model, messages, arguments, prompt_tokens)
+                self._dialects[model] = dialect  # what one refused request left out is no news of the server
+                return reply
             except self._openai.APIStatusError as error:
+                if error.status_code in _REQUEST_REFUSED:
+                    simpler = dialect.without(arguments, str(error))
+                    if simpler is None:
+                        raise RequestRefused(self._words(error, model, "refuses this request")) from None
+                    dialect = simpler
+                    self.retried += 1
+                    continue
                 if not _passing(error):
                     raise ServerRefusal(self._words(error, model)) from None
                 pause = _retry_after(error.response.headers)
@@ -185,46 +196,43 @@ class Client:
         while (left := self._quiet_until - time.monotonic()) > 0:
             await asyncio.sleep(left * random.uniform(1.0, 1.1))  # not all at once afterwards
 
-    def _words(self, error: Exception, model: str) -> str:
+    def _words(self, error: Exception, model: str, does: str = "does not answer") -> str:
         """What went wrong, in a line, without the key."""
         said = " ".join((str(error) or type(error).__name__).split())
         if isinstance(error, (TimeoutError, self._openai.APITimeoutError)):
             said = f"no answer within {self._timeout:g} s"
         if self._key:
             said = said.replace(self._key, "[key]")
-        return f"{model} at {self._sdk.base_url.host} does not answer ({said[:300]}); check server, model and key"
+        return f"{model} at {self._sdk.base_url.host} {does} ({said[:300]}); check server, model and key"
 
 
 class _Garbled(Exception):
     """A response that is no chat completion."""
 
 
+@dataclass(frozen=True)
 class _Dialect:
     """What a model's server has been found to understand; starts with everything."""
 
-    def __init__(self) -> None:
-        self._formats = ["json_schema", "json_object"]  # best first, then none
-        self._limit = "max_tokens"
+    formats: tuple[str, ...] = ("json_schema", "json_object")  # best first, then none
+    limit: str = "max_tokens"
 
     def arguments(self, schema: Mapping[str, Any] | None, most: int) -> dict[str, Any]:
         """Keyword arguments of a request."""
-        given: dict[str, Any] = {self._limit: most}
-        if schema is not None and self._formats:
-            kind = self._formats[0]
+        given: dict[str, Any] = {self.limit: most}
+        if schema is not None and self.formats:
+            kind = self.formats[0]
             described = {"name": "answer", "strict": True, "schema": dict(schema)}
             given["response_format"] = {"type": kind} | ({kind: described} if kind == "json_schema" else {})
         return given
 
-    def give_in(self, sent: Mapping[str, Any], complaint: str) -> bool:
-        """Leave out what a refused request had too much; False where nothing is left to leave out."""
+    def without(self, sent: Mapping[str, Any], complaint: str) -> _Dialect | None:
+        """Without what a refused request may have had too much; None where nothing is left to leave out."""
         if "max_completion_tokens" in complaint and "max_tokens" in sent:
-            self._limit = "max_completion_tokens"
-            return True
+            return replace(self, limit="max_completion_tokens")
         if "response_format" not in sent:
-            return False
-        refused = sent["response_format"]["type"]
-        self._formats = [kind for kind in self._formats if kind != refused]
-        return True
+            return None
+        return replace(self, formats=tuple(kind for kind in self.formats if kind != sent["response_format"]["type"]))
 
 
 def count_prompt(messages: Sequence[Message]) -> int:
