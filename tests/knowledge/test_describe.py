@@ -446,9 +446,9 @@ def test_the_command_tells_what_it_could_not_read_by_its_exit_code(server, tmp_p
 
 def test_kill_at_any_moment_loses_nothing_and_pays_for_nothing_twice(server, tmp_path):
     dice = random.Random(3)
-    kills, flying, out = 3, 0, tmp_path / "kb"
+    kills, flying, out = 20, 0, tmp_path / "kb"
     write_manifest(pictures(tmp_path, 400), tmp_path / "manifest.csv")
-    server.answer = lambda request: late(0.02, look(request))
+    server.answer = lambda request: late(0.05, look(request))
     lines = []
     for _ in range(kills):
         before = len(server.requests)
