@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from processes import resident_mib
 
 from unibind.backbones import create_backbone
 from unibind.encode import embed
@@ -50,15 +51,13 @@ def run_command(base: Path, precision: str) -> tuple[dict, float]:
     """What the command says, and the most MiB that it had resident."""
     command = [COMMAND, "knowledge", "embed", base, "--json", "--precision", precision]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    peak = 0
+    peak = 0.0
     while process.poll() is None:
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                peak = max(peak, int(line.split()[1]))
+        peak = max(peak, resident_mib(process.pid, "VmHWM"))
         time.sleep(0.1)
     if process.returncode:
         raise SystemExit(f"the command ended with {process.returncode}")
-    return json.loads(process.stdout.read()), peak / 1024
+    return json.loads(process.stdout.read()), peak
 
 
 def main() -> None:

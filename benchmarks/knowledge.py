@@ -1,7 +1,7 @@
 """Descriptions a second, end to end, and memory over many of them, against a server that answers at once.
 
-    python benchmarks/knowledge.py --descriptions 10000 --json knowledge.json
-    python benchmarks/knowledge.py --descriptions 10000 --precision auto
+    python benchmarks/knowledge.py --json knowledge.json                   # 10,000, every default of the command
+    python benchmarks/knowledge.py --precision auto
     python benchmarks/knowledge.py --descriptions 50000 --near 0           # nothing is embedded
 
 `unibind knowledge generate` runs as a command of its own; the stand-in server is a process on the same machine. The
@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from processes import resident_mib
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 COMMAND = Path(sys.executable).parent / "unibind"
@@ -34,13 +36,6 @@ def serve(address: multiprocessing.SimpleQueue) -> None:
         while True:
             time.sleep(1)
             server.requests.clear(), server.delivered.clear(), server.keys.clear(), server.times.clear()
-
-
-def resident_mib(process: int) -> float:
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def watch(arguments: list[str], journal: Path) -> tuple[float, list[tuple[int, float]]]:
@@ -58,7 +53,7 @@ def watch(arguments: list[str], journal: Path) -> tuple[float, list[tuple[int, f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--descriptions", type=int, default=50_000)
+    parser.add_argument("--descriptions", type=int, default=10_000)
     parser.add_argument("--near", type=float, help="0: no near duplicates are looked for; default: the command's own")
     parser.add_argument("--precision", help="of mini, which embeds what is compared")
     parser.add_argument("--concurrency", type=int, default=8)

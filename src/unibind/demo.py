@@ -58,7 +58,8 @@ def run_demo(
     """
     backbone = backbone or create_backbone("mini")
     knowledge = knowledge or KnowledgeBase.heptad()
-    missing = [category for category in heptad.CATEGORIES if category not in knowledge.categories]
+    described = set(knowledge.categories)
+    missing = [category for category in heptad.CATEGORIES if category not in described]
     if missing:
         raise UnibindError(
             f"the knowledge base lacks {len(missing)} of the demo's categories, such as {missing[0]}; describe them too"

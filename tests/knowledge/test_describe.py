@@ -16,17 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image as Picture
 
 from tests.llm_server import LLMServer, cut, descriptions, garbled, german, late, refusal, status
 from tests.toys import ToyBackbone
 from unibind import UniBind
 from unibind.align import FitConfig
-from unibind.backbones import create_backbone
-from unibind.backbones.imagebind.tokenizer import Tokeniser
 from unibind.encode import encode
-from unibind.errors import UnibindError, UnknownNameError
+from unibind.errors import UnibindError
 from unibind.knowledge import KnowledgeBase, llm
 from unibind.knowledge.budget import Budget, Price
 from unibind.knowledge.building import removed_rows
@@ -34,7 +31,6 @@ from unibind.knowledge.describe import Describer, Plan, choose, estimate, read_a
 from unibind.knowledge.filters import Rules
 from unibind.knowledge.folder import KnowledgeFolder
 from unibind.knowledge.llm import Client, ServerRefusal
-from unibind.knowledge.shortening import held_by, shortened
 from unibind.knowledge.showing import Manner
 from unibind.knowledge.wording import Wording
 from unibind.manifest import Item, read_manifest, write_manifest
@@ -339,76 +335,6 @@ def test_nothing_to_describe_is_told_with_the_splits_there_are(tmp_path):
 )
 def test_answers_become_one_text(said, text):
     assert read_answer(said, "en") == (text, None)
-
-
-TEXT = "The drum is wide, low and round. Its skin is white! A strap hangs down."
-
-
-@pytest.mark.parametrize(
-    ("words", "short"),
-    [
-        (20, TEXT),
-        (15, TEXT),
-        (14, "The drum is wide, low and round. Its skin is white!"),
-        (10, "The drum is wide, low and round."),
-        (6, "The drum is wide."),
-        (3, "The drum is."),
-        (1, "The."),
-    ],
-)
-def test_texts_are_cut_after_sentences_then_clauses_then_words(words, short):
-    assert shortened(TEXT, lambda text: len(text.split()) <= words) == short
-
-
-def test_a_text_that_cannot_be_cut_stays():
-    assert shortened("Donaudampfschifffahrt", lambda _: False) == "Donaudampfschifffahrt"
-
-
-def test_numbers_and_abbreviations_end_no_sentence():
-    assert shortened("It is approx. 3.5 m wide. Then more.", lambda text: len(text.split()) <= 6) == (
-        "It is approx. 3.5 m wide."
-    )
-
-
-class Tower(ToyBackbone):
-    """A text tower with a tokeniser of its own, padded to a fixed length where there is one."""
-
-    def __init__(self, tokens, length=None):
-        super().__init__()
-        self.tokens, self.length = tokens, length
-
-    def preprocess(self, modality, raw):
-        ids = self.tokens(raw.text)
-        return ids if self.length is None else torch.nn.functional.pad(ids, (0, self.length - len(ids)))
-
-
-@pytest.mark.parametrize("length", [None, 77])
-def test_what_a_text_tower_holds_is_measured_with_its_own_tokens(length):
-    fits = held_by(Tower(Tokeniser(), length))
-    long = "A drum with many words about it. " * 30
-    assert not fits(long)
-    short = shortened(long, fits)
-    assert short.endswith("about it.")
-    tokens = Tokeniser()
-    assert 77 - 9 <= len(tokens(short)) < 77  # one more sentence has 8 tokens
-    assert fits("A short one.")
-
-
-def test_what_mini_holds_is_256_tokens():
-    fits = held_by(create_backbone("mini", modalities=["text"]))
-    assert fits("drum " * 253)
-    assert not fits("drum " * 255)
-
-
-def test_a_tower_without_end_holds_all():
-    assert held_by(ToyBackbone())("word " * 10_000)
-
-
-def test_a_backbone_without_texts_is_refused():
-    blind = ToyBackbone()
-    blind.modalities = ("image",)
-    with pytest.raises(UnknownNameError, match="'text'"):
-        held_by(blind)
 
 
 # --- the command ---------------------------------------------------------------------------------------------------

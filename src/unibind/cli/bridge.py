@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import JsonOption, KnowledgeOption, busy, percent, print_json, print_table, say
+from .console import JsonOption, KnowledgeOption, busy, open_knowledge, percent, print_json, print_table, say
 
 if TYPE_CHECKING:
     from ..bridge import BuiltBridge
@@ -41,9 +41,8 @@ def bridge(
     """
     from ..backbones.composed.table import load_parts
     from ..bridge import BridgeConfig, build_bridges
-    from ..knowledge import KnowledgeBase
 
-    base = KnowledgeBase.load(knowledge) if knowledge else KnowledgeBase.heptad()
+    base = open_knowledge(knowledge)
     with busy("bridging"):
         built = build_bridges(
             load_parts(file),

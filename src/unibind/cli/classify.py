@@ -14,6 +14,7 @@ from .console import (
     KnowledgeOption,
     ModalityOption,
     busy,
+    open_knowledge,
     percent,
     print_json,
     print_table,
@@ -41,14 +42,13 @@ def classify(
     unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
     """
     from ..errors import UnibindError
-    from ..knowledge import KnowledgeBase
     from ..model import UniBind
     from ..readers import read
 
     if model is not None:
         unibind = backbone.open_model(model)
     else:
-        base = KnowledgeBase.load(knowledge) if knowledge else KnowledgeBase.heptad()
+        base = open_knowledge(knowledge)
         unibind = UniBind.zero_shot(backbone.open(), base)
     raws, names, errors = [], [], []
     with progress_bar() as progress:

@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ..knowledge import KnowledgeBase
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")]
 ModalityOption = Annotated[
     str | None, typer.Option("--modality", "-m", help="What the files are, where their names do not say it.")
@@ -20,6 +22,13 @@ KnowledgeOption = Annotated[
     str | None,
     typer.Option("--knowledge", help="Descriptions: JSONL, CSV, Parquet or a base's folder. Default: the packaged."),
 ]
+
+
+def open_knowledge(said: str | None) -> KnowledgeBase:
+    """The base that `--knowledge` names, else the packaged one."""
+    from ..knowledge import KnowledgeBase
+
+    return KnowledgeBase.load(said) if said else KnowledgeBase.heptad()
 
 
 def print_json(value: Any) -> None:

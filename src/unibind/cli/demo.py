@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import JsonOption, KnowledgeOption, percent, print_json, print_table, progress_bar, say
+from .console import JsonOption, KnowledgeOption, open_knowledge, percent, print_json, print_table, progress_bar, say
 
 
 @chooses_backbone
@@ -35,9 +35,8 @@ def demo(
     """
     from ..demo import run_demo
     from ..evaluate.report import zero_shot_rows
-    from ..knowledge import KnowledgeBase
 
-    base = KnowledgeBase.load(knowledge) if knowledge else None
+    base = open_knowledge(knowledge)
     splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}
     encoder = backbone.open()
     with progress_bar() as progress:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import JsonOption, KnowledgeOption, busy, print_json, print_table, say
+from .console import JsonOption, KnowledgeOption, busy, open_knowledge, print_json, print_table, say
 
 
 @chooses_backbone
@@ -30,17 +30,14 @@ def evaluate(
     from ..evaluate.protocols import evaluate as measure
     from ..evaluate.protocols import split_of
     from ..evaluate.report import write_report, zero_shot_rows
-    from ..knowledge import KnowledgeBase
     from ..knowledge.embedding import embed_descriptions
     from ..store import Store
 
     opened = Store.open(store)
     fitted = backbone.open_model(model) if model else None
     encoder = fitted.backbone if fitted else backbone.open(opened)
-    if knowledge:
-        base = KnowledgeBase.load(knowledge)
-    else:
-        base = fitted.knowledge if fitted and fitted.knowledge else KnowledgeBase.heptad()
+    own = fitted.knowledge if fitted and not knowledge else None
+    base = own or open_knowledge(knowledge)
     base = base.without_items(opened.held_out())  # the description of an item to be recognised gives it away
     with busy("measuring"):
         found = measure(encoder, opened, embed_descriptions(base, encoder), fitted=fitted, seed=seed)

@@ -11,6 +11,7 @@ from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
 from .console import (
     JsonOption,
     KnowledgeOption,
+    open_knowledge,
     percent,
     print_json,
     print_table,
@@ -40,11 +41,10 @@ def fit(
     unibind fit runs/store --out runs/model --knowledge my_classes.jsonl --seed 1
     """
     from ..align import FitConfig
-    from ..knowledge import KnowledgeBase
     from ..model import UniBind
     from ..store import Store
 
-    base = KnowledgeBase.load(knowledge) if knowledge else KnowledgeBase.heptad()
+    base = open_knowledge(knowledge)
     opened = Store.open(store)
     config = FitConfig(loss=loss, rank=rank or None, steps=steps, seed=seed)
     with progress_bar() as progress:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from .budget import BudgetSpent
 from .llm import Client, Message, Reply, RequestRefused, ServerError, ServerRefusal
 
-_FAILURES = 5  # requests without an answer, one after the other, until the server counts as gone
-_REFUSED = 50  # requests that it does not take, one after the other, until it counts as the wrong one
+# Failures without an answer between them that end a run: the server counts as gone, or as the wrong one.
+_MOST_FAILURES: dict[type[ServerError], int] = {ServerError: 5, RequestRefused: 50}
 
 
 def request_key(*parts: object) -> str:
@@ -26,7 +27,7 @@ class Asker:
         self.client = client
         self.stopped: str | None = None
         self.requests = 0
-        self._failures = self._not_taken = 0
+        self._failures = Counter[type[ServerError]]()  # since the last answer
         self._refused: ServerRefusal | None = None
 
     async def ask(self, messages: Sequence[Message], schema: Mapping[str, Any], model: str) -> Reply | str:
@@ -41,14 +42,11 @@ class Asker:
                 self._refused = self._refused or error
             return str(error)
         except ServerError as error:
-            if isinstance(error, RequestRefused):
-                self._not_taken += 1
-            else:
-                self._failures += 1
-            if self._failures >= _FAILURES or self._not_taken >= _REFUSED:
+            self._failures[type(error)] += 1
+            if self._failures[type(error)] >= _MOST_FAILURES[type(error)]:
                 self.stopped = self.stopped or str(error)
             return str(error)
-        self._failures = self._not_taken = 0
+        self._failures.clear()
         self.requests += 1
         return reply
 

@@ -130,14 +130,24 @@ class KnowledgeFolder:
 
     def edit(self, name: str, text: str) -> None:
         """Give a description another text, for good. Raises UnibindError for no such description or a blank text."""
-        if not text.strip():
-            raise UnibindError(f"the new text of description {name} is blank; block the description instead")
-        self._change({name: text.strip()})
+        self.change({name: text})
 
     def block(self, *names: str) -> None:
         """Leave descriptions out, for good, until they are edited. Raises UnibindError, and blocks none, where one is
         not there."""
-        self._change(dict.fromkeys(names))
+        self.change(dict.fromkeys(names))
+
+    def change(self, texts: Mapping[str, str | None]) -> None:
+        """Edit (a text) or block (None) descriptions, id -> text, all of them or, with an UnibindError, none."""
+        if self._ids is None:
+            self._ids = {known for answer in self.answers() if answer.kind != QUESTIONS for known in answer.ids()}
+        for name, text in texts.items():
+            if name not in self._ids:
+                raise UnibindError(f"{self.path} holds no description {name!r}; `unibind knowledge show` lists the ids")
+            if text is not None and not text.strip():
+                raise UnibindError(f"the new text of description {name} is blank; block the description instead")
+        self._edits.append([asdict(Edit(name, text and text.strip(), now())) for name, text in texts.items()])
+        self._edits.close()
 
     def edits(self) -> dict[str, Edit]:
         """The latest edit of every description that has one, by id."""
@@ -146,15 +156,6 @@ class KnowledgeFolder:
             return {row["id"]: Edit(row["id"], row["text"], row["created"]) for row in rows}
         except (KeyError, TypeError) as error:
             raise UnibindError(f"{self._edits.path} has a line without {error}; mend or remove that line") from error
-
-    def _change(self, texts: Mapping[str, str | None]) -> None:
-        if self._ids is None:
-            self._ids = {known for answer in self.answers() if answer.kind != QUESTIONS for known in answer.ids()}
-        for name in texts:
-            if name not in self._ids:
-                raise UnibindError(f"{self.path} holds no description {name!r}; `unibind knowledge show` lists the ids")
-        self._edits.append([asdict(Edit(name, text, now())) for name, text in texts.items()])
-        self._edits.close()
 
     # --- what they amount to ---------------------------------------------------------------------------------------
 

@@ -12,29 +12,21 @@ import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count, zip_longest
-from typing import TypeVar
-
-import numpy as np
+from itertools import count, zip_longest
 
 from ..errors import UnibindError
-from ..vectors import Vectors
 from .asking import Asker, Group, request_key
-from .base import description_id
 from .building import Built, known_verdicts, rebuild
-from .filters import Embed, Judge, Rules, Verdict, passed
-from .folder import QUESTIONS, Answer, Edit, KnowledgeFolder, now
+from .filters import Embed, Judge, Rules
+from .folder import QUESTIONS, Answer, KnowledgeFolder, now
 from .llm import Client, count_prompt
 from .parsing import texts_of
+from .standing import SHOWN, Bench, Standing
 from .wording import DESCRIPTIONS_SCHEMA, QUESTIONS_SCHEMA, Prompt, Wording
 
-T = TypeVar("T")
-
 PATIENCE = 6  # answers without anything new, or requests without answer, one after the other, until a class is given up
-_SHOWN = 6  # descriptions that a later round is asked to differ from
 _FEWEST = 4  # descriptions asked for at once, however many questions there are
 _TOKENS_A_DESCRIPTION, _TOKENS_A_QUESTION = 34, 28  # with their JSON
 _PASSES = 3  # rounds of filling up what was dropped for fitting another class better
@@ -150,102 +142,7 @@ def _question_slot(modality: str, aspects: Sequence[str], number: int, text: str
     return Slot(modality, aspects[number % len(aspects)], text)
 
 
-# --- one category --------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _State:
-    """What is known of a category; a replay of its answers gives the same as the run that got them."""
-
-    category: str
-    judge: Judge
-    edits: dict[str, Edit]
-    done: set[str] = field(default_factory=set)
-    questions: dict[str, Answer] = field(default_factory=dict)
-    kept: int = 0
-    stale: int = 0
-    unanswered: int = 0  # requests, one after the other
-    answers: int = 0
-    recent: dict[tuple[str | None, str | None], deque[str]] = field(default_factory=dict)
-
-    def sift(self, answer: Answer) -> list[Verdict]:
-        """What can be said of an answer's descriptions before they are embedded."""
-        if answer.kind != "category":
-            return []
-        return self.judge.sift(answer.texts, trusted=answer.trusted, pinned=self._pinned(answer))
-
-    def take(self, answer: Answer, sifted: Sequence[Verdict], vectors: Vectors | None = None) -> int:
-        """Count an answer, with the embeddings of the descriptions that passed; returns how many it added."""
-        self.done.add(answer.key)
-        if answer.kind == QUESTIONS:
-            self.questions[answer.key] = answer
-            return 0
-        if answer.kind != "category":
-            return 0
-        verdicts = self.judge.compare(sifted, vectors, trusted=answer.trusted, pinned=self._pinned(answer))
-        new = [text for text in passed(verdicts) if not self._blocked(text)]
-        self.kept += len(new)
-        self.answers += 1
-        self.stale = 0 if new else self.stale + 1
-        self.recent.setdefault((answer.modality, answer.aspect), deque(maxlen=_SHOWN)).extend(new)
-        return len(new)
-
-    def _pinned(self, answer: Answer) -> list[int]:
-        return [i for i, name in enumerate(answer.ids()) if name in self.edits]
-
-    def _blocked(self, text: str) -> bool:
-        edit = self.edits.get(description_id(self.category, text))
-        return edit is not None and edit.text is None
-
-    def expected(self, at_once: int) -> float:
-        """New descriptions that a request may bring, after those so far."""
-        return max(1.0, self.kept / self.answers) if self.answers else at_once
-
-
-def _judge_together(cases: Sequence[tuple[_State, Answer]], embed: Embed) -> list[int]:
-    sifted = [state.sift(answer) for state, answer in cases]
-    fresh = [passed(verdicts) for verdicts in sifted]
-    ends = np.cumsum([len(texts) for texts in fresh])
-    vectors = embed(list(chain(*fresh))) if ends[-1] else np.empty((0, 0), np.float32)
-    parts = np.split(vectors, ends[:-1])
-    return [s.take(answer, verdicts, part) for (s, answer), verdicts, part in zip(cases, sifted, parts, strict=True)]
-
-
-class _Bench:
-    """Judges answers in the order they come in. Those that wait at the same moment are embedded together, of whatever
-    category they are: a tower reads a hundred texts much faster than ten times ten."""
-
-    def __init__(self, embed: Embed | None) -> None:
-        self._embed = embed
-        self._waiting: list[tuple[_State, Answer]] = []
-        self._next: asyncio.Task[list[int]]
-        self._seat = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1)  # embedding takes long, and one thread of it takes all cores
-
-    def __enter__(self) -> _Bench:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.shutdown()
-
-    async def aside(self, work: Callable[[], T]) -> T:
-        """Do long work while the server's answers are listened to."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    async def take(self, state: _State, answer: Answer) -> int:
-        """Count an answer; returns how many descriptions it added to its category."""
-        if self._embed is None:
-            return state.take(answer, state.sift(answer))
-        place = len(self._waiting)
-        self._waiting.append((state, answer))
-        if place == 0:  # who comes first calls the next sitting, at which all are heard that wait by then
-            self._next = asyncio.create_task(self._sit(self._embed))
-        return (await asyncio.shield(self._next))[place]
-
-    async def _sit(self, embed: Embed) -> list[int]:
-        async with self._seat:
-            cases, self._waiting = self._waiting, []
-            return await self.aside(partial(_judge_together, cases, embed))
+# --- filling a base --------------------------------------------------------------------------------------------------
 
 
 class Generator:
@@ -266,7 +163,7 @@ class Generator:
         self.folder, self.client, self.plan, self.wording, self.rules = folder, client, plan, wording, rules
         self._asker = Asker(client)
         self._embed = embed
-        self._bench = _Bench(embed)
+        self._bench = Bench(embed)
         self._report = progress or (lambda _: None)
         self._concurrency = concurrency
         self._active = 0
@@ -300,7 +197,7 @@ class Generator:
             while waiting:
                 category = waiting.popleft()
                 judge = Judge(self.rules, self._embed, known.get(category))
-                state = _State(category, judge, self.folder.edits())
+                state = Standing(category, judge, self.folder.edits())
                 self._active += 1
                 try:
                     await self._replay(state, places.get(category, ()), report_old)
@@ -313,14 +210,14 @@ class Generator:
                 group.start(work())
         return [outcomes[category] for category in self.plan.categories]
 
-    async def _replay(self, state: _State, places: Sequence[int], report: Callable[[int], None]) -> None:
+    async def _replay(self, state: Standing, places: Sequence[int], report: Callable[[int], None]) -> None:
         for answer in self.folder.answers_at(places):
             report(await self._bench.take(state, answer))
             ours = answer.model in self.plan.models and answer.prompt_id in self._current
             if answer.kind == "category" and not ours:
                 state.stale = 0  # others' silence says nothing about these models and prompts
 
-    async def _category(self, state: _State) -> Outcome:
+    async def _category(self, state: Standing) -> Outcome:
         wanted = self.plan.per_class
         if state.kept < wanted and state.stale < PATIENCE:
             slots = await self._slots(state)
@@ -332,7 +229,7 @@ class Generator:
             why = "yields nothing new" if state.stale >= PATIENCE else asking_ended
         return Outcome(state.category, state.kept, wanted, why)
 
-    async def _slots(self, state: _State) -> list[Slot]:
+    async def _slots(self, state: Standing) -> list[Slot]:
         requests = question_requests(self.plan, self.wording, state.category)
         async with Group() as group:
             for request in requests:
@@ -340,7 +237,7 @@ class Generator:
                     group.start(self._ask(request, state))
         return slots_of(self.plan, self.wording, [state.questions[r.key] for r in requests if r.key in state.questions])
 
-    async def _fill_slots(self, state: _State, slots: Sequence[Slot]) -> None:
+    async def _fill_slots(self, state: Standing, slots: Sequence[Slot]) -> None:
         at_once = self.plan.at_once(len(slots))
         requests = self._requests(state, slots, at_once)
         pending = set[asyncio.Task[None]]()
@@ -357,7 +254,7 @@ class Generator:
             for task in pending:
                 task.cancel()
 
-    def _wants_more(self, state: _State, at_once: int, pending: int) -> bool:
+    def _wants_more(self, state: Standing, at_once: int, pending: int) -> bool:
         if self._asker.stopped or pending >= max(2, math.ceil(1.5 * self._concurrency / self._active)):
             return False
         if state.stale and state.stale + pending >= PATIENCE:
@@ -366,7 +263,7 @@ class Generator:
             return False
         return self.plan.per_class - state.kept > pending * state.expected(at_once)
 
-    def _requests(self, state: _State, slots: Sequence[Slot], at_once: int) -> Iterator[Request]:
+    def _requests(self, state: Standing, slots: Sequence[Slot], at_once: int) -> Iterator[Request]:
         """Endless: every slot once in every round, models by turns; what is done is left out."""
         for turn in count():
             for slot in slots:
@@ -382,7 +279,7 @@ class Generator:
                 if key not in state.done:
                     yield Request(key, "category", state.category, model, slot.modality, slot.aspect, prompt)
 
-    async def _ask(self, request: Request, state: _State) -> None:
+    async def _ask(self, request: Request, state: Standing) -> None:
         """Have a request answered, the answer written down, and only then counted."""
         asks_questions = request.kind == QUESTIONS
         schema = QUESTIONS_SCHEMA if asks_questions else DESCRIPTIONS_SCHEMA
@@ -432,7 +329,7 @@ def estimate(folder: KnowledgeFolder, plan: Plan, wording: Wording, rules: Rules
             totals[model][i] += amount
 
     for category in plan.categories:
-        state = _State(category, Judge(rules, None, known.get(category)), edits)
+        state = Standing(category, Judge(rules, None, known.get(category)), edits)
         for answer in folder.answers_at(places.get(category, ())):
             state.take(answer, state.sift(answer))
         if state.kept >= plan.per_class:
@@ -445,7 +342,7 @@ def estimate(folder: KnowledgeFolder, plan: Plan, wording: Wording, rules: Rules
         at_once = plan.at_once(slots)
         for number in range(math.ceil((plan.per_class - state.kept) / at_once)):
             slot = asked[number % len(asked)]
-            shown = ["x" * 4 * _TOKENS_A_DESCRIPTION] * (_SHOWN if number >= slots else 0)
+            shown = ["x" * 4 * _TOKENS_A_DESCRIPTION] * (SHOWN if number >= slots else 0)
             question = "x" * 4 * _TOKENS_A_QUESTION if plan.questions else None
             prompt = wording.descriptions(category, slot.modality, slot.aspect, at_once, question=question, avoid=shown)
             add(plan.models[number % len(plan.models)], prompt, at_once * _TOKENS_A_DESCRIPTION)

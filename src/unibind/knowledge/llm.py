@@ -148,7 +148,9 @@ class Client:
                 if error.status_code in _REQUEST_REFUSED:
                     simpler = dialect.without(arguments, str(error))
                     if simpler is None:
-                        raise RequestRefused(self._words(error, model, "refuses this request")) from None
+                        raise RequestRefused(
+                            self._words(error, model, "refuses this request", "what is sent, and the model")
+                        ) from None
                     dialect = simpler
                     self.retried += 1
                     continue
@@ -196,14 +198,16 @@ class Client:
         while (left := self._quiet_until - time.monotonic()) > 0:
             await asyncio.sleep(left * random.uniform(1.0, 1.1))  # not all at once afterwards
 
-    def _words(self, error: Exception, model: str, does: str = "does not answer") -> str:
+    def _words(
+        self, error: Exception, model: str, does: str = "does not answer", check: str = "server, model and key"
+    ) -> str:
         """What went wrong, in a line, without the key."""
         said = " ".join((str(error) or type(error).__name__).split())
         if isinstance(error, (TimeoutError, self._openai.APITimeoutError)):
             said = f"no answer within {self._timeout:g} s"
         if self._key:
             said = said.replace(self._key, "[key]")
-        return f"{model} at {self._sdk.base_url.host} {does} ({said[:300]}); check server, model and key"
+        return f"{model} at {self._sdk.base_url.host} {does} ({said[:300]}); check {check}"
 
 
 class _Garbled(Exception):

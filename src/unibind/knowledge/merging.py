@@ -38,19 +38,20 @@ def take_in(folder: KnowledgeFolder, descriptions: Iterable[Description]) -> Tak
     people do in a spreadsheet.
     """
     there = {name: a.category for a in folder.answers() if a.kind != QUESTIONS for name in a.ids()}
-    edits, new, edited = folder.edits(), list[Description](), 0
+    edits, new, edited = folder.edits(), list[Description](), dict[str, str | None]()
     for description in descriptions:
         name = description_id(description.category, description.text, description.item)
         if name != description.id and there.get(description.id) == description.category:
             if description.id not in edits or edits[description.id].text != description.text:
-                folder.edit(description.id, description.text)
-                edited += 1
+                edited[description.id] = description.text
         elif name not in there:
             there[name] = description.category
             new.append(description)
     for answers in _groups(_answers(new), _ANSWERS_A_WRITE):
         folder.append_answers(answers)
-    return Taken(len(new), edited)
+    if edited:
+        folder.change(edited)
+    return Taken(len(new), len(edited))
 
 
 def merge_folders(folder: KnowledgeFolder, sources: Sequence[str | Path]) -> Built:
@@ -97,13 +98,13 @@ def _bring(source: KnowledgeFolder, folder: KnowledgeFolder) -> None:
     for answers in _groups((a for a in source.answers() if a.key not in keys), _ANSWERS_A_WRITE):
         folder.append_answers(answers)
     mine = folder.edits()
-    for name, edit in source.edits().items():
-        if name in mine and (mine[name].text == edit.text or mine[name].created > edit.created):
-            continue
-        if edit.text is None:
-            folder.block(name)
-        else:
-            folder.edit(name, edit.text)
+    later = {
+        name: edit.text
+        for name, edit in source.edits().items()
+        if name not in mine or (mine[name].text != edit.text and mine[name].created <= edit.created)
+    }
+    if later:
+        folder.change(later)
     # what embeddings showed: a rebuild without them takes it from here
     shown = [row for row in removed_rows(source) if row["reason"] in (NEAR, MISFIT)]
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in [*removed_rows(folder), *shown]]
