@@ -13,14 +13,14 @@ import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from unibind.align.bridge import BridgeConfig, fit_map
+from unibind.align.centers import Scoring, select_centers
 from unibind.backbones import create_backbone
-from unibind.bridge import BridgeConfig, fit_map
-from unibind.centers import Scoring, localise
+from unibind.data.embeddings import TextEmbeddings, unit
+from unibind.data.store import Store
 from unibind.evaluate.protocols import split_of, top1_of
-from unibind.knowledge import KnowledgeBase, TextEmbeddings
+from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
-from unibind.store import Store
-from unibind.vectors import unit
 
 AXES = 256
 
@@ -43,8 +43,8 @@ def main() -> None:
     counts = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
     axes = unit(TruncatedSVD(AXES, random_state=0).fit_transform(counts).astype(np.float32))
     anchor = TextEmbeddings(own.ids, own.categories, axes, own.contract)
-    scoring = Scoring("log_sum_exp", 20.0)
-    own_centers, centers = localise(own, scoring=scoring), localise(anchor, scoring=scoring)
+    scoring = Scoring("log_mean_exp", 20.0)
+    own_centers, centers = select_centers(own, scoring=scoring), select_centers(anchor, scoring=scoring)
 
     def mean_top1(chosen, move):
         return np.mean([top1_of(chosen, move(m, e.vectors), e.known_labels()) for m, e in test.items()])

@@ -21,13 +21,13 @@ import numpy as np
 from processes import resident_mib
 
 from unibind.backbones import create_backbone
-from unibind.encode import embed
+from unibind.data.encode import embed
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import rebuild
 from unibind.knowledge.embedding import CachedEmbedder, texts_in
 from unibind.knowledge.filters import Rules
-from unibind.knowledge.folder import Answer, KnowledgeFolder
-from unibind.modality import Text
+from unibind.knowledge.journal import Answer, Journal
+from unibind.modalities.text import Text
 
 COMMAND = Path(sys.executable).parent / "unibind"
 BASELINE_TEXTS = 200
@@ -36,7 +36,7 @@ BASELINE_TEXTS = 200
 def make_base(path: Path, classes: int, per_class: int) -> None:
     """A base of unlike texts about as long as the packaged ones."""
     sentences = [d.text for d in KnowledgeBase.heptad().descriptions]
-    with KnowledgeFolder(path) as folder:
+    with Journal(path) as folder:
         for c in range(classes):
             texts = [
                 f"{sentences[(c * per_class + i) % len(sentences)].rstrip('.')}, number {c} {i}."

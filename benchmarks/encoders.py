@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from unibind.backbones._shared.precision import lower
 from unibind.backbones.imagebind import items_at_once
 from unibind.backbones.imagebind.towers import END_OF_TEXT, SIZES, Size, build_tower
-from unibind.backbones.precision import lower
 
 # width, hidden layer, stem and positions of ImageBind-huge: what decides the shapes of a tower
 SHAPES = {
@@ -156,7 +156,7 @@ def memory() -> list[dict]:
     """Peak resident memory and time to the first embedding of audio and text, from converted weights on warm disk."""
     from safetensors.torch import save_file
 
-    from unibind.backbones.checkpoints import fingerprint
+    from unibind.backbones._shared.checkpoints import fingerprint
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:

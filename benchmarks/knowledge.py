@@ -29,7 +29,7 @@ PER_CLASS = 1000
 
 
 def serve(address: multiprocessing.SimpleQueue) -> None:
-    from tests.llm_server import LLMServer
+    from tests.helpers.llm_server import LLMServer
 
     with LLMServer() as server:
         address.put(server.base_url)

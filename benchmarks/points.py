@@ -1,4 +1,4 @@
-"""Farthest points and neighbours of 8 clouds of 8192 points, in the sizes of I2P-MAE, beside a plain version.
+"""Farthest points and neighbors of 8 clouds of 8192 points, in the sizes of I2P-MAE, beside a plain version.
 
     python benchmarks/points.py --json points.json
 
@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unibind.preprocess.points import farthest_points, neighbours
+from unibind.preprocess.points import farthest_points, neighbors
 
-LEVELS = ((512, 48), (256, 24), (64, 24))  # centres, neighbours; each level chooses among the centres before
+LEVELS = ((512, 48), (256, 24), (64, 24))  # centers, neighbors; each level chooses among the centers before
 
 
 def plain_farthest(xyz: Tensor, count: int) -> Tensor:
@@ -31,8 +31,8 @@ def plain_farthest(xyz: Tensor, count: int) -> Tensor:
     return torch.stack(chosen, dim=1)
 
 
-def plain_neighbours(centres: Tensor, xyz: Tensor, k: int) -> Tensor:
-    distance = (centres[:, :, None] - xyz[:, None]).square().sum(dim=-1)
+def plain_neighbors(centers: Tensor, xyz: Tensor, k: int) -> Tensor:
+    distance = (centers[:, :, None] - xyz[:, None]).square().sum(dim=-1)
     return distance.argsort(dim=-1, stable=True)[..., :k]
 
 
@@ -40,9 +40,9 @@ def levels(xyz: Tensor, farthest: Callable, near: Callable) -> list[tuple[Tensor
     found = []
     for count, k in LEVELS:
         index = farthest(xyz, count)
-        centres = xyz[torch.arange(len(xyz))[:, None], index]
-        found.append((index, near(centres, xyz, k)))
-        xyz = centres
+        centers = xyz[torch.arange(len(xyz))[:, None], index]
+        found.append((index, near(centers, xyz, k)))
+        xyz = centers
     return found
 
 
@@ -62,12 +62,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_grad_enabled(False)
     clouds = torch.rand(8, 8192, 3, generator=torch.Generator().manual_seed(0))
-    plain, ours = (levels(clouds, *f) for f in ((plain_farthest, plain_neighbours), (farthest_points, neighbours)))
+    plain, ours = (levels(clouds, *f) for f in ((plain_farthest, plain_neighbors), (farthest_points, neighbors)))
     for (p, pn), (o, on) in zip(plain, ours, strict=True):
         assert torch.equal(p, o)
         assert torch.equal(pn.sort(dim=-1).values, on.sort(dim=-1).values)
-    quick = best(lambda: levels(clouds, farthest_points, neighbours), arguments.rounds)
-    slow = best(lambda: levels(clouds, plain_farthest, plain_neighbours), max(1, arguments.rounds // 3))
+    quick = best(lambda: levels(clouds, farthest_points, neighbors), arguments.rounds)
+    slow = best(lambda: levels(clouds, plain_farthest, plain_neighbors), max(1, arguments.rounds // 3))
     print(f"unibind {quick:.3f} s, plain {slow:.3f} s, ratio {slow / quick:.1f} ({torch.get_num_threads()} threads)")
     if arguments.json:
         arguments.json.write_text(json.dumps({"unibind_s": quick, "plain_s": slow, "ratio": slow / quick}))

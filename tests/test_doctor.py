@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unibind import doctor
-from unibind.backbones.golden import GoldenCheck
+from unibind.backbones._shared.golden import GoldenCheck
 from unibind.cli import app
 from unibind.doctor import BackboneState, Diagnosis, diagnose
 

@@ -3,18 +3,20 @@ import pytest
 import torch
 from PIL import Image as Picture
 
-from tests.toys import CATEGORIES, DIM, ToyBackbone
+from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
-from unibind.align import FitConfig
-from unibind.encode import embed
+from unibind.align.fit import FitConfig
+from unibind.align.heads import Head
+from unibind.data.encode import embed
+from unibind.data.manifest import Item
+from unibind.data.store import Store
 from unibind.errors import ContractError, UnibindError, UnknownNameError
-from unibind.heads import Head
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
-from unibind.manifest import Item
-from unibind.modality import Audio, Image, Text
+from unibind.modalities.audio import Audio
+from unibind.modalities.image import Image
+from unibind.modalities.text import Text
 from unibind.model import _own_descriptions
-from unibind.store import Store
 
 RATE = 8000
 HERTZ = {"red": 200, "green": 1000, "blue": 3000}
@@ -90,7 +92,7 @@ def test_an_unfitted_model_is_its_backbone_bit_for_bit():
 
 
 def test_text_takes_no_head():
-    with pytest.raises(UnibindError, match="text is the fixed centre of the space and takes no head"):
+    with pytest.raises(UnibindError, match="text is the fixed center of the space and takes no head"):
         UniBind(ToyBackbone(), heads={"text": Head.identity(DIM)})
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from unibind.backbones.contract import Contract
+from unibind.data.embeddings import Embeddings
 from unibind.errors import ContractError, UnibindError
 from unibind.retrieval import Index
-from unibind.store import Embeddings
 
 
 def contract(modality, space="toy@1", weights="w"):

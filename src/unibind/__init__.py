@@ -1,4 +1,4 @@
-"""unibind: one balanced, language-centred embedding space for seven modalities, over frozen CLIP-style encoders.
+"""unibind: one balanced, language-centered embedding space for seven modalities, over frozen CLIP-style encoders.
 
 >>> import unibind
 >>> model = unibind.UniBind.from_pretrained("runs/demo/model")
@@ -12,30 +12,46 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 if TYPE_CHECKING:
     from .backbones import Backbone, Contract, create_backbone
-    from .encode import embed
+    from .data.encode import embed
+    from .data.store import Store
     from .errors import UnibindError
     from .knowledge import KnowledgeBase
-    from .modality import Audio, Depth, EventFrame, Events, Image, Imu, PointCloud, Text, Thermal, Video
+    from .modalities.audio import Audio
+    from .modalities.depth import Depth
+    from .modalities.event import EventFrame, Events
+    from .modalities.image import Image
+    from .modalities.imu import Imu
+    from .modalities.point_cloud import PointCloud
+    from .modalities.reading import read
+    from .modalities.text import Text
+    from .modalities.thermal import Thermal
+    from .modalities.video import Video
     from .model import UniBind
-    from .readers import read
-    from .store import Store
 
 _HOMES = {
-    **dict.fromkeys(
-        ("Audio", "Depth", "EventFrame", "Events", "Image", "Imu", "PointCloud", "Text", "Thermal", "Video"),
-        "unibind.modality",
-    ),
-    **dict.fromkeys(("Backbone", "Contract", "create_backbone"), "unibind.backbones"),
+    "Audio": "unibind.modalities.audio",
+    "Backbone": "unibind.backbones",
+    "Contract": "unibind.backbones",
+    "Depth": "unibind.modalities.depth",
+    "EventFrame": "unibind.modalities.event",
+    "Events": "unibind.modalities.event",
+    "Image": "unibind.modalities.image",
+    "Imu": "unibind.modalities.imu",
     "KnowledgeBase": "unibind.knowledge",
-    "Store": "unibind.store",
+    "PointCloud": "unibind.modalities.point_cloud",
+    "Store": "unibind.data.store",
+    "Text": "unibind.modalities.text",
+    "Thermal": "unibind.modalities.thermal",
     "UniBind": "unibind.model",
     "UnibindError": "unibind.errors",
-    "embed": "unibind.encode",
-    "read": "unibind.readers",
+    "Video": "unibind.modalities.video",
+    "create_backbone": "unibind.backbones",
+    "embed": "unibind.data.encode",
+    "read": "unibind.modalities.reading",
 }
 
 __all__ = [
@@ -55,6 +71,7 @@ __all__ = [
     "UniBind",
     "UnibindError",
     "Video",
+    "__version__",
     "create_backbone",
     "embed",
     "read",

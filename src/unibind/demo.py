@@ -8,21 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import __version__, heptad
-from .align import FitConfig
+from . import heptad
+from ._version import __version__
+from .align.fit import FitConfig
 from .backbones import Backbone, create_backbone
-from .encode import embed, encode
+from .data.encode import embed, encode
+from .data.manifest import read_manifest
+from .data.store import Store
 from .errors import UnibindError
 from .evaluate.protocols import Evaluation, evaluate, split_of
 from .evaluate.report import Explanation, Search, write_report
 from .files import write_whole
 from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
-from .manifest import read_manifest
-from .modality import Text
+from .modalities.text import Text
 from .model import UniBind
 from .retrieval import Index
-from .store import Store
 
 QUERY, WANTED = "A photo of a drum", "drum"
 EXPLAINED = (("audio", "bell"), ("thermal", "kettle"), ("point_cloud", "chair"))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from . import __version__, backbones
+from . import backbones
+from ._version import __version__
 from .backbones import Card, backbone_cards
-from .backbones.golden import GoldenCheck
+from .backbones._shared.golden import GoldenCheck
 from .errors import MissingExtraError, UnibindError
 
 DECODERS = {  # package -> what it reads
@@ -80,7 +81,7 @@ def diagnose() -> Diagnosis:
 def _system() -> dict[str, str]:
     import torch
 
-    from .backbones.precision import resolve_precision
+    from .backbones._shared.precision import resolve_precision
 
     devices = ["cpu"] + [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
     best = "cuda" if torch.cuda.is_available() else "cpu"

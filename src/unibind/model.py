@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import artefact
-from .align import FitConfig, Samples, fit_heads
+from . import serialization as artifact
+from .align.calibration import Calibration, fit_calibration
+from .align.centers import Centers, Scoring, select_centers, tune_centers
+from .align.fit import FitConfig, Samples, fit_heads
+from .align.heads import Head
 from .backbones import Backbone, Contract, create_backbone
-from .calibration import Calibration, fit_calibration
-from .centers import Centers, Scoring, choose_centers, localise
-from .encode import embed, raw_items
+from .data.embeddings import Embeddings, TextEmbeddings, Vectors
+from .data.encode import embed, raw_items
+from .data.store import Store
 from .errors import ContractError, UnibindError, UnknownNameError
-from .heads import Head
-from .knowledge import KnowledgeBase, TextEmbeddings
+from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
-from .modality import Raw, Text
-from .store import Embeddings, Store
-from .vectors import Vectors
+from .modalities.spec import Raw
+from .modalities.text import Text
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class UniBind:
         summary: FitSummary | None = None,
     ) -> None:
         if heads and "text" in heads:
-            raise UnibindError("text is the fixed centre of the space and takes no head; leave it out of `heads`")
+            raise UnibindError("text is the fixed center of the space and takes no head; leave it out of `heads`")
         self.backbone = backbone
         self.heads = dict(heads or {})
         self.centers = dict(centers or {})
@@ -92,7 +93,7 @@ class UniBind:
         Modalities whose tower has a space of its own get no centers: descriptions say nothing there.
         """
         texts = embed_descriptions(knowledge, backbone)
-        centers = localise(texts, strategy=strategy, k=k, scoring=Scoring("log_sum_exp", 20.0))
+        centers = select_centers(texts, strategy=strategy, k=k, scoring=Scoring("log_mean_exp", 20.0))
         near = [m for m in backbone.modalities if m not in _foreign(backbone, backbone.modalities, texts)]
         return cls(backbone, centers=dict.fromkeys(near, centers), knowledge=knowledge)
 
@@ -153,13 +154,13 @@ class UniBind:
         centers, calibration, accuracy = {}, {}, {}
         for m, head in heads.items():
             checked = head(validation[m].vectors), validation[m].known_labels()
-            chosen, accuracy[m] = choose_centers(
+            chosen, accuracy[m] = tune_centers(
                 texts, checked, samples=head(train[m].vectors), labels=train[m].known_labels()
             )
             centers[m] = chosen
             calibration[m] = fit_calibration(chosen.scores(checked[0]), _indices(validation[m], chosen.labels))
         if "text" in backbone.modalities:
-            centers["text"] = localise(texts, strategy="consensus", scoring=Scoring("log_sum_exp", 20.0))
+            centers["text"] = select_centers(texts, strategy="consensus", scoring=Scoring("log_mean_exp", 20.0))
         summary = FitSummary(
             sum(f.learned_parameters for f in fitted.values()),
             {m: len(e.ids) for m, e in train.items()},
@@ -181,7 +182,7 @@ class UniBind:
     def contract(self, modality: str) -> Contract:
         """What decides the meaning of this model's embeddings of a modality."""
         bare, head = self.backbone.contract(modality), self.heads.get(modality)
-        return bare if head is None else bare.with_head(head.fingerprint, bare.home)
+        return bare if head is None else bare.with_head(head.fingerprint, bare.anchor_space)
 
     def project(self, stored: Embeddings) -> Embeddings:
         """Stored backbone embeddings after this model's head of their modality.
@@ -229,7 +230,7 @@ class UniBind:
             if alone:
                 raise UnibindError(
                     f"the towers of {', '.join(alone)} have spaces of their own, where no description is; fit them on "
-                    "labelled items, or bridge those that have a text tower with `unibind bridge`"
+                    "labeled items, or bridge those that have a text tower with `unibind bridge`"
                 )
             raise UnibindError(
                 f"this model has no centers for {', '.join(missing)}; fit it on that modality or use UniBind.zero_shot"
@@ -260,15 +261,15 @@ class UniBind:
     # --- keeping one -----------------------------------------------------------------------------------------------
 
     def save_pretrained(self, directory: str | Path, *, measured: Mapping[str, Any] | None = None) -> None:
-        """Write the artefact folder; `measured` (test numbers) goes into its model card.
+        """Write the artifact folder; `measured` (test numbers) goes into its model card.
 
         A backbone that has files of its own beside its weights, as bridges are, puts them there with its `bundle`.
         """
         folder = Path(directory)
         bundle = getattr(self.backbone, "bundle", None)
-        artefact.write(
+        artifact.write(
             folder,
-            artefact.Parts(
+            artifact.Parts(
                 backbone=self.backbone.name,
                 options=bundle(folder) if bundle else self.backbone.options,
                 inside="folder" if bundle else None,
@@ -278,7 +279,7 @@ class UniBind:
                 calibration=self.calibration,
                 knowledge=self.knowledge,
                 summary=None if self.summary is None else asdict(self.summary),
-                licence=self.backbone.licence.spdx,
+                license=self.backbone.license.spdx,
             ),
             measured or {},
         )
@@ -287,13 +288,13 @@ class UniBind:
     def from_pretrained(
         cls, source: str | Path, *, modalities: Sequence[str] | None = None, revision: str | None = None, **options: Any
     ) -> UniBind:
-        """Load an artefact from a folder or from the Hugging Face hub (`owner/name`).
+        """Load an artifact from a folder or from the Hugging Face hub (`owner/name`).
 
         `modalities` limits the towers that are read; `options` go to the backbone before those it was fitted with
         (`weights`, `device`). Raises MissingFileError for a folder that is no complete
-        artefact, and ContractError where the installed backbone is not the one the model was fitted on.
+        artifact, and ContractError where the installed backbone is not the one the model was fitted on.
         """
-        parts = artefact.read(artefact.locate(source, revision))
+        parts = artifact.read(artifact.locate(source, revision))
         backbone = create_backbone(parts.backbone, modalities=modalities, **(dict(parts.options) | options))
         for modality in backbone.modalities:
             stored = parts.contracts.get(modality)
@@ -313,8 +314,8 @@ class UniBind:
         )
 
     def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
-        """Upload the artefact to the Hugging Face hub (token from the environment or `hf auth login`); its URL."""
-        return artefact.upload(self.save_pretrained, repo_id, private=private)
+        """Upload the artifact to the Hugging Face hub (token from the environment or `hf auth login`); its URL."""
+        return artifact.upload(self.save_pretrained, repo_id, private=private)
 
 
 def _check_stored(stored: Embeddings, backbone: Backbone) -> None:
@@ -331,7 +332,7 @@ def _check_stored(stored: Embeddings, backbone: Backbone) -> None:
 
 def _foreign(backbone: Backbone, modalities: Sequence[str], texts: TextEmbeddings) -> set[str]:
     """Those of the modalities whose embeddings are not in the texts' space."""
-    return {m for m in modalities if backbone.contract(m).space != texts.contract.space}
+    return {m for m in modalities if not backbone.contract(m).shares_space(texts.contract)}
 
 
 def _indices(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:

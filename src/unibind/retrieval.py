@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backbones.contract import Contract
+from .data.embeddings import BLOCK, Embeddings, Vectors, unit
 from .errors import UnibindError
-from .store import Embeddings
-from .vectors import BLOCK, Vectors, unit
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Index:
 
     `embeddings` maps modality to what is stored of it (vectors [N, D], unit length). With `correct_gap` the mean of
     every modality in the index is removed from its vectors; a query's modality must then be in the index or in
-    `query_means` (means [D] learned elsewhere), else only its length is normalised.
+    `query_means` (means [D] learned elsewhere), else only its length is normalized.
     """
 
     def __init__(

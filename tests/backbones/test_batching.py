@@ -1,6 +1,6 @@
 import torch
 
-from unibind.backbones.batching import collate
+from unibind.backbones._shared.batching import collate
 
 
 def test_token_ids_are_padded_with_zeros_on_the_right():

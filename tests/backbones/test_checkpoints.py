@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from unibind.backbones.checkpoints import check_entries, fingerprint, open_checkpoint
+from unibind.backbones._shared.checkpoints import check_entries, fingerprint, open_checkpoint
 from unibind.errors import MissingFileError, UnibindError
 
 

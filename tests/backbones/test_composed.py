@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.labs import LABS, Lab, labelled_items, open_labs, raw
-from unibind.backbones import Licence, create_backbone
-from unibind.backbones.bridges import Bridge, Ends
-from unibind.encode import embed, encode
+from tests.helpers.labs import LABS, Lab, labeled_items, open_labs, raw
+from unibind.backbones import License, create_backbone
+from unibind.backbones._shared.bridge_file import Bridge, Ends
+from unibind.data.encode import embed, encode
+from unibind.data.manifest import Item
+from unibind.data.store import Store
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
-from unibind.manifest import Item
-from unibind.modality import Text
-from unibind.store import Store
+from unibind.modalities.text import Text
 
 PARTS = {"text": "lab_a", "image": "lab_a", "audio": "lab_b", "point_cloud": "lab_c"}
 
@@ -76,11 +76,11 @@ def test_parts_with_other_options_do_not_share(tmp_path):
     assert composed.contract("image").anchor == "lab_a@1"  # other weights are another space
 
 
-def test_the_licence_is_the_strictest(tmp_path):
+def test_the_license_is_the_strictest(tmp_path):
     toml(tmp_path)
-    assert compose(tmp_path).licence == Licence("MIT AND Apache-2.0 AND CC-BY-NC-4.0", commercial=False)
+    assert compose(tmp_path).license == License("MIT AND Apache-2.0 AND CC-BY-NC-4.0", commercial=False)
     toml(tmp_path, '[text]\nbackbone = "lab_a"\n[audio]\nbackbone = "lab_b"')
-    assert compose(tmp_path).licence == Licence("MIT AND Apache-2.0", commercial=True)
+    assert compose(tmp_path).license == License("MIT AND Apache-2.0", commercial=True)
 
 
 def test_contracts_tell_the_near_from_the_foreign(tmp_path):
@@ -276,7 +276,7 @@ def test_near_and_foreign_parts_share_a_store_and_strangers_do_not(tmp_path):
     composed = compose(tmp_path)
     store = Store.create(tmp_path / "store")
     for modality in ("image", "audio", "point_cloud"):
-        items, raws = labelled_items(modality, "test", 1, 0)
+        items, raws = labeled_items(modality, "test", 1, 0)
         store.add(items, embed(raws, composed), composed.contract(modality))
     encode([Item("t", "text", text="drum car")], composed, store)
     opened = Store.open(tmp_path / "store")

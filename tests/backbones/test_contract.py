@@ -77,10 +77,10 @@ def test_heads_form_a_chain_that_may_lead_into_another_space():
 def test_a_foreign_space_is_told_from_that_of_another_backbone():
     text = replace(IMAGE, space="texts@1", modality="text")
     foreign = replace(IMAGE, anchor="texts@1")
-    assert (foreign.home, text.home, IMAGE.home) == ("texts@1", "texts@1", "toy@1")
+    assert (foreign.anchor_space, text.anchor_space, IMAGE.anchor_space) == ("texts@1", "texts@1", "toy@1")
     for one, other in ((foreign, text), (text, foreign)):
         with pytest.raises(
-            ContractError, match="image has the space toy@1 to itself; fit it on labelled items, or bridge"
+            ContractError, match="image has the space toy@1 to itself; fit it on labeled items, or bridge"
         ):
             one.check_comparable(other)
     with pytest.raises(ContractError, match="differ in anchor"):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.backbones.tiny_imagebind import SIZES, public_state
+from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind import Audio, Depth, Events, Image, Imu, PointCloud, Text, Thermal, embed, read
 from unibind.backbones import Backbone, create_backbone
-from unibind.backbones.golden import rule_normal
+from unibind.backbones._shared.golden import rule_normal
 from unibind.backbones.imagebind.golden import golden
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 
@@ -56,7 +56,7 @@ def test_it_is_a_backbone_of_all_modalities(tiny):
     assert set(tiny.modalities) == {
         *("image", "text", "audio", "point_cloud", "thermal", "video", "event", "depth", "imu")
     }
-    assert not tiny.licence.commercial
+    assert not tiny.license.commercial
 
 
 def test_every_modality_is_embedded_at_unit_length(tiny):

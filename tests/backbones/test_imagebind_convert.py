@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.backbones.tiny_imagebind import SIZES, public_state
-from unibind.backbones.checkpoints import open_checkpoint
+from tests.helpers.tiny_imagebind import SIZES, public_state
+from unibind.backbones._shared.checkpoints import open_checkpoint
 from unibind.backbones.imagebind.checkpoint import locate
 from unibind.backbones.imagebind.convert import open_released, write_towers
 from unibind.backbones.imagebind.loading import load_tower, open_weights
@@ -65,7 +65,7 @@ def test_every_released_form_gives_the_same_towers(form, tmp_path):
             "fingerprint": released.towers[tower].fingerprint,
             "space": released.towers["text"].fingerprint,
             "source": "a.pth",
-            "licence": "CC-BY-NC-SA-4.0",
+            "license": "CC-BY-NC-SA-4.0",
         }
         tensors = file.mapped(file.names)
         assert tensors.keys() == located[tower].keys()

@@ -94,18 +94,18 @@ def test_a_stride_looks_at_all_of_a_recording():
 
 
 def test_depth_is_seen_as_disparity():
-    metres = np.full((224, 224), 1.5, np.float32)
-    metres[:, :40] = 3
-    metres[:, -40:] = 0  # unknown
-    found = inputs("depth", Depth(metres))
+    meters = np.full((224, 224), 1.5, np.float32)
+    meters[:, :40] = 3
+    meters[:, -40:] = 0  # unknown
+    found = inputs("depth", Depth(meters))
     assert found.shape == (1, 224, 224)
     for column, disparity in ((112, 0.075 * 520 / (8 * 1.5)), (10, 0.075 * 520 / (8 * 3)), (-10, 0)):  # pixels
         assert found[0, 100, column] == pytest.approx((disparity / 75 - 0.0418) / 0.0295, rel=1e-4)
 
 
-@pytest.mark.parametrize(("metres", "disparity"), [(1e-4, 75), (0.05, 75), (7, 0.78), (500, 0.78), (1e38, 0.78)])
-def test_disparity_is_bounded(metres, disparity):
-    found = inputs("depth", Depth(np.full((30, 50), metres, np.float32)))
+@pytest.mark.parametrize(("meters", "disparity"), [(1e-4, 75), (0.05, 75), (7, 0.78), (500, 0.78), (1e38, 0.78)])
+def test_disparity_is_bounded(meters, disparity):
+    found = inputs("depth", Depth(np.full((30, 50), meters, np.float32)))
     assert torch.allclose(found, torch.tensor((disparity / 75 - 0.0418) / 0.0295), rtol=1e-3)
 
 

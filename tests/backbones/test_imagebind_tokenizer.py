@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from unibind.backbones.imagebind.tokenizer import Tokeniser
+from unibind.backbones.imagebind.tokenizer import Tokenizer
 from unibind.errors import MissingExtraError
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
-tokens = Tokeniser()
+tokens = Tokenizer()
 
 
 if REFERENCE.exists():  # beside the repository, not in it
@@ -72,4 +72,4 @@ def test_names_of_special_tokens_are_words(name):
 def test_a_missing_package_is_named(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"unibind\[imagebind\]"):
-        Tokeniser()("a dog")
+        Tokenizer()("a dog")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.backbones.tiny_imagebind import SIZES, public_shapes, public_state
+from tests.helpers.tiny_imagebind import SIZES, public_shapes, public_state
 from unibind.backbones.imagebind.checkpoint import locate
 from unibind.backbones.imagebind.golden import golden_checks
 from unibind.backbones.imagebind.towers import END_OF_TEXT, Size, build_tower

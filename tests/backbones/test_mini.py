@@ -7,16 +7,23 @@ import torch
 from torch import nn
 
 from unibind.backbones import Backbone, Contract
-from unibind.backbones.batching import collate
+from unibind.backbones._shared.batching import collate
 from unibind.backbones.mini import Mini
 from unibind.backbones.mini import text as text_tower
 from unibind.backbones.mini.augment import AUGMENTATIONS
 from unibind.backbones.mini.preprocessing import parameters
-from unibind.backbones.mini.text import Tokeniser, load_text_tower, model_folder
+from unibind.backbones.mini.text import Tokenizer, load_text_tower, model_folder
 from unibind.backbones.mini.towers import DIM, TOWERS, load_tower, save_tower
-from unibind.encode import embed
+from unibind.data.encode import embed
 from unibind.errors import MissingExtraError, MissingFileError, UnibindError, UnknownNameError
-from unibind.modality import MODALITIES, Audio, EventFrame, Events, Image, PointCloud, Text, Thermal, Video
+from unibind.modalities import MODALITIES
+from unibind.modalities.audio import Audio
+from unibind.modalities.event import EventFrame, Events
+from unibind.modalities.image import Image
+from unibind.modalities.point_cloud import PointCloud
+from unibind.modalities.text import Text
+from unibind.modalities.thermal import Thermal
+from unibind.modalities.video import Video
 
 SHAPES = {
     "image": (3, 96, 96),
@@ -82,10 +89,10 @@ def test_the_text_tower_equals_transformers(tower):
 
     tokenizer = AutoTokenizer.from_pretrained(str(model_folder()))
     reference = BertModel.from_pretrained(str(model_folder())).eval()
-    tokenise = Tokeniser()
+    tokenize = Tokenizer()
     for text in TEXTS:
         wanted_ids = tokenizer(text, truncation=True, max_length=256, return_tensors="pt")
-        ids = tokenise(text)[None]
+        ids = tokenize(text)[None]
         assert torch.equal(ids, wanted_ids["input_ids"])
         mean = reference(**wanted_ids).last_hidden_state.mean(dim=1)
         assert torch.allclose(tower(ids), nn.functional.normalize(mean, dim=-1), atol=1e-5)
@@ -93,7 +100,7 @@ def test_the_text_tower_equals_transformers(tower):
 
 @torch.inference_mode()
 def test_padding_changes_no_text(tower):
-    ids = [Tokeniser()(text) for text in TEXTS]
+    ids = [Tokenizer()(text) for text in TEXTS]
     together = tower(collate(ids))
     assert together.norm(dim=-1) == pytest.approx(1, abs=1e-5)
     for one, vector in zip(ids, together, strict=True):
@@ -101,7 +108,7 @@ def test_padding_changes_no_text(tower):
 
 
 def test_a_long_text_keeps_its_end_token():
-    ids = Tokeniser()(TEXTS[-1])
+    ids = Tokenizer()(TEXTS[-1])
     assert len(TEXTS[-1].split()) == 400
     assert len(ids) == 256
     assert (int(ids[0]), int(ids[-1])) == (101, 102)  # [CLS], [SEP]
@@ -110,7 +117,7 @@ def test_a_long_text_keeps_its_end_token():
 def test_without_the_package_the_extra_is_named(monkeypatch, weights):
     monkeypatch.setattr(text_tower.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'unibind\[mini\]'"):
-        Tokeniser()("a dog")
+        Tokenizer()("a dog")
     with pytest.raises(MissingExtraError, match=r"mini's text tower"):
         Mini(weights=weights).encode("text", torch.tensor([[101, 102]]))
 

@@ -11,10 +11,14 @@ from PIL import Image as Pillow
 from torch import nn
 
 from unibind.backbones import Backbone, create_backbone
-from unibind.backbones.batching import collate
-from unibind.backbones.open_clip import PictureTransform
+from unibind.backbones._shared.batching import collate
+from unibind.backbones.open_clip.model import PictureTransform
 from unibind.errors import MissingExtraError, UnibindError, UnknownNameError
-from unibind.modality import EventFrame, Image, Text, Thermal, Video
+from unibind.modalities.event import EventFrame
+from unibind.modalities.image import Image
+from unibind.modalities.text import Text
+from unibind.modalities.thermal import Thermal
+from unibind.modalities.video import Video
 from unibind.preprocess.images import square, to_tensor
 
 NAME = "open_clip:ViT-T-8/tiny"
@@ -123,7 +127,7 @@ def test_a_torchvision_of_another_torch_is_the_same_sentence(monkeypatch, error)
         raise error
 
     monkeypatch.setattr("importlib.import_module", import_module)
-    from unibind.backbones import open_clip
+    from unibind.backbones.open_clip import model as open_clip
 
     with pytest.raises(MissingExtraError, match="torchvision made for torch"):
         open_clip.create("ViT-T-8/tiny")
@@ -187,7 +191,7 @@ def test_towers_not_asked_for_are_dropped(library, modality, gone):
 
 def test_copies_for_workers_are_small_and_only_preprocess(library):
     backbone = create_backbone(NAME)
-    embed(backbone, "text", RAW["text"])  # the tokeniser is read, and cannot be pickled
+    embed(backbone, "text", RAW["text"])  # the tokenizer is read, and cannot be pickled
     sent = pickle.dumps(backbone)
     assert len(sent) < 2_000
     copy = pickle.loads(sent)
@@ -217,7 +221,7 @@ def one(**changes):
     return PictureTransform.from_config(CONFIG | changes)
 
 
-def denormalised(tensor):
+def denormalized(tensor):
     return ((tensor * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]) * 255).round()
 
 
@@ -225,11 +229,11 @@ def denormalised(tensor):
 def test_squashed_pictures_lose_their_aspect(name, filter_):
     drawn = one(resize_mode="squash", interpolation=name, size=(SIZE, SIZE))(PICTURES[:1])[0]
     expected = np.asarray(Pillow.fromarray(PICTURES[0]).resize((SIZE, SIZE), filter_))
-    assert np.array_equal(denormalised(drawn).permute(1, 2, 0).numpy(), expected)
+    assert np.array_equal(denormalized(drawn).permute(1, 2, 0).numpy(), expected)
 
 
 def test_pictures_fitted_by_their_long_side_are_padded():
-    drawn = denormalised(one(resize_mode="longest", fill_color=7)(PICTURES[:1])[0])
+    drawn = denormalized(one(resize_mode="longest", fill_color=7)(PICTURES[:1])[0])
     inner = np.asarray(Pillow.fromarray(PICTURES[0]).resize((24, 17), Pillow.BICUBIC))  # 40 x 57 -> 17 x 24
     assert np.array_equal(drawn[:, 3:20].permute(1, 2, 0).numpy(), inner)
     assert (drawn[:, :3] == 7).all() and (drawn[:, 20:] == 7).all()

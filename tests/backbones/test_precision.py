@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from unibind.backbones import precision
-from unibind.backbones.precision import Linear, has_native_bfloat16, lower, resolve_precision
+from unibind.backbones._shared import precision
+from unibind.backbones._shared.precision import Linear, has_native_bfloat16, lower, resolve_precision
 from unibind.errors import UnibindError, UnknownNameError
 
 

@@ -2,7 +2,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from tests.toys import ToyBackbone
+from tests.helpers.toys import ToyBackbone
 from unibind import backbones
 from unibind.backbones import Backbone, backbone_cards, create_backbone
 from unibind.errors import UnibindError, UnknownNameError
@@ -76,7 +76,7 @@ def test_options_a_backbone_does_not_take_are_named():
 
 def test_weights_that_forbid_commercial_use_can_be_refused(registered, monkeypatch):
     registered(entry("toy"))
-    monkeypatch.setattr(ToyBackbone, "licence", backbones.Licence("CC-BY-NC-4.0", commercial=False))
+    monkeypatch.setattr(ToyBackbone, "license", backbones.License("CC-BY-NC-4.0", commercial=False))
     create_backbone("toy")
     monkeypatch.setenv("UNIBIND_COMMERCIAL_ONLY", "1")
     with pytest.raises(UnibindError, match=r"weights of toy are under CC-BY-NC-4.0.*--commercial-only"):

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from unibind.backbones import Backbone, backbone_cards, create_backbone
-from unibind.backbones.batching import collate
+from unibind.backbones._shared.batching import collate
 from unibind.errors import UnibindError, UnknownNameError
-from unibind.modality import Image, Text
+from unibind.modalities.image import Image
+from unibind.modalities.text import Text
 
 DOCS = Path(__file__).parents[2] / "docs" / "backbones.md"
 
@@ -26,20 +27,20 @@ def blocks(language):
 def installed(tmp_path, monkeypatch):
     """The example as pip would leave it: a module, and a dist-info with its entry point."""
     (code,), (entry,) = blocks("python"), blocks("toml")
-    (tmp_path / "colours.py").write_text(code)
-    info = tmp_path / "colours-1.0.dist-info"
+    (tmp_path / "colors.py").write_text(code)
+    info = tmp_path / "colors-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: colours\nVersion: 1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: colors\nVersion: 1.0\n")
     groups = tomllib.loads(entry)["project"]["entry-points"]
     lines = [f"[{group}]\n{name} = {target}\n" for group, e in groups.items() for name, target in e.items()]
     (info / "entry_points.txt").write_text("".join(lines))
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
-    sys.modules.pop("colours", None)
+    sys.modules.pop("colors", None)
 
 
 def test_the_example_encodes_through_create_backbone(installed):
-    backbone = create_backbone("colours", gamma=2.0)
+    backbone = create_backbone("colors", gamma=2.0)
     assert isinstance(backbone, Backbone)
     texts = [Text("a red dog beside a red car"), Text("Green")]
     z = backbone.encode("text", collate([backbone.preprocess("text", text) for text in texts]))
@@ -52,17 +53,17 @@ def test_the_example_encodes_through_create_backbone(installed):
 
 
 def test_the_example_is_made_again_from_its_name_and_options(installed):
-    backbone = create_backbone("colours", modalities=["image"], gamma=2.0)
+    backbone = create_backbone("colors", modalities=["image"], gamma=2.0)
     again = create_backbone(backbone.name, **backbone.options)
-    assert again.contract("image") == backbone.contract("image") != create_backbone("colours").contract("image")
+    assert again.contract("image") == backbone.contract("image") != create_backbone("colors").contract("image")
     with pytest.raises(UnknownNameError, match="unknown modality 'text'"):
         backbone.preprocess("text", Text("red"))
-    with pytest.raises(UnibindError, match=r"colours cannot be made this way.*size"):
-        create_backbone("colours", size="large")
+    with pytest.raises(UnibindError, match=r"colors cannot be made this way.*size"):
+        create_backbone("colors", size="large")
 
 
 def test_the_example_is_listed_with_its_card(installed):
-    assert backbone_cards()["colours"].summary == "three colours"
+    assert backbone_cards()["colors"].summary == "three colors"
 
 
 def test_the_example_is_as_short_as_it_claims():

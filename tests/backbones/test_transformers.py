@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from tests.backbones import tiny_models
-from unibind.backbones import Backbone, Licence, create_backbone
-from unibind.backbones.batching import collate
+from tests.helpers import tiny_models
+from unibind.backbones import Backbone, License, create_backbone
+from unibind.backbones._shared.batching import collate
 from unibind.errors import MissingExtraError, MissingFileError, UnibindError, UnknownNameError
-from unibind.modality import Audio, EventFrame, Image, Text, Thermal, Video
+from unibind.modalities.audio import Audio
+from unibind.modalities.event import EventFrame
+from unibind.modalities.image import Image
+from unibind.modalities.text import Text
+from unibind.modalities.thermal import Thermal
+from unibind.modalities.video import Video
 
 FAMILIES = ("clip", "siglip", "clap", "clap_fused", "sentence", "dinov2")
 NOISE = np.random.default_rng(0)
@@ -228,7 +233,7 @@ def test_the_sentence_encoder_of_mini_gives_the_same_vectors_here():
     real = create(model_folder())
     mini = create_backbone("mini", modalities=["text"])
     torch.testing.assert_close(embed(real, "text", TEXTS), embed(mini, "text", TEXTS), atol=1e-6, rtol=0)
-    assert real.licence == Licence("Apache-2.0", commercial=True)
+    assert real.license == License("Apache-2.0", commercial=True)
 
 
 # --- inputs --------------------------------------------------------------------------------------------------------
@@ -267,7 +272,7 @@ def test_videos_are_the_mean_of_their_frames(models):
     assert backbone.contract("image").preprocessing["frames"] == 1
 
 
-def test_thermal_pictures_are_drawn_grey(models):
+def test_thermal_pictures_are_drawn_gray(models):
     from unibind.preprocess.pictures import thermal_picture
 
     backbone = create(models["siglip"][0])
@@ -358,17 +363,17 @@ def test_options_out_of_range_are_named(models, options, sentence):
 @pytest.mark.parametrize(
     ("card", "expected"),
     [
-        ("---\nlicense: cc-by-nc-4.0\n---\n", Licence("CC-BY-NC-4.0", commercial=False)),
-        ("---\nlicense: other\n---\n", Licence("other", commercial=False)),
-        ("---\nlicense: [mit\n---\n", Licence("unknown", commercial=False)),
-        ("# no metadata\n", Licence("unknown", commercial=False)),
-        (None, Licence("unknown", commercial=False)),
+        ("---\nlicense: cc-by-nc-4.0\n---\n", License("CC-BY-NC-4.0", commercial=False)),
+        ("---\nlicense: other\n---\n", License("other", commercial=False)),
+        ("---\nlicense: [mit\n---\n", License("unknown", commercial=False)),
+        ("# no metadata\n", License("unknown", commercial=False)),
+        (None, License("unknown", commercial=False)),
     ],
 )
-def test_the_licence_is_the_cards_and_unknown_ones_are_not_commercial(folder, card, expected):
+def test_the_license_is_the_cards_and_unknown_ones_are_not_commercial(folder, card, expected):
     path = folder("sentence")
     (path / "README.md").unlink() if card is None else (path / "README.md").write_text(card)
-    assert create(path).licence == expected
+    assert create(path).license == expected
 
 
 # --- the Hub -------------------------------------------------------------------------------------------------------
@@ -410,7 +415,7 @@ def test_paths_are_not_looked_for_on_the_hub(monkeypatch, argument):
 
 def test_what_is_not_installed_is_named(models, monkeypatch):
     def from_pretrained(*_, **__):
-        raise ImportError("this tokeniser requires SentencePiece")
+        raise ImportError("this tokenizer requires SentencePiece")
 
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", from_pretrained)
     with pytest.raises(MissingExtraError, match=r"requires SentencePiece\).*unibind\[transformers\]"):
@@ -502,7 +507,7 @@ def infinite_scale(path):
     change_weights(path, lambda state: state | {"logit_scale": torch.tensor(1e9)})
 
 
-def without_tokeniser(path):
+def without_tokenizer(path):
     for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
         (path / name).unlink()
 
@@ -544,7 +549,7 @@ def drop_weight(path, name):
         (pickled_code, "the weights of the model in .* cannot be read: UnpicklingError"),
         (without_scale, r"has no weights named logit_scale\*"),
         (infinite_scale, "has the logit scale inf"),
-        (without_tokeniser, "has no tokeniser"),
+        (without_tokenizer, "has no tokenizer"),
         (without_image_processor, "the processor of the model in .* cannot be read"),
         (processor_of_its_own, "the processor of the model in .* cannot be read"),
     ],

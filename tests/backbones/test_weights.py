@@ -1,16 +1,16 @@
 import huggingface_hub
 import pytest
 
-from unibind.backbones.card import Licence
-from unibind.backbones.weights import find_weights
+from unibind.backbones._shared.weights import find_weights
+from unibind.backbones.spec import License
 from unibind.errors import MissingFileError, UnibindError
 
-LICENCE = Licence("CC-BY-NC-SA-4.0", commercial=False)
+LICENSE = License("CC-BY-NC-SA-4.0", commercial=False)
 NAMES = ("tiny", "tiny.pth")
 
 
 def find(given=None):
-    return find_weights(given, NAMES, what="Tiny", where="https://example.org/tiny.pth", licence=LICENCE)
+    return find_weights(given, NAMES, what="Tiny", where="https://example.org/tiny.pth", license=LICENSE)
 
 
 def missing(given, *words):

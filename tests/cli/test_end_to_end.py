@@ -12,7 +12,7 @@ from PIL import Image
 
 import unibind
 import unibind.heptad
-from tests.llm_server import LLMServer
+from tests.helpers.llm_server import LLMServer
 from unibind.evaluate.protocols import METHODS
 
 COMMAND = Path(sys.executable).parent / "unibind"
@@ -190,7 +190,7 @@ def test_damaged_heads_are_refused(demo, tmp_path):
     assert "does not belong" in done.stderr
 
 
-def test_the_artefact_carries_a_model_card_with_figures(demo):
+def test_the_artifact_carries_a_model_card_with_figures(demo):
     card = (demo[0] / "model" / "README.md").read_text()
     assert "learned parameters" in card
     assert "| audio | 144 |" in card

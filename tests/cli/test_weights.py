@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from tests.backbones.test_imagebind_convert import linear, saved
-from tests.backbones.tiny_imagebind import SIZES, public_state
-from tests.test_released import centers, pickled
-from unibind.backbones import Card, Licence
+from tests.compat.test_released_checkpoint import centers, pickled
+from tests.helpers.tiny_imagebind import SIZES, public_state
+from unibind.backbones import Card, License
 from unibind.backbones.imagebind import towers
 from unibind.backbones.imagebind.towers import Size
 from unibind.cli import main
@@ -124,7 +124,7 @@ def test_every_backbone_is_listed(unibind):
     assert {"mini", "imagebind", "transformers", "open_clip", "composed"} <= set(found)
     assert found["mini"]["width"] == 384
     assert found["mini"]["missing"] == ""
-    assert found["imagebind"]["licence"] == "CC-BY-NC-SA-4.0 (non-commercial)"
+    assert found["imagebind"]["license"] == "CC-BY-NC-SA-4.0 (non-commercial)"
     assert "imagebind_huge.pth" in found["imagebind"]["weights"]
     assert "UNIBIND_WEIGHTS" in found["imagebind"]["missing"]
     assert found["transformers"]["missing"] is None  # depends on the model
@@ -144,7 +144,7 @@ def test_a_backbone_without_its_extra_is_not_here(unibind, monkeypatch):
 
 
 def test_third_parties_are_listed_with_a_card_or_without(unibind, monkeypatch):
-    card = Card("paid", "a paid model", ("text",), 4, Licence("Proprietary", commercial=False), "bought")
+    card = Card("paid", "a paid model", ("text",), 4, License("Proprietary", commercial=False), "bought")
     monkeypatch.setattr("unibind.backbones.backbone_cards", lambda: {"bare": None, "paid": card})
     found = listed(unibind)
     assert found["bare"]["commercial"] is None
@@ -164,7 +164,7 @@ def test_only_commercial_ones_are_listed_on_demand(unibind, before):
     assert "imagebind" not in found
 
 
-def test_commercial_only_refuses_other_licences(unibind, tmp_path, monkeypatch):
+def test_commercial_only_refuses_other_licenses(unibind, tmp_path, monkeypatch):
     saved(tmp_path / "tiny.pth", public_state("text", "audio"))
     (tmp_path / "items" / "dog").mkdir(parents=True)
     (tmp_path / "items" / "dog" / "a.txt").write_text("a dog")

@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
 
-from tests.toys import CATEGORIES, DIM, ToyBackbone
+from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
-from unibind.align import FitConfig
+from unibind.align.fit import FitConfig
 from unibind.backbones import Contract
+from unibind.data.embeddings import Embeddings
+from unibind.data.manifest import Item
+from unibind.data.store import Store
 from unibind.errors import ContractError, UnibindError
 from unibind.evaluate.protocols import (
     CLASS_NAME,
@@ -20,8 +23,6 @@ from unibind.evaluate.protocols import (
 )
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
-from unibind.manifest import Item
-from unibind.store import Embeddings, Store
 
 KNOWLEDGE = KnowledgeBase(
     Description(f"{name}-{i}", name, " ".join([name] * 2 + ["filler"] * (i % 5)))
@@ -117,8 +118,8 @@ def test_test_labels_never_influence_what_is_chosen(store, tmp_path):
 
 
 def test_training_labels_do_not_reach_the_unfitted_methods(store, tmp_path):
-    unlabelled = filled_store(tmp_path / "store", train_labels=(None,) * 6)
-    honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, unlabelled))
+    unlabeled = filled_store(tmp_path / "store", train_labels=(None,) * 6)
+    honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, unlabeled))
     assert chosen(honest) == chosen(other)
     assert honest.top1 == other.top1
 

@@ -18,7 +18,7 @@ from unibind import heptad
 from unibind.errors import UnibindError, UnknownNameError
 from unibind.heptad.sample import arrays
 from unibind.heptad.write import FILES, atis_records, write_sample
-from unibind.modality import MODALITIES
+from unibind.modalities import MODALITIES
 
 SUFFIXES = {modality: suffix for modality, (suffix, _) in FILES.items()}
 

@@ -9,14 +9,14 @@ import time
 import numpy as np
 import pytest
 
-from tests.toys import ToyBackbone
-from unibind.encode import embed
+from tests.helpers.toys import ToyBackbone
+from unibind.data.encode import embed
 from unibind.errors import MissingFileError, UnibindError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.embedding import CachedEmbedder, embed_descriptions, texts_in
 from unibind.knowledge.embedding_cache import EmbeddingCache
-from unibind.knowledge.folder import Answer, KnowledgeFolder
-from unibind.modality import Text
+from unibind.knowledge.journal import Answer, Journal
+from unibind.modalities.text import Text
 
 
 class Counting(ToyBackbone):
@@ -32,7 +32,7 @@ class Counting(ToyBackbone):
 
 
 def base_of(path, texts, category="drum"):
-    with KnowledgeFolder(path) as folder:
+    with Journal(path) as folder:
         key = f"key {len(list(folder.answers()))}"
         folder.append_answer(
             Answer(key, "category", category, None, "image", "looks", "p", "m", list(texts), "", trusted=True)
@@ -93,7 +93,7 @@ def test_what_a_kill_leaves_is_whole(tmp_path):
     """A process is killed while it writes one file after the other: whatever is there can be read, and is right."""
     code = (
         "import sys, itertools, numpy as np;"
-        "from tests.toys import ToyBackbone;"
+        "from tests.helpers.toys import ToyBackbone;"
         "from unibind.knowledge.embedding_cache import EmbeddingCache;"
         "c = EmbeddingCache(sys.argv[1], ToyBackbone().contract('text')); print('begun', flush=True);\n"
         "for i in itertools.count(): c.add([f'{i}/{j}' for j in range(200)], np.full((200, 8), i, np.float32))"

@@ -3,11 +3,11 @@ import time
 import numpy as np
 import pytest
 
+from unibind.data.embeddings import unit
 from unibind.errors import UnibindError, UnknownNameError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.filters import NEAR, REPEATED, Judge, Rules, Verdict, better_fits, fault, same, speaks
-from unibind.knowledge.parsing import texts_of
-from unibind.vectors import unit
+from unibind.knowledge.llm.parsing import texts_of
 
 
 def test_good_descriptions_pass():
@@ -152,8 +152,8 @@ def test_texts_are_found_however_they_are_wrapped(said):
 
 
 def test_questions_keep_their_aspect():
-    said = '{"questions": [{"aspect": "looks", "question": "Which colour?"}, {"aspect": "sound", "question": "How lo'
-    assert texts_of(said, "questions") == ["looks: Which colour?"]
+    said = '{"questions": [{"aspect": "looks", "question": "Which color?"}, {"aspect": "sound", "question": "How lo'
+    assert texts_of(said, "questions") == ["looks: Which color?"]
 
 
 @pytest.mark.parametrize("said", ["", "{}", "[]", '{"descriptions": []}', "null", "<think>endless"])

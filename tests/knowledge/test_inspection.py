@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.toys import ToyBackbone
+from tests.helpers.toys import ToyBackbone
 from unibind.cli import app
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.base import description_id
@@ -85,7 +85,7 @@ def test_leaks_are_shared_texts_other_names_and_held_out_items():
     assert {f.kind for f in faults} == {"leaking"}
 
 
-def test_a_sound_base_has_no_faults_and_one_class_no_neighbour():
+def test_a_sound_base_has_no_faults_and_one_class_no_neighbor():
     assert look(base_of(red=["red", "red x"], blue=["blue", "blue x"]), limits=Limits(2))[1] == []
     reports, faults = look(base_of(red=["red", "red x"]), limits=Limits(2))
     assert (reports[0].nearest, faults) == (None, [])

@@ -4,13 +4,13 @@ import re
 import numpy as np
 import pytest
 
-from tests.toys import ToyBackbone
+from tests.helpers.toys import ToyBackbone
+from unibind.data.manifest import Item
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
+from unibind.evaluate.controls import TEMPLATES, class_names, random_words, templates
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
-from unibind.knowledge.prompts import TEMPLATES, class_names, random_words, templates
-from unibind.manifest import Item
-from unibind.modality import MODALITIES
+from unibind.modalities import MODALITIES
 
 ROWS = [
     {"category": "drum", "aspect": "shape", "text": "A round box."},

@@ -4,12 +4,12 @@ import json
 
 from typer.testing import CliRunner
 
-from tests.llm_server import LLMServer
+from tests.helpers.llm_server import LLMServer
 from unibind.cli import app
 from unibind.knowledge import KnowledgeBase
-from unibind.knowledge.folder import KnowledgeFolder
 from unibind.knowledge.formats import read_descriptions
-from unibind.knowledge.merging import take_in
+from unibind.knowledge.journal import Journal
+from unibind.knowledge.merging import import_descriptions
 
 
 def run(*arguments):
@@ -38,8 +38,8 @@ def test_an_import_doubles_nothing_and_says_who_wrote(tmp_path):
 def test_an_import_that_was_stopped_goes_on(tmp_path):
     """A journal that holds the first half only, and a torn line, as a kill leaves it."""
     file = cupl(tmp_path / "a.json", **{f"class {i}": [f"text {i} {j}" for j in range(5)] for i in range(10)})
-    with KnowledgeFolder(tmp_path / "kb") as folder:
-        take_in(folder, read_descriptions(file)[:25])
+    with Journal(tmp_path / "kb") as folder:
+        import_descriptions(folder, read_descriptions(file)[:25])
     with (tmp_path / "kb" / "answers.jsonl").open("ab") as journal:
         journal.write(b'{"key": "torn')
     assert json.loads(run("import", file, "--out", tmp_path / "kb", "--json"))["new"] == 25

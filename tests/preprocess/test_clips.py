@@ -4,24 +4,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unibind.errors import UnibindError
-from unibind.preprocess.clips import ClipPolicy, centre_window, even_moments, resampled, sinc_resampled
+from unibind.preprocess.clips import ClipPolicy, center_window, even_moments, resampled, sinc_resampled
 
 
 def test_a_short_recording_is_repeated():
-    assert centre_window(np.array([1, 2, 3], np.float32), 7).tolist() == [1, 2, 3, 1, 2, 3, 1]
-    assert centre_window(np.array([5], np.float32), 3).tolist() == [5, 5, 5]
+    assert center_window(np.array([1, 2, 3], np.float32), 7).tolist() == [1, 2, 3, 1, 2, 3, 1]
+    assert center_window(np.array([5], np.float32), 3).tolist() == [5, 5, 5]
 
 
 def test_the_middle_of_a_long_recording_is_taken():
-    assert centre_window(np.arange(10, dtype=np.float32), 4).tolist() == [3, 4, 5, 6]
-    assert centre_window(np.arange(9, dtype=np.float32), 4).tolist() == [2, 3, 4, 5]
-    assert centre_window(np.arange(4, dtype=np.float32), 4).tolist() == [0, 1, 2, 3]
+    assert center_window(np.arange(10, dtype=np.float32), 4).tolist() == [3, 4, 5, 6]
+    assert center_window(np.arange(9, dtype=np.float32), 4).tolist() == [2, 3, 4, 5]
+    assert center_window(np.arange(4, dtype=np.float32), 4).tolist() == [0, 1, 2, 3]
 
 
 @settings(deadline=None, max_examples=40)
 @given(length=st.integers(1, 50), count=st.integers(1, 50))
 def test_a_window_has_the_length_asked_for_and_keeps_the_order(length, count):
-    window = centre_window(np.arange(length, dtype=np.float32), count)
+    window = center_window(np.arange(length, dtype=np.float32), count)
     assert window.dtype == np.float32
     assert len(window) == count
     assert np.array_equal(window, (window[0] + np.arange(count)) % length)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unibind.modality import EventFrame, Events
+from unibind.modalities.event import EventFrame, Events
 from unibind.preprocess.events import BRIGHTER, DARKER, drawn_to_counts, event_frames
 
 
@@ -51,7 +51,7 @@ def test_slices_have_equal_duration() -> None:
     )
 
 
-def test_wide_sensor_is_centred_with_its_aspect() -> None:
+def test_wide_sensor_is_centered_with_its_aspect() -> None:
     corners = [(0, 0, 0, True), (1, 7, 0, True), (2, 0, 3, True), (3, 7, 3, True)]
     frame = event_frames(recording(corners, width=8, height=4), 1, 4, 4)[0, BRIGHTER]
     assert torch.nonzero(frame).tolist() == [[1, 0], [1, 3], [2, 0], [2, 3]]
@@ -99,11 +99,11 @@ WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (128, 128, 128)
         (BLACK, (255, 255, 0), 1, 0),  # yellow
         (BLACK, (0, 255, 255), 0, 1),  # cyan
         (BLACK, (255, 0, 255), 1, 1),  # magenta: both polarities in one pixel
-        (GREY, WHITE, 1, 0),  # no colour: by lightness
+        (GREY, WHITE, 1, 0),  # no color: by lightness
         (GREY, BLACK, 0, 1),
     ],
 )
-def test_drawn_marks_are_told_apart_by_colour(background, mark, brighter: int, darker: int) -> None:
+def test_drawn_marks_are_told_apart_by_color(background, mark, brighter: int, darker: int) -> None:
     counts = drawn_to_counts(drawn(background, mark), 3, 4, 4)
     assert counts.shape == (3, 2, 4, 4)
     assert counts.dtype == torch.float32
@@ -112,7 +112,7 @@ def test_drawn_marks_are_told_apart_by_colour(background, mark, brighter: int, d
     assert float(counts.sum()) == 3 * (brighter + darker)
 
 
-def test_drawn_frame_is_fitted_and_centred() -> None:
+def test_drawn_frame_is_fitted_and_centered() -> None:
     pixels = np.full((4, 8, 3), 255, np.uint8)
     pixels[:2, :2] = (255, 0, 0)
     pixels[2:, 6:] = (0, 0, 255)

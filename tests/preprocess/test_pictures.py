@@ -46,11 +46,11 @@ def test_bytes_stay_bytes():
 def test_degrees_and_fine_counts_are_stretched():
     field = np.linspace(20, 30, 101, dtype=np.float32)[None]
     for raw in (Thermal(field, celsius=True), Thermal(field / 1000, celsius=False)):
-        grey = thermal_picture(raw)[0]
-        assert (grey[0], grey[-1]) == (0, 255)
-        assert (np.diff(grey.astype(int)) >= 0).all()
-        assert grey[50] == pytest.approx(128, abs=1)
+        gray = thermal_picture(raw)[0]
+        assert (gray[0], gray[-1]) == (0, 255)
+        assert (np.diff(gray.astype(int)) >= 0).all()
+        assert gray[50] == pytest.approx(128, abs=1)
 
 
-def test_a_field_without_contrast_is_one_grey():
+def test_a_field_without_contrast_is_one_gray():
     assert len(np.unique(thermal_picture(Thermal(np.full((4, 4), 21.5, np.float32), celsius=True)))) == 1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unibind.preprocess import points
-from unibind.preprocess.points import farthest_points, neighbours, normalise_cloud, resample
+from unibind.preprocess.points import farthest_points, neighbors, normalize_cloud, resample
 
 
 def cloud(seed: int, *shape: int) -> torch.Tensor:
@@ -21,33 +21,33 @@ def plain_farthest(xyz: torch.Tensor, count: int) -> list[int]:
     return chosen
 
 
-def plain_neighbours(centres: torch.Tensor, xyz: torch.Tensor, k: int) -> list[list[int]]:
-    def nearest(centre: torch.Tensor) -> list[int]:
-        return sorted(range(len(xyz)), key=lambda i: float((xyz[i] - centre).square().sum()))[:k]
+def plain_neighbors(centers: torch.Tensor, xyz: torch.Tensor, k: int) -> list[list[int]]:
+    def nearest(center: torch.Tensor) -> list[int]:
+        return sorted(range(len(xyz)), key=lambda i: float((xyz[i] - center).square().sum()))[:k]
 
-    return [nearest(centre) for centre in centres]
+    return [nearest(center) for center in centers]
 
 
-def test_normalised_cloud_by_hand() -> None:
+def test_normalized_cloud_by_hand() -> None:
     xyz = torch.tensor([[1.0, 1.0, 1.0], [5.0, 1.0, 1.0], [3.0, 4.0, 1.0], [3.0, -2.0, 1.0]])
     expected = torch.tensor([[-2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, -3.0, 0.0]]) / 3
-    torch.testing.assert_close(normalise_cloud(xyz), expected)
+    torch.testing.assert_close(normalize_cloud(xyz), expected)
 
 
-def test_normalising_is_per_cloud_and_ignores_place_and_size() -> None:
+def test_normalizing_is_per_cloud_and_ignores_place_and_size() -> None:
     batch = torch.stack([cloud(0, 50), cloud(1, 50) * 7 + 100])
-    normal = normalise_cloud(batch)
-    torch.testing.assert_close(normal[1], normalise_cloud(batch[1]))
-    torch.testing.assert_close(normal[1], normalise_cloud(cloud(1, 50)), atol=1e-5, rtol=1e-4)
+    normal = normalize_cloud(batch)
+    torch.testing.assert_close(normal[1], normalize_cloud(batch[1]))
+    torch.testing.assert_close(normal[1], normalize_cloud(cloud(1, 50)), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(normal.norm(dim=-1).amax(dim=-1), torch.ones(2))
 
 
 def test_identical_points_become_the_origin() -> None:
-    assert normalise_cloud(torch.full((5, 3), 3.7)).abs().max() == 0
+    assert normalize_cloud(torch.full((5, 3), 3.7)).abs().max() == 0
 
 
 def test_largest_coordinates_stay_finite() -> None:
-    assert normalise_cloud(torch.tensor([[3e38, 0, 0], [-3e38, 0, 0]])).tolist() == [[1, 0, 0], [-1, 0, 0]]
+    assert normalize_cloud(torch.tensor([[3e38, 0, 0], [-3e38, 0, 0]])).tolist() == [[1, 0, 0], [-1, 0, 0]]
 
 
 def test_farthest_points_by_hand() -> None:
@@ -65,20 +65,20 @@ def test_farthest_points_agree_with_the_plain_version(seed: int, count: int) -> 
 
 
 @pytest.mark.parametrize("block", [1, 100, 1 << 24])
-def test_neighbours_agree_with_the_plain_version(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neighbors_agree_with_the_plain_version(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(points, "_BLOCK", block)
-    centres, xyz = cloud(3, 2, 9), cloud(4, 2, 40)
-    found = neighbours(centres, xyz, 5)
-    assert found.tolist() == [plain_neighbours(centres[b], xyz[b], 5) for b in range(2)]
-    assert neighbours(centres[0], xyz[0], 5).tolist() == found[0].tolist()
+    centers, xyz = cloud(3, 2, 9), cloud(4, 2, 40)
+    found = neighbors(centers, xyz, 5)
+    assert found.tolist() == [plain_neighbors(centers[b], xyz[b], 5) for b in range(2)]
+    assert neighbors(centers[0], xyz[0], 5).tolist() == found[0].tolist()
 
 
-def test_neighbours_are_exact_far_from_the_origin() -> None:
+def test_neighbors_are_exact_far_from_the_origin() -> None:
     xyz = torch.tensor([[4096.0, 0, 0], [4096.5, 0, 0], [4097.5, 0, 0]])
-    assert neighbours(xyz, xyz, 3).tolist() == [[0, 1, 2], [1, 0, 2], [2, 1, 0]]
+    assert neighbors(xyz, xyz, 3).tolist() == [[0, 1, 2], [1, 0, 2], [2, 1, 0]]
 
 
-@pytest.mark.parametrize("call", [lambda xyz: farthest_points(xyz, 6), lambda xyz: neighbours(xyz, xyz, 6)])
+@pytest.mark.parametrize("call", [lambda xyz: farthest_points(xyz, 6), lambda xyz: neighbors(xyz, xyz, 6)])
 def test_more_points_than_there_are_is_refused(call) -> None:
     with pytest.raises(ValueError, match=r"cannot take 6 .* from a cloud of 5"):
         call(cloud(0, 5))

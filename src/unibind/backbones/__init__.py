@@ -15,14 +15,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..errors import UnibindError, UnknownNameError
-from ..modality import Raw
-from .card import Card, Licence, check_commercial
+from ..modalities.spec import Raw
 from .contract import Contract
+from .spec import Card, License, check_commercial
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Backbone", "Card", "Contract", "Licence", "backbone_cards", "create_backbone"]
+__all__ = ["Backbone", "Card", "Contract", "License", "backbone_cards", "create_backbone"]
 
 
 @runtime_checkable
@@ -32,7 +32,7 @@ class Backbone(Protocol):
     name: str  # as given to `create_backbone`
     dim: int
     modalities: tuple[str, ...]
-    licence: Licence
+    license: License
     logit_scale: float  # 1 / temperature, finite, as trained
     options: Mapping[str, Any]  # JSON; `create_backbone(name, **options)` makes an equal one where its weights are
 
@@ -71,7 +71,7 @@ def create_backbone(name: str, *, modalities: Sequence[str] | None = None, **opt
     except TypeError as error:
         raise UnibindError(f"the backbone {kind} cannot be made this way: {error}") from None
     backbone = factory(argument or None, **given)
-    check_commercial(name, backbone.licence)
+    check_commercial(name, backbone.license)
     return backbone
 
 

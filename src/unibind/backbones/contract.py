@@ -40,8 +40,6 @@ class Contract:
     def to_json(self) -> str:
         """Canonical JSON text; `from_json` reads it back."""
         facts = asdict(self)
-        if self.anchor is None:  # most have none, and hashed without it before there was one
-            del facts["anchor"]
         return json.dumps(facts, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -55,19 +53,32 @@ class Contract:
         return replace(self, head=chain, space=space or self.space, anchor=None if space else self.anchor)
 
     @property
-    def home(self) -> str:
-        """The space of the texts that these vectors belong with, whether or not they are in it."""
+    def in_anchor_space(self) -> bool:
+        """Whether these vectors lie in the space of their backbone's texts."""
+        return self.anchor is None
+
+    @property
+    def anchor_space(self) -> str:
+        """The space of the texts that these vectors belong with, whether or not they lie in it."""
         return self.anchor or self.space
+
+    def shares_space(self, other: Contract) -> bool:
+        """Whether vectors of both contracts lie in one space."""
+        return self.space == other.space
+
+    def shares_anchor(self, other: Contract) -> bool:
+        """Whether both belong with the same texts, whether or not they lie in those texts' space."""
+        return self.anchor_space == other.anchor_space
 
     def check_comparable(self, other: Contract, *, here: str = "these vectors", there: str = "those") -> None:
         """Raise ContractError, naming what differs, unless vectors of both contracts may be compared."""
-        if self.space != other.space and self.home == other.home:
-            alone = self if self.anchor else other
+        if not self.shares_space(other) and self.shares_anchor(other):
+            outside = other if self.in_anchor_space else self
             raise ContractError(
-                f"{here} and {there} cannot be compared: {alone.modality} has the space {alone.space} to itself; "
-                "fit it on labelled items, or bridge it with `unibind bridge` if its model has a text tower"
+                f"{here} and {there} cannot be compared: the {outside.modality} tower has its own space, {outside.space}; "
+                "fit it on labeled items, or bridge it with `unibind bridge` if its model has a text tower"
             )
-        if self.space != other.space:
+        if not self.shares_space(other):
             raise ContractError(
                 f"{here} live in the space {self.space} and {there} in {other.space}; encode both with one backbone"
             )

@@ -50,7 +50,7 @@ app.add_typer(knowledge.app, name="knowledge")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from .._version import __version__
 
         typer.echo(f"unibind {__version__}")
         raise typer.Exit
@@ -60,12 +60,12 @@ def _version(wanted: bool) -> None:
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it."),
     commercial_only: bool = typer.Option(
-        False, "--commercial-only", help="Refuse backbones whose licence forbids commercial use."
+        False, "--commercial-only", help="Refuse backbones whose license forbids commercial use."
     ),
 ) -> None:
     """Options before the verb."""
     if commercial_only:
-        from ..backbones.card import COMMERCIAL_ONLY
+        from ..backbones.spec import COMMERCIAL_ONLY
 
         os.environ[COMMERCIAL_ONLY] = "1"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import JsonOption, print_json, print_table
+from ._console import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
     from ..backbones import Card
@@ -22,11 +22,11 @@ def _backbones() -> None:
 @app.command("list")
 def list_backbones(
     commercial_only: Annotated[
-        bool, typer.Option("--commercial-only", help="Only those whose licence allows commercial use.")
+        bool, typer.Option("--commercial-only", help="Only those whose license allows commercial use.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List every backbone: what it encodes, under which licence, where its weights come from, and if they are here.
+    """List every backbone: what it encodes, under which license, where its weights come from, and if they are here.
 
     Nothing is downloaded.
 
@@ -35,7 +35,7 @@ def list_backbones(
     unibind backbones list --commercial-only --json
     """
     from ..backbones import backbone_cards
-    from ..backbones.card import commercial_only as asked_everywhere
+    from ..backbones.spec import commercial_only as asked_everywhere
 
     rows = [_facts(kind, card) for kind, card in backbone_cards().items()]
     if commercial_only or asked_everywhere():
@@ -43,12 +43,12 @@ def list_backbones(
     if json:
         print_json(rows)
     else:
-        columns = ("backbone", "modalities", "width", "licence", "weights", "here now")
+        columns = ("backbone", "modalities", "width", "license", "weights", "here now")
         print_table(columns, [_cells(facts) for facts in rows])
 
 
 def _facts(kind: str, card: Card | None) -> dict[str, Any]:
-    """What is known of a backbone; `commercial` is None where each of its models has a licence of its own."""
+    """What is known of a backbone; `commercial` is None where each of its models has a license of its own."""
     from ..doctor import missing
 
     lacking = missing(kind, card)
@@ -59,8 +59,8 @@ def _facts(kind: str, card: Card | None) -> dict[str, Any]:
         "summary": card.summary,
         "modalities": card.modalities,
         "width": card.dim,
-        "licence": str(card.licence) if card.licence else None,
-        "commercial": card.licence.commercial if card.licence else None,
+        "license": str(card.license) if card.license else None,
+        "commercial": card.license.commercial if card.license else None,
         "weights": card.weights,
         "extra": card.extra,
         "missing": lacking,
@@ -73,7 +73,7 @@ def _cells(facts: dict[str, Any]) -> tuple[str, ...]:
         facts["name"],
         ", ".join(facts.get("modalities", ())),
         str(facts.get("width") or "its own"),
-        facts.get("licence") or "its own",
+        facts.get("license") or "its own",
         facts.get("weights", ""),
         "as its model" if missing is None else "no" if missing else "yes",
     )

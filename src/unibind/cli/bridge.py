@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import JsonOption, KnowledgeOption, busy, open_knowledge, percent, print_json, print_table, say
+from ._console import JsonOption, KnowledgeOption, busy, open_knowledge, percent, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from ..bridge import BuiltBridge
+    from ..align.bridge import BuiltBridge
 
 _METHODS = {"padded": "no map", "procrustes": "rotation only", "ridge": "bridge", "refined": "bridge, refined"}
 
@@ -39,8 +39,8 @@ def bridge(
     unibind bridge parts.toml
     unibind bridge parts.toml --items recordings/ --knowledge my_classes.jsonl
     """
+    from ..align.bridge import BridgeConfig, build_bridges
     from ..backbones.composed.table import load_parts
-    from ..bridge import BridgeConfig, build_bridges
 
     base = open_knowledge(knowledge)
     with busy("bridging"):

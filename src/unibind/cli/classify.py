@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import (
+from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from ._console import (
     JsonOption,
     KnowledgeOption,
     ModalityOption,
@@ -23,7 +23,7 @@ from .console import (
 )
 
 
-@chooses_backbone
+@with_backbone_options
 def classify(
     files: Annotated[list[Path], typer.Argument(help="Files of any modality.", show_default=False)],
     model: Annotated[str | None, typer.Option("--model", help="A fitted model: folder or Hugging Face name.")] = None,
@@ -42,8 +42,8 @@ def classify(
     unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
     """
     from ..errors import UnibindError
+    from ..modalities.reading import read
     from ..model import UniBind
-    from ..readers import read
 
     if model is not None:
         unibind = backbone.open_model(model)

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import JsonOption, KnowledgeOption, open_knowledge, percent, print_json, print_table, progress_bar, say
+from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from ._console import JsonOption, KnowledgeOption, open_knowledge, percent, print_json, print_table, progress_bar, say
 
 
-@chooses_backbone
+@with_backbone_options
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, store, model and report.")] = Path(
         "runs/demo"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .console import JsonOption, busy, print_json, print_table, say
+from ._console import JsonOption, busy, print_json, print_table, say
 
 if TYPE_CHECKING:
     from ..doctor import BackboneState

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import JsonOption, ModalityOption, print_json, print_table, progress_bar, say
+from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from ._console import JsonOption, ModalityOption, print_json, print_table, progress_bar, say
 
 
-@chooses_backbone
+@with_backbone_options
 def encode(
     manifest: Annotated[Path, typer.Argument(help="CSV, JSONL, Parquet, UniBind JSON, or a folder label/file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The store: made, or continued where it exists.")],
@@ -30,9 +30,9 @@ def encode(
     unibind encode data/manifest.csv --out runs/store
     unibind encode photos/ --out runs/photos --workers 2
     """
-    from .. import encode as encoding
-    from ..manifest import read_manifest
-    from ..store import Store
+    from ..data import encode as encoding
+    from ..data.manifest import read_manifest
+    from ..data.store import Store
 
     items = read_manifest(manifest, modality=modality)
     encoder = backbone.open(Store.open(out) if Store.is_at(out) else None)

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import JsonOption, KnowledgeOption, busy, open_knowledge, print_json, print_table, say
+from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from ._console import JsonOption, KnowledgeOption, busy, open_knowledge, print_json, print_table, say
 
 
-@chooses_backbone
+@with_backbone_options
 def evaluate(
-    store: Annotated[Path, typer.Argument(help="A store with labelled splits train, val and test.")],
+    store: Annotated[Path, typer.Argument(help="A store with labeled splits train, val and test.")],
     model: Annotated[str | None, typer.Option("--model", help="A fitted model to measure too.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a report (HTML, PNGs, JSON) here.")] = None,
     knowledge: KnowledgeOption = None,
@@ -27,18 +27,18 @@ def evaluate(
     unibind eval runs/demo/store --model runs/demo/model
     unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
+    from ..data.store import Store
     from ..evaluate.protocols import evaluate as measure
     from ..evaluate.protocols import split_of
     from ..evaluate.report import write_report, zero_shot_rows
     from ..knowledge.embedding import embed_descriptions
-    from ..store import Store
 
     opened = Store.open(store)
     fitted = backbone.open_model(model) if model else None
     encoder = fitted.backbone if fitted else backbone.open(opened)
     own = fitted.knowledge if fitted and not knowledge else None
     base = own or open_knowledge(knowledge)
-    base = base.without_items(opened.held_out())  # the description of an item to be recognised gives it away
+    base = base.without_items(opened.held_out())  # the description of an item to be recognized gives it away
     with busy("measuring"):
         found = measure(encoder, opened, embed_descriptions(base, encoder), fitted=fitted, seed=seed)
     if out is not None:

@@ -7,28 +7,19 @@ from typing import Annotated
 
 import typer
 
-from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import (
-    JsonOption,
-    KnowledgeOption,
-    open_knowledge,
-    percent,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-)
+from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from ._console import JsonOption, KnowledgeOption, open_knowledge, percent, print_json, print_table, progress_bar, say
 
 
-@chooses_backbone
+@with_backbone_options
 def fit(
-    store: Annotated[Path, typer.Argument(help="A store with labelled splits train and val.")],
+    store: Annotated[Path, typer.Argument(help="A store with labeled splits train and val.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the fitted model.")],
     knowledge: KnowledgeOption = None,
     backbone: BackboneChoice = NO_CHOICE,
     loss: Annotated[str, typer.Option(help="multi_positive, or released (the paper's code).")] = "multi_positive",
     rank: Annotated[int, typer.Option(min=0, help="Rank of a head's learned change; 0 learns all of it.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps for each modality.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps for each modality.")] = 400,
     seed: Annotated[int, typer.Option()] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -40,9 +31,9 @@ def fit(
     unibind fit runs/store --out runs/model
     unibind fit runs/store --out runs/model --knowledge my_classes.jsonl --seed 1
     """
-    from ..align import FitConfig
+    from ..align.fit import FitConfig
+    from ..data.store import Store
     from ..model import UniBind
-    from ..store import Store
 
     base = open_knowledge(knowledge)
     opened = Store.open(store)

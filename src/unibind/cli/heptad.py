@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import JsonOption, busy, print_json, progress_bar, say
+from ._console import JsonOption, busy, print_json, progress_bar, say
 
 app = typer.Typer(help="The procedural test bed: 24 categories, seven modalities, known truth.", no_args_is_help=True)
 
@@ -55,7 +55,7 @@ def show(
     unibind heptad show --category dog --category bird --seed 3
     """
     from .. import heptad
-    from ..drawing import save_png
+    from ..modalities.pictures import save_png
 
     with busy("drawing objects"):
         save_png(heptad.contact_sheet(seed=seed, categories=category), out)

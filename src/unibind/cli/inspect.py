@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import JsonOption, ModalityOption, print_json, print_table, progress_bar, say
+from ._console import JsonOption, ModalityOption, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
-    from ..modality import Raw
+    from ..modalities.spec import Raw
 
 
 def inspect(
@@ -30,7 +30,8 @@ def inspect(
     unibind inspect recordings/*.aedat4 --json
     """
     from ..errors import UnibindError
-    from ..readers import Limits, read
+    from ..modalities.limits import Limits
+    from ..modalities.reading import read
 
     found: list[dict[str, object]] = []
     raws, errors = [], 0
@@ -66,7 +67,7 @@ def _facts(found: dict[str, object]) -> str:
 
 
 def _draw(raws: list[tuple[str, Raw]], png: Path) -> None:
-    from ..drawing import draw, grid, save_png
+    from ..modalities.pictures import draw, grid, save_png
 
     pictures = [draw(raw, 320) for _, raw in raws]
     save_png(grid(pictures, min(3, len(pictures)), [name for name, _ in raws]), png)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from .console import JsonOption, print_json, print_table, say
+from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from ._console import JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from ..retrieval import Hit
 
 
-@chooses_backbone
+@with_backbone_options
 def search(
     query: Annotated[str, typer.Argument(help="A text, or the path of a file.")],
     store: Annotated[Path, typer.Option("--store", "-s", help="Where to search: a store made by `unibind encode`.")],
@@ -37,12 +37,13 @@ def search(
     unibind search "A photo of a drum" --store runs/demo/store --model runs/demo/model -m event -m image
     unibind search dog.wav --store runs/demo/store --model runs/demo/model --png dogs.png
     """
-    from ..encode import raw_items
-    from ..modality import Text, check_modality
+    from ..data.encode import raw_items
+    from ..data.store import Store
+    from ..modalities import check_modality
+    from ..modalities.source import is_file
+    from ..modalities.text import Text
     from ..model import UniBind
-    from ..readers.source import is_file
     from ..retrieval import Index
-    from ..store import Store
 
     opened = Store.open(store)
     unibind = backbone.open_model(model) if model else UniBind(backbone.open(opened))
@@ -51,7 +52,9 @@ def search(
     raw = raw_items([query], query_modality)[0] if named else Text(query)
     parts = {m: unibind.project(opened.vectors(modality=m, split=split)) for m in names}
     contract, means = unibind.contract(raw.modality), {}
-    alone = [m for m, e in parts.items() if e.contract.space != contract.space and e.contract.home == contract.home]
+    alone = [
+        m for m, e in parts.items() if not e.contract.shares_space(contract) and e.contract.shares_anchor(contract)
+    ]
     if not modality and len(alone) < len(parts):
         parts = {m: e for m, e in parts.items() if m not in alone}
         for left in alone:
@@ -71,9 +74,9 @@ def search(
 
 
 def _draw(hits: list[Hit], png: Path) -> None:
-    from ..drawing import draw, grid, save_png
-    from ..modality import Text
-    from ..readers import read
+    from ..modalities.pictures import draw, grid, save_png
+    from ..modalities.reading import read
+    from ..modalities.text import Text
 
     pictures = [draw(read(h.uri, h.modality) if h.uri else Text(h.text or h.id), 256) for h in hits]
     captions = [f"{h.rank}. {h.label or h.id} ({h.score:.2f}, {h.modality})" for h in hits]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .console import JsonOption, print_json, print_table, progress_bar, say
+from ._console import JsonOption, print_json, print_table, progress_bar, say
 
 app = typer.Typer(help="Weights of real encoders.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def convert(
     unibind weights convert imagebind_huge.pth weights/imagebind
     unibind weights convert fitted_audio.pt audio_centers.pkl models/unibind-audio
     """
-    from ..released import convert as convert_released
+    from ..compat.released_checkpoint import convert as convert_released
 
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, FAINT = "#1f2430", "#d9dde5"
-_METHOD_COLOURS = dict(zip(METHODS, ("#b6bdc9", "#8f99aa", "#e0b46c", "#4f8fd0", "#1b7f5c"), strict=True))
+_METHOD_COLORS = dict(zip(METHODS, ("#b6bdc9", "#8f99aa", "#e0b46c", "#4f8fd0", "#1b7f5c"), strict=True))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -42,7 +42,7 @@ def zero_shot_bars(found: ZeroShot) -> Figure:
     for i, (method, by_modality) in enumerate(found.top1.items()):
         values = [100 * by_modality.get(m, np.nan) for m in modalities] + [100 * found.mean(method)]
         at = np.arange(len(groups)) + (i - (len(found.top1) - 1) / 2) * width
-        bars = axes.bar(at, values, width * 0.92, label=method, color=_METHOD_COLOURS[method])
+        bars = axes.bar(at, values, width * 0.92, label=method, color=_METHOD_COLORS[method])
         axes.bar_label(bars, fmt="%.0f", fontsize=7, padding=1, color=INK)
     axes.set_xticks(range(len(groups)), [g.replace("_", " ") for g in groups])
     axes.set_ylabel("top-1 accuracy, %")
@@ -55,7 +55,7 @@ def zero_shot_bars(found: ZeroShot) -> Figure:
 
 
 def recall_matrices(panels: Mapping[str, CrossModal], k: int) -> Figure:
-    """Recall@k from rows (queries) to columns (gallery), one panel an entry, one colour scale."""
+    """Recall@k from rows (queries) to columns (gallery), one panel an entry, one color scale."""
     figure = _figure(5.2 * len(panels), 4.6)
     for i, (title, found) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), i + 1)
@@ -79,7 +79,7 @@ def recall_matrices(panels: Mapping[str, CrossModal], k: int) -> Figure:
 
 
 def space_maps(panels: Mapping[str, Splits], *, per_modality: int = 96, seed: int = 0) -> Figure:
-    """t-SNE (cosine) of the test items, one row a panel entry: coloured by modality, and by category."""
+    """t-SNE (cosine) of the test items, one row a panel entry: colored by modality, and by category."""
     from matplotlib import colormaps
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -95,14 +95,14 @@ def space_maps(panels: Mapping[str, Splits], *, per_modality: int = 96, seed: in
             names = list(dict.fromkeys(groups))
             palette = colormaps["Dark2" if kind == "modality" else "gist_rainbow"]
             for g, name in enumerate(names):
-                colour = palette(g if kind == "modality" else g / max(1, len(names)))
+                color = palette(g if kind == "modality" else g / max(1, len(names)))
                 for m, modality in enumerate(dict.fromkeys(kinds)):
                     chosen = (groups == name) & (kinds == modality)
                     axes.scatter(
                         flat[chosen, 0],
                         flat[chosen, 1],
                         s=13,
-                        color=colour,
+                        color=color,
                         marker=_MARKERS[m % len(_MARKERS)],
                         linewidths=0,
                     )
@@ -110,7 +110,7 @@ def space_maps(panels: Mapping[str, Splits], *, per_modality: int = 96, seed: in
                     x, y = np.median(flat[groups == name], axis=0)
                     axes.text(x, y, name, fontsize=7, ha="center", va="center", color=INK, weight="bold")
                 else:
-                    axes.scatter([], [], s=22, color=colour, marker=_MARKERS[g % len(_MARKERS)], label=name)
+                    axes.scatter([], [], s=22, color=color, marker=_MARKERS[g % len(_MARKERS)], label=name)
             if kind == "modality":
                 axes.legend(frameon=False, fontsize=7, ncols=2, loc="best")
             axes.set_title(f"{title}, by {kind}", fontsize=10)
@@ -131,12 +131,12 @@ def _subset(embeddings: Splits, per_modality: int) -> tuple[np.ndarray, np.ndarr
     return np.concatenate(vectors), np.array(kinds), np.array(labels)
 
 
-def strip(pictures: Sequence[object], titles: Sequence[str], colours: Sequence[str]) -> Figure:
-    """Pictures side by side under coloured titles."""
+def strip(pictures: Sequence[object], titles: Sequence[str], colors: Sequence[str]) -> Figure:
+    """Pictures side by side under colored titles."""
     figure = _figure(2.1 * len(pictures), 2.5)
-    for i, (picture, title, colour) in enumerate(zip(pictures, titles, colours, strict=True)):
+    for i, (picture, title, color) in enumerate(zip(pictures, titles, colors, strict=True)):
         axes = figure.add_subplot(1, len(pictures), i + 1)
         axes.imshow(np.asarray(picture))
-        axes.set_title(title, fontsize=8, color=colour)
+        axes.set_title(title, fontsize=8, color=color)
         axes.axis("off")
     return figure

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..align.centers import Centers, tune_centers
 from ..backbones import Backbone
-from ..centers import Centers, choose_centers
+from ..data.embeddings import Embeddings, TextEmbeddings, Vectors
+from ..data.store import Store
 from ..errors import UnibindError
-from ..knowledge import TextEmbeddings
 from ..knowledge.embedding import embed_descriptions
-from ..knowledge.prompts import class_names, random_words, templates
 from ..model import UniBind
-from ..store import Embeddings, Store
-from ..vectors import Vectors
+from .controls import class_names, random_words, templates
 from .metrics import category_relevance, modality_gap, recall_at_k, spread, top_k_accuracy
 
 Splits = Mapping[str, Embeddings]  # modality -> stored embeddings of one split
@@ -59,7 +58,7 @@ def split_of(store: Store, split: str) -> dict[str, Embeddings]:
 
 def in_anchor_space(embeddings: Splits) -> dict[str, Embeddings]:
     """Those of the modalities that can be compared with texts: no tower of a space of its own without a head."""
-    return {m: e for m, e in embeddings.items() if e.contract.anchor is None}
+    return {m: e for m, e in embeddings.items() if e.contract.in_anchor_space}
 
 
 def zero_shot(
@@ -81,7 +80,7 @@ def zero_shot(
     validation = {m: (val[m].vectors, val[m].known_labels()) for m in modalities}
     centers: dict[str, dict[str, Centers]] = {method: {} for method in METHODS}
     for m in modalities:
-        centers[LLM_CENTERS][m], _ = choose_centers(texts, validation[m], samples=train[m].vectors)
+        centers[LLM_CENTERS][m], _ = tune_centers(texts, validation[m], samples=train[m].vectors)
     if fitted is not None:
         measured = in_anchor_space({m: fitted.project(e) for m, e in test.items() if m != "text"})
         centers[FITTED] = {m: fitted.centers[m] for m in measured}
@@ -95,7 +94,7 @@ def zero_shot(
             RANDOM_WORDS: _first(noise, max(centers[LLM_CENTERS][m].sizes)),
         }
         for method, control in controls.items():
-            centers[method][m], _ = choose_centers(control, validation[m], strategies=("all",))
+            centers[method][m], _ = tune_centers(control, validation[m], strategies=("all",))
     centers = {method: found for method, found in centers.items() if found}
     top1: dict[str, dict[str, float]] = {}
     for method, found in centers.items():

@@ -69,9 +69,9 @@ def write_report(
     for search in searches:
         for moment, hits in (("before", search.before), ("after", search.after)):
             titles = [f"{h.rank}. {h.label} ({h.score:.2f})" for h in hits]
-            colours = [RIGHT if h.label == search.wanted else WRONG for h in hits]
+            colors = [RIGHT if h.label == search.wanted else WRONG for h in hits]
             name = f"search_{search.modality}_{moment}"
-            pictures[name] = plots.strip([_picture(h.uri, h.modality) for h in hits], titles, colours)
+            pictures[name] = plots.strip([_picture(h.uri, h.modality) for h in hits], titles, colors)
     for i, shown in enumerate(explanations):
         pictures[f"item_{i}"] = plots.strip(
             [_picture(shown.uri, shown.prediction.modality)], [shown.truth], [plots.INK]
@@ -146,8 +146,8 @@ def _portable(facts: Any, out: Path) -> Any:
 def _picture(uri: str | None, modality: str) -> Image.Image:
     from PIL import Image as Pillow
 
-    from ..drawing import draw
-    from ..readers import read
+    from ..modalities.pictures import draw
+    from ..modalities.reading import read
 
     try:
         return draw(read(Path(uri or ""), modality), size=256)

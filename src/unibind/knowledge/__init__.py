@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .base import Description, KnowledgeBase, TextEmbeddings
+from .base import Description, KnowledgeBase
 
-__all__ = ["Description", "KnowledgeBase", "TextEmbeddings"]
+__all__ = ["Description", "KnowledgeBase"]

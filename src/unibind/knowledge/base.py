@@ -10,12 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..backbones.contract import Contract
+from ..data.tables import Row, read_rows, write_rows
 from ..errors import UnibindError, UnknownNameError
-from ..tables import Row, read_rows, write_rows
 
 KINDS = ("category", "data")
 DESCRIPTIONS = "descriptions.parquet"  # the table in the folder of a base
@@ -68,25 +64,6 @@ class Described(Protocol):
     def description(self) -> str | None:
         """What the item is described as."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class TextEmbeddings:
-    """Embedded descriptions: `vectors` float32 [M, D], unit length, of the descriptions `ids` [M] of `categories`
-    [M]."""
-
-    ids: list[str]
-    categories: list[str]
-    vectors: NDArray[np.float32]
-    contract: Contract
-
-    def without(self, ids: Collection[str]) -> TextEmbeddings:
-        """These, less the descriptions with those ids."""
-        kept = [i for i, name in enumerate(self.ids) if name not in ids]
-        if len(kept) == len(self.ids):
-            return self
-        names, categories = ([column[i] for i in kept] for column in (self.ids, self.categories))
-        return TextEmbeddings(names, categories, self.vectors[kept], self.contract)
 
 
 COLUMNS = tuple(field.name for field in fields(Description))

@@ -18,7 +18,7 @@ from ..errors import UnibindError
 from ..files import write_whole
 from .base import COLUMNS, Description
 from .filters import BLOCKED, MISFIT, NEAR, REPEATED, Embed, Judge, Rules, Verdict, better_fits, fault
-from .folder import QUESTIONS, Answer, Edit, KnowledgeFolder
+from .journal import QUESTIONS, Answer, Edit, Journal
 
 REMOVED, FILTERS = "removed.jsonl", "filters.json"
 _ROW_GROUP = 4096
@@ -35,7 +35,7 @@ class Built:
 
 
 def rebuild(
-    folder: KnowledgeFolder,
+    folder: Journal,
     rules: Rules | None = None,
     embed: Embed | None = None,
     *,
@@ -72,7 +72,7 @@ def rebuild(
     return built
 
 
-def saved_rules(folder: KnowledgeFolder) -> Rules:
+def saved_rules(folder: Journal) -> Rules:
     """The rules of the last build, else the default ones."""
     path = folder.path / FILTERS
     if not path.is_file():
@@ -83,7 +83,7 @@ def saved_rules(folder: KnowledgeFolder) -> Rules:
         raise UnibindError(f"{path} holds no filters ({error}); remove it to have the default ones") from error
 
 
-def known_verdicts(folder: KnowledgeFolder, rules: Rules) -> dict[str, dict[str, Verdict]]:
+def known_verdicts(folder: Journal, rules: Rules) -> dict[str, dict[str, Verdict]]:
     """What the last look at embeddings found and the rules still ask for: category -> text -> verdict."""
     asked = {NEAR} if rules.near is not None else set()
     asked |= {MISFIT} if rules.drop_misfits else set()
@@ -95,7 +95,7 @@ def known_verdicts(folder: KnowledgeFolder, rules: Rules) -> dict[str, dict[str,
     return found
 
 
-def removed_rows(folder: KnowledgeFolder) -> Iterator[dict[str, Any]]:
+def removed_rows(folder: Journal) -> Iterator[dict[str, Any]]:
     """What the last build left out: the columns of a description, `reason`, and `like`: what a text repeats, or the
     class it fits better."""
     path = folder.path / REMOVED
@@ -236,7 +236,7 @@ class _Table:
 
 
 @contextmanager
-def _tables(folder: KnowledgeFolder) -> Iterator[tuple[_Table, IO[str]]]:
+def _tables(folder: Journal) -> Iterator[tuple[_Table, IO[str]]]:
     """The two tables, written beside their places and put there together when the block ends well."""
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".building-") as beside:
         first, second = Path(beside) / folder.table.name, Path(beside) / REMOVED

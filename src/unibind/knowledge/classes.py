@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..data.manifest import read_manifest
 from ..errors import MissingFileError, UnibindError
-from ..manifest import read_manifest
 
 _TABLES = (".csv", ".jsonl", ".json", ".parquet")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ..backbones import Backbone
-from ..encode import embed
-from ..modality import Text
-from ..tables import read_rows
-from ..vectors import Vectors
-from .base import DESCRIPTIONS, KnowledgeBase, TextEmbeddings
+from ..data.embeddings import TextEmbeddings, Vectors
+from ..data.encode import embed
+from ..data.tables import read_rows
+from ..modalities.text import Text
+from .base import DESCRIPTIONS, KnowledgeBase
 from .embedding_cache import FOLDER, EmbeddingCache
 
 _WRITTEN_AT_ONCE = 1024  # texts a file of the cache, where they come a few at a time

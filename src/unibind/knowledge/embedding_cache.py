@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones.contract import Contract
+from ..data.embeddings import Vectors
 from ..errors import UnibindError
 from ..files import write_whole
-from ..vectors import Vectors
 
 if TYPE_CHECKING:
     import pyarrow

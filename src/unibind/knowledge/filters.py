@@ -14,8 +14,8 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.embeddings import Vectors, unit
 from ..errors import UnibindError, UnknownNameError
-from ..vectors import Vectors, unit
 
 Embed = Callable[[Sequence[str]], Vectors]  # texts [N] -> float32 [N, D], unit length
 

@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..data.tables import Row, read_rows, write_rows
 from ..errors import MissingFileError, UnibindError, UnknownNameError
 from ..files import write_whole
-from ..tables import Row, read_rows, write_rows
 from .base import COLUMNS, Description, KnowledgeBase, description_id
 
 _ITEM_COLUMNS = ("data", "uri", "id", "label", "description", "modality", "generator", "prompt_id", "created")

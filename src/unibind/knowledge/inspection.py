@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..vectors import unit
-from .base import Description, KnowledgeBase, TextEmbeddings
+from ..data.embeddings import TextEmbeddings, unit
+from .base import Description, KnowledgeBase
 from .filters import better_fits, same
 
 _EXAMPLES = 5

@@ -14,8 +14,8 @@ from ..files import write_whole
 from .base import Description, description_id
 from .building import FILTERS, REMOVED, Built, rebuild, removed_rows, saved_rules
 from .filters import MISFIT, NEAR
-from .folder import QUESTIONS, Answer, KnowledgeFolder, existing
 from .formats import read_descriptions
+from .journal import QUESTIONS, Answer, Journal, existing
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Taken(NamedTuple):
     edited: int
 
 
-def take_in(folder: KnowledgeFolder, descriptions: Iterable[Description]) -> Taken:
+def import_descriptions(folder: Journal, descriptions: Iterable[Description]) -> Taken:
     """Write descriptions that the base has not into its journal, as answers of which only repetitions are filtered
     out. `building.rebuild` makes them part of the base.
 
@@ -54,7 +54,7 @@ def take_in(folder: KnowledgeFolder, descriptions: Iterable[Description]) -> Tak
     return Taken(len(new), len(edited))
 
 
-def merge_folders(folder: KnowledgeFolder, sources: Sequence[str | Path]) -> Built:
+def merge_folders(folder: Journal, sources: Sequence[str | Path]) -> Built:
     """Bring whole bases into `folder` and rebuild it: of a folder its answers, edits and what filters found, of a file
     its descriptions.
 
@@ -67,12 +67,12 @@ def merge_folders(folder: KnowledgeFolder, sources: Sequence[str | Path]) -> Bui
         if Path(source).is_dir():
             _bring(existing(source), folder)
         else:
-            take_in(folder, read_descriptions(source))
+            import_descriptions(folder, read_descriptions(source))
     return rebuild(folder, rules)
 
 
 def _answers(descriptions: Sequence[Description]) -> Iterator[Answer]:
-    """Neighbours with the same provenance share an answer."""
+    """Neighbors with the same provenance share an answer."""
     for _, alike in groupby(descriptions, key=lambda d: (*astuple(d)[3:], d.category)):
         for group in _groups(alike, _TEXTS_AN_ANSWER):
             first, texts = group[0], [d.text for d in group]
@@ -93,7 +93,7 @@ def _answers(descriptions: Sequence[Description]) -> Iterator[Answer]:
             )
 
 
-def _bring(source: KnowledgeFolder, folder: KnowledgeFolder) -> None:
+def _bring(source: Journal, folder: Journal) -> None:
     keys = {answer.key for answer in folder.answers()}
     for answers in _groups((a for a in source.answers() if a.key not in keys), _ANSWERS_A_WRITE):
         folder.append_answers(answers)

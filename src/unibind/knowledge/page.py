@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.embeddings import TextEmbeddings
 from ..files import write_whole
-from .base import TextEmbeddings
 from .inspection import ClassReport, Fault, flatten
 
-_NAMED = 40  # classes that get a colour and a name in the picture
+_NAMED = 40  # classes that get a color and a name in the picture
 
 
 def draw_texts(embedded: TextEmbeddings, *, seed: int = 0) -> bytes:
-    """A PNG of the texts on a plane, near where their embeddings are alike; the largest classes are coloured."""
+    """A PNG of the texts on a plane, near where their embeddings are alike; the largest classes are colored."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -35,8 +35,8 @@ def draw_texts(embedded: TextEmbeddings, *, seed: int = 0) -> bytes:
     axes.scatter(places[rest, 0], places[rest, 1], s=5, color="#cccccc", linewidths=0)
     for i, name in enumerate(named):
         rows = [row for row, own in enumerate(index) if own == i]
-        colour = colormaps["gist_ncar"](0.03 + 0.92 * (7 * i % len(named) if len(named) % 7 else i) / len(named))
-        axes.scatter(places[rows, 0], places[rows, 1], s=7, color=colour, alpha=0.8, linewidths=0)
+        color = colormaps["gist_ncar"](0.03 + 0.92 * (7 * i % len(named) if len(named) % 7 else i) / len(named))
+        axes.scatter(places[rows, 0], places[rows, 1], s=7, color=color, alpha=0.8, linewidths=0)
         x, y = _medoid(places[rows])
         box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
         axes.text(x, y, name.replace("$", r"\$"), fontsize=8, ha="center", va="center", bbox=box)

@@ -56,7 +56,7 @@ def _sinc_kernels(rate: int, to: int, zeros: int = 6, rolloff: float = 0.99) -> 
     return (np.sinc(t) * np.cos(t * np.pi / zeros / 2) ** 2 * cut / rate).astype(np.float32)
 
 
-def centre_window(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def center_window(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """The middle `count` samples; a shorter recording is repeated until it fills the window."""
     if len(samples) < count:
         return np.resize(samples, count)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..modality import EventFrame, Events
+from ..modalities.event import EventFrame, Events
 
 BRIGHTER, DARKER = 0, 1  # channels
 
@@ -23,7 +23,7 @@ def event_frames(events: Events, frames: int, height: int, width: int) -> Tensor
     """Histograms of a recording, float32 [frames, 2, height, width] in [0, 1]; channel 0 brighter, 1 darker.
 
     The recording is cut into `frames` slices of equal duration. The sensor is scaled to fit the frame with its aspect
-    kept, and centred; a sensor smaller than the frame has its pixels repeated. Values are log(1 + count) over that
+    kept, and centered; a sensor smaller than the frame has its pixels repeated. Values are log(1 + count) over that
     of the 99th percentile of all non-zero counts of the recording, at most 1, so that a few hot pixels do not darken
     the rest.
     """
@@ -35,20 +35,20 @@ def event_frames(events: Events, frames: int, height: int, width: int) -> Tensor
     cell = ((_slices(events.t, frames) * 2 + channel) * rows + row) * columns + column
     counts = np.bincount(cell, minlength=frames * 2 * rows * columns).reshape(frames, 2, rows, columns)
     values = _saturated(torch.from_numpy(np.log1p(counts).astype(np.float32)))
-    return _centred(_repeated(values, inner_height, inner_width), height, width)
+    return _centered(_repeated(values, inner_height, inner_width), height, width)
 
 
 def drawn_to_counts(frame: EventFrame, frames: int, height: int, width: int) -> Tensor:
     """An already drawn picture in the layout of `event_frames`: `frames` copies, float32 [frames, 2, height, width].
 
-    The most frequent colour is the background. A mark's strength is its farthest channel from there; it is split
+    The most frequent color is the background. A mark's strength is its farthest channel from there; it is split
     by red against blue: red and yellow are brighter events, blue and cyan darker ones, magenta and green both. A
-    picture without colour is read by lightness instead. The 99th percentile of the marks is 1.
+    picture without color is read by lightness instead. The 99th percentile of the marks is 1.
     """
     drawn_height, drawn_width, _ = frame.pixels.shape
     inner = _fitted(drawn_height, drawn_width, height, width)
     resized = F.interpolate(torch.from_numpy(_marks(frame.pixels))[None], size=inner, mode="area")
-    return _centred(_saturated(resized), height, width).repeat(frames, 1, 1, 1)
+    return _centered(_saturated(resized), height, width).repeat(frames, 1, 1, 1)
 
 
 def _fitted(height: int, width: int, outer_height: int, outer_width: int) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def _repeated(values: Tensor, height: int, width: int) -> Tensor:
     return values[..., rows, :][..., columns]
 
 
-def _centred(values: Tensor, height: int, width: int) -> Tensor:
+def _centered(values: Tensor, height: int, width: int) -> Tensor:
     """Pad [..., h, w] with zeros to [..., height, width], the content in the middle."""
     top, left = (height - values.shape[-2]) // 2, (width - values.shape[-1]) // 2
     return F.pad(values, (left, width - values.shape[-1] - left, top, height - values.shape[-2] - top))
@@ -92,7 +92,7 @@ def _marks(pixels: NDArray[Any]) -> NDArray[Any]:
     background = int(values[counts.argmax()])
     difference = pixels - np.array([background >> 16, background >> 8 & 255, background & 255], np.float32)
     signed = difference[..., 0] - difference[..., 2]
-    if not np.ptp(pixels, axis=-1).any():  # grey throughout
+    if not np.ptp(pixels, axis=-1).any():  # gray throughout
         signed = difference.mean(axis=-1)
     undecided = (np.abs(difference).max(axis=-1) - np.abs(signed)).clip(min=0) / 2
     return np.stack([signed.clip(min=0), (-signed).clip(min=0)]) + undecided

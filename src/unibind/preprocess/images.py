@@ -1,4 +1,4 @@
-"""Pictures to tensors: resize the short side, crop the middle, normalise."""
+"""Pictures to tensors: resize the short side, crop the middle, normalize."""
 
 from __future__ import annotations
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..modality import EventFrame, Events, Thermal
+from ..modalities.event import EventFrame, Events
+from ..modalities.thermal import Thermal
 
 
 def event_picture(raw: Events | EventFrame) -> NDArray[np.uint8]:
     """An event recording as one picture uint8 [H, W, 3] of the sensor's size; a frame drawn already is itself.
 
-    The colours are those of UniBind's released event frames: black background, yellow where pixels became brighter,
+    The colors are those of UniBind's released event frames: black background, yellow where pixels became brighter,
     cyan where darker, the sum where both. Strength is the count of events over that of the 99th percentile of pixels
     that have any, so that a few hot pixels do not darken the rest.
     """
@@ -25,7 +26,7 @@ def event_picture(raw: Events | EventFrame) -> NDArray[np.uint8]:
 
 
 def thermal_picture(raw: Thermal) -> NDArray[np.uint8]:
-    """A thermal picture as 8-bit grey [H, W].
+    """A thermal picture as 8-bit gray [H, W].
 
     Counts that were 8 bits in their file are those bytes again; everything else (degrees, 16-bit counts) is stretched
     between its 1st and 99th percentile, for it seldom fills its range.

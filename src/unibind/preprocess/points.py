@@ -1,4 +1,4 @@
-"""Building blocks for point clouds, batched, exact and without CUDA extensions: normalise, sample, group."""
+"""Building blocks for point clouds, batched, exact and without CUDA extensions: normalize, sample, group."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor
 _BLOCK = 1 << 24  # distances held at a time (64 MiB of float32)
 
 
-def normalise_cloud(xyz: Tensor) -> Tensor:
-    """Centre [..., N, 3] on its mean and scale its farthest point to distance 1; a single point becomes the origin.
+def normalize_cloud(xyz: Tensor) -> Tensor:
+    """Center [..., N, 3] on its mean and scale its farthest point to distance 1; a single point becomes the origin.
 
     This is the unit sphere of PointNet++, PointBERT and ULIP. Computed in float64, so a far-off origin costs no
     accuracy; the result has the input's type.
     """
-    centred = xyz.double() - xyz.double().mean(dim=-2, keepdim=True)
-    radius = centred.norm(dim=-1).amax(dim=-1)[..., None, None]
-    return torch.where(radius > 0, centred / radius, 0.0).to(xyz.dtype)
+    centered = xyz.double() - xyz.double().mean(dim=-2, keepdim=True)
+    radius = centered.norm(dim=-1).amax(dim=-1)[..., None, None]
+    return torch.where(radius > 0, centered / radius, 0.0).to(xyz.dtype)
 
 
 @torch.no_grad()
@@ -43,20 +43,20 @@ def farthest_points(xyz: Tensor, count: int) -> Tensor:
     return chosen.T.contiguous() if xyz.ndim == 3 else chosen[:, 0]
 
 
-def neighbours(centres: Tensor, xyz: Tensor, k: int) -> Tensor:
-    """Indices [..., M, k] of the k points of `xyz` nearest to every centre, the nearest first.
+def neighbors(centers: Tensor, xyz: Tensor, k: int) -> Tensor:
+    """Indices [..., M, k] of the k points of `xyz` nearest to every center, the nearest first.
 
-    `centres` is [M, 3] or [B, M, 3], `xyz` [N, 3] or [B, N, 3]. Distances are computed exactly, not through inner
-    products, for a block of centres at a time, so memory stays bounded. Raises ValueError for k > N.
+    `centers` is [M, 3] or [B, M, 3], `xyz` [N, 3] or [B, N, 3]. Distances are computed exactly, not through inner
+    products, for a block of centers at a time, so memory stays bounded. Raises ValueError for k > N.
     """
-    _check_count("neighbours", k, xyz)
-    per_centre = xyz.shape[-2] * (len(xyz) if xyz.ndim == 3 else 1)
-    blocks = centres.split(max(1, _BLOCK // per_centre), dim=-2)
+    _check_count("neighbors", k, xyz)
+    per_center = xyz.shape[-2] * (len(xyz) if xyz.ndim == 3 else 1)
+    blocks = centers.split(max(1, _BLOCK // per_center), dim=-2)
     return torch.cat([_nearest(block, xyz, k) for block in blocks], dim=-2)
 
 
-def _nearest(centres: Tensor, xyz: Tensor, k: int) -> Tensor:
-    distance = torch.cdist(centres, xyz, compute_mode="donot_use_mm_for_euclid_dist")
+def _nearest(centers: Tensor, xyz: Tensor, k: int) -> Tensor:
+    distance = torch.cdist(centers, xyz, compute_mode="donot_use_mm_for_euclid_dist")
     return distance.topk(k, dim=-1, largest=False).indices
 
 

@@ -18,10 +18,11 @@ from torch.nn import functional
 
 from ...errors import UnibindError
 from ...files import write_whole
-from ...modality import MODALITIES, Raw, check_modality
-from ..bridges import Bridge, Ends
-from ..card import Card, Licence
+from ...modalities import MODALITIES, check_modality
+from ...modalities.spec import Raw
+from .._shared.bridge_file import Bridge, Ends
 from ..contract import Contract
+from ..spec import Card, License
 from .table import TEXT, Part, Parts, load_parts, located, read_parts
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ CARD = Card(
     summary="one text tower as the anchor and any backbone for each other modality",
     modalities=MODALITIES,
     dim=None,
-    licence=None,
+    license=None,
     weights="its parts'",
 )
 
@@ -64,7 +65,7 @@ class Composed:
                 f"a part of the composed backbone is {widest} wide, more than the {dim} noted; leave dim out"
             )
         self.dim = dim or widest
-        self.licence = _strictest([backbone.licence for backbone in self._backbones.values()])
+        self.license = _strictest([backbone.license for backbone in self._backbones.values()])
         self.logit_scale = self._backbones[TEXT].logit_scale
         self._anchor = self._backbones[TEXT].contract(TEXT)
         self._bridges = {m: self._bridge(m, p.bridge) for m, p in opened.items() if p.bridge is not None}
@@ -92,7 +93,7 @@ class Composed:
         own = self.part(modality).contract(modality)
         if modality in self._bridges:
             return own.with_head(self._bridges[modality].fingerprint, self._anchor.space)
-        return own if own.space == self._anchor.space else replace(own, anchor=self._anchor.space)
+        return own if own.shares_space(self._anchor) else replace(own, anchor=self._anchor.space)
 
     def bundle(self, folder: Path) -> Mapping[str, Any]:
         """Copy the bridges into a folder; options that, with `folder`, make an equal backbone wherever it lies."""
@@ -106,7 +107,7 @@ class Composed:
 
     def _bridge(self, modality: str, path: Path) -> Bridge:
         own = self._backbones[modality].contract(modality)
-        if own.space == self._anchor.space:
+        if own.shares_space(self._anchor):
             raise UnibindError(f"[{modality}] is in the space of the anchor and needs no bridge; take that line out")
         bridge = Bridge.load(path)
         widths = self._backbones[TEXT].dim, self._backbones[modality].dim
@@ -158,7 +159,7 @@ def _open(parts: Parts, device: str | None) -> dict[str, Backbone]:
     return {modality: backbones[modality] for modality in parts}
 
 
-def _strictest(licences: Sequence[Licence]) -> Licence:
+def _strictest(licenses: Sequence[License]) -> License:
     """What all of them allow."""
-    named = dict.fromkeys(licence.spdx for licence in licences)
-    return Licence(" AND ".join(named), commercial=all(licence.commercial for licence in licences))
+    named = dict.fromkeys(license.spdx for license in licenses)
+    return License(" AND ".join(named), commercial=all(license.commercial for license in licenses))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
-from ...modality import MODALITIES
+from ...modalities import MODALITIES
 
 TEXT = "text"  # the anchor's modality
 _KEYS = ("backbone", "options", "bridge")

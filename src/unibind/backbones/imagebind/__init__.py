@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UnibindError, UnknownNameError
-from ...modality import Raw, check_modality
-from ..card import Card, Licence
+from ...modalities import check_modality
+from ...modalities.spec import Raw
+from .._shared.pooling import pool
+from .._shared.precision import resolve_precision
+from .._shared.weights import find_weights
 from ..contract import Contract
-from ..pooling import pool
-from ..precision import resolve_precision
-from ..weights import find_weights
+from ..spec import Card, License
 from .loading import TowerFile, load_tower, open_weights
 from .preprocessing import Preprocessing
 from .towers import Size
@@ -39,7 +40,7 @@ TOWER_OF = {  # modality -> tower
 }
 
 FILES = ("imagebind_huge", "imagebind_huge.pth", "pretrained_weights.pt")
-_LICENCE = Licence("CC-BY-NC-SA-4.0", commercial=False)
+_LICENSE = License("CC-BY-NC-SA-4.0", commercial=False)
 _WHERE = "https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth"
 
 CARD = Card(
@@ -47,7 +48,7 @@ CARD = Card(
     summary="ImageBind-huge, and Point-Bind's I2P-MAE for point clouds",
     modalities=tuple(TOWER_OF),
     dim=1024,
-    licence=_LICENCE,
+    license=_LICENSE,
     weights=f"{_WHERE}, or UniBind's pretrained_weights.pt: --weights or UNIBIND_WEIGHTS",
     extra="imagebind",
 )
@@ -70,7 +71,7 @@ class ImageBind:
     """
 
     name = CARD.name
-    licence = _LICENCE
+    license = _LICENSE
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class ImageBind:
         self.precision = resolve_precision(precision, device)
         self._inputs = Preprocessing(clips, clip_seconds, stride, pooling)
         self._sizes = {tower: Size(*size) for tower, size in (sizes or {}).items()}
-        path = find_weights(weights, FILES, what="ImageBind", where=_WHERE, licence=_LICENCE)
+        path = find_weights(weights, FILES, what="ImageBind", where=_WHERE, license=_LICENSE)
         self._files: dict[str, TowerFile] = open_weights(path)
         there = tuple(m for m, tower in TOWER_OF.items() if tower in self._files)
         self.modalities = there if modalities is None else tuple(self._available(m, path) for m in modalities)

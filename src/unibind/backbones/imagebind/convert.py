@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UnibindError, UnknownNameError
-from ..checkpoints import Checkpoint, open_checkpoint
+from .._shared.checkpoints import Checkpoint, open_checkpoint
 from . import CARD, TOWER_OF
 from .checkpoint import locate
 from .loading import TowerFile
@@ -115,7 +115,7 @@ def write_towers(
             "tower": name,
             "fingerprint": file.fingerprint,
             "source": file.checkpoint.path.name,
-            "licence": CARD.licence.spdx if CARD.licence else "",
+            "license": CARD.license.spdx if CARD.license else "",
         }
         path = folder / f"{name}.safetensors"
         save_file(file.mapped(file.names), path, facts | anchor)

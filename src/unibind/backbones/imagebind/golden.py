@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..golden import GoldenCheck, rule_normal, rule_weight
-from ..pooling import pool
+from .._shared.golden import GoldenCheck, rule_normal, rule_weight
+from .._shared.pooling import pool
 from .checkpoint import locate
 from .towers import Size, build_tower
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ...errors import UnibindError
-from ..checkpoints import Checkpoint, check_entries, fingerprint, open_checkpoint
-from ..precision import lower
+from .._shared.checkpoints import Checkpoint, check_entries, fingerprint, open_checkpoint
+from .._shared.precision import lower
 from .checkpoint import locate
 from .towers import TOWERS, Size, build_tower
 

@@ -1,6 +1,6 @@
 """Point-Bind's point tower: the hierarchical encoder of I2P-MAE (Zhang et al., CVPR 2023) before ImageBind's space.
 
-Three scales, each of fewer and wider tokens: a token is a group of neighbours around one of the points farthest from
+Three scales, each of fewer and wider tokens: a token is a group of neighbors around one of the points farthest from
 each other, and attends to the tokens within a radius that grows with the scale.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...preprocess.points import farthest_points, neighbours
+from ...preprocess.points import farthest_points, neighbors
 from .transformer import EPS
 
 _HEADS, _LAYERS = 6, 5
@@ -21,10 +21,10 @@ _EMBEDDING = 512  # of the encoder, before ImageBind's head
 
 @dataclass(frozen=True)
 class Scale:
-    """`groups` tokens of `neighbours` points (or tokens of the scale before), `width` wide."""
+    """`groups` tokens of `neighbors` points (or tokens of the scale before), `width` wide."""
 
     groups: int
-    neighbours: int
+    neighbors: int
     width: int
     radius: float
 
@@ -83,9 +83,9 @@ class _Stage(nn.Module):
         self.position = nn.Sequential(nn.Linear(3, scale.width), nn.GELU(), nn.Linear(scale.width, scale.width))
         self.blocks = nn.ModuleList(_Block(scale.width) for _ in range(_LAYERS))
 
-    def forward(self, members: Tensor, centres: Tensor) -> Tensor:
-        x, position = self.groups(members), self.position(centres)  # [B, G, D]
-        near = torch.cdist(centres, centres, compute_mode="donot_use_mm_for_euclid_dist") < self.radius
+    def forward(self, members: Tensor, centers: Tensor) -> Tensor:
+        x, position = self.groups(members), self.position(centers)  # [B, G, D]
+        near = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist") < self.radius
         for block in self.blocks:
             x = block(x + position, near[:, None])
         return x
@@ -115,11 +115,11 @@ class PointTower(nn.Module):
         """[B, N, 3] -> [B, 384]."""
         points, tokens = cloud, None
         for scale, stage in zip(SCALES, self.stages, strict=True):
-            centres = _taken(points, farthest_points(points, scale.groups))  # [B, G, 3]
-            index = neighbours(centres, points, scale.neighbours)  # [B, G, K]
-            # the first scale sees coordinates around the centre, the others the tokens of the scale before
-            members = _taken(points, index) - centres[:, :, None] if tokens is None else _taken(tokens, index)
-            points, tokens = centres, stage(members, centres)
+            centers = _taken(points, farthest_points(points, scale.groups))  # [B, G, 3]
+            index = neighbors(centers, points, scale.neighbors)  # [B, G, K]
+            # the first scale sees coordinates around the center, the others the tokens of the scale before
+            members = _taken(points, index) - centers[:, :, None] if tokens is None else _taken(tokens, index)
+            points, tokens = centers, stage(members, centers)
         assert tokens is not None
         tokens = self.norm(tokens)
         return tokens.mean(dim=1) + tokens.amax(dim=1)

@@ -17,19 +17,28 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...errors import UnibindError
-from ...modality import Audio, Depth, EventFrame, Events, Image, Imu, PointCloud, Raw, Text, Thermal, Video
+from ...modalities.audio import Audio
+from ...modalities.depth import Depth
+from ...modalities.event import EventFrame, Events
+from ...modalities.image import Image
+from ...modalities.imu import Imu
+from ...modalities.point_cloud import PointCloud
+from ...modalities.spec import Raw
+from ...modalities.text import Text
+from ...modalities.thermal import Thermal
+from ...modalities.video import Video
 from ...preprocess.clips import ClipPolicy, sinc_resampled
 from ...preprocess.filterbank import log_mel
 from ...preprocess.images import resize_and_crop, square, square_field, to_tensor
 from ...preprocess.pictures import event_picture, thermal_picture
-from ...preprocess.points import normalise_cloud, resample
-from ..pooling import check_pooling
-from .tokenizer import MAX_TOKENS, Tokeniser
+from ...preprocess.points import normalize_cloud, resample
+from .._shared.pooling import check_pooling
+from .tokenizer import MAX_TOKENS, Tokenizer
 
 SIZE = 224
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
 _AUDIO_CLIPS, _VIDEO_CLIPS = ClipPolicy(clips=3, seconds=2.0), ClipPolicy(clips=5, seconds=2.0)
-_tokenise = Tokeniser()
+_tokenize = Tokenizer()
 
 
 @dataclass(frozen=True)
@@ -62,20 +71,20 @@ class _Text:
     max_tokens: int = MAX_TOKENS
 
     def __call__(self, raw: Text) -> Tensor:
-        return _tokenise(raw.text)
+        return _tokenize(raw.text)
 
 
 @dataclass(frozen=True)
 class _Thermal:
-    """[1, size, size]: 8-bit grey to [-1, 1]."""
+    """[1, size, size]: 8-bit gray to [-1, 1]."""
 
     drawing: str = "preprocess.pictures.thermal_picture"
     size: int = SIZE
     resize: str = "bicubic, antialiased"
 
     def __call__(self, raw: Thermal) -> Tensor:
-        grey = np.asarray(resize_and_crop(Picture.fromarray(thermal_picture(raw)), self.size))
-        return to_tensor(grey[..., None], [0.5], [0.5])
+        gray = np.asarray(resize_and_crop(Picture.fromarray(thermal_picture(raw)), self.size))
+        return to_tensor(gray[..., None], [0.5], [0.5])
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class _Depth:
 
     This is how Omnivore (Girdhar et al., CVPR 2022), and after it ImageBind, read SUN RGB-D: the authors' answer in
     https://github.com/facebookresearch/omnivore/issues/12. That code takes the data set's eighths of a millimetre for
-    millimetres, hence `stretch`; the published mean fits only so (0.0418 * 75 * 8 is 25 pixels, the data set's mean
+    millimeters, hence `stretch`; the published mean fits only so (0.0418 * 75 * 8 is 25 pixels, the data set's mean
     disparity). A Depth does not know its camera, so every one is taken for a first Kinect's.
     """
 
@@ -100,8 +109,8 @@ class _Depth:
     resize: str = "bicubic, antialiased"
 
     def __call__(self, raw: Depth) -> Tensor:
-        metres = self.stretch * raw.values.clip(self.nearest_m, self.farthest_m)
-        disparity = (self.baseline_m * self.focal_px / metres).clip(max=self.max_px)
+        meters = self.stretch * raw.values.clip(self.nearest_m, self.farthest_m)
+        disparity = (self.baseline_m * self.focal_px / meters).clip(max=self.max_px)
         share = np.where(raw.values > 0, disparity / self.max_px, 0).astype(np.float32)
         field_ = square_field(share, self.size)
         return (torch.from_numpy(np.array(field_))[None] - self.mean) / self.std
@@ -162,7 +171,7 @@ class _Video:
         return np.linspace(first, last, self.frames).astype(int)
 
     def _scaled(self, frames: np.ndarray) -> Tensor:
-        """uint8 [T, H, W, 3] -> normalised float32 [T, 3, h, w], the shorter of h and w being the size."""
+        """uint8 [T, H, W, 3] -> normalized float32 [T, 3, h, w], the shorter of h and w being the size."""
         _, height, width, _ = frames.shape
         short = min(height, width)
         shape = height * self.size // short, width * self.size // short
@@ -208,7 +217,7 @@ class _PointCloud:
     seed: int = 0
 
     def __call__(self, raw: PointCloud) -> Tensor:
-        return normalise_cloud(resample(torch.tensor(raw.xyz), self.points, self.seed))
+        return normalize_cloud(resample(torch.tensor(raw.xyz), self.points, self.seed))
 
 
 _INPUTS: dict[str, Callable[[Any], Tensor]] = {

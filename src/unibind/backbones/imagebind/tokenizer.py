@@ -13,14 +13,14 @@ from torch import Tensor
 from ...errors import MissingExtraError
 
 MAX_TOKENS = 77
-# The names at which the packaged tokeniser puts its special tokens; a space after "<" changes no other token.
+# The names at which the packaged tokenizer puts its special tokens; a space after "<" changes no other token.
 _SPECIAL = re.compile(r"<(?=(?:start|end)_of_text>)")
 
 
-class Tokeniser:
+class Tokenizer:
     """A text to token ids int64 [T], T at most 77: start token, text, end token.
 
-    Texts are cleaned as CLIP's tokeniser cleans them: encoding mended (ftfy), HTML entities resolved twice, white space
+    Texts are cleaned as CLIP's tokenizer cleans them: encoding mended (ftfy), HTML entities resolved twice, white space
     collapsed, lower case. What does not fit is cut before the end token, at which the text tower is read. A text that
     spells the name of a special token does not get that token.
     """
@@ -42,7 +42,7 @@ class Tokeniser:
         try:
             import ftfy
         except ImportError:
-            raise MissingExtraError("the tokeniser of ImageBind", "imagebind") from None
+            raise MissingExtraError("the tokenizer of ImageBind", "imagebind") from None
         return ftfy.fix_text(text)
 
     @cached_property
@@ -50,5 +50,5 @@ class Tokeniser:
         try:
             from instant_clip_tokenizer import Tokenizer
         except ImportError:
-            raise MissingExtraError("the tokeniser of ImageBind", "imagebind") from None
+            raise MissingExtraError("the tokenizer of ImageBind", "imagebind") from None
         return Tokenizer()

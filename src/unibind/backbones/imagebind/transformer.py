@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..precision import Linear
+from .._shared.precision import Linear
 
 EPS = 1e-6  # of every layer norm but the stems'
 

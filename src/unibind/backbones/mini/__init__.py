@@ -1,4 +1,4 @@
-"""mini: the embedded default backbone, image-centred on purpose.
+"""mini: the embedded default backbone, image-centered on purpose.
 
 Its six towers were trained on Heptad's pretrain split the way ImageBind was: images against captions, every other
 modality only against its image (see `train`). So it has the flaw that UniBind mends, and it runs anywhere.
@@ -16,24 +16,25 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingFileError, UnknownNameError
-from ...modality import MODALITIES, Raw, check_modality
-from ..card import Card, Licence
+from ...modalities import MODALITIES, check_modality
+from ...modalities.spec import Raw
+from .._shared.precision import resolve_precision
 from ..contract import Contract
-from ..precision import resolve_precision
+from ..spec import Card, License
 from .preprocessing import parameters, preprocess
 from .text import load_text_tower, model_folder
 from .towers import DIM, load_tower
 
 WEIGHTS = Path(__file__).parent / "weights"
 
-_LICENCE = Licence("Apache-2.0", commercial=True)  # all-MiniLM-L6-v2's; the other towers are MIT like this code
+_LICENSE = License("Apache-2.0", commercial=True)  # all-MiniLM-L6-v2's; the other towers are MIT like this code
 
 CARD = Card(
     name="mini",
-    summary="small towers trained on Heptad, image-centred on purpose; the default",
+    summary="small towers trained on Heptad, image-centered on purpose; the default",
     modalities=MODALITIES,
     dim=DIM,
-    licence=_LICENCE,
+    license=_LICENSE,
     weights="in the package; the text tower by the extra `mini`",
     extra="mini",
 )
@@ -49,7 +50,7 @@ class Mini:
 
     name = CARD.name
     dim = DIM
-    licence = _LICENCE
+    license = _LICENSE
     logit_scale = 20.0
 
     def __init__(

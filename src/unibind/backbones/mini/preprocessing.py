@@ -11,15 +11,22 @@ import torch
 from torch import Tensor
 
 from ...errors import UnibindError
-from ...modality import Audio, EventFrame, Events, Image, PointCloud, Raw, Text, Thermal, Video
-from ...preprocess.clips import centre_window, even_moments, resampled
+from ...modalities.audio import Audio
+from ...modalities.event import EventFrame, Events
+from ...modalities.image import Image
+from ...modalities.point_cloud import PointCloud
+from ...modalities.spec import Raw
+from ...modalities.text import Text
+from ...modalities.thermal import Thermal
+from ...modalities.video import Video
+from ...preprocess.clips import center_window, even_moments, resampled
 from ...preprocess.events import drawn_to_counts, event_frames
 from ...preprocess.filterbank import log_mel
 from ...preprocess.images import square, square_field, to_tensor
-from ...preprocess.points import normalise_cloud, resample
-from .text import MAX_TOKENS, Tokeniser
+from ...preprocess.points import normalize_cloud, resample
+from .text import MAX_TOKENS, Tokenizer
 
-_tokenise = Tokeniser()
+_tokenize = Tokenizer()
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class _Text:
     max_tokens: int = MAX_TOKENS
 
     def __call__(self, raw: Text) -> Tensor:
-        return _tokenise(raw.text)
+        return _tokenize(raw.text)
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class _Audio:
     std: float = 4.0
 
     def __call__(self, raw: Audio) -> Tensor:
-        window = centre_window(resampled(raw.samples, raw.rate, self.rate_hz), round(self.window_s * self.rate_hz))
+        window = center_window(resampled(raw.samples, raw.rate, self.rate_hz), round(self.window_s * self.rate_hz))
         loud = torch.from_numpy(window / max(float(np.abs(window).max()), 1e-6))
         return ((log_mel(loud, self.rate_hz, bins=self.bins).T - self.mean) / self.std)[None]
 
@@ -120,7 +127,7 @@ class _PointCloud:
     def __call__(self, raw: PointCloud) -> Tensor:
         points = torch.tensor(raw.xyz)
         order = torch.randperm(len(points), generator=torch.Generator().manual_seed(self.seed))
-        return normalise_cloud(resample(points[order], self.points, self.seed))
+        return normalize_cloud(resample(points[order], self.points, self.seed))
 
 
 _INPUTS: dict[str, Callable[[Any], Tensor]] = {

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import MissingExtraError
-from ..precision import Linear, lower
+from .._shared.precision import Linear, lower
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
 MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained with, start and end token included
@@ -34,7 +34,7 @@ def model_folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-class Tokeniser:
+class Tokenizer:
     """WordPiece tokens of the model's own vocabulary; long texts are cut, but keep their end token."""
 
     @cached_property

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...files import write_whole
-from ...preprocess.points import neighbours
+from ...preprocess.points import neighbors
 
 DIM = 384
 
@@ -81,7 +81,7 @@ class ClipTower(nn.Module):
 
 
 class PointTower(nn.Module):
-    """Points [B, N, 3] -> [B, 384], unit length: groups of neighbours around 64 of them, then all groups
+    """Points [B, N, 3] -> [B, 384], unit length: groups of neighbors around 64 of them, then all groups
     (PointNet++, Qi et al. 2017, with one level)."""
 
     def __init__(self, group: int = 16) -> None:
@@ -92,12 +92,12 @@ class PointTower(nn.Module):
         self.out = nn.Sequential(nn.Linear(2 * 768, 320), nn.ReLU(), nn.Linear(320, DIM))
 
     def forward(self, x: Tensor) -> Tensor:
-        centres = x[:, :64]  # [B, M, 3]; clouds come in random order
-        index = neighbours(centres, x, self.group)  # [B, M, k]
-        near = torch.gather(x[:, None].expand(-1, centres.shape[1], -1, -1), 2, index[..., None].expand(-1, -1, -1, 3))
-        local = torch.cat([near - centres[:, :, None], near], dim=-1).permute(0, 3, 1, 2)  # [B, 6, M, k]
+        centers = x[:, :64]  # [B, M, 3]; clouds come in random order
+        index = neighbors(centers, x, self.group)  # [B, M, k]
+        near = torch.gather(x[:, None].expand(-1, centers.shape[1], -1, -1), 2, index[..., None].expand(-1, -1, -1, 3))
+        local = torch.cat([near - centers[:, :, None], near], dim=-1).permute(0, 3, 1, 2)  # [B, 6, M, k]
         groups = self.near(local).amax(dim=-1, keepdim=True)  # [B, 160, M, 1]
-        whole = self.far(torch.cat([groups, centres.permute(0, 2, 1)[..., None].to(groups.dtype)], dim=1))
+        whole = self.far(torch.cat([groups, centers.permute(0, 2, 1)[..., None].to(groups.dtype)], dim=1))
         return functional.normalize(self.out(_pooled(whole)).float(), dim=-1)
 
 

@@ -32,8 +32,15 @@ from ...files import write_whole
 from ...heptad.sample import arrays, draw_sample
 from ...heptad.sensors import FPS
 from ...heptad.sounds.toolkit import RATE
-from ...modality import Audio, Events, Image, PointCloud, Raw, Text, Thermal, Video
-from ..batching import collate
+from ...modalities.audio import Audio
+from ...modalities.event import Events
+from ...modalities.image import Image
+from ...modalities.point_cloud import PointCloud
+from ...modalities.spec import Raw
+from ...modalities.text import Text
+from ...modalities.thermal import Thermal
+from ...modalities.video import Video
+from .._shared.batching import collate
 from .augment import AUGMENTATIONS
 from .preprocessing import preprocess
 from .text import load_text_tower

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingExtraError, UnibindError
-from ...modality import Raw, check_modality
-from ..card import Card
+from ...modalities import check_modality
+from ...modalities.spec import Raw
+from .._shared.precision import resolve_precision
 from ..contract import Contract
-from ..precision import resolve_precision
+from ..spec import Card
 from . import clap, clip, sentence, siglip, vision
 from .family import Family
 from .repository import Repository, find_repository
@@ -37,7 +38,7 @@ CARD = Card(
     summary="CLIP, SigLIP, CLAP, sentence embedders or vision transformers of the Hugging Face library",
     modalities=("image", "text", "audio", "thermal", "video", "event"),
     dim=None,
-    licence=None,
+    license=None,
     weights="a folder, or a model of the Hugging Face Hub",
     extra="transformers",
 )
@@ -77,7 +78,7 @@ class TransformersBackbone:
         encoders = self._family.encoders
         self.modalities = tuple(check_modality(m, tuple(encoders)) for m in (modalities or encoders))
         self.dim = int(self._family.dim(repository.config))
-        self.licence = repository.licence()
+        self.license = repository.license()
         self.logit_scale = _finite(self._family.read_logit_scale(repository), repository)
         self.logit_bias = self._family.read_logit_bias(repository)
         self._inputs = {m: encoders[m].make_input(repository, frames) for m in self.modalities}
@@ -129,7 +130,7 @@ class TransformersBackbone:
 
     def _fingerprint(self, tower: str) -> str:
         """Of the checkpoint's own tensors, so that it depends neither on precision nor on the library's version."""
-        from ..checkpoints import fingerprint
+        from .._shared.checkpoints import fingerprint
 
         if tower not in self._fingerprints:
             self._fingerprints[tower] = fingerprint(self._repository.tensors(self._family.towers[tower].weights))

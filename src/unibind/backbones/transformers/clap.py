@@ -6,7 +6,7 @@ Recordings longer than the window are cut at random by transformers' feature ext
   first, second and last third of all possible ones.
 
 transformers also marks one recording of every batch without long ones as long, at random. Here a recording is long
-only if it is, so that an embedding does not depend on its neighbours.
+only if it is, so that an embedding does not depend on its neighbors.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...modality import Audio
-from ...preprocess.clips import centre_window, resampled
+from ...modalities.audio import Audio
+from ...preprocess.clips import center_window, resampled
 from .family import Encoder, Family, TextTower, Tower, as_weights
 from .inputs import ProcessorInput, TextInput
 from .repository import Repository
@@ -45,7 +45,7 @@ class AudioInput(ProcessorInput):
             return self._mel(samples)
         if self.processor.truncation == _FUSION:
             return self._fused(self._mel(samples, max_length=len(samples))[0])
-        return self._mel(centre_window(samples, self.processor.nb_max_samples))
+        return self._mel(center_window(samples, self.processor.nb_max_samples))
 
     def _mel(self, samples: Any, **options: Any) -> Tensor:
         rate = self.processor.sampling_rate

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..picture_inputs import DRAWINGS, embed_pictures
+from .._shared.picture_inputs import DRAWINGS, embed_pictures
 from .inputs import PictureInput, ProcessorInput, token_ids
 from .repository import Repository
 

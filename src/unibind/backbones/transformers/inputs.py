@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ...errors import UnibindError
-from ...modality import Raw, Text
-from ..picture_inputs import DRAWINGS
+from ...modalities.spec import Raw
+from ...modalities.text import Text
+from .._shared.picture_inputs import DRAWINGS
 from .repository import Repository, reading
 
 # What of an image processor decides its output, under the names that all versions of transformers use.
@@ -23,7 +24,7 @@ _PICTURE_PARAMETERS = (
     *("do_normalize", "image_mean", "image_std", "do_pad", "pad_size"),
 )
 
-# Files that hold a tokeniser's vocabulary, of all supported architectures.
+# Files that hold a tokenizer's vocabulary, of all supported architectures.
 _VOCABULARIES = (
     *("tokenizer.json", "vocab.json", "vocab.txt"),
     *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
@@ -60,7 +61,7 @@ class ProcessorInput:
 
 
 class PictureInput(ProcessorInput):
-    """Pictures [F, 3, H, W] of an item of `modality` (see `picture_inputs`), resized and normalised by Pillow.
+    """Pictures [F, 3, H, W] of an item of `modality` (see `picture_inputs`), resized and normalized by Pillow.
 
     Never by torchvision, which resizes with other roundings and need not be installed.
     """
@@ -96,7 +97,7 @@ class TextInput(ProcessorInput):
     """Token ids plus one, int64 [T]: 0 is then free for the padding of batches, whatever token 0 means to the model.
 
     `token_ids` undoes the shift. Longer texts are cut to `max_tokens` and keep their end token. With `fill` every text
-    is padded to `max_tokens` by the tokeniser, for models that read their last position.
+    is padded to `max_tokens` by the tokenizer, for models that read their last position.
     """
 
     def __init__(self, repository: Repository, max_tokens: int, *, fill: bool = False) -> None:
@@ -108,8 +109,8 @@ class TextInput(ProcessorInput):
         from transformers import AutoTokenizer
 
         if not any((self.repository.folder / name).is_file() for name in _VOCABULARIES):
-            raise UnibindError(  # transformers would make a tokeniser without words
-                f"{self.repository.folder} has no tokeniser; it needs tokenizer.json or the files of its vocabulary"
+            raise UnibindError(  # transformers would make a tokenizer without words
+                f"{self.repository.folder} has no tokenizer; it needs tokenizer.json or the files of its vocabulary"
             )
         return AutoTokenizer.from_pretrained(self.repository.folder, local_files_only=True, trust_remote_code=False)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingExtraError, MissingFileError, UnibindError
-from ..card import Licence
+from ..spec import License
 
 _CONFIG = "config.json"
 _CARD = "README.md"
@@ -26,18 +26,18 @@ _SMALL_FILES = [
 _SAFETENSORS = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _PICKLES = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin"]  # read as weights only
 
-# SPDX identifiers of the licences that model cards name, and whether they allow commercial use.
-_LICENCES = {
-    "mit": Licence("MIT", commercial=True),
-    "apache-2.0": Licence("Apache-2.0", commercial=True),
-    "bsd-2-clause": Licence("BSD-2-Clause", commercial=True),
-    "bsd-3-clause": Licence("BSD-3-Clause", commercial=True),
-    "cc0-1.0": Licence("CC0-1.0", commercial=True),
-    "cc-by-4.0": Licence("CC-BY-4.0", commercial=True),
-    "cc-by-sa-4.0": Licence("CC-BY-SA-4.0", commercial=True),
-    "cc-by-nc-4.0": Licence("CC-BY-NC-4.0", commercial=False),
-    "cc-by-nc-sa-4.0": Licence("CC-BY-NC-SA-4.0", commercial=False),
-    "cc-by-nc-nd-4.0": Licence("CC-BY-NC-ND-4.0", commercial=False),
+# SPDX identifiers of the licenses that model cards name, and whether they allow commercial use.
+_LICENSES = {
+    "mit": License("MIT", commercial=True),
+    "apache-2.0": License("Apache-2.0", commercial=True),
+    "bsd-2-clause": License("BSD-2-Clause", commercial=True),
+    "bsd-3-clause": License("BSD-3-Clause", commercial=True),
+    "cc0-1.0": License("CC0-1.0", commercial=True),
+    "cc-by-4.0": License("CC-BY-4.0", commercial=True),
+    "cc-by-sa-4.0": License("CC-BY-SA-4.0", commercial=True),
+    "cc-by-nc-4.0": License("CC-BY-NC-4.0", commercial=False),
+    "cc-by-nc-sa-4.0": License("CC-BY-NC-SA-4.0", commercial=False),
+    "cc-by-nc-nd-4.0": License("CC-BY-NC-ND-4.0", commercial=False),
 }
 
 
@@ -80,8 +80,8 @@ class Repository:
         with reading("the file", path):
             return json.loads(path.read_text(encoding="utf-8"))
 
-    def licence(self) -> Licence:
-        """The licence that the model card names; one that is not known here counts as non-commercial."""
+    def license(self) -> License:
+        """The license that the model card names; one that is not known here counts as non-commercial."""
         from huggingface_hub import metadata_load
 
         try:
@@ -89,7 +89,7 @@ class Repository:
         except Exception:  # no card, or no metadata that can be read: nothing is known
             found = None
         named = found if isinstance(found, str) else "unknown"
-        return _LICENCES.get(named.lower(), Licence(named, commercial=False))
+        return _LICENSES.get(named.lower(), License(named, commercial=False))
 
     def load(self, model: Any, config: Any) -> nn.Module:
         """A model of a transformers class with the weights of this folder, on the CPU in evaluation mode.
@@ -190,7 +190,7 @@ def reading(what: str, where: Path) -> Iterator[None]:
         yield
     except UnibindError:
         raise
-    except ImportError as error:  # e.g. a tokeniser of SentencePiece
+    except ImportError as error:  # e.g. a tokenizer of SentencePiece
         raise MissingExtraError(f"{what} of the model in {where} ({_first_line(error)})", "transformers") from None
     except Exception as error:  # libraries raise all kinds on damaged files
         raise UnibindError(f"{what} of the model in {where} cannot be read: {_first_line(error)}") from None

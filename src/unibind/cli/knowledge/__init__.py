@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from . import check, describe, editing, embed, generate, importing, show
+from . import check, describe, embed, generate, show
+from . import edit as editing
+from . import transfer as importing
 
 app = typer.Typer(help="Descriptions by language models: make, look at, mend, share.", no_args_is_help=True)
 app.command("generate")(generate.generate)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from ..choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from ..console import JsonOption, print_json, print_table, say
-from .looking import look_at
+from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from .._console import JsonOption, print_json, print_table, say
+from ._inspect import look_at
 
 
-@chooses_backbone
+@with_backbone_options
 def check(
     base: Annotated[Path, typer.Argument(help="The folder of a base, or a table of descriptions.")],
     classes: Annotated[
@@ -38,9 +38,9 @@ def check(
     unibind knowledge check kb --at-least 200
     unibind knowledge check kb --classes classes.txt --manifest data.csv --json
     """
+    from ...data.manifest import read_manifest
     from ...knowledge.classes import read_classes
     from ...knowledge.inspection import Limits, check_base
-    from ...manifest import read_manifest
 
     wanted = read_classes(classes) if classes else ()
     items = read_manifest(manifest) if manifest else ()

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from ..console import JsonOption, ModalityOption, print_json, print_table, say
-from .spending import prices_of, progress_of, tell_estimate
+from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from .._console import JsonOption, ModalityOption, print_json, print_table, say
+from ._llm_options import prices_of, progress_of, tell_estimate
 
 if TYPE_CHECKING:
-    from ...knowledge.budget import Budget
-    from ...knowledge.describe import Summary
+    from ...knowledge.llm.budget import Budget
+    from ...knowledge.llm.describe import Summary
 
 _LISTED = 10  # items without a description that are named on the screen
 
 
-@chooses_backbone
+@with_backbone_options
 def describe(
     manifest: Annotated[Path, typer.Argument(help="CSV, JSONL, Parquet, UniBind JSON, or a folder label/file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The base: a folder, made or continued.")],
@@ -66,21 +66,21 @@ def describe(
     unibind knowledge describe data/manifest.csv --out kb --model qwen2.5vl --base-url http://localhost:11434/v1
     unibind knowledge describe sounds/ --out kb --model gpt-4o-audio-preview --hears --dry-run --price 2.5/10
     """
-    from ...knowledge.budget import Budget
+    from ...data.manifest import read_manifest
     from ...knowledge.building import saved_rules
-    from ...knowledge.describe import MOST_OUTPUT_TOKENS, Describer, Plan, choose, estimate
-    from ...knowledge.folder import KnowledgeFolder
-    from ...knowledge.llm import Client
-    from ...knowledge.shortening import held_by
-    from ...knowledge.showing import Manner
-    from ...knowledge.wording import Wording
-    from ...manifest import read_manifest
+    from ...knowledge.journal import Journal
+    from ...knowledge.llm.budget import Budget
+    from ...knowledge.llm.client import Client
+    from ...knowledge.llm.describe import MOST_OUTPUT_TOKENS, Describer, Plan, choose, estimate
+    from ...knowledge.llm.messages import RenderOptions
+    from ...knowledge.llm.prompts import Wording
+    from ...knowledge.truncate import fits_context
 
-    folder = KnowledgeFolder(out)
+    folder = Journal(out)
     models = tuple(dict.fromkeys(model))
     splits = None if split and "all" in split else tuple(split or ("train",))
     items = choose(read_manifest(manifest, modality=modality), splits)
-    plan = Plan(items, models, Manner(side, frames, hears, one_picture), tell_label)
+    plan = Plan(items, models, RenderOptions(side, frames, hears, one_picture), tell_label)
     rules = saved_rules(folder)
     rules = rules if language is None else replace(rules, language=language)
     wording = Wording(prompts, language=rules.language)
@@ -88,7 +88,7 @@ def describe(
     if dry_run:
         tell_estimate(estimate(folder, plan, wording, rules), budget, json)
         return
-    fits = held_by(replace(backbone, options=backbone.options | {"modalities": ["text"]}).open())
+    fits = fits_context(replace(backbone, options=backbone.options | {"modalities": ["text"]}).open())
 
     async def ask(progress: Callable[[int], None]) -> Summary:
         client = Client(

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ..choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from ..console import JsonOption, print_json, progress_bar, say
+from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from .._console import JsonOption, print_json, progress_bar, say
 
 
-@chooses_backbone
+@with_backbone_options
 def embed(
     base: Annotated[Path, typer.Argument(help="The folder of a base.")],
     backbone: BackboneChoice = NO_CHOICE,
@@ -30,7 +30,7 @@ def embed(
     import time
 
     from ...knowledge.embedding import CachedEmbedder, texts_in
-    from ...knowledge.folder import existing
+    from ...knowledge.journal import existing
 
     count, started = sum(1 for _ in texts_in(existing(base).path)), time.monotonic()
     embedder = CachedEmbedder(base, backbone.open())

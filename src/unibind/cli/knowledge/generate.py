@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from ..console import JsonOption, print_json, print_table, say
-from .spending import prices_of, progress_of, tell_estimate
+from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from .._console import JsonOption, print_json, print_table, say
+from ._llm_options import prices_of, progress_of, tell_estimate
 
 if TYPE_CHECKING:
-    from ...knowledge.budget import Budget
     from ...knowledge.filters import Embed, Rules
-    from ...knowledge.generate import Plan, Summary
-    from ...knowledge.wording import Wording
+    from ...knowledge.llm.budget import Budget
+    from ...knowledge.llm.generate import Plan, Summary
+    from ...knowledge.llm.prompts import Wording
 
 _LISTED = 30  # classes in a table on the screen
 
 
-@chooses_backbone
+@with_backbone_options
 def generate(
     classes: Annotated[str, typer.Argument(help="A .txt file, a comma list, or a manifest whose labels count.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The base: a folder, made or continued.")],
@@ -74,16 +74,16 @@ def generate(
     unibind knowledge generate classes.txt --out kb --model llama3.1 --base-url http://localhost:11434/v1
     unibind knowledge generate "drum,bell" --out kb --model gpt-4.1-mini --per-class 1000 --dry-run --price 0.4/1.6
     """
-    from ...knowledge.budget import Budget
     from ...knowledge.building import saved_rules
     from ...knowledge.classes import read_classes
-    from ...knowledge.folder import KnowledgeFolder
-    from ...knowledge.generate import Generator, Plan, estimate
-    from ...knowledge.llm import Client
-    from ...knowledge.wording import Wording
-    from ...modality import MODALITIES
+    from ...knowledge.journal import Journal
+    from ...knowledge.llm.budget import Budget
+    from ...knowledge.llm.client import Client
+    from ...knowledge.llm.generate import Generator, Plan, estimate
+    from ...knowledge.llm.prompts import Wording
+    from ...modalities import MODALITIES
 
-    folder = KnowledgeFolder(out)
+    folder = Journal(out)
     models = tuple(dict.fromkeys(model))
     chosen = None if aspects is None else tuple(a.strip() for a in aspects.split(",") if a.strip())
     plan = Plan(read_classes(classes), per_class, models, tuple(modality or MODALITIES), chosen, questions, per_request)

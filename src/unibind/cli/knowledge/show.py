@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..choice import NO_CHOICE, BackboneChoice, chooses_backbone
-from ..console import JsonOption, busy, print_json, print_table, say
-from .looking import look_at
+from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
+from .._console import JsonOption, busy, print_json, print_table, say
+from ._inspect import look_at
 
 if TYPE_CHECKING:
     from ...knowledge import KnowledgeBase
     from ...knowledge.inspection import ClassReport
 
 
-@chooses_backbone
+@with_backbone_options
 def show(
     base: Annotated[Path, typer.Argument(help="The folder of a base, or a table of descriptions.")],
     category: Annotated[str | None, typer.Option("--class", help="One class, with the ids of its texts.")] = None,

@@ -1,0 +1,1 @@
+"""The method: heads, losses, fitting, bridges, embedding centers and calibration."""

@@ -1,0 +1,131 @@
+"""Precisions: what the hardware does well, and linear layers that compute in it.
+
+float32 is the reference. bfloat16 rounds weights and activations to 8 bits of mantissa; int8 keeps weights as bytes
+with one scale for each output, and activations as bytes with one scale for each call (dynamic quantization). Both are
+lossy, so the precision is part of every contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import UnibindError, UnknownNameError
+
+PRECISIONS = ("float32", "bfloat16", "int8")
+
+
+def resolve_precision(wanted: str, device: str) -> str:
+    """The precision `wanted` names; "auto" is bfloat16 where the device computes in it natively, else float32.
+
+    int8 is never chosen by itself. Raises UnknownNameError for another name, UnibindError for int8 beside a CPU.
+    """
+    if wanted == "auto":
+        return "bfloat16" if has_native_bfloat16(device) else "float32"
+    if wanted not in PRECISIONS:
+        raise UnknownNameError("precision", wanted, ("auto", *PRECISIONS))
+    if wanted == "int8" and torch.device(device).type != "cpu":
+        raise UnibindError(f"int8 is for CPUs, not for {device}; use bfloat16 there")
+    return wanted
+
+
+def has_native_bfloat16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if torch.device(device).type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public names for these
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+
+
+class Linear(nn.Linear):
+    """y = x W^T + b, then the exact GELU if `gelu`: one layer, because lower precisions compute both in one pass."""
+
+    def __init__(self, width_in: int, width_out: int, *, gelu: bool = False) -> None:
+        super().__init__(width_in, width_out)
+        self.gelu = gelu
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return torch.ops.aten.gelu_(y) if self.gelu else y  # in place: towers are frozen
+
+
+class PackedLinear(nn.Module):
+    """A `Linear` in bfloat16 whose weight is kept in the order oneDNN multiplies in."""
+
+    def __init__(self, linear: Linear) -> None:
+        super().__init__()
+        weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().bfloat16())
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", linear.bias.detach().bfloat16())
+        self.after = "gelu" if linear.gelu else "none"
+
+    def forward(self, x: Tensor) -> Tensor:
+        exact = "none"  # not GELU's tanh approximation
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.after, [], exact)
+
+
+class Int8Linear(nn.Module):
+    """A `Linear` whose weight is bytes with a scale for each output; takes and returns bfloat16.
+
+    Activations become bytes too, with one scale and zero point a call, so that the smallest and the largest of them
+    still fit.
+    """
+
+    def __init__(self, linear: Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach().float()
+        scale = weight.abs().amax(dim=1).clamp(min=1e-12) / 127
+        self.register_buffer("scale", scale)
+        self.register_buffer("zero", torch.zeros(len(scale), dtype=torch.long))
+        self.register_buffer("bias", linear.bias.detach().float().clone())  # lets go of a mapped file
+        rounded = torch.round(weight / scale[:, None]).to(torch.int8)
+        self.register_buffer("weight", torch.ops.onednn.qlinear_prepack(rounded, None))
+        self.after = "gelu" if linear.gelu else "none"
+
+    def forward(self, x: Tensor) -> Tensor:
+        low, high = _range(x)
+        scale = max(high - low, 1e-12) / 254  # one step less than there are, so that rounding stays within them
+        zero = round(-low / scale)
+        weight = (self.weight, self.scale, self.zero, self.bias)
+        to = (1.0, 0, torch.bfloat16)  # scale and zero of the output: it is no bytes
+        return torch.ops.onednn.qlinear_pointwise(
+            _bytes(x, scale, zero), scale, zero, *weight, *to, self.after, [], "none"
+        )
+
+
+def _range(x: Tensor) -> tuple[float, float]:
+    """Smallest and largest value, zero included."""
+    low, high = torch.aminmax(x)
+    return min(float(low), 0.0), max(float(high), 0.0)
+
+
+def _bytes(x: Tensor, scale: float, zero: int) -> Tensor:
+    """round(x / scale) + zero as uint8; by way of int8, to which torch converts several times as fast."""
+    shifted = x.float().mul_(1 / scale).add_(zero - 128).round_().to(torch.int8)
+    return shifted.view(torch.uint8).bitwise_xor_(128)
+
+
+def lower(module: nn.Module, precision: str, device: str = "cpu") -> nn.Module:
+    """The module in a precision, on a device; inputs and outputs of lowered layers are bfloat16.
+
+    Parameters become bfloat16, except those a module names in `kept`; on a CPU every `Linear` takes its fast form.
+    """
+    if precision != "float32":
+        if torch.device(device).type == "cpu":
+            _pack(module, Int8Linear if precision == "int8" else PackedLinear)
+        for part in module.modules():
+            for name, parameter in part.named_parameters(recurse=False):
+                if name not in getattr(part, "kept", ()):
+                    parameter.data = parameter.data.bfloat16()
+    return module.to(device)
+
+
+def _pack(module: nn.Module, fast: Callable[[Linear], nn.Module]) -> None:
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Linear):
+                setattr(parent, name, fast(child))

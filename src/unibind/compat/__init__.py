@@ -1,0 +1,1 @@
+"""Reading the files that UniBind released: pickled centers and fitted checkpoints."""

@@ -1,0 +1,1 @@
+"""Items and their embeddings: manifests, tables, the loader, the store and encoding."""

@@ -1,0 +1,234 @@
+"""Loading: items -> preprocessed tensors in batches, in this process or in worker processes.
+
+One bad item never stops the rest: what reading or preprocessing raises becomes a Failure, and where a decoder takes
+its whole process down, only the item it was reading fails.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from numpy.typing import NDArray
+
+from ..backbones import Backbone
+from ..backbones._shared.batching import collate
+from ..errors import UnibindError
+from ..modalities.limits import Limits
+from ..modalities.reading import read
+from ..modalities.spec import Raw
+from ..modalities.text import Text
+from .manifest import Item
+
+Key = TypeVar("Key")
+
+_CHUNK = 4  # items sent to a worker at a time
+_AHEAD = 3  # chunks a worker may be ahead of the encoder: bounds memory
+_HELD = 1 << 28  # bytes of preprocessed items that may wait for their batch to be full
+_WINDOW = 16  # batches among which items of unlike length are sorted
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item could not be loaded: class and message of the error."""
+
+    error: str
+    message: str
+
+
+# --- one item ------------------------------------------------------------------------------------------------------
+
+
+def read_item(item: Item, limits: Limits) -> Raw:
+    """Decode an item; raises what readers raise."""
+    return Text(item.text) if item.text is not None else read(Path(str(item.uri)), item.modality, limits=limits)
+
+
+def load_item(item: Item, backbone: Backbone, limits: Limits) -> torch.Tensor | Failure:
+    """Read and preprocess an item; never raises, whatever the file or a decoder does."""
+    try:
+        return backbone.preprocess(item.modality, read_item(item, limits))
+    except Exception as error:
+        return Failure(type(error).__name__, str(error) or f"{item.id} could not be read")
+
+
+# --- many items ----------------------------------------------------------------------------------------------------
+
+
+def load_items(
+    items: Iterable[Item], backbone: Backbone, *, workers: int, limits: Limits
+) -> Generator[tuple[Item, torch.Tensor | Failure]]:
+    """Load items in order; with `workers` > 0 in that many processes, a bounded number of items ahead.
+
+    Workers are started afresh (not forked) and get a pickle of the backbone, of which they use `preprocess` only.
+    """
+    if workers:
+        yield from _load_in_workers(items, _Workers(backbone, limits, workers))
+    else:
+        yield from ((item, load_item(item, backbone, limits)) for item in items)
+
+
+def batches(
+    loaded: Iterable[tuple[Key, str, torch.Tensor]], batch_size: int
+) -> Generator[tuple[str, list[Key], torch.Tensor]]:
+    """Batches (modality, keys [B], tensor [B, ...]) of one modality each, from (key, modality, tensor).
+
+    Sequences of unlike length are sorted by length within a window of batches, so that little is padded; other items
+    of unlike shape go into batches apart. Large items make smaller batches: no more than `_HELD` bytes wait.
+    """
+    waiting: dict[tuple[str, tuple[int, ...]], list[tuple[Key, torch.Tensor]]] = {}
+    held = 0
+    for key, modality, tensor in loaded:
+        kind = modality, () if _is_sequence(tensor) else tuple(tensor.shape)
+        waiting.setdefault(kind, []).append((key, tensor))
+        held += tensor.nbytes
+        if len(waiting[kind]) < (batch_size * _WINDOW if _is_sequence(tensor) else batch_size):
+            if held <= _HELD:
+                continue
+            kind = max(waiting, key=lambda k: _bytes(waiting[k]))
+        group = waiting.pop(kind)
+        held -= _bytes(group)
+        yield from _cut(kind[0], group, batch_size)
+    for (modality, _), group in waiting.items():
+        yield from _cut(modality, group, batch_size)
+
+
+def _bytes(group: Sequence[tuple[Key, torch.Tensor]]) -> int:
+    return sum(tensor.nbytes for _, tensor in group)
+
+
+def _is_sequence(tensor: torch.Tensor) -> bool:
+    return tensor.ndim == 1 and not tensor.is_floating_point()
+
+
+def _cut(
+    modality: str, group: list[tuple[Key, torch.Tensor]], batch_size: int
+) -> Generator[tuple[str, list[Key], torch.Tensor]]:
+    if _is_sequence(group[0][1]):
+        group = sorted(group, key=lambda pair: len(pair[1]))
+    for start in range(0, len(group), batch_size):
+        keys, tensors = zip(*group[start : start + batch_size], strict=True)
+        yield modality, list(keys), collate(list(tensors))
+
+
+# --- worker processes ----------------------------------------------------------------------------------------------
+
+_Loaded = list[NDArray | Failure]  # NumPy arrays travel as plain bytes; tensors would need shared memory
+
+_backbone: Backbone  # of this worker process
+_limits: Limits
+
+
+def _start_worker(backbone: Backbone, limits: Limits) -> None:
+    global _backbone, _limits
+    _backbone, _limits = backbone, limits
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End with the parent, also where it was killed and could not say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _load_chunk(items: Sequence[Item]) -> _Loaded:
+    loaded = (load_item(item, _backbone, _limits) for item in items)
+    return [result if isinstance(result, Failure) else result.numpy() for result in loaded]
+
+
+class _Workers:
+    """A pool of worker processes that is made anew after one of them died."""
+
+    def __init__(self, backbone: Backbone, limits: Limits, count: int) -> None:
+        self.count = count
+        self._arguments = backbone, limits
+        self._pool = self._new_pool(count)
+
+    def submit(self, items: Sequence[Item]) -> Future[_Loaded]:
+        try:
+            return self._pool.submit(_load_chunk, items)
+        except BrokenProcessPool:
+            self.close()
+            self._pool = self._new_pool(self.count)
+            return self._pool.submit(_load_chunk, items)
+
+    def isolate(self, items: Sequence[Item]) -> _Loaded:
+        """Load items one at a time in a process of their own: one that kills it fails alone."""
+        loaded: _Loaded = []
+        pool = self._checked_pool()
+        for item in items:
+            try:
+                loaded += pool.submit(_load_chunk, [item]).result()
+            except BrokenProcessPool:
+                where = item.uri or item.id
+                loaded.append(Failure("WorkerDied", f"the process that read {where} died; check or leave out the file"))
+                pool = self._checked_pool()
+        pool.shutdown()
+        return loaded
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _checked_pool(self) -> ProcessPoolExecutor:
+        """A pool of one process that is known to run, so that no item is blamed for one that cannot start."""
+        pool = self._new_pool(1)
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            raise UnibindError(
+                "worker processes end before they read anything; call unibind under `if __name__ == '__main__':`, "
+                "or use no workers to see why"
+            ) from error
+        return pool
+
+    def _new_pool(self, count: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(count, _context(), _start_worker, self._arguments)
+
+
+def _context() -> BaseContext:
+    """Processes that share no threads or locks with this one; where it can be, forked from a server with torch."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _load_in_workers(items: Iterable[Item], workers: _Workers) -> Generator[tuple[Item, torch.Tensor | Failure]]:
+    source = iter(items)
+    chunks = iter(lambda: tuple(islice(source, _CHUNK)), ())
+    running: deque[tuple[tuple[Item, ...], Future[_Loaded]]] = deque()
+    try:
+        while True:
+            for chunk in islice(chunks, _AHEAD * workers.count - len(running)):
+                running.append((chunk, workers.submit(chunk)))
+            if not running:
+                return
+            chunk, future = running.popleft()
+            for item, result in zip(chunk, _result(chunk, future, workers), strict=True):
+                yield item, result if isinstance(result, Failure) else torch.from_numpy(result)
+    finally:
+        workers.close()
+
+
+def _result(chunk: Sequence[Item], future: Future[_Loaded], workers: _Workers) -> _Loaded:
+    try:
+        return future.result()
+    except BrokenProcessPool:  # by an item of this chunk or of one that ran beside it
+        return workers.isolate(chunk)

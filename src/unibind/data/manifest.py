@@ -1,0 +1,166 @@
+"""Manifests: tables and folders that say which items there are, of which modality, and what is known of them.
+
+A table (CSV, JSONL, Parquet) has a column `uri` or `text`, and optionally `id`, `modality`, `label`, `split`,
+`description` and `object`; other columns are ignored. UniBind's own JSON, a list of {data, label, description}, is
+read too, and so is a folder `split/label/file`, `label/file` or plain files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from ..errors import MissingFileError, UnibindError, UnreadableError
+from ..modalities import check_modality
+from .tables import Row, read_rows, write_rows
+
+
+@dataclass(frozen=True)
+class Item:
+    """One input: a file (`uri`) or an inline `text`, never both.
+
+    `object` is shared by the items that show, sound or move as one and the same thing in several modalities.
+    """
+
+    id: str
+    modality: str
+    uri: str | None = None
+    text: str | None = None
+    label: str | None = None
+    split: str | None = None
+    description: str | None = None
+    object: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse unknown modalities, and items with no content or two."""
+        check_modality(self.modality)
+        if (self.uri is None) == (self.text is None):
+            found = "neither a uri nor a text" if self.uri is None else "both a uri and a text"
+            raise UnibindError(f"item {self.id!r} has {found}; give exactly one of them")
+        if self.text is not None and self.modality != "text":
+            raise UnibindError(
+                f"item {self.id!r} is an inline text of modality {self.modality}; make its modality text"
+            )
+
+
+_COLUMNS = tuple(field.name for field in fields(Item))
+_UNIBIND_URI = "data"  # what UniBind's own JSON calls the uri
+_MAX_DEPTH = 3  # split/label/file
+
+
+def read_manifest(path: str | Path, *, modality: str | None = None) -> list[Item]:
+    """Items of a table or a folder, in its order (a folder's files by name).
+
+    Relative uris are resolved against the folder of the table. An item's modality is what its row says, else
+    `modality`, else what the file's name says. Ids default to the uri as written, or a hash of an inline text.
+    Raises MissingFileError where there is nothing at `path`, and UnibindError, naming file and row, for rows that
+    are no items, ids that occur twice, and manifests without items.
+    """
+    path = Path(path)
+    if modality is not None:
+        check_modality(modality)
+    items = list(_folder_items(path, modality) if path.is_dir() else _table_items(path, modality))
+    if not items:
+        raise UnibindError(f"{path} holds no items; fill it, or name another manifest")
+    check_unique((item.id for item in items), str(path))
+    return items
+
+
+def items_from_paths(paths: Iterable[str | Path], modality: str | None = None) -> list[Item]:
+    """Items of bare files, without labels; the path is the id."""
+    items = [Item(str(path), modality or _modality_of(path), uri=str(path)) for path in paths]
+    check_unique((item.id for item in items), "the list of files")
+    return items
+
+
+def write_manifest(items: Sequence[Item], path: str | Path) -> None:
+    """Write items as CSV, JSONL or Parquet (by suffix), relative uris relative to the manifest's folder."""
+    path = Path(path)
+    rows = [asdict(item) | {"uri": relative(item.uri, path.parent)} for item in items]
+    write_rows(path, rows, _COLUMNS)
+
+
+def check_unique(ids: Iterable[str], where: str) -> None:
+    """Raise UnibindError naming the first id that occurs twice."""
+    seen = set[str]()
+    for name in ids:
+        if name in seen:
+            raise UnibindError(f"the id {name!r} occurs twice in {where}; give every item its own id")
+        seen.add(name)
+
+
+def resolve(uri: str | None, folder: Path) -> str | None:
+    """A uri that is relative to `folder`, as a path from here; absolute paths and URLs stay as they are."""
+    return uri if uri is None or _stands_alone(uri) else os.path.normpath(folder / uri)
+
+
+def relative(uri: str | None, folder: Path) -> str | None:
+    """Inverse of `resolve`: a path from here, as a path relative to `folder`."""
+    return uri if uri is None or _stands_alone(uri) else Path(os.path.relpath(uri, folder)).as_posix()
+
+
+def _stands_alone(uri: str) -> bool:
+    return "://" in uri or Path(uri).is_absolute()
+
+
+def _modality_of(path: str | Path) -> str:
+    """What the file's name and first bytes say; of a file that cannot be opened what its ending says, for reading it
+    will tell what is wrong, and one bad file is no reason to refuse a manifest."""
+    from ..modalities.reading import modality_of, suffixes
+
+    try:
+        return modality_of(path)
+    except (MissingFileError, UnreadableError):
+        ending = Path(path).suffix.lower()
+        return next(modality for modality, claimed in suffixes().items() if ending in claimed)
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+def _table_items(path: Path, modality: str | None) -> Iterator[Item]:
+    for number, row in read_rows(path, (*_COLUMNS, _UNIBIND_URI)):
+        try:
+            yield _item(row, path.parent, modality)
+        except UnibindError as error:
+            raise UnibindError(f"{path}, row {number}: {error}") from error
+
+
+def _item(row: Row, folder: Path, modality: str | None) -> Item:
+    written = row.get("uri") or row.get(_UNIBIND_URI)
+    uri, text = resolve(written, folder), row.get("text")
+    facts = {name: row.get(name) for name in ("label", "split", "description", "object")}
+    kind = row.get("modality") or ("text" if uri is None else modality or _modality_of(uri))
+    return Item(row.get("id") or written or _text_id(text), kind, uri, text, **facts)
+
+
+def _text_id(text: str | None) -> str:
+    return "text-" + hashlib.sha256((text or "").encode()).hexdigest()[:16]
+
+
+# --- folders -------------------------------------------------------------------------------------------------------
+
+
+def _folder_items(folder: Path, modality: str | None) -> Iterator[Item]:
+    for file in _files(folder, 1):
+        parts = file.relative_to(folder).parts
+        label = parts[-2] if len(parts) > 1 else None
+        split = parts[-3] if len(parts) > 2 else None
+        name = "/".join(parts)
+        yield Item(name, modality or _modality_of(file), uri=str(file), label=label, split=split)
+
+
+def _files(folder: Path, depth: int) -> Iterator[Path]:
+    """Visible files of `folder`, which lies `depth` levels deep, and of its folders, by name."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if not path.is_dir():
+            yield path
+        elif depth < _MAX_DEPTH:
+            yield from _files(path, depth + 1)
+        else:
+            raise UnibindError(f"{path} lies deeper than split/label/file; write a manifest with a uri column instead")

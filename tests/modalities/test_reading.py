@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Picture
+
+from unibind.errors import LimitError, MissingFileError, UnibindError, UnknownNameError, UnreadableError
+from unibind.modalities import EXTRA_MODALITIES, MODALITIES
+from unibind.modalities.limits import Limits
+from unibind.modalities.reading import modality_of, read, reader_of, suffixes
+
+SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
+SAMPLE_FILES = sorted(path for path in SAMPLES.glob("*/*") if path.parent.name in MODALITIES)
+
+
+def test_each_modality_has_a_reader() -> None:
+    assert tuple(suffixes()) == MODALITIES + EXTRA_MODALITIES
+    assert all(reader_of(name).modality == name for name in MODALITIES)
+    assert all(ending.startswith(".") and ending == ending.lower() for all_ in suffixes().values() for ending in all_)
+
+
+@pytest.mark.parametrize("modality", [None, *(m for m in MODALITIES if m != "text")])
+def test_a_missing_file(modality: str | None, tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"no file .*dog\.jpg; check the name"):
+        read(tmp_path / "dog.jpg", modality)
+    with pytest.raises(FileNotFoundError):
+        read(str(tmp_path / "dog.jpg"), modality)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", ""])
+@pytest.mark.parametrize("modality", [None, "image"])
+def test_a_name_that_no_file_can_have(name: str, modality: str | None) -> None:
+    with pytest.raises(UnibindError):
+        read(name, modality)
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="is not a file"):
+        read(tmp_path, "image")
+
+
+@pytest.mark.parametrize("modality", [None, *MODALITIES])
+def test_an_empty_file(modality: str | None, tmp_path: Path) -> None:
+    (tmp_path / "nothing.png").touch()
+    with pytest.raises(UnreadableError, match=r"nothing\.png: the file is empty"):
+        read(tmp_path / "nothing.png", modality)
+
+
+def test_empty_bytes() -> None:
+    with pytest.raises(UnreadableError, match="empty"):
+        read(b"", "image")
+
+
+def test_bytes_need_a_modality() -> None:
+    with pytest.raises(UnibindError, match="name their modality"):
+        read(b"\x89PNG")
+
+
+def test_an_unknown_modality() -> None:
+    with pytest.raises(UnknownNameError, match="unknown modality 'smell'; choose one of: image, text"):
+        read(b"rose", "smell")
+
+
+def test_an_unknown_ending(tmp_path: Path) -> None:
+    (tmp_path / "notes.xyzzy").write_text("words")
+    with pytest.raises(UnibindError, match=r"no modality has the ending '\.xyzzy'"):
+        read(tmp_path / "notes.xyzzy")
+    assert read(tmp_path / "notes.xyzzy", "text").text == "words"
+
+
+def test_an_unknown_option(tmp_path: Path) -> None:
+    path = tmp_path / "gray.png"
+    Picture.new("L", (4, 4)).save(path)
+    with pytest.raises(UnibindError, match=r"the image reader has no such option: .*'scale'"):
+        read(path, scale=2.0)
+    assert read(path, "thermal", scale=2.0).celsius
+
+
+def test_bytes_of_a_file_are_limited(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_bytes(b"a" * 101)
+    with pytest.raises(LimitError, match="101 bytes, the limits allow 100"):
+        read(tmp_path / "words.txt", limits=Limits(max_bytes=100))
+
+
+def test_raised_limits_hold_while_the_modality_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gray.png"  # an ending that two modalities claim, so its first bytes are read
+    Picture.new("L", (4, 4)).save(path)
+    monkeypatch.setattr("unibind.readers.Limits", lambda: Limits(max_bytes=10))  # the defaults are too small for it
+    with pytest.raises(LimitError, match="the limits allow 10"):
+        read(path)
+    assert read(path, limits=Limits()).modality == "image"
+    assert modality_of(path, Limits()) == "image"
+
+
+@pytest.mark.parametrize("text", ["a photo of a dog", "see notes.txt", "long " * 2000 + ".txt", "a\0b.txt"])
+def test_a_string_that_names_no_file_is_the_text(text: str) -> None:
+    assert read(text, "text").text == text
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_a_blank_string_is_no_text(text: str) -> None:
+    with pytest.raises(UnibindError, match="visible character"):
+        read(text, "text")
+
+
+def test_an_archive_of_arrays_may_be_several_things(tmp_path: Path) -> None:
+    path = tmp_path / "things.npz"
+    np.savez(path, points=np.eye(3))
+    with pytest.raises(UnibindError, match=r"things\.npz: its ending may be point_cloud or event; say which"):
+        modality_of(path)
+    assert read(path, "point_cloud").xyz.shape == (3, 3)
+
+
+def test_endings_in_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "PHOTO.JPG"
+    Picture.new("RGB", (4, 4)).save(path)
+    assert read(path).modality == "image"
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.binary(min_size=1, max_size=300), modality=st.sampled_from(["image", "audio", "video", "thermal"]))
+def test_random_bytes_are_refused_in_one_sentence(data: bytes, modality: str) -> None:
+    with pytest.raises(UnibindError) as raised:
+        read(data, modality)
+    assert "the given bytes" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("path", SAMPLE_FILES, ids=lambda path: path.name)
+def test_samples_are_what_their_folder_says(path: Path) -> None:
+    raw = read(path, path.parent.name)
+    assert raw.modality == path.parent.name
+    assert raw.summary()
