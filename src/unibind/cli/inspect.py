@@ -67,7 +67,7 @@ def _facts(found: dict[str, object]) -> str:
 
 
 def _draw(raws: list[tuple[str, Raw]], png: Path) -> None:
-    from ..modalities.pictures import draw, grid, save_png
+    from ..modalities.pictures import grid, picture, save_png
 
-    pictures = [draw(raw, 320) for _, raw in raws]
+    pictures = [picture(raw, 320) for _, raw in raws]
     save_png(grid(pictures, min(3, len(pictures)), [name for name, _ in raws]), png)

@@ -74,10 +74,10 @@ def search(
 
 
 def _draw(hits: list[Hit], png: Path) -> None:
-    from ..modalities.pictures import draw, grid, save_png
+    from ..modalities.pictures import grid, picture, save_png
     from ..modalities.reading import read
     from ..modalities.text import Text
 
-    pictures = [draw(read(h.uri, h.modality) if h.uri else Text(h.text or h.id), 256) for h in hits]
+    pictures = [picture(read(h.uri, h.modality) if h.uri else Text(h.text or h.id), 256) for h in hits]
     captions = [f"{h.rank}. {h.label or h.id} ({h.score:.2f}, {h.modality})" for h in hits]
     save_png(grid(pictures, min(5, len(hits)), captions), png)
