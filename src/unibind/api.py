@@ -17,8 +17,8 @@ from .data.opening import open_backbone, open_store
 from .data.store import Store
 from .errors import UnibindError
 from .knowledge import KnowledgeBase
-from .model import UniBind
 from .modalities.limits import Limits
+from .model import UniBind
 from .progress import progress_bar
 from .retrieval import Hits
 
@@ -94,9 +94,7 @@ def open_model(
         if classes is None and knowledge is None:
             return UniBind(opened)
         return UniBind.zero_shot(classes, knowledge=knowledge, backbone=opened)
-    fitted = UniBind.from_pretrained(
-        model, weights=weights, precision=precision, device=device, **(options or {})
-    )
+    fitted = UniBind.from_pretrained(model, weights=weights, precision=precision, device=device, **(options or {}))
     if backbone not in (None, fitted.backbone.name):
         raise UnibindError(f"{model} was fitted on {fitted.backbone.name}, not on {backbone}; leave out the backbone")
     return fitted

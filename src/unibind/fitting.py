@@ -21,7 +21,7 @@ from .data.encode import embed
 from .data.opening import open_backbone, open_store
 from .data.splits import Split, few_shot, train_and_validation
 from .data.store import Store
-from .errors import UnibindError, UnknownNameError
+from .errors import UnknownNameError
 from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
@@ -97,9 +97,7 @@ def fit(
     return _assemble(encoder, fitted, texts, split, base, centers or CenterConfig())
 
 
-def _split(
-    store: Store, backbone: Backbone, modalities: Sequence[str] | None, shots: int | None, seed: int
-) -> Split:
+def _split(store: Store, backbone: Backbone, modalities: Sequence[str] | None, shots: int | None, seed: int) -> Split:
     """Training and validation items of every modality but the anchor, checked against the backbone."""
     split = train_and_validation(store, modalities=modalities, seed=seed)
     for stored in split.train.values():

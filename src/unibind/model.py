@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from .align.centers import Centers, Scoring, select_centers
 from .align.heads import Head
 from .backbones import Backbone, Contract, create_backbone
 from .data.embeddings import Embeddings, Vectors
-from .data.encode import EmbeddedBatch, embed_stream, in_order, raise_failure
+from .data.encode import EmbeddedBatch, OnFailure, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
 from .data.loader import Failure
 from .data.opening import open_backbone, open_store
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 # of text-only centers: near the mean where all texts count, a soft maximum where the best of many are kept
 _MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.0)
+_EXPLAINED_CANDIDATES = 2  # the winner and the runner-up
 _UNCALIBRATED_THRESHOLD = -1.0  # "none of these" needs a fit; before one it has next to no probability
 
 
@@ -164,34 +165,39 @@ class UniBind:
         and UnknownNameError for a modality the backbone lacks.
         """
         single, iterable = one_or_many(items)
-        with progress_bar("embedding", _length(iterable), progress if not single else False) as advance:
-            stream = self._stream(iterable, modality, batch_size, workers, limits)
+        with progress_bar("embedding", _length(iterable), False if single else progress) as advance:
+            stream = self._stream(iterable, modality=modality, batch_size=batch_size, workers=workers, limits=limits)
             vectors = in_order(stream, self.backbone.dim, advance)
         result = vectors[0] if single else vectors
         return _tensor(result, device) if as_tensor else result
 
     def _stream(
-        self,
-        items: Iterable[Any],
-        modality: str | None,
-        batch_size: int,
-        workers: int,
-        limits: Limits | None,
-        on_failure: Any = raise_failure,
+        self, items: Iterable[Any], on_failure: OnFailure = raise_failure, **reading: Any
     ) -> Iterator[EmbeddedBatch]:
-        """Batches of embeddings after the heads."""
-        batches = embed_stream(
-            items,
-            self.backbone,
-            on_failure=on_failure,
-            modality=modality,
-            batch_size=batch_size,
-            workers=workers,
-            limits=limits,
-        )
-        for batch in batches:
+        """Batches of embeddings after the heads; `reading` goes to `embed_stream`."""
+        for batch in embed_stream(items, self.backbone, on_failure=on_failure, **reading):
             head = self.heads.get(batch.modality)
             yield batch if head is None else replace(batch, vectors=head(batch.vectors))
+
+    def _for_each(
+        self,
+        items: Any,
+        activity: str,
+        results_of: Callable[[EmbeddedBatch], Sequence[Any]],
+        *,
+        progress: bool | None,
+        failures: Mapping[int, Any] | None = None,
+        **reading: Any,
+    ) -> Any:
+        """One result for one item, or a list in order for many; `failures` fills the positions of unreadable items."""
+        single, iterable = one_or_many(items)
+        results: dict[int, Any] = {}
+        with progress_bar(activity, _length(iterable), False if single else progress) as advance:
+            for batch in self._stream(iterable, **reading):
+                results.update(zip(batch.positions, results_of(batch), strict=True))
+                advance(len(batch.positions))
+        results.update(failures or {})
+        return results[0] if single else [results[i] for i in range(len(results))]
 
     def project(self, stored: Embeddings) -> Embeddings:
         """Stored backbone embeddings after this model's head of their modality.
@@ -224,20 +230,25 @@ class UniBind:
         item that cannot be read becomes an Unreadable in its place; otherwise its error is raised. Raises
         UnibindError where the model has no centers for a modality.
         """
-        single, iterable = one_or_many(items)
-        results: dict[int, Prediction | Unreadable] = {}
+        failures: dict[int, Unreadable] = {}
 
-        def keep(position: int, name: str, failure: Failure) -> None:
+        def on_failure(position: int, name: str, failure: Failure) -> None:
             if on_error == "raise":
                 raise failure.as_error()
-            results[position] = Unreadable(name, failure.error, failure.message)
+            failures[position] = Unreadable(name, failure.error, failure.message)
 
-        with progress_bar("classifying", _length(iterable), progress if not single else False) as advance:
-            for batch in self._stream(iterable, modality, batch_size, workers, limits, keep):
-                predictions = self._predict(batch.vectors, batch.modality, batch.names, top)
-                results.update(zip(batch.positions, predictions, strict=True))
-                advance(len(predictions))
-        return results[0] if single else [results[i] for i in range(len(results))]
+        return self._for_each(
+            items,
+            "classifying",
+            lambda batch: self._predict(batch.vectors, batch.modality, batch.names, top),
+            failures=failures,
+            progress=progress,
+            modality=modality,
+            batch_size=batch_size,
+            workers=workers,
+            limits=limits,
+            on_failure=on_failure,
+        )
 
     def classify_vectors(
         self, vectors: Vectors, modalities: Sequence[str], names: Sequence[str], *, top: int = 5
@@ -265,17 +276,25 @@ class UniBind:
 
         `top` limits the descriptions of the winner and of the runner-up. Otherwise as `classify`.
         """
-        single, iterable = one_or_many(items)
-        results: dict[int, Explanation] = {}
-        with progress_bar("explaining", _length(iterable), progress if not single else False) as advance:
-            for batch in self._stream(iterable, modality, batch_size, workers, limits):
-                for i, prediction in enumerate(self._predict(batch.vectors, batch.modality, batch.names, 5)):
-                    centers = self.centers[batch.modality]
-                    results[batch.positions[i]] = explain(
-                        batch.vectors[i], prediction, centers=centers, texts=self._texts, top=top
-                    )
-                advance(len(batch.positions))
-        return results[0] if single else [results[i] for i in range(len(results))]
+
+        def explanations(batch: EmbeddedBatch) -> list[Explanation]:
+            predictions = self._predict(batch.vectors, batch.modality, batch.names, _EXPLAINED_CANDIDATES)
+            centers, texts = self.centers[batch.modality], self._texts
+            return [
+                explain(vector, prediction, centers=centers, texts=texts, top=top)
+                for vector, prediction in zip(batch.vectors, predictions, strict=True)
+            ]
+
+        return self._for_each(
+            items,
+            "explaining",
+            explanations,
+            progress=progress,
+            modality=modality,
+            batch_size=batch_size,
+            workers=workers,
+            limits=limits,
+        )
 
     @property
     def _texts(self) -> dict[str, str]:
@@ -285,9 +304,7 @@ class UniBind:
         self._check_centers(modality)
         calibration = self.calibration.get(modality) or self._uncalibrated()
         centers = self.centers[modality]
-        return predict(
-            vectors, modality, names, centers=centers, calibration=calibration, texts=self._texts, top=top
-        )
+        return predict(vectors, modality, names, centers=centers, calibration=calibration, texts=self._texts, top=top)
 
     def _uncalibrated(self) -> Calibration | SigmoidCalibration:
         """Probabilities as the backbone was trained to give them."""
@@ -332,23 +349,22 @@ class UniBind:
         asked for by name. Raises MissingFileError where there is no store.
         """
         opened = open_store(store)
-        single, iterable = one_or_many(query)
-        results: dict[int, Hits] = {}
-        with progress_bar("searching", _length(iterable), progress if not single else False) as advance:
-            for batch in self._stream(iterable, query_modality, 64, workers, limits):
-                hits = search_store(
-                    opened,
-                    batch.vectors,
-                    self.contract(batch.modality),
-                    project=self.project,
-                    modalities=modalities,
-                    split=split,
-                    k=k,
-                    correct_gap=correct_gap,
-                )
-                results.update(zip(batch.positions, hits, strict=True))
-                advance(len(hits))
-        return results[0] if single else [results[i] for i in range(len(results))]
+
+        def hits(batch: EmbeddedBatch) -> list[Hits]:
+            return search_store(
+                opened,
+                batch.vectors,
+                self.contract(batch.modality),
+                project=self.project,
+                modalities=modalities,
+                split=split,
+                k=k,
+                correct_gap=correct_gap,
+            )
+
+        return self._for_each(
+            query, "searching", hits, progress=progress, modality=query_modality, workers=workers, limits=limits
+        )
 
     # --- persistence -----------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ class Hits(list[Hit]):
     """
 
     query_modality: str = ""
-    gaps: Mapping[str, float] = {}  # noqa: RUF012
+    gaps: Mapping[str, float] = {}
     outside_anchor_space: tuple[str, ...] = ()
 
     def save_png(self, path: str | Path) -> None:
@@ -164,7 +164,9 @@ def search_store(
     stored = tuple(store.modalities())
     names = [check_modality(m, stored) for m in modalities or stored]
     parts = {m: project(store.vectors(modality=m, split=split)) for m in names}
-    outside = [m for m, e in parts.items() if not e.contract.shares_space(contract) and e.contract.shares_anchor(contract)]
+    outside = [
+        m for m, e in parts.items() if not e.contract.shares_space(contract) and e.contract.shares_anchor(contract)
+    ]
     if modalities or len(outside) == len(parts):
         outside = []  # the index refuses them by name
     parts = {m: e for m, e in parts.items() if m not in outside}

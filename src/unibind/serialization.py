@@ -76,7 +76,9 @@ def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, repo_id: s
 def read(folder: Path) -> Parts:
     """Read a complete model; raises MissingFileError where it is not one, UnibindError where it is damaged."""
     if not (folder / MANIFEST).is_file():
-        raise MissingFileError(f"{folder} is not a complete unibind model (it has no {MANIFEST}); fit and save it again")
+        raise MissingFileError(
+            f"{folder} is not a complete unibind model (it has no {MANIFEST}); fit and save it again"
+        )
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         if manifest["format"] != _FORMAT:
@@ -117,7 +119,9 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
         return folder
     name = str(source)
     if isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise MissingFileError(f"no such folder: {source}; name a folder written by save_pretrained, or owner/name on the Hub")
+        raise MissingFileError(
+            f"no such folder: {source}; name a folder written by save_pretrained, or owner/name on the Hub"
+        )
     from huggingface_hub import snapshot_download
 
     patterns = [MANIFEST, DESCRIPTIONS, CARD, "*.safetensors"]

@@ -11,7 +11,6 @@ import typer
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
     ADVANCED,
-    INPUT,
     MODEL,
     OUTPUT,
     JsonOption,
@@ -26,9 +25,7 @@ from ._console import (
 
 @with_backbone_options
 def classify(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)],
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="DIR", help="A fitted model: folder or Hub name.", rich_help_panel=MODEL),

@@ -23,9 +23,7 @@ from ._console import (
 
 @with_backbone_options
 def evaluate(
-    store: Annotated[
-        Path, typer.Argument(metavar="STORE", help="A store with labeled splits train, val and test.")
-    ],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store with labeled splits train, val and test.")],
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="DIR", help="A fitted model to measure too.", rich_help_panel=MODEL),
@@ -55,9 +53,7 @@ def evaluate(
     from ..evaluate.report import zero_shot_rows
 
     with busy("measuring"):
-        evaluation = evaluate_store(
-            store, model=model, knowledge=knowledge, out=out, seed=seed, **backbone.arguments
-        )
+        evaluation = evaluate_store(store, model=model, knowledge=knowledge, out=out, seed=seed, **backbone.arguments)
     if out is not None:
         notify(f"The report: {out / 'report.html'}")
     if json:

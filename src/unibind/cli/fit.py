@@ -58,16 +58,12 @@ def fit(
     ] = None,
     loss: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="multi_positive, or released (the paper's code).", rich_help_panel=ADVANCED
-        ),
+        typer.Option(metavar="NAME", help="multi_positive, or released (the paper's code).", rich_help_panel=ADVANCED),
     ] = "multi_positive",
     rank: Annotated[
         int, typer.Option(min=0, help="Rank of a head's learned change; 0 learns all of it.", rich_help_panel=ADVANCED)
     ] = 64,
-    steps: Annotated[
-        int, typer.Option(min=1, help="Optimizer steps per modality.", rich_help_panel=ADVANCED)
-    ] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps per modality.", rich_help_panel=ADVANCED)] = 400,
     seed: Annotated[int, typer.Option(help="Seed of the fit and of an automatic split.", rich_help_panel=ADVANCED)] = 0,
     json: JsonOption = False,
 ) -> None:

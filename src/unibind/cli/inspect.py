@@ -11,9 +11,7 @@ from ._console import ADVANCED, OUTPUT, JsonOption, ModalityOption, notify, prin
 
 
 def inspect(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)],
     modality: ModalityOption = None,
     png: Annotated[
         Path | None, typer.Option("--png", metavar="FILE", help="Draw what was read.", rich_help_panel=OUTPUT)
@@ -38,9 +36,7 @@ def inspect(
 
     limits = Limits(max_seconds=max_seconds)
     with progress_bar("reading", len(files)) as advance:
-        inspected = inspect_files(
-            files, modality=modality, limits=limits, keep_raw=png is not None, progress=advance
-        )
+        inspected = inspect_files(files, modality=modality, limits=limits, keep_raw=png is not None, progress=advance)
     readable = [item for item in inspected if item.error is None]
     if json:
         print_json([item.to_json() for item in inspected])

@@ -46,7 +46,8 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of results.", rich_help_panel=OUTPUT)] = 5,
     correct_gap: Annotated[
-        bool, typer.Option(help="Remove each modality's mean, so that none crowds out the rest.", rich_help_panel=ADVANCED)
+        bool,
+        typer.Option(help="Remove each modality's mean, so that none crowds out the rest.", rich_help_panel=ADVANCED),
     ] = True,
     backbone: BackboneChoice = NO_CHOICE,
     png: Annotated[

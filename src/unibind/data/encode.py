@@ -148,11 +148,14 @@ class EmbeddedBatch:
     vectors: Vectors
 
 
+OnFailure = Callable[[int, str, Failure], None]  # (position, name, why)
+
+
 def embed_stream(
     items: Iterable[Any],
     backbone: Backbone,
     *,
-    on_failure: Callable[[int, str, Failure], None],
+    on_failure: OnFailure,
     modality: str | None = None,
     batch_size: int = 64,
     workers: int = 0,

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from ..backbones import Backbone
 from ..backbones._shared.batching import collate
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
+from ..modalities import Raw
 from ..modalities.limits import Limits
 from ..modalities.reading import read
-from ..modalities import Raw
 from ..modalities.text import Text
 from .manifest import Item
 
