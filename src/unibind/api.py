@@ -137,7 +137,7 @@ def search(
         k=k,
         split=split,
         correct_gap=correct_gap,
-        query_modality=query_modality,
+        modality=query_modality,
     )
     return results
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .align.centers import Centers, Scoring, select_centers
 from .align.heads import Head
 from .backbones import Backbone, Contract, create_backbone
 from .data.embeddings import Embeddings, Vectors
-from .data.encode import EmbeddedBatch, OnFailure, embed_stream, in_order, raise_failure
+from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
 from .data.loader import Failure
 from .data.opening import open_backbone, open_store
@@ -25,7 +25,6 @@ from .errors import ContractError, UnibindError
 from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
-from .modalities.limits import Limits
 from .predictions import Explanation, Prediction, Unreadable, explain, predict
 from .progress import progress_bar
 from .retrieval import Hits, search_store
@@ -148,25 +147,22 @@ class UniBind:
         self,
         items: Any,
         *,
-        modality: str | None = None,
-        batch_size: int = 64,
-        workers: int = 0,
         progress: bool | None = None,
         as_tensor: bool = False,
         device: str | None = None,
-        limits: Limits | None = None,
+        **reading: Unpack[ReadOptions],
     ) -> Vectors | Tensor:
         """Embed one item (float32 [D]) or many (float32 [N, D], in order), at unit length.
 
         An item is a path, a URL, a text, bytes or a binary file object with `modality`, a PIL image, or a raw type. A
         str that names an existing file is that file. `items` may be a generator: items are read as needed and
-        dropped, by `workers` processes if any. `progress` shows a bar (None: where there is a terminal);
-        `as_tensor` returns a torch tensor, on `device`. Raises what readers raise for the first unreadable item,
-        and UnknownNameError for a modality the backbone lacks.
+        dropped. `reading` are the options of `ReadOptions` (modality, batch_size, workers, limits). `progress` shows a
+        bar (None: where there is a terminal); `as_tensor` returns a torch tensor, on `device`. Raises what readers
+        raise for the first unreadable item, and UnknownNameError for a modality the backbone lacks.
         """
         single, iterable = one_or_many(items)
         with progress_bar("embedding", _length(iterable), False if single else progress) as advance:
-            stream = self._stream(iterable, modality=modality, batch_size=batch_size, workers=workers, limits=limits)
+            stream = self._stream(iterable, **reading)
             vectors = in_order(stream, self.backbone.dim, advance)
         result = vectors[0] if single else vectors
         return _tensor(result, device) if as_tensor else result
@@ -216,17 +212,14 @@ class UniBind:
         self,
         items: Any,
         *,
-        modality: str | None = None,
         top: int = 5,
-        batch_size: int = 64,
-        workers: int = 0,
         progress: bool | None = None,
         on_error: Literal["raise", "return"] = "raise",
-        limits: Limits | None = None,
+        **reading: Unpack[ReadOptions],
     ) -> Any:
         """Classify one item (a Prediction) or many (a list of Predictions, in order).
 
-        Items, `workers` and `progress` are as for `embed`; `top` limits the candidates. With `on_error="return"` an
+        Items, `progress` and `reading` are as for `embed`; `top` limits the candidates. With `on_error="return"` an
         item that cannot be read becomes an Unreadable in its place; otherwise its error is raised. Raises
         UnibindError where the model has no centers for a modality.
         """
@@ -243,10 +236,7 @@ class UniBind:
             lambda batch: self._predict(batch.vectors, batch.modality, batch.names, top),
             failures=failures,
             progress=progress,
-            modality=modality,
-            batch_size=batch_size,
-            workers=workers,
-            limits=limits,
+            **reading,
             on_failure=on_failure,
         )
 
@@ -265,12 +255,9 @@ class UniBind:
         self,
         items: Any,
         *,
-        modality: str | None = None,
         top: int = 5,
-        batch_size: int = 64,
-        workers: int = 0,
         progress: bool | None = None,
-        limits: Limits | None = None,
+        **reading: Unpack[ReadOptions],
     ) -> Any:
         """Explain the classification of one item (an Explanation) or many (a list): which descriptions decided it.
 
@@ -290,10 +277,7 @@ class UniBind:
             "explaining",
             explanations,
             progress=progress,
-            modality=modality,
-            batch_size=batch_size,
-            workers=workers,
-            limits=limits,
+            **reading,
         )
 
     @property
@@ -336,10 +320,8 @@ class UniBind:
         k: int = 10,
         split: str | None = None,
         correct_gap: bool = True,
-        query_modality: str | None = None,
-        workers: int = 0,
         progress: bool | None = None,
-        limits: Limits | None = None,
+        **reading: Unpack[ReadOptions],
     ) -> Any:
         """Find the k nearest stored items of one query (Hits) or of many (a list of Hits).
 
@@ -362,9 +344,7 @@ class UniBind:
                 correct_gap=correct_gap,
             )
 
-        return self._for_each(
-            query, "searching", hits, progress=progress, modality=query_modality, workers=workers, limits=limits
-        )
+        return self._for_each(query, "searching", hits, progress=progress, **reading)
 
     # --- persistence -----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from torch import Tensor
@@ -151,6 +151,19 @@ class EmbeddedBatch:
 OnFailure = Callable[[int, str, Failure], None]  # (position, name, why)
 
 
+class ReadOptions(TypedDict, total=False):
+    """How items are read and batched, wherever items are taken.
+
+    `modality`: what bytes and file objects are, and files whose names do not tell it. `batch_size`: items per batch
+    (64). `workers`: processes that read and preprocess files (0: this process does). `limits`: the largest input.
+    """
+
+    modality: str | None
+    batch_size: int
+    workers: int
+    limits: Limits | None
+
+
 def embed_stream(
     items: Iterable[Any],
     backbone: Backbone,
@@ -205,27 +218,15 @@ def embed(
     items: Iterable[Any],
     backbone: Backbone,
     *,
-    modality: str | None = None,
-    batch_size: int = 64,
-    workers: int = 0,
-    limits: Limits | None = None,
     progress: Callable[[int], None] | None = None,
+    **reading: Unpack[ReadOptions],
 ) -> Vectors:
     """Embed items of one or mixed modalities, in order: float32 [N, dim], unit length.
 
     Each item is dropped as soon as it is preprocessed. Raises what readers raise for the first unreadable item, and
     UnknownNameError for a modality the backbone lacks.
     """
-    stream = embed_stream(
-        items,
-        backbone,
-        on_failure=raise_failure,
-        modality=modality,
-        batch_size=batch_size,
-        workers=workers,
-        limits=limits,
-    )
-    return in_order(stream, backbone.dim, progress)
+    return in_order(embed_stream(items, backbone, on_failure=raise_failure, **reading), backbone.dim, progress)
 
 
 def in_order(stream: Iterable[EmbeddedBatch], dim: int, progress: Callable[[int], None] | None = None) -> Vectors:
