@@ -6,7 +6,7 @@ A module of this package with a `SPEC`, or a package with the entry point `unibi
 from __future__ import annotations
 
 from .messages import RenderOptions
-from .registry import ANCHOR, check_modality, modality_names, modality_spec
+from .registry import ANCHOR, check_modality, modality_names, modality_spec, raw_from_object
 from .spec import FileFormat, ModalitySpec, Raw
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "check_modality",
     "modality_names",
     "modality_spec",
+    "raw_from_object",
 ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import LimitError, UnreadableError
 from .formats import event_arrays, event_files
 from .formats.event_files import Decode, Recording
-from .formats.images import JPEG_MAGIC, PNG_MAGIC, rgb_pixels
+from .formats.images import JPEG_MAGIC, PNG_MAGIC, read_rgb
 from .limits import Limits
 from .messages import Part, RenderOptions, duration, picture_part, picture_parts, text_part
 from .source import Source
@@ -82,7 +82,7 @@ _MAX_SPAN = 100 * 366 * 86_400 * 1_000_000  # us, a century
 
 def _read_frame(source: Source, limits: Limits) -> EventFrame:
     """Read a picture as a rendered event frame."""
-    return EventFrame(rgb_pixels(source, limits))
+    return EventFrame(read_rgb(source, limits))
 
 
 def _read(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .formats.images import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGIC, rgb_pixels
+from .formats.images import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGIC, read_rgb, rgb_pixels
 from .limits import Limits
 from .messages import Part, RenderOptions, picture_part
 from .source import Source
@@ -40,7 +40,16 @@ class Image:
 
 def _read(source: Source, limits: Limits) -> Image:
     """Read an image: turned upright by its EXIF tag, 16 bits scaled to 8, transparency laid on white."""
-    return Image(rgb_pixels(source, limits))
+    return Image(read_rgb(source, limits))
+
+
+def _from_pil(item: object) -> Image | None:
+    """A PIL image of any mode as an image; see `_read`."""
+    if not type(item).__module__.startswith("PIL."):  # cheaper than to import PIL
+        return None
+    from PIL import Image as Pillow
+
+    return Image(rgb_pixels(item)) if isinstance(item, Pillow.Image) else None
 
 
 def _picture(raw: Image, size: tuple[int, int]) -> Picture:
@@ -84,4 +93,5 @@ SPEC = ModalitySpec(
         "a rendering of a {}.",
         "a picture that shows a {}.",
     ),
+    from_object=_from_pil,
 )

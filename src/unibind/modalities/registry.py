@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import UnibindError, UnknownNameError
-from .spec import FileFormat, ModalitySpec
+from .spec import FileFormat, ModalitySpec, Raw
 
 ANCHOR = "text"  # the modality whose embeddings are the fixed center of the space
 
@@ -37,6 +37,12 @@ def check_modality(name: str, known: Collection[str] | None = None) -> str:
     if name not in known:
         raise UnknownNameError("modality", name, known)
     return name
+
+
+def raw_from_object(item: object) -> Raw | None:
+    """The raw item that some modality makes of another library's object, such as a PIL image; None if none does."""
+    makers = (spec.from_object for spec in _specs().values() if spec.from_object is not None)
+    return next((raw for raw in (make(item) for make in makers) if raw is not None), None)
 
 
 @cache

@@ -71,7 +71,8 @@ class ModalitySpec:
     the height that suits it. `message(raw, options)` shows an item to a multimodal language model; None where items
     are not shown. `prompt_phrase` completes prompts such as "descriptions for ..."; `prompt_version` changes with it.
     `aspects` names what language models are asked about. `templates` are the control texts of zero-shot
-    classification, with `{}` for the class name. `from_string` makes an item of a string that does not name a file.
+    classification, with `{}` for the class name. `from_string` makes an item of a string that does not name a file, `from_object` of another
+    library's object (None for objects of other types).
     """
 
     name: str
@@ -85,6 +86,7 @@ class ModalitySpec:
     aspects: tuple[str, ...] = ()
     templates: tuple[str, ...] = ("a {}.",)
     from_string: Callable[[str], Raw] | None = None
+    from_object: Callable[[object], Raw | None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unusable name, raw types of another modality and templates without a place for the class name."""

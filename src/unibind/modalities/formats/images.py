@@ -45,13 +45,18 @@ def opened(source: Source, limits: Limits) -> Iterator[Picture]:
         yield picture
 
 
-def rgb_pixels(source: Source, limits: Limits) -> NDArray[np.uint8]:
+def read_rgb(source: Source, limits: Limits) -> NDArray[np.uint8]:
+    """Pixels uint8 [H, W, 3] of a file; see `rgb_pixels`."""
+    with opened(source, limits) as picture:
+        picture.load()
+        return rgb_pixels(picture)
+
+
+def rgb_pixels(picture: Picture) -> NDArray[np.uint8]:
     """Pixels uint8 [H, W, 3], turned upright by the EXIF tag; 16 bits are scaled to 8, transparency laid on white."""
     from PIL import ImageOps
 
-    with opened(source, limits) as picture:
-        picture.load()
-        return np.array(_rgb(ImageOps.exif_transpose(picture)))
+    return np.array(_rgb(ImageOps.exif_transpose(picture)))
 
 
 def _rgb(picture: Picture) -> Picture:
