@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 
 from unibind.heptad.model import Look, Model, Motion
+from unibind.heptad.patches import Patch
 from unibind.heptad.scene import Scene
-from unibind.heptad.surface import Patch, sample_surface
+from unibind.heptad.surface import sample_surface
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
 def plain_scene(**changes: Any) -> Scene:
-    """A level camera four units away, looking at a grey wall of 20 degrees Celsius."""
+    """A level camera four units away, looking at a gray wall of 20 degrees Celsius."""
     usual: dict[str, Any] = {
         "place": "studio",
         "words": "in a photo studio",

@@ -6,9 +6,10 @@ import pytest
 
 from unibind.errors import UnknownNameError
 from unibind.heptad import CATEGORIES
-from unibind.heptad.captions import caption, listed, with_article
+from unibind.heptad.captions import caption, join_phrases, with_article
 from unibind.heptad.model import MATERIALS, Look, Model
-from unibind.heptad.surface import Paint, rectangle
+from unibind.heptad.patches import Paint
+from unibind.heptad.shapes import rectangle
 from unibind.heptad.vocabulary import WORDS
 
 TRAITS = ("two round knobs", "an upright handle", "a soft seat", "eight thin rods")
@@ -59,7 +60,7 @@ def test_captions_are_single_sentences_of_8_to_30_words(category):
 @pytest.mark.parametrize("place", ["in a dim room", "on a grey street", "by the sea", "out in the open country"])
 def test_articles_agree_and_no_word_is_doubled(place):
     for category in CATEGORIES:
-        for text in captions(category, 30, place, size=0.8) + captions(category, 30, place, colour="yellow", heat=40.0):
+        for text in captions(category, 30, place, size=0.8) + captions(category, 30, place, color="yellow", heat=40.0):
             words = re.findall(r"[a-z-]+", text.lower())
             for word, following in pairwise(words):
                 assert word != following, text
@@ -106,4 +107,4 @@ def test_with_article(phrase, whole):
 
 @pytest.mark.parametrize("count, text", [(0, ""), (1, "a"), (2, "a and b"), (3, "a, b and c"), (4, "a, b, c and d")])
 def test_listed(count, text):
-    assert listed(list("abcd")[:count]) == text
+    assert join_phrases(list("abcd")[:count]) == text

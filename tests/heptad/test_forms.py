@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from unibind.errors import UnknownNameError
 from unibind.heptad import CATEGORIES, forms
 from unibind.heptad.forms import build
-from unibind.heptad.model import COLOURS, MATERIALS, Model, draw_look
+from unibind.heptad.model import COLORS, MATERIALS, Model, sample_look
 from unibind.heptad.surface import Surface, sample_surface
 
 SEEDS = range(16)
@@ -27,7 +27,7 @@ every_category = pytest.mark.parametrize("category", CATEGORIES)
 def drawn(category: str, seed: int) -> tuple[Model, Surface]:
     """A form as its seed draws it, and samples of it."""
     rng = np.random.default_rng(seed)
-    model = build(category, draw_look(rng), rng)
+    model = build(category, sample_look(rng), rng)
     return model, sample_surface(model.patches, 1500, rng)
 
 
@@ -43,7 +43,7 @@ def test_every_category_has_one_module_and_every_module_is_a_category():
 def test_an_unknown_category_is_refused_by_name():
     rng = np.random.default_rng(0)
     with pytest.raises(UnknownNameError, match=r"'submarine'.*airplane"):
-        build("submarine", draw_look(rng), rng)
+        build("submarine", sample_look(rng), rng)
 
 
 def test_a_name_is_found_in_its_plural_but_not_inside_another_word():
@@ -54,8 +54,8 @@ def test_a_name_is_found_in_its_plural_but_not_inside_another_word():
 @every_category
 def test_a_form_is_drawn_by_its_own_module(category):
     rng, again = np.random.default_rng(5), np.random.default_rng(5)
-    own = importlib.import_module(f"unibind.heptad.forms.{category}").build(draw_look(rng), rng)
-    assert own.traits == build(category, draw_look(again), again).traits
+    own = importlib.import_module(f"unibind.heptad.forms.{category}").build(sample_look(rng), rng)
+    assert own.traits == build(category, sample_look(again), again).traits
 
 
 @every_category
@@ -96,7 +96,7 @@ def test_what_makes_heat_has_warm_and_cool_parts(category):
 def test_looks_have_names_that_captions_know(category):
     for seed in SEEDS:
         look = drawn(category, seed)[0].look
-        assert {look.colour, look.accent} <= COLOURS.keys() and look.material in MATERIALS, f"seed {seed}"
+        assert {look.color, look.accent} <= COLORS.keys() and look.material in MATERIALS, f"seed {seed}"
 
 
 @every_category
@@ -135,4 +135,4 @@ def test_objects_of_a_category_differ(category):
     areas = {round(sum(patch.area for patch in model.patches), 6) for model in models}
     assert len(areas) > len(SEEDS) / 2  # proportions
     assert len({model.traits for model in models}) >= 3  # what there is to say
-    assert len({model.look.colour for model in models}) >= 3
+    assert len({model.look.color for model in models}) >= 3

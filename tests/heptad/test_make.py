@@ -17,7 +17,7 @@ from PIL import Image
 from unibind import heptad
 from unibind.errors import UnibindError, UnknownNameError
 from unibind.heptad.sample import arrays
-from unibind.heptad.write import FILES, atis_records, write_sample
+from unibind.heptad.write import FILES, encode_atis, write_sample
 from unibind.modalities import MODALITIES
 
 SUFFIXES = {modality: suffix for modality, (suffix, _) in FILES.items()}
@@ -26,7 +26,7 @@ SUFFIXES = {modality: suffix for modality, (suffix, _) in FILES.items()}
 @pytest.fixture(scope="module")
 def drum(tmp_path_factory) -> tuple[heptad.Sample, Path]:
     out = tmp_path_factory.mktemp("drum")
-    sample = heptad.draw_sample("drum", 3, seed=7)
+    sample = heptad.sample_object("drum", 3, seed=7)
     write_sample(sample, out)
     return sample, out / sample.id
 
@@ -41,7 +41,7 @@ def test_every_modality_has_a_file():
 
 def test_the_same_seed_gives_the_same_bytes(drum, tmp_path):
     sample, path = drum
-    write_sample(heptad.draw_sample("drum", 3, seed=7), tmp_path)
+    write_sample(heptad.sample_object("drum", 3, seed=7), tmp_path)
     first, again = contents(path.parent), contents((tmp_path / sample.id).parent)
     assert len(first) == 7 and first == again
 
@@ -49,12 +49,12 @@ def test_the_same_seed_gives_the_same_bytes(drum, tmp_path):
 @pytest.mark.parametrize("other", [("drum", 4, "test", 7), ("drum", 3, "train", 7), ("drum", 3, "test", 8)])
 def test_index_split_and_seed_each_give_another_object(drum, other):
     sample, _ = drum
-    assert not np.array_equal(sample.image(), heptad.draw_sample(*other).image())
-    assert not np.array_equal(sample.audio(), heptad.draw_sample(*other).audio())
+    assert not np.array_equal(sample.image(), heptad.sample_object(*other).image())
+    assert not np.array_equal(sample.audio(), heptad.sample_object(*other).audio())
 
 
 def test_the_order_of_sensing_does_not_matter():
-    forwards, backwards = heptad.draw_sample("bell", 0), heptad.draw_sample("bell", 0)
+    forwards, backwards = heptad.sample_object("bell", 0), heptad.sample_object("bell", 0)
     sensed = arrays(forwards)
     for modality in reversed(MODALITIES):
         again = getattr(backwards, modality)()
@@ -128,7 +128,7 @@ def test_the_event_file_holds_the_events(drum):
 
 def test_an_event_record_worked_by_hand():
     events = np.array([[0x012345, 9, 95, 1], [0x7FFFFF, 0, 1, 0]])
-    assert atis_records(events) == bytes([9, 95, 0x81, 0x23, 0x45, 0, 1, 0x7F, 0xFF, 0xFF])
+    assert encode_atis(events) == bytes([9, 95, 0x81, 0x23, 0x45, 0, 1, 0x7F, 0xFF, 0xFF])
 
 
 @settings(deadline=None, max_examples=25)
@@ -139,7 +139,7 @@ def test_an_event_record_worked_by_hand():
 )
 def test_events_survive_their_40_bits(events):
     array = np.array(events, np.int64).reshape(-1, 4)
-    assert np.array_equal(decoded(atis_records(array)), array)
+    assert np.array_equal(decoded(encode_atis(array)), array)
 
 
 @pytest.fixture(scope="module")
@@ -166,14 +166,14 @@ def test_make_writes_every_category_and_a_manifest(made):
 
 def test_workers_write_what_one_process_writes(made, tmp_path):
     manifest, _ = made
-    write_sample(heptad.draw_sample("kettle", 0, "val", 1), tmp_path)
+    write_sample(heptad.sample_object("kettle", 0, "val", 1), tmp_path)
     again = contents(tmp_path)
     assert len(again) == 7 and again == {name: (manifest.parent / name).read_bytes() for name in again}
 
 
 def test_every_category_is_in_bounds_and_lively(made):
     for category in heptad.CATEGORIES:
-        sensed = arrays(heptad.draw_sample(category, 0, "val", 1))
+        sensed = arrays(heptad.sample_object(category, 0, "val", 1))
         assert {k: v.shape for k, v in sensed.items() if k not in ("text", "event")} == {
             "image": (128, 128, 3),
             "audio": (32000,),
@@ -194,7 +194,9 @@ def test_a_contact_sheet_has_a_row_for_each_category():
     assert np.asarray(sheet)[:, 100:].std() > 20
 
 
-@pytest.mark.parametrize("wrong", [lambda: heptad.draw_sample("unicorn", 0), lambda: heptad.contact_sheet(0, ["cow"])])
+@pytest.mark.parametrize(
+    "wrong", [lambda: heptad.sample_object("unicorn", 0), lambda: heptad.contact_sheet(0, ["cow"])]
+)
 def test_unknown_categories_are_named(wrong):
     with pytest.raises(UnknownNameError, match="choose one of: airplane"):
         wrong()

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from unibind.heptad.model import Motion
-from unibind.heptad.render import FOCAL, closed, painted, shadows, splat, still, travelling, viewed
-from unibind.heptad.surface import Paint, X, Y, Z, box, ellipsoid, rectangle
+from unibind.heptad.patches import Paint, X, Y, Z
+from unibind.heptad.render import FOCAL, fill_gaps, moving_track, project, render, shadow_coverage, splat, still
+from unibind.heptad.shapes import box, ellipsoid, rectangle
 
-from .plain import BLUE, RED, plain_model, plain_scene, samples_of
+from ..helpers.plain_renderer import BLUE, RED, plain_model, plain_scene, samples_of
 
-GREY = np.full((1, 32, 32, 3), 0.5, np.float32)
+GRAY = np.full((1, 32, 32, 3), 0.5, np.float32)
 SPECK = 0.001
 
 
@@ -24,13 +25,13 @@ def speck(x: float, z: float, part: str = "body"):
 
 def picture(*patches, scene=None, motions=(), time=0.0):
     scene = scene or plain_scene()
-    view = viewed(samples_of(*patches), motions, scene, still(time))
-    return painted(view, scene, closed(splat(view, 32, 2)), GREY)[0]
+    view = project(samples_of(*patches), motions, scene, still(time))
+    return render(view, scene, fill_gaps(splat(view, 32, 2)), GRAY)[0]
 
 
 def where(*patches, motions=(), time=0.0, scene=None):
     """Column and row of the middle of what is seen, in half picture widths."""
-    view = viewed(samples_of(*patches, count=50), motions, scene or plain_scene(), still(time))
+    view = project(samples_of(*patches, count=50), motions, scene or plain_scene(), still(time))
     return float(view.column.mean()), float(view.row.mean())
 
 
@@ -66,27 +67,27 @@ def test_every_time_has_a_z_buffer_of_its_own():
     scene = plain_scene()
     track = replace(still(0.0), times=np.zeros(2), yaw=np.array([0.0, 180.0]), offset=np.zeros((2, 3)))
     surface = samples_of(facing(1.0, RED, y=-0.5), facing(1.0, BLUE, y=0.5))
-    view = viewed(surface, (), scene, replace(track, pan=np.zeros((2, 2))))
-    before, behind = painted(view, scene, splat(view, 32, 2), GREY)[:, 16, 16]
+    view = project(surface, (), scene, replace(track, pan=np.zeros((2, 2))))
+    before, behind = render(view, scene, splat(view, 32, 2), GRAY)[:, 16, 16]
     assert before[0] > 0.9 > 0.1 > before[2] and behind[2] > 0.9 > 0.1 > behind[0]
 
 
 def test_a_filled_surface_has_no_holes():
-    view = viewed(samples_of(facing(1.0, RED)), (), plain_scene(), still(0.0))
-    covered = closed(splat(view, 64, 2))[0] >= 0
+    view = project(samples_of(facing(1.0, RED)), (), plain_scene(), still(0.0))
+    covered = fill_gaps(splat(view, 64, 2))[0] >= 0
     rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
     assert covered[rows[0] + 1 : rows[-1], columns[0] + 1 : columns[-1]].all()
     assert len(rows) == pytest.approx(64 * FOCAL / 2 / 4, abs=2.5)  # half a footprint more on either side
 
 
 def test_what_is_outside_the_picture_does_not_appear_at_its_edge():
-    view = viewed(samples_of(speck(30.0, 0.0), speck(-30.0, 30.0)), (), plain_scene(), still(0.0))
+    view = project(samples_of(speck(30.0, 0.0), speck(-30.0, 30.0)), (), plain_scene(), still(0.0))
     assert (splat(view, 32, 3) < 0).all()
 
 
 def test_closing_fills_a_gap_between_two_covered_pixels_only():
     row = np.array([[[7, -1, 9, -1, -1, 3, 3, 3]]])
-    assert closed(row).tolist() == [[[7, 7, 9, -1, -1, 3, 3, 3]]]
+    assert fill_gaps(row).tolist() == [[[7, 7, 9, -1, -1, 3, 3, 3]]]
 
 
 def test_both_sides_of_a_sheet_are_lit_alike():
@@ -127,7 +128,7 @@ QUARTER = FOCAL * 0.5 / 4
 def test_parts_follow_their_motions(motion, time, expected):
     patches = [speck(0.5, 0.0, "arm"), speck(5.0, 5.0, "leg")]
     surface = samples_of(*patches, count=60)
-    view = viewed(surface, [motion], plain_scene(), still(time))
+    view = project(surface, [motion], plain_scene(), still(time))
     arm = view.surface.part == view.surface.parts.index("arm")
     seen = float(view.column[0, arm].mean()), float(view.row[0, arm].mean())
     assert seen == pytest.approx(expected, abs=2e-3)
@@ -144,16 +145,16 @@ def test_a_flame_flickers_but_keeps_its_foot():
 def test_an_object_travels_the_way_it_points():
     times = np.array([0.0, 1.0, 2.0])
     model = plain_model([speck(0.0, 0.0)], travel=(0.4, 0.0, 0.0))
-    track = travelling(model, plain_scene(), times, 0.0, np.zeros((3, 2)))
-    view = viewed(samples_of(*model.patches, count=20), (), plain_scene(), track)
+    track = moving_track(model, plain_scene(), times, 0.0, np.zeros((3, 2)))
+    view = project(samples_of(*model.patches, count=20), (), plain_scene(), track)
     assert view.column.mean(1) == pytest.approx(FOCAL * np.array([-0.4, 0, 0.4]) / 4, abs=1e-3)
-    turned = travelling(model, plain_scene(yaw=180.0), times, 0.0, np.zeros((3, 2)))
+    turned = moving_track(model, plain_scene(yaw=180.0), times, 0.0, np.zeros((3, 2)))
     assert turned.offset[:, 0] == pytest.approx([0.4, 0, -0.4])
 
 
 def test_a_shadow_lies_under_the_object_away_from_the_light():
     scene = plain_scene(elevation=25.0, light=np.array([-0.6, -0.3, 0.7], np.float32))
-    cover = shadows(samples_of(*box((0.5, 0.5, 1.0), Paint(RED))), (), scene, still(0.0), 64)[0]
+    cover = shadow_coverage(samples_of(*box((0.5, 0.5, 1.0), Paint(RED))), (), scene, still(0.0), 64)[0]
     row, column = (np.average(np.arange(64), weights=cover.sum(axis)) for axis in (1, 0))
     assert row > 36 and column > 36  # below the middle, and to the right of a light from the left
     assert cover.min() >= 0 and cover.max() <= 1 + 1e-6

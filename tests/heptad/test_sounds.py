@@ -4,8 +4,8 @@ import pytest
 from unibind.errors import UnknownNameError
 from unibind.heptad import CATEGORIES
 from unibind.heptad.model import MATERIALS, Look, Model
-from unibind.heptad.sounds import SOUNDS, struck, synthesise, toolkit
-from unibind.heptad.sounds.recording import echoing, recorded
+from unibind.heptad.sounds import SOUNDS, struck, synthesize, toolkit
+from unibind.heptad.sounds.recording import add_echo, record
 from unibind.heptad.sounds.toolkit import COUNT, RATE, TIME
 
 EXTRAS = (
@@ -59,7 +59,7 @@ def test_every_category_has_a_sound():
 def test_clips_are_two_seconds_within_bounds_whatever_the_object(category):
     for seed, extra in enumerate(EXTRAS):
         for material in MATERIALS:
-            clip = synthesise(category, model(0.75 + 0.25 * (seed % 3), material, **extra), rng(seed))
+            clip = synthesize(category, model(0.75 + 0.25 * (seed % 3), material, **extra), rng(seed))
             assert clip.shape == (32000,) and clip.dtype == np.float32
             assert np.isfinite(clip).all() and 0.19 < np.abs(clip).max() <= 0.95
             assert np.count_nonzero(clip) > 31000  # no recording is silent anywhere
@@ -67,9 +67,9 @@ def test_clips_are_two_seconds_within_bounds_whatever_the_object(category):
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_random_numbers_decide_the_clip(category):
-    clip = synthesise(category, model(), rng(5))
-    assert np.array_equal(clip, synthesise(category, model(), rng(5)))
-    assert np.abs(clip - synthesise(category, model(), rng(6))).max() > 0.05
+    clip = synthesize(category, model(), rng(5))
+    assert np.array_equal(clip, synthesize(category, model(), rng(5)))
+    assert np.abs(clip - synthesize(category, model(), rng(6))).max() > 0.05
 
 
 BODIES = (
@@ -130,7 +130,7 @@ def test_glass_rings_longer_than_plastic():
 
 def test_an_unknown_category_is_refused():
     with pytest.raises(UnknownNameError, match="unknown Heptad category 'cow'"):
-        synthesise("cow", model(), rng())
+        synthesize("cow", model(), rng())
 
 
 # --- recording -------------------------------------------------------------------------------------------------------
@@ -138,15 +138,15 @@ def test_an_unknown_category_is_refused():
 
 def test_silence_is_recorded_as_background():
     for seed in range(10):
-        clip = recorded(np.zeros(COUNT), rng(seed))
+        clip = record(np.zeros(COUNT), rng(seed))
         assert clip.dtype == np.float32 and 0.19 < np.abs(clip).max() <= 0.95
 
 
 def test_echoes_follow_the_sound_and_fade():
     click = np.zeros(COUNT)
     click[16000] = 1.0
-    assert echoing(click, 0.0, rng()) == pytest.approx(click, abs=1e-12)
-    heard = echoing(click, 0.5, rng())
+    assert add_echo(click, 0.0, rng()) == pytest.approx(click, abs=1e-12)
+    heard = add_echo(click, 0.5, rng())
     assert heard[16000] == pytest.approx(1.0, abs=0.1) and np.abs(heard[:16000]).max() < 1e-12
     echo = heard - click
     assert np.linalg.norm(echo) == pytest.approx(0.5)
@@ -263,7 +263,7 @@ def test_impulses_come_at_their_rate():
 
 
 def test_softened_sounds_lose_their_highs():
-    low, high = (toolkit.softened(np.sin(2 * np.pi * f * TIME), 500.0)[8000:].max() for f in (50.0, 2000.0))
+    low, high = (toolkit.low_pass(np.sin(2 * np.pi * f * TIME), 500.0)[8000:].max() for f in (50.0, 2000.0))
     assert low == pytest.approx(1.0, abs=0.01) and high == pytest.approx(1 / np.sqrt(1 + 4**2), rel=0.06)
 
 

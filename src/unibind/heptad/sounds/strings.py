@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..model import Model, pick
-from .toolkit import COUNT, SECONDS, Rng, Sound, modes, noise, place, pluck, softened
+from .toolkit import COUNT, SECONDS, Rng, Sound, low_pass, modes, noise, place, pluck
 
 _TUNING = (0, 5, 10, 15, 19, 24)  # semitones of a guitar's strings above the lowest
 _CHORD = (0, 7, 12, 16, 19, 24)  # an open major chord
@@ -33,7 +33,7 @@ def guitar(model: Model, rng: Rng) -> Sound:
             place(rng.uniform(0.5, 1) * string, at + 0.014 * k, sound)
         place(1.5 * modes(np.array([105, 210]) / size, 0.04, 1.0, 0.2), at, sound)
         at += rng.uniform(0.25, 0.5) * (1 + strummed)
-    return softened(sound, rng.uniform(600, 1600) / size)
+    return low_pass(sound, rng.uniform(600, 1600) / size)
 
 
 def piano(model: Model, rng: Rng) -> Sound:

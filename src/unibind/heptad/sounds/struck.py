@@ -20,7 +20,7 @@ from .toolkit import (
     noise,
     place,
     repeated,
-    resonated,
+    resonate,
     rhythm,
     sweep,
 )
@@ -139,9 +139,9 @@ def _knocks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
 
 
 def _scrape(start: float, seconds: float, rng: Rng) -> Sound:
-    """Feet dragged over a floor: rough noise, coloured by two resonances of the boards."""
+    """Feet dragged over a floor: rough noise, colored by two resonances of the boards."""
     rough = noise(rng, 200, 3000) * (0.3 + bursts(rhythm(rng.uniform(25, 70), rng, jitter=0.3), 0.008))
-    boards = resonated(rough, [(rng.uniform(250, 500), 120), (rng.uniform(700, 1600), 250)])
+    boards = resonate(rough, [(rng.uniform(250, 500), 120), (rng.uniform(700, 1600), 250)])
     return gate(start, start + seconds, fade=0.1) * (0.3 * rough + boards / boards.std())
 
 
@@ -163,7 +163,7 @@ def chair(model: Model, rng: Rng) -> Sound:
         seconds = rng.uniform(0.2, 0.6)
         start, end = rng.uniform(45, 200, 2)
         tone = rng.uniform(350, 900) / size
-        joint = resonated(impulses(start, end, seconds), [(tone, 80), (2.3 * tone, 120), (3.8 * tone, 180)])
+        joint = resonate(impulses(start, end, seconds), [(tone, 80), (2.3 * tone, 120), (3.8 * tone, 180)])
         place(arch(seconds) * joint / max(joint.std(), 1e-9) / 4, rng.uniform(0, 1.4), sound)
     if not creaks or rng.random() < 0.4:
         sound += 0.3 * _scrape(rng.uniform(0, 1.0), rng.uniform(0.3, 1.0), rng)

@@ -86,7 +86,7 @@ def _speech(base: float, tract: float, rng: Rng) -> Sound:
         if rng.random() < 0.4:
             place(0.15 * hiss[: samples(0.07)] * arch(0.07), at, sound)
             at += 0.06
-        formants = [(centre / tract, width) for centre, width in pick(rng, _VOWELS)]
+        formants = [(center / tract, width) for center, width in pick(rng, _VOWELS)]
         vowel = voice(impulses(start, end, seconds), formants, rng) * arch(seconds)
         place(rng.uniform(0.5, 1) * vowel, at, sound)
         at += seconds + pick(rng, (0.02, 0.05, 0.3))
