@@ -71,9 +71,9 @@ def _noun_phrase(noun: str, words: Words, model: Model, rng: np.random.Generator
     look = model.look
     parts = [pick(rng, sizes) for sizes in _size_words(look) if rng.random() < 0.4]
     parts += [pick(rng, adjectives) for adjectives in _warmth_words(model) if rng.random() < 0.2]
-    phrase = (
-        f"{words.materials[look.material]} {noun}" if look.material in words.materials and rng.random() < 0.3 else noun
-    )
+    phrase = noun
+    if look.material in words.materials and rng.random() < 0.3:
+        phrase = f"{words.materials[look.material]} {noun}"
     if rng.random() < 0.7:
         phrase = words.color_phrase.format(color=look.color, noun=phrase)
     return " ".join([*parts, phrase])

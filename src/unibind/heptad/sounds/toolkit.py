@@ -39,7 +39,7 @@ def rhythm(rate_hz: float, rng: Rng, *, jitter: float = 0.05, start: float | Non
     return np.sort(np.clip(times + rng.normal(0, jitter / rate_hz, len(times)), 0, SECONDS))
 
 
-def place(sound: Sound, at: float, into: Sound) -> None:
+def add_at(sound: Sound, at: float, into: Sound) -> None:
     """Add a sound to another from time `at` on; what reaches past the end is lost."""
     start = samples(at)
     piece = sound[: max(len(into) - start, 0)]
@@ -50,7 +50,7 @@ def repeated(sound: Sound, times: ArrayLike, strengths: ArrayLike = 1.0) -> Soun
     """Copies of a sound at the given times."""
     clip = np.zeros(COUNT)
     for at, strength in np.broadcast(times, strengths):
-        place(strength * sound, at, clip)
+        add_at(strength * sound, at, clip)
     return clip
 
 
