@@ -27,7 +27,9 @@ def modality_of(path: str | Path, limits: Limits | None = None) -> str:
     Raises UnibindError where neither decides.
     """
     path = Path(path)
-    rows = [row for name in modality_names() for row in modality_spec(name).formats if path.suffix.lower() in row.suffixes]
+    rows = [
+        row for name in modality_names() for row in modality_spec(name).formats if path.suffix.lower() in row.suffixes
+    ]
     if not rows:
         known = " ".join(dict.fromkeys(suffix for claimed in suffixes().values() for suffix in claimed))
         raise UnibindError(

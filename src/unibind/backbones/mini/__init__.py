@@ -62,7 +62,9 @@ class Mini:
         device: str = "cpu",
         weights: str | Path = WEIGHTS,
     ) -> None:
-        self.modalities = tuple(check_modality(m, MODALITIES) for m in (MODALITIES if modalities is None else modalities))
+        self.modalities = tuple(
+            check_modality(m, MODALITIES) for m in (MODALITIES if modalities is None else modalities)
+        )
         self.precision = resolve_precision(precision, device)
         self.device = device
         self.weights = Path(weights)
