@@ -38,10 +38,10 @@ format: $(VENV)/.test-ready  ## fix what ruff can fix
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.test-ready  ## build the docs into site/, with warnings as errors
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs-serve: $(VENV)/.test-ready  ## show the docs at a local address while you edit them
-	$(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 wheel-check: $(VENV)/.test-ready  ## build the wheel and use it away from the repository
 	PYTHON=$(BIN)/python .ci/wheel-check
