@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from typer.testing import CliRunner
 
 import unibind
+from tests.helpers.command import run_json
 from tests.helpers.toy_store import RATE_HZ, picture, tone
 from tests.helpers.toys import CATEGORIES
-from unibind.cli import app
 from unibind.evaluate.protocols import evaluate_store
 
 SENTENCES = ("a {} thing", "something {} from the kitchen", "it is {} all over", "the {} one")
@@ -32,13 +31,6 @@ def write_files(root):
                     folder / f"{i}.png"
                 )
                 soundfile.write(folder / f"{i}.wav", tone(category, 10 * s + i).samples, RATE_HZ)
-
-
-def command(*arguments):
-    """Run the command line in this process; returns its JSON."""
-    done = CliRunner().invoke(app, [*map(str, arguments), "--json"])
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
 
 
 def plain(value):
@@ -69,8 +61,8 @@ def in_python(root):
 def on_the_command_line(root):
     """Store, model and output of the journey on the command line."""
     store, model = root / "cli" / "store", root / "cli" / "model"
-    summary = command("encode", root / "data", "--out", store)
-    fitted = command("fit", store, "--out", model, "--knowledge", root / "kb.jsonl", "--steps", STEPS)
+    summary = run_json("encode", root / "data", "--out", store)
+    fitted = run_json("fit", store, "--out", model, "--knowledge", root / "kb.jsonl", "--steps", STEPS)
     return store, summary, model, fitted
 
 
@@ -99,13 +91,13 @@ def test_eval_measures_the_same(root, in_python, on_the_command_line):
     store, _, model = in_python
     expected = evaluate_store(store, model=model)
     cli_store, _, cli_model, _ = on_the_command_line
-    assert command("eval", cli_store, "--model", cli_model) == plain(expected.to_json())
+    assert run_json("eval", cli_store, "--model", cli_model) == plain(expected.to_json())
 
 
 def test_classify_predicts_the_same(root, in_python, on_the_command_line):
     files = sorted((root / "data" / "test").rglob("*.*"))
     expected = in_python[-1].classify(files, top=3)
-    predictions = command("classify", *files, "--model", on_the_command_line[2])
+    predictions = run_json("classify", *files, "--model", on_the_command_line[2])
     assert predictions == [plain(asdict(prediction)) for prediction in expected]
     single = in_python[-1].classify(files[0], top=3)
     assert (single.label, single.item) == (expected[0].label, expected[0].item)
@@ -114,7 +106,7 @@ def test_classify_predicts_the_same(root, in_python, on_the_command_line):
 def test_classify_by_names_predicts_the_same(root):
     file = root / "data" / "test" / "red" / "0.png"
     expected = unibind.UniBind.zero_shot(list(CATEGORIES)).classify(file, top=3)
-    assert command("classify", file, "--classes", ", ".join(CATEGORIES)) == [plain(asdict(expected))]
+    assert run_json("classify", file, "--classes", ", ".join(CATEGORIES)) == [plain(asdict(expected))]
 
 
 @pytest.mark.parametrize("query", ["something blue", "test/green/1.wav"])
@@ -123,7 +115,7 @@ def test_search_finds_the_same(root, in_python, on_the_command_line, query):
     store, _, model = in_python
     expected = model.search(item, store, k=4)
     cli_store, _, cli_model, _ = on_the_command_line
-    found = command("search", item, "--store", cli_store, "--model", cli_model, "-k", 4)
+    found = run_json("search", item, "--store", cli_store, "--model", cli_model, "-k", 4)
     assert found["hits"] == [plain(asdict(hit)) for hit in expected]
     assert found["modality"] == expected.query_modality
     assert found["gaps"] == plain(dict(expected.gaps))
