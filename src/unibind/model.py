@@ -15,7 +15,7 @@ from .align.calibration import Calibration, fit_calibration
 from .align.centers import Centers, Scoring, select_centers, tune_centers
 from .align.fit import FitConfig, Samples, fit_heads
 from .align.heads import Head
-from .backbones import Backbone, Contract, create_backbone
+from .backbones import Backbone, Contract, PortableBackbone, create_backbone
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
 from .data.encode import embed, raw_items
 from .data.store import Store
@@ -266,13 +266,13 @@ class UniBind:
         A backbone that has files of its own beside its weights, as bridges are, puts them there with its `bundle`.
         """
         folder = Path(directory)
-        bundle = getattr(self.backbone, "bundle", None)
+        portable = self.backbone if isinstance(self.backbone, PortableBackbone) else None
         artifact.write(
             folder,
             artifact.Parts(
                 backbone=self.backbone.name,
-                options=bundle(folder) if bundle else self.backbone.options,
-                inside="folder" if bundle else None,
+                options=portable.bundle(folder) if portable else self.backbone.options,
+                inside="folder" if portable else None,
                 contracts={m: self.backbone.contract(m) for m in self.modalities},
                 heads=self.heads,
                 centers=self.centers,

@@ -54,7 +54,7 @@ def bridge(
             device=device,
         )
     if json:
-        print_json([{"modality": b.modality, "bridge": str(b.path), **b.bridge.made} for b in built])
+        print_json([{"modality": b.modality, "bridge": str(b.path), **b.bridge.provenance} for b in built])
         return
     print_table(("modality", "map", "recall@1 %", "recall@5 %", "texts held out"), [r for b in built for r in _rows(b)])
     for one in built:
@@ -62,7 +62,7 @@ def bridge(
 
 
 def _rows(built: BuiltBridge) -> list[tuple[object, ...]]:
-    made = built.bridge.made
+    made = built.bridge.provenance
     return [
         (built.modality, _METHODS[method], percent(found["@1"]), percent(found["@5"]), made["held_out"])
         for method, found in made["recall"].items()
@@ -70,7 +70,7 @@ def _rows(built: BuiltBridge) -> list[tuple[object, ...]]:
 
 
 def _gap(built: BuiltBridge) -> str:
-    made = built.bridge.made
+    made = built.bridge.provenance
     if made["gap"] is None:
         return "the offset of its items from texts is not corrected: name some with --items"
     return f"items lie {made['gap']:.3f} from texts, corrected by the mean of {made['items']}"
