@@ -22,15 +22,17 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from ..affine import AffineMap
 from ..backbones import Backbone, Contract, create_backbone
-from ..backbones._shared.bridge_file import Bridge, Ends
-from ..backbones.composed.table import TEXT, Part, Parts
+from ..backbones._shared.bridge_file import Bridge, BridgeEndpoints
+from ..backbones.composed.table import Part, Parts
 from ..data.embeddings import Vectors, unit
 from ..data.encode import embed
 from ..data.manifest import read_manifest
 from ..data.store import Store
 from ..errors import ContractError, UnibindError, UnknownNameError
 from ..knowledge import KnowledgeBase
+from ..modalities import ANCHOR
 from ..modalities.text import Text
 from .ridge import PENALTIES, Ridge
 
@@ -217,21 +219,21 @@ def build_bridges(
     if not wanted:
         raise UnibindError('no table names a bridge; write bridge = "NAME.safetensors" into those that should have one')
     texts = [Text(text) for text in dict.fromkeys(d.text for d in knowledge.descriptions)]
-    anchor = _made(parts[TEXT], [TEXT], device)
+    anchor = _made(parts[ANCHOR], [ANCHOR], device)
     anchor_vectors = embed(texts, anchor)
     built = []
     for modality, part in wanted.items():
         if modalities and modality not in modalities:
             continue
-        reader = _reader(modality, part, anchor.contract(TEXT), device)
+        reader = _reader(modality, part, anchor.contract(ANCHOR), device)
         found = None if items is None else _own_items(items, reader, modality, split)
         fitted = fit_map(embed(texts, reader), anchor_vectors, found, config)
         made = {
-            "texts_read_by": {"own": reader.contract(TEXT).weights, "anchor": anchor.contract(TEXT).weights},
+            "texts_read_by": {"own": reader.contract(ANCHOR).weights, "anchor": anchor.contract(ANCHOR).weights},
             **_facts(fitted, knowledge, 0 if found is None else len(found), len(texts), config or BridgeConfig()),
         }
-        ends = Ends.of(reader.contract(modality), anchor.contract(TEXT))
-        bridge = Bridge(fitted.weight, fitted.bias, ends, made)
+        ends = BridgeEndpoints.of(reader.contract(modality), anchor.contract(ANCHOR))
+        bridge = Bridge(AffineMap(fitted.weight, fitted.bias), ends, made)
         assert part.bridge is not None
         bridge.save(part.bridge)
         built.append(BuiltBridge(modality, part.bridge, bridge))
@@ -248,13 +250,13 @@ def _reader(modality: str, part: Part, anchor: Contract, device: str | None) -> 
     if bare.contract(modality).shares_space(anchor):
         raise UnibindError(f"[{modality}] is in the space of the anchor and needs no bridge; take that line out")
     try:
-        reader = _made(part, [modality, TEXT], device)
+        reader = _made(part, [modality, ANCHOR], device)
     except UnibindError as error:
         raise UnibindError(
             f"{part.backbone} has no text tower ({error}), so [{modality}] cannot be bridged by texts; "
             "take its bridge out and fit it on labeled items"
         ) from error
-    own, texts = reader.contract(modality).space, reader.contract(TEXT).space
+    own, texts = reader.contract(modality).space, reader.contract(ANCHOR).space
     if own != texts:
         raise UnibindError(
             f"the text tower of {part.backbone} is in {texts}, not in {modality}'s {own}; fit it instead"
