@@ -14,7 +14,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from unibind.align.bridge import BridgeConfig, fit_map
-from unibind.align.centers import Scoring, select_centers
+from unibind.align.centers import Scoring
+from unibind.align.selection import select_centers
 from unibind.backbones import create_backbone
 from unibind.data.embeddings import TextEmbeddings, unit
 from unibind.data.store import Store
@@ -61,7 +62,7 @@ def main() -> None:
                         m: fit_map(own.vectors[first], axes[first], e.vectors if with_items else None, config)
                         for m, e in train.items()
                     }
-                    found.append(mean_top1(centers, lambda m, x, maps=maps: unit(x @ maps[m].weight.T + maps[m].bias)))
+                    found.append(mean_top1(centers, lambda m, x, maps=maps: unit(maps[m].map(x))))
                     recall.append(list(next(iter(maps.values())).recall.values())[-1][1])
                 told = f"noise {noise:g}, {steps} steps, {'with' if with_items else 'without'} items"
                 print(

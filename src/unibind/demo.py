@@ -75,7 +75,7 @@ def run_demo(
     store = Store.open_or_create(folders["store"])
     encode(items, backbone, store, workers=workers, progress=stage("encoding files", len(items)))
 
-    knowledge = knowledge.without_items(store.held_out())
+    knowledge = knowledge.without_items(store.non_train_ids())
     advance = stage("reading the knowledge base", 1)
     texts = embed_descriptions(knowledge, backbone)
     advance(1)

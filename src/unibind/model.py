@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from . import serialization as artifact
 from .align.calibration import Calibration, fit_calibration
-from .align.centers import Centers, Scoring, select_centers, tune_centers
+from .align.centers import Centers, Scoring
 from .align.fit import FitConfig, Samples, fit_heads
 from .align.heads import Head
+from .align.selection import select_centers, tune_centers
 from .backbones import Backbone, Contract, create_backbone
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
 from .data.encode import embed, raw_items
@@ -130,7 +131,7 @@ class UniBind:
                     f"the store has no {name} items of {', '.join(empty) or 'any modality but text'}; "
                     f"encode a manifest whose split column says {name}"
                 )
-        learnable = knowledge.without_items(store.held_out())
+        learnable = knowledge.without_items(store.non_train_ids())
         if texts is None:
             texts = embed_descriptions(learnable, backbone)
         else:
@@ -147,7 +148,7 @@ class UniBind:
             owner,
             config,
             validation=val_samples,
-            foreign=_foreign(backbone, modalities, texts),
+            outside_anchor_space=_foreign(backbone, modalities, texts),
             progress=progress,
         )
         heads = {m: f.head for m, f in fitted.items()}
@@ -243,7 +244,7 @@ class UniBind:
             calibration = self.calibration.get(kind, Calibration(self.backbone.logit_scale, -1.0))
             p, none = calibration.probabilities(centers.scores(vectors[rows]))
             best = np.argmax(p, axis=1)
-            winners = centers.winners(vectors[rows], best)
+            winners = centers.nearest_descriptions(vectors[rows], best)
             for n, i in enumerate(rows):
                 order = np.argsort(-p[n], kind="stable")[:top]
                 found[i] = Prediction(

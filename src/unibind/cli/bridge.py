@@ -64,7 +64,7 @@ def bridge(
 def _rows(built: BuiltBridge) -> list[tuple[object, ...]]:
     made = built.bridge.made
     return [
-        (built.modality, _METHODS[method], percent(found["@1"]), percent(found["@5"]), made["held_out"])
+        (built.modality, _METHODS[method], percent(found["@1"]), percent(found["@5"]), made["holdout_count"])
         for method, found in made["recall"].items()
     ]
 

@@ -38,7 +38,7 @@ def evaluate(
     encoder = fitted.backbone if fitted else backbone.open(opened)
     own = fitted.knowledge if fitted and not knowledge else None
     base = own or open_knowledge(knowledge)
-    base = base.without_items(opened.held_out())  # the description of an item to be recognized gives it away
+    base = base.without_items(opened.non_train_ids())  # the description of an item to be recognized gives it away
     with busy("measuring"):
         found = measure(encoder, opened, embed_descriptions(base, encoder), fitted=fitted, seed=seed)
     if out is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...affine import AffineMap
 from ...errors import UnibindError, UnknownNameError
 from .._shared.checkpoints import Checkpoint, open_checkpoint
 from . import CARD, TOWER_OF
@@ -21,19 +22,14 @@ _MODALITIES = {"point": "point_cloud"}  # UniBind's word -> ours
 
 
 @dataclass(frozen=True)
-class LinearMap:
-    """UniBind's fitted map of one modality, as released: y = W x + b over the reference's scaled embedding."""
-
-    weight: Tensor  # [D, D]
-    bias: Tensor  # [D]
-
-
-@dataclass(frozen=True)
 class Released:
-    """What checkpoints hold: towers by name, and UniBind's fitted maps by modality."""
+    """Contents of checkpoints: towers by name, and the map that UniBind fitted for each modality.
+
+    A map takes the reference's scaled embedding, which is the unit vector times the tower's logit scale.
+    """
 
     towers: dict[str, TowerFile]
-    maps: dict[str, LinearMap]
+    maps: dict[str, AffineMap]
 
 
 def open_released(paths: Iterable[Path]) -> Released:
@@ -43,7 +39,7 @@ def open_released(paths: Iterable[Path]) -> Released:
     float32, where there is no tower, and where two files hold unlike towers or maps for one modality.
     """
     towers: dict[str, TowerFile] = {}
-    maps: dict[str, LinearMap] = {}
+    maps: dict[str, AffineMap] = {}
     for path in paths:
         checkpoint = open_checkpoint(path)
         heads = {match: name for name in checkpoint.shapes if (match := _HEAD.fullmatch(name))}
@@ -78,7 +74,7 @@ def _towers(checkpoint: Checkpoint, names: Iterable[str]) -> dict[str, TowerFile
     return {tower: TowerFile(tower, checkpoint, found) for tower, found in located.items()}
 
 
-def _maps(checkpoint: Checkpoint, heads: Mapping[re.Match[str], str]) -> dict[str, LinearMap]:
+def _maps(checkpoint: Checkpoint, heads: Mapping[re.Match[str], str]) -> dict[str, AffineMap]:
     tensors = checkpoint.mapped(heads.values())
     parts: dict[str, dict[str, Tensor]] = {}
     for match, name in heads.items():
@@ -94,7 +90,7 @@ def _maps(checkpoint: Checkpoint, heads: Mapping[re.Match[str], str]) -> dict[st
                 f"{checkpoint.path} holds a map for {modality} with {shapes}, where weight [D, D] and bias [D] belong; "
                 "get the file again"
             )
-    return {modality: LinearMap(**part) for modality, part in parts.items()}
+    return {modality: AffineMap(**{name: tensor.numpy() for name, tensor in part.items()}) for modality, part in parts.items()}
 
 
 def write_towers(
