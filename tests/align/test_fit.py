@@ -181,7 +181,7 @@ def test_invalid_arguments_are_refused():
 
 def test_a_diverging_fit_is_refused():
     train, _, texts, category_index = rotated_world()
-    with pytest.raises(UnibindError, match="diverged.*lower the learning rate"):
+    with pytest.raises(UnibindError, match=r"diverged.*lower the learning rate"):
         fit_head(train, texts, category_index, FitConfig(steps=40, lr=1e30))
 
 

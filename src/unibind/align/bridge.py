@@ -145,7 +145,7 @@ def _perturbed(vectors: Vectors, std: float, config: BridgeConfig) -> Vectors:
 
 
 def _recall(mapped: Vectors, anchor: Vectors, ks: tuple[int, ...] = (1, 5)) -> dict[int, float]:
-    """Fraction of texts whose anchor vector is among the k nearest to their mapped vector; narrow vectors are padded."""
+    """Fraction of texts whose anchor vector is among the k nearest to their mapped one; narrow vectors are padded."""
     width = max(mapped.shape[1], anchor.shape[1])
     mapped, anchor = (np.pad(v, ((0, 0), (0, width - v.shape[1]))) for v in (mapped, anchor))
     similarity = mapped @ unit(anchor).T
@@ -258,8 +258,8 @@ def _with_text_tower(modality: str, part: Part, anchor: Contract, device: str | 
     own, texts = backbone.contract(modality), backbone.contract(ANCHOR)
     if not own.shares_space(texts):
         raise UnibindError(
-            f"the text tower of {part.backbone} is in the space {texts.space}, but its {modality} tower in {own.space}; "
-            "fit it on labeled items instead"
+            f"the text tower of {part.backbone} is in the space {texts.space}, but its {modality} tower is in "
+            f"{own.space}; fit it on labeled items instead"
         )
     return backbone
 

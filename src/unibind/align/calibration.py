@@ -40,7 +40,7 @@ def fit_calibration(scores: Float[np.ndarray, "n c"], category_index: CategoryIn
     without_own[rows, category_index] = -np.inf
     own = scores[rows, category_index].astype(np.float64)
 
-    def negative_log_likelihood(x: Float64[np.ndarray, "2"]) -> float:
+    def negative_log_likelihood(x: Float64[np.ndarray, " 2"]) -> float:
         scale, threshold = np.exp(x[0]), x[1]
         correct = scale * own - _log_sum_exp(scale * scores, scale * threshold)
         none = scale * threshold - _log_sum_exp(scale * without_own, scale * threshold)

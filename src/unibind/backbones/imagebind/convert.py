@@ -90,7 +90,7 @@ def _maps(checkpoint: Checkpoint, heads: Mapping[re.Match[str], str]) -> dict[st
                 f"{checkpoint.path} holds a map for {modality} with {shapes}, where weight [D, D] and bias [D] belong; "
                 "get the file again"
             )
-    return {modality: AffineMap(**{name: tensor.numpy() for name, tensor in part.items()}) for modality, part in parts.items()}
+    return {modality: AffineMap(part["weight"].numpy(), part["bias"].numpy()) for modality, part in parts.items()}
 
 
 def write_towers(
