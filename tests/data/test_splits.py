@@ -69,7 +69,7 @@ def test_given_splits_are_used_as_they_are(tmp_path):
     assert data.train["image"].ids == [f"image-train-{n}" for n in range(3)]
     assert data.validation["image"].ids == [f"image-val-{n}" for n in range(3)]
     assert data.non_train_ids == {f"image-{split}-{n}" for split in ("val", "test") for n in range(3)}
-    assert str(data.report) == "3 training and 3 validation items, split as given"
+    assert data.message == ""
 
 
 def test_without_splits_items_are_split_by_label(tmp_path):
@@ -82,7 +82,9 @@ def test_without_splits_items_are_split_by_label(tmp_path):
     assert Counter(validation.labels) == {"dog": 3, "cat": 3}
     every = store.vectors("image")
     assert np.array_equal(train.vectors, every.vectors[[every.ids.index(i) for i in train.ids]])
-    assert str(data.report) == "14 training and 6 validation items, split automatically, stratified by label, seed 3"
+    assert data.message == (
+        "the items have no splits: 14 are used for training and 6 for validation, stratified by label (seed 3)"
+    )
     again = train_and_validation(store, validation_fraction=0.3, seed=3)
     assert again.validation["image"].ids == validation.ids
     assert train_and_validation(store, validation_fraction=0.3, seed=4).validation["image"].ids != validation.ids
@@ -112,7 +114,7 @@ def test_classes_without_validation_items_are_named(tmp_path):
     items = [item(f"dog-{n}") for n in range(5)] + [item("rare", label="okapi")]
     report = train_and_validation(filled_store(tmp_path / "store", items)).report
     assert report.classes_without_validation == {"image": ("okapi",)}
-    assert str(report).endswith("; no validation items of: okapi (image)")
+    assert report.message.endswith("; classes without validation items: okapi (image)")
 
 
 def test_stores_that_cannot_be_split_are_refused(tmp_path):

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
+from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, UnibindError, UnreadableError
 from unibind.modalities.event import EventFrame, Events
 from unibind.modalities.limits import Limits
 from unibind.modalities.pictures import draw
 from unibind.modalities.reading import read
 
-SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "event"
 WIDTH, HEIGHT = 100, 50
 
 T = np.array([777, 778, 778, 900, 2000], np.int64)
@@ -352,16 +352,17 @@ def test_drawing_shows_polarity_and_place(tmp_path: Path) -> None:
     assert red.mean(axis=0)[1] < blue.mean(axis=0)[1]
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*")), ids=lambda path: path.name)
-def test_sample_recordings(path: Path) -> None:
-    raw = read(path, "event")
+@pytest.mark.reference
+@pytest.mark.parametrize("name", SAMPLE_FILES["event"])
+def test_sample_recordings(name: str) -> None:
+    raw = read(SAMPLES / "event" / name, "event")
     expected = {
         "sample.aedat4": {"events": 111_954, "width": 320, "height": 240},
         "sample_nmnist.bin": {"width": 34, "height": 34},
         "sample_ncars.dat": {"events": 2009},
         "event_ibis.png": {"width": 121, "height": 173},
         "event_gerenuk.png": {"width": 131, "height": 173},
-    }[path.name]
+    }[name]
     summary = raw.summary()
     assert {key: summary[key] for key in expected} == expected
     assert len(np.unique(np.asarray(draw(raw, 128)))) > 2

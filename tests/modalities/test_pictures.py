@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from tests.helpers.frames import Brightening
 from unibind.errors import UnknownNameError
 from unibind.modalities import MODALITIES
 from unibind.modalities.audio import Audio
@@ -18,14 +19,6 @@ from unibind.modalities.spec import Raw
 from unibind.modalities.text import Text
 from unibind.modalities.thermal import Thermal
 from unibind.modalities.video import Video
-
-
-class Brightening:
-    """Frames as light as they are late: 10 gray levels a second."""
-
-    def frames(self, timestamps_s: np.ndarray) -> np.ndarray:
-        gray = (timestamps_s * 10).astype(np.uint8)
-        return np.broadcast_to(gray[:, None, None, None], (len(gray), 48, 64, 3)).copy()
 
 
 def examples() -> dict[str, Raw]:

@@ -15,14 +15,13 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, UnibindError, UnreadableError
 from unibind.modalities.formats.pcd import unpack_lzf
 from unibind.modalities.limits import Limits
 from unibind.modalities.pictures import draw
 from unibind.modalities.point_cloud import PointCloud
 from unibind.modalities.reading import read
-
-SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "point_cloud"
 
 XYZ = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, -3.5]], np.float32)
 RGB = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [10, 20, 30]], np.uint8)
@@ -449,9 +448,10 @@ def test_near_points_are_darker_and_colors_are_shown() -> None:
     assert ((red[..., 0] - red[..., 2]) > 100).any()
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*")), ids=lambda path: path.name)
-def test_sample_clouds(path: Path) -> None:
-    cloud = read(path, "point_cloud")
+@pytest.mark.reference
+@pytest.mark.parametrize("name", SAMPLE_FILES["point_cloud"])
+def test_sample_clouds(name: str) -> None:
+    cloud = read(SAMPLES / "point_cloud" / name, "point_cloud")
     assert len(cloud.xyz) == 8192
     longest = {
         "Duck.glb": 1.65,
@@ -461,6 +461,6 @@ def test_sample_clouds(path: Path) -> None:
         "octagonal_pocket.stl": 0.229,
         "point_airplane.pt": 1.877,
         "point_car.pt": 1.882,
-    }[path.name]
+    }[name]
     assert float(np.ptp(cloud.xyz, axis=0).max()) == pytest.approx(longest, rel=0.01)
     assert len(np.unique(np.asarray(draw(cloud, 128)))) > 2

@@ -8,13 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
+from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, MissingFileError, UnibindError, UnknownNameError, UnreadableError
 from unibind.modalities import EXTRA_MODALITIES, MODALITIES
 from unibind.modalities.limits import Limits
 from unibind.modalities.reading import modality_of, read, reader_of, suffixes
-
-SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
-SAMPLE_FILES = sorted(path for path in SAMPLES.glob("*/*") if path.parent.name in MODALITIES)
 
 
 def test_each_modality_has_a_reader() -> None:
@@ -130,8 +128,9 @@ def test_random_bytes_are_refused_in_one_sentence(data: bytes, modality: str) ->
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("path", SAMPLE_FILES, ids=lambda path: path.name)
-def test_samples_are_what_their_folder_says(path: Path) -> None:
-    raw = read(path, path.parent.name)
-    assert raw.modality == path.parent.name
+@pytest.mark.reference
+@pytest.mark.parametrize(("modality", "name"), [(m, name) for m, names in SAMPLE_FILES.items() for name in names])
+def test_samples_are_read_as_their_modality(modality: str, name: str) -> None:
+    raw = read(SAMPLES / modality / name, modality)
+    assert raw.modality == modality
     assert raw.summary()

@@ -50,7 +50,7 @@ def few_shot(embeddings: Embeddings, per_class: int, seed: int = 0) -> Embedding
 class SplitReport:
     """Item counts per modality, and the classes of each modality that have training items but no validation items.
 
-    `automatic` says whether the split was made here (with `seed`) or came with the manifest.
+    `automatic` says whether the split was made here, with `seed`, or came with the manifest.
     """
 
     automatic: bool
@@ -59,16 +59,24 @@ class SplitReport:
     validation_items: dict[str, int]
     classes_without_validation: dict[str, tuple[str, ...]]
 
-    def __str__(self) -> str:
-        """One line for people."""
-        source = f"split automatically, stratified by label, seed {self.seed}" if self.automatic else "split as given"
-        counts = f"{sum(self.train_items.values())} training and {sum(self.validation_items.values())} validation items"
-        missing = [f"{', '.join(names)} ({m})" for m, names in self.classes_without_validation.items()]
-        return f"{counts}, {source}" + (f"; no validation items of: {'; '.join(missing)}" if missing else "")
+    @property
+    def message(self) -> str:
+        """One line about an automatic split and classes without validation items; empty if there is neither."""
+        parts = []
+        if self.automatic:
+            train, validation = sum(self.train_items.values()), sum(self.validation_items.values())
+            parts.append(
+                f"the items have no splits: {train} are used for training and {validation} for validation, stratified "
+                f"by label (seed {self.seed})"
+            )
+        if self.classes_without_validation:
+            names = [f"{', '.join(names)} ({m})" for m, names in self.classes_without_validation.items()]
+            parts.append(f"classes without validation items: {'; '.join(names)}")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingData:
+class Split:
     """Training and validation embeddings by modality.
 
     `non_train_ids` are all stored items outside the training split: their descriptions must not be learned from.
@@ -79,10 +87,15 @@ class TrainingData:
     non_train_ids: frozenset[str]
     report: SplitReport
 
+    @property
+    def message(self) -> str:
+        """One line about the split for people; see `SplitReport.message`."""
+        return self.report.message
+
 
 def train_and_validation(
     store: Store, modalities: Sequence[str] | None = None, *, validation_fraction: float = 0.2, seed: int = 0
-) -> TrainingData:
+) -> Split:
     """The training and validation items of a store, for `modalities` (by default all but text).
 
     The splits "train" and "val" of the manifest are used as they are. If none of these items has a split, they are
@@ -101,7 +114,7 @@ def train_and_validation(
         validation = {m: store.vectors(m, "val") for m in modalities}
         non_train_ids = frozenset(store.non_train_ids())
     _check_complete(train, validation, automatic)
-    return TrainingData(train, validation, non_train_ids, _report(train, validation, automatic, seed))
+    return Split(train, validation, non_train_ids, _report(train, validation, automatic, seed))
 
 
 def _rows_by_label(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import UnknownNameError
 from .spec import Raw
 
-__all__ = ["ANCHOR", "EXTRA_MODALITIES", "MODALITIES", "Raw", "check_modality"]
+__all__ = ["ANCHOR", "EXTRA_MODALITIES", "MODALITIES", "Raw", "check_modality", "raw_from_object"]
 
 MODALITIES = ("image", "text", "audio", "point_cloud", "thermal", "video", "event")
 EXTRA_MODALITIES = ("depth", "imu")  # that some backbones know beside the seven
@@ -17,3 +17,12 @@ def check_modality(name: str, known: tuple[str, ...] = MODALITIES + EXTRA_MODALI
     if name not in known:
         raise UnknownNameError("modality", name, known)
     return name
+
+
+def raw_from_object(item: object) -> Raw | None:
+    """The raw item that a modality makes of a library's own object (a PIL image, say); None where none does."""
+    if type(item).__module__.startswith("PIL."):
+        from .image import from_pil
+
+        return from_pil(item)
+    return None

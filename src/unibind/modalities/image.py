@@ -65,7 +65,12 @@ def read(source: Source, limits: Limits) -> Image:
     """Read a picture: turned upright by its EXIF tag, 16 bits scaled to 8, transparency laid on white."""
     with opened(source, limits) as picture:
         picture.load()
-        return Image(np.array(_rgb(ImageOps.exif_transpose(picture))))
+        return from_pil(picture)
+
+
+def from_pil(picture: Picture.Image) -> Image:
+    """A PIL image of any mode: turned upright by its EXIF tag, 16 bits scaled to 8, transparency laid on white."""
+    return Image(np.array(_rgb(ImageOps.exif_transpose(picture))))
 
 
 def _rgb(picture: Picture.Image) -> Picture.Image:

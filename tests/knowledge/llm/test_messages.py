@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from tests.modalities.test_pictures import Brightening
+from tests.helpers.frames import Brightening
 from unibind.errors import UnibindError, UnknownNameError
 from unibind.knowledge.llm.messages import RenderOptions, show
 from unibind.modalities import EXTRA_MODALITIES, MODALITIES
