@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from ..affine import AffineMap
 from ..backbones import Backbone, Contract, create_backbone
-from ..backbones._shared.bridge_file import Bridge, Ends
+from ..backbones._shared.bridge_file import Bridge, BridgeEndpoints
 from ..backbones.composed.table import Part, Parts
 from ..contrastive import symmetric_info_nce
 from ..data.embeddings import Vectors, unit
@@ -227,12 +227,12 @@ def build_bridges(
         backbone = _with_text_tower(modality, part, anchor.contract(ANCHOR), device)
         item_vectors = None if items is None else _items_in_own_space(items, backbone, modality, split)
         fitted = fit_map(embed(texts, backbone), anchor_vectors, item_vectors, config)
-        made = {
+        provenance = {
             "texts_read_by": {"own": backbone.contract(ANCHOR).weights, "anchor": anchor.contract(ANCHOR).weights},
             **_record(fitted, knowledge, 0 if item_vectors is None else len(item_vectors), len(texts), config),
         }
-        ends = Ends.of(backbone.contract(modality), anchor.contract(ANCHOR))
-        bridge = Bridge(fitted.map.weight, fitted.map.bias, ends, made)
+        endpoints = BridgeEndpoints.of(backbone.contract(modality), anchor.contract(ANCHOR))
+        bridge = Bridge(fitted.map, endpoints, provenance)
         assert part.bridge is not None
         bridge.save(part.bridge)
         built.append(BuiltBridge(modality, part.bridge, bridge))
