@@ -39,7 +39,7 @@ def main() -> None:
     train, test = ({m: e for m, e in split_of(store, s).items() if m != "text"} for s in ("train", asked.split))
     knowledge = KnowledgeBase.heptad()
     texts = [d.text for d in knowledge.descriptions]
-    first = [texts.index(text) for text in dict.fromkeys(texts)]  # a row of every unlike text
+    first = [texts.index(text) for text in dict.fromkeys(texts)]  # the first row of every distinct text
     own = embed_descriptions(knowledge, create_backbone("mini"))
     counts = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
     axes = unit(TruncatedSVD(AXES, random_state=0).fit_transform(counts).astype(np.float32))
