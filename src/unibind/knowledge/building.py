@@ -118,9 +118,7 @@ def removed_rows(journal: Journal) -> Iterator[dict[str, Any]]:
 # --- one class -----------------------------------------------------------------------------------------------------
 
 
-def verdicts_on(
-    answer: Answer, ids: list[str], class_filter: ClassFilter, edits: Mapping[str, Edit]
-) -> list[Verdict]:
+def verdicts_on(answer: Answer, ids: list[str], class_filter: ClassFilter, edits: Mapping[str, Edit]) -> list[Verdict]:
     """Verdicts on an answer's texts. Descriptions of items may repeat each other, because items may look alike."""
     pinned = [i for i, name in enumerate(ids) if name in edits]
     if answer.kind == "category":

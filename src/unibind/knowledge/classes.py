@@ -21,7 +21,9 @@ def read_classes(source: str) -> tuple[str, ...]:
     names = (" ".join(name.split()) for name in _raw_names(source))
     classes = tuple(dict.fromkeys(name for name in names if name))
     if not classes:
-        raise UnibindError(f"{source!r} contains no class names; write one per line, or label the items of the manifest")
+        raise UnibindError(
+            f"{source!r} contains no class names; write one per line, or label the items of the manifest"
+        )
     return classes
 
 
