@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress, islice
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ..modalities import ANCHOR
 from ..modalities.text import Text
 from .base import DESCRIPTIONS, KnowledgeBase
 from .embedding_cache import FOLDER, EmbeddingCache
+from .journal import open_existing
 
 _WRITE_SIZE = 1024  # texts per cache file where they arrive a few at a time
 _CHUNK_SIZE = 8192  # texts of a whole base that are sorted by length together
@@ -86,6 +88,35 @@ class CachedEmbedder:
         if self._unwritten:
             self.cache.add(list(self._unwritten), np.stack(list(self._unwritten.values())))
             self._unwritten = {}
+
+
+@dataclass(frozen=True)
+class EmbedResult:
+    """Counts of `embed_folder`: descriptions in the base, those embedded now, and the seconds that it took."""
+
+    descriptions: int
+    embedded: int
+    seconds: float
+
+
+def embed_folder(
+    folder: str | Path,
+    backbone: Backbone,
+    *,
+    batch_size: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> EmbedResult:
+    """Embed the descriptions of the base in a folder that are not cached yet.
+
+    `progress` is called with the number of texts just done, and of all. Raises MissingFileError where `folder` is not a
+    base.
+    """
+    started = time.monotonic()
+    count = sum(1 for _ in iterate_texts(open_existing(folder).path))
+    report = (lambda done: progress(done, count)) if progress is not None else None
+    embedder = CachedEmbedder(folder, backbone)
+    embedded = embedder.fill(iterate_texts(folder), batch_size=batch_size, progress=report)
+    return EmbedResult(count, embedded, time.monotonic() - started)
 
 
 def iterate_texts(folder: str | Path) -> Iterator[str]:

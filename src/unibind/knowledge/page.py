@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..data.embeddings import TextEmbeddings
 from ..files import write_whole
-from .inspection import COUNTED, Inspection, Problem, project_2d
+from .inspection import COUNTED, Inspection, Problem, check_base, project_2d
 
 _LABELED_CLASSES = 40  # the largest classes get a color and a label in the picture
 
@@ -54,6 +54,20 @@ def _medoid(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """The point [2] of points [N, 2] with the smallest distance to all others; a mean may lie in an empty region."""
     distances = np.linalg.norm(points[:, None] - points[None], axis=-1).sum(axis=1)
     return np.asarray(points[int(distances.argmin())])
+
+
+def write_outputs(
+    inspection: Inspection, title: str, backbone: str, *, html: Path | None = None, png: Path | None = None
+) -> list[Path]:
+    """Write the requested files, a page and a picture of the map; returns their paths."""
+    if html is None and png is None:
+        return []
+    picture = text_map_png(inspection.embedded)
+    if png is not None:
+        write_whole(png, picture)
+    if html is not None:
+        write_page(html, title, inspection, check_base(inspection), picture, backbone)
+    return [path for path in (png, html) if path is not None]
 
 
 def write_page(

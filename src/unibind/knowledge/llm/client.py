@@ -55,8 +55,8 @@ class Client:
     The key is read from OPENAI_API_KEY and removed from error messages and answers. At most `concurrency` requests are
     in flight. Each is retried up to `retries` times with growing pauses, and a pause requested by the server
     (Retry-After) applies to all of them. `timeout` is the time for a complete answer in seconds. `max_output_tokens` is
-    sent with every request, so that `budget` can reserve the most that it may take. `base_url` None means OPENAI_BASE_URL
-    or OpenAI itself.
+    sent with every request, so that `budget` can reserve the most that it may take. `base_url` None means
+    OPENAI_BASE_URL or OpenAI itself.
     """
 
     def __init__(

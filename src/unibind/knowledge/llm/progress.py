@@ -1,6 +1,6 @@
 """Progress of a category while models describe it, and embedding the answers of all categories in batches.
 
-Both are pure functions of the answers in their order: replaying the journal restores the state of the run that wrote it.
+Both depend only on the answers in their order: replaying the journal restores the state of the run that wrote it.
 """
 
 from __future__ import annotations
