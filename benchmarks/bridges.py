@@ -36,7 +36,7 @@ def main() -> None:
 
     store = Store.open(asked.store)
     train, test = ({m: e for m, e in split_of(store, s).items() if m != "text"} for s in ("train", asked.split))
-    knowledge = KnowledgeBase.heptad()
+    knowledge = KnowledgeBase.load("heptad")
     texts = [d.text for d in knowledge.descriptions]
     first = [texts.index(text) for text in dict.fromkeys(texts)]  # a row of every unlike text
     own = embed_descriptions(knowledge, create_backbone("mini"))

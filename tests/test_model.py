@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image as Picture
 
+from tests.helpers.toy_store import KNOWLEDGE, QUICK, SwappedColors, filled_store, picture, tone
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
 from unibind.align.fit import FitConfig
@@ -13,68 +14,18 @@ from unibind.data.store import Store
 from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
-from unibind.modalities.audio import Audio
-from unibind.modalities.image import Image
 from unibind.modalities.text import Text
 from unibind.model import _own_descriptions
 
-RATE = 8000
-HERTZ = {"red": 200, "green": 1000, "blue": 3000}
-KNOWLEDGE = KnowledgeBase(
-    Description(f"{name}-{i}", name, f"{name} {words}")
-    for name in CATEGORIES
-    for i, words in enumerate(("thing", "as can be", "and nothing else"))
-)
-QUICK = FitConfig(steps=120, batch_size=32, lr=0.02)
 
-
-class Muddled(ToyBackbone):
-    """Takes red pictures for blue ones and blue ones for red."""
-
-    def encode(self, modality, batch):
-        return super().encode(modality, batch.flip(1) if modality == "image" else batch)
-
-
-def picture(category, seed=0):
-    pixels = np.random.default_rng(seed).integers(0, 60, (4, 6, 3), np.uint8)
-    pixels[..., CATEGORIES.index(category)] = 200
-    return Image(pixels)
-
-
-def tone(category, seed=0):
-    t = np.arange(RATE // 4) / RATE
-    noise = np.random.default_rng(seed).normal(0, 0.02, len(t))
-    return Audio((np.sin(2 * np.pi * HERTZ[category] * t) + noise).astype(np.float32), RATE)
-
-
-RAWS = {"image": picture, "audio": tone}
-
-
-def filled_store(path, backbone, *, splits=("train", "val", "test"), each=4, described=False):
-    """A store of pictures and tones, `each` of every category and split; every raw item by its id."""
-    store, raws = Store.create(path), {}
-    for modality, make in RAWS.items():
-        items = []
-        for split in splits:
-            for name in CATEGORIES:
-                for i in range(each):
-                    item = Item(f"{modality}-{split}-{name}-{i}", modality, uri=f"{i}.x", label=name, split=split)
-                    raws[item.id] = make(name, len(raws))
-                    items.append(item)
-        if described:
-            items = [Item(**{**vars(item), "description": f"{item.label} filler"}) for item in items]
-        store.add(items, embed([raws[item.id] for item in items], backbone), backbone.contract(modality))
-    return store
+@pytest.fixture(scope="module")
+def swapped_store(tmp_path_factory):
+    return filled_store(tmp_path_factory.mktemp("stores") / "store", SwappedColors())
 
 
 @pytest.fixture(scope="module")
-def muddled_store(tmp_path_factory):
-    return filled_store(tmp_path_factory.mktemp("stores") / "store", Muddled())
-
-
-@pytest.fixture(scope="module")
-def fitted(muddled_store):
-    return UniBind.fit(Muddled(), muddled_store, KNOWLEDGE, QUICK)
+def fitted(swapped_store):
+    return UniBind.fit(SwappedColors(), swapped_store, KNOWLEDGE, QUICK)
 
 
 def labels(predictions):
@@ -137,7 +88,7 @@ def test_predictions_come_in_the_order_of_mixed_items(tmp_path):
 def test_a_fit_mends_what_the_backbone_gets_wrong(fitted):
     pictures = [picture(name, 1000 + i) for i in range(5) for name in CATEGORIES]
     truth = list(CATEGORIES) * 5
-    before = labels(UniBind.zero_shot(Muddled(), KNOWLEDGE).classify(pictures))
+    before = labels(UniBind.zero_shot(SwappedColors(), KNOWLEDGE).classify(pictures))
     assert before == ["blue", "green", "red"] * 5
     assert labels(fitted.classify(pictures)) == truth
     assert labels(fitted.classify([tone(name, 7) for name in CATEGORIES])) == list(CATEGORIES)
@@ -154,14 +105,14 @@ def test_the_summary_tells_what_was_learned(fitted):
     assert summary.learned_parameters == 2 * (2 * rank * DIM + DIM + 1)
 
 
-def test_a_fit_is_the_same_every_time(fitted, muddled_store):
-    again = UniBind.fit(Muddled(), muddled_store, KNOWLEDGE, QUICK)
+def test_a_fit_is_the_same_every_time(fitted, swapped_store):
+    again = UniBind.fit(SwappedColors(), swapped_store, KNOWLEDGE, QUICK)
     assert {m: h.fingerprint for m, h in again.heads.items()} == {m: h.fingerprint for m, h in fitted.heads.items()}
 
 
 def test_text_stays_where_it_is_and_contracts_name_the_heads(fitted):
     assert set(fitted.heads) == {"audio", "image"}
-    assert np.array_equal(fitted.embed([Text("red")]), embed([Text("red")], Muddled()))
+    assert np.array_equal(fitted.embed([Text("red")]), embed([Text("red")], SwappedColors()))
     assert fitted.contract("text") == fitted.backbone.contract("text")
     assert fitted.contract("image").head == fitted.heads["image"].fingerprint
 
@@ -170,7 +121,7 @@ def test_stored_vectors_are_projected_as_items_are(fitted, tmp_path):
     raws = [picture("red", 5), picture("green", 6)]
     store = Store.create(tmp_path / "store")
     items = [Item(f"i{n}", "image", uri=f"{n}.png") for n in range(2)]
-    store.add(items, embed(raws, Muddled()), Muddled().contract("image"))
+    store.add(items, embed(raws, SwappedColors()), SwappedColors().contract("image"))
     projected = fitted.project(store.vectors("image"))
     assert np.allclose(projected.vectors, fitted.embed(raws), atol=1e-6)
     assert projected.contract == fitted.contract("image")
@@ -179,8 +130,8 @@ def test_stored_vectors_are_projected_as_items_are(fitted, tmp_path):
 
 
 def test_foreign_vectors_are_refused(fitted, tmp_path):
-    stranger = Muddled(weights="2")
-    store = filled_store(tmp_path / "store", stranger, each=1)
+    stranger = SwappedColors(weights="2")
+    store = filled_store(tmp_path / "store", stranger, per_category=1)
     with pytest.raises(
         ContractError, match="the backbone's vectors live in the space toy@1 and the stored ones in toy@2"
     ):
@@ -188,24 +139,24 @@ def test_foreign_vectors_are_refused(fitted, tmp_path):
     with pytest.raises(
         ContractError, match="the backbone's vectors live in the space toy@1 and the stored ones in toy@2"
     ):
-        UniBind.fit(Muddled(), store, KNOWLEDGE, QUICK)
+        UniBind.fit(SwappedColors(), store, KNOWLEDGE, QUICK)
 
 
 @pytest.mark.parametrize("missing", ["train", "val"])
 def test_a_fit_needs_training_and_validation_items(tmp_path, missing):
     splits = [s for s in ("train", "val") if s != missing]
-    store = filled_store(tmp_path / "store", ToyBackbone(), splits=splits, each=1)
+    store = filled_store(tmp_path / "store", ToyBackbone(), splits=splits, per_category=1)
     with pytest.raises(UnibindError, match=f"the store has no {missing} items of audio, image; encode a manifest"):
         UniBind.fit(ToyBackbone(), store, KNOWLEDGE, QUICK)
 
 
-def test_labels_without_descriptions_are_refused(muddled_store):
+def test_labels_without_descriptions_are_refused(swapped_store):
     with pytest.raises(UnknownNameError, match="unknown audio label 'blue'; choose one of: red, green"):
-        UniBind.fit(Muddled(), muddled_store, KNOWLEDGE.filter(categories=["red", "green"]), QUICK)
+        UniBind.fit(SwappedColors(), swapped_store, KNOWLEDGE.filter(categories=["red", "green"]), QUICK)
 
 
 def test_own_descriptions_are_used_where_all_have_one(tmp_path):
-    backbone = Muddled()
+    backbone = SwappedColors()
     store = filled_store(tmp_path / "store", backbone, described=True)
     backbone.encoded.clear()
     model = UniBind.fit(backbone, store, KNOWLEDGE, QUICK)
@@ -222,7 +173,7 @@ def with_data(*items):
 
 
 def test_descriptions_of_items_in_the_knowledge_are_their_own(tmp_path):
-    backbone = Muddled()
+    backbone = SwappedColors()
     store = filled_store(tmp_path / "store", backbone)
     knowledge = with_data(*((f"image-train-{name}-{i}", name) for name in CATEGORIES for i in range(3)))  # of 4 each
     own = _own_descriptions({m: store.vectors(m, "train") for m in ("image", "audio")}, knowledge.of_items(), backbone)
@@ -238,7 +189,7 @@ def test_descriptions_of_items_in_the_knowledge_are_their_own(tmp_path):
 
 
 def test_the_knowledges_descriptions_come_before_the_manifests(tmp_path):
-    backbone = Muddled()
+    backbone = SwappedColors()
     store = filled_store(tmp_path / "store", backbone, described=True)
     stored = store.vectors("image", "train")
     own = _own_descriptions({"image": stored}, {stored.ids[0]: "blue blue blue"}, backbone)["image"]
@@ -247,13 +198,13 @@ def test_the_knowledges_descriptions_come_before_the_manifests(tmp_path):
 
 
 @pytest.mark.parametrize("embedded", [False, True])
-def test_descriptions_of_validation_and_test_items_are_left_out(muddled_store, embedded):
+def test_descriptions_of_validation_and_test_items_are_left_out(swapped_store, embedded):
     knowledge = with_data(
         ("image-val-red-0", "red"), ("audio-test-blue-1", "blue"), ("image-train-red-0", "red"), ("elsewhere", "green")
     )
-    backbone = Muddled()
+    backbone = SwappedColors()
     texts = embed_descriptions(knowledge, backbone) if embedded else None
-    model = UniBind.fit(backbone, muddled_store, knowledge, QUICK, texts=texts)
+    model = UniBind.fit(backbone, swapped_store, knowledge, QUICK, texts=texts)
     assert set(model.knowledge.of_items()) == {"image-train-red-0", "elsewhere"}
     chosen = {name for centers in model.centers.values() for name in centers.description_ids}
     assert not chosen & {"of-image-val-red-0", "of-audio-test-blue-1"}
@@ -266,11 +217,15 @@ def test_what_belongs_to_no_category_is_called_none(fitted):
     assert known.none < 0.2 < 0.5 < unknown.none
 
 
-def test_progress_is_reported(muddled_store):
+def test_progress_is_reported(swapped_store):
     steps = []
     config = FitConfig(steps=3, batch_size=8)
     UniBind.fit(
-        Muddled(), muddled_store, KNOWLEDGE, config, progress=lambda modality, step: steps.append((modality, step))
+        SwappedColors(),
+        swapped_store,
+        KNOWLEDGE,
+        config,
+        progress=lambda modality, step: steps.append((modality, step)),
     )
     assert steps == [(m, step) for m in ("audio", "image") for step in (1, 2, 3)]
 

@@ -7,7 +7,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 
-from tests.test_model import KNOWLEDGE, QUICK, Muddled, filled_store, picture, tone
+from tests.helpers.toy_store import KNOWLEDGE, QUICK, SwappedColors, filled_store, picture, tone
 from unibind import UniBind, model
 from unibind import serialization as artifact
 from unibind.errors import ContractError, MissingFileError, UnibindError
@@ -18,8 +18,8 @@ FILES = {"unibind.json", "heads.safetensors", "centers.safetensors", "descriptio
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    store = filled_store(tmp_path_factory.mktemp("stores") / "store", Muddled())
-    return UniBind.fit(Muddled(), store, KNOWLEDGE, QUICK)
+    store = filled_store(tmp_path_factory.mktemp("stores") / "store", SwappedColors())
+    return UniBind.fit(SwappedColors(), store, KNOWLEDGE, QUICK)
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def folder(fitted, tmp_path):
     return tmp_path / "model"
 
 
-class Narrow(Muddled):
-    """Muddled with some of its modalities."""
+class Narrow(SwappedColors):
+    """SwappedColors with some of its modalities."""
 
     def __init__(self, modalities, weights):
         super().__init__(weights)
@@ -43,7 +43,7 @@ def installed(monkeypatch):
 
     def create_backbone(name, *, modalities=None, **options):
         state["asked"].append((name, modalities, options))
-        return Narrow(modalities or Muddled.modalities, state["weights"])
+        return Narrow(modalities or SwappedColors.modalities, state["weights"])
 
     monkeypatch.setattr(model, "create_backbone", create_backbone)
     return state
@@ -87,7 +87,7 @@ def test_saving_again_gives_the_same_bytes(fitted, folder, tmp_path):
 
 
 def test_a_zero_shot_model_can_be_kept(tmp_path):
-    plain = UniBind.zero_shot(Muddled(), KNOWLEDGE)
+    plain = UniBind.zero_shot(SwappedColors(), KNOWLEDGE)
     plain.save_pretrained(tmp_path / "model")
     again = UniBind.from_pretrained(tmp_path / "model")
     assert again.heads == {}
@@ -96,10 +96,10 @@ def test_a_zero_shot_model_can_be_kept(tmp_path):
 
 
 def test_a_bare_backbone_can_be_kept(tmp_path):
-    UniBind(Muddled()).save_pretrained(tmp_path / "model")
+    UniBind(SwappedColors()).save_pretrained(tmp_path / "model")
     again = UniBind.from_pretrained(tmp_path / "model")
     assert again.knowledge is None
-    assert np.array_equal(again.embed(RAWS), UniBind(Muddled()).embed(RAWS))
+    assert np.array_equal(again.embed(RAWS), UniBind(SwappedColors()).embed(RAWS))
 
 
 def test_only_the_modalities_asked_for_are_loaded_and_kept(fitted, folder, tmp_path):

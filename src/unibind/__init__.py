@@ -1,10 +1,10 @@
-"""unibind: one balanced, language-centered embedding space for seven modalities, over frozen CLIP-style encoders.
+"""unibind: one balanced, language-centered embedding space for many modalities, over frozen CLIP-style encoders.
 
 >>> import unibind
 >>> model = unibind.UniBind.from_pretrained("runs/demo/model")
->>> model.classify(["bell.wav", "dog.wav"], modality="audio")
+>>> model.classify("bell.wav").label
 
-Names are imported when first used, so `import unibind` costs milliseconds.
+Names are imported when first used, so `import unibind` takes milliseconds.
 """
 
 from __future__ import annotations
@@ -15,70 +15,123 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .backbones import Backbone, Contract, create_backbone
-    from .data.encode import embed
+    from .align.fit import FitConfig
+    from .align.selection import CenterConfig
+    from .api import encode, search, similarity
+    from .backbones import (
+        Backbone,
+        BackboneSpec,
+        Card,
+        Contract,
+        License,
+        create_backbone,
+        list_backbones,
+    )
+    from .data.embeddings import Embeddings, TextEmbeddings
+    from .data.encode import EncodeSummary
+    from .data.manifest import Item, read_manifest
     from .data.store import Store
     from .errors import UnibindError
-    from .knowledge import KnowledgeBase
+    from .fitting import fit
+    from .knowledge import Description, KnowledgeBase
+    from .modalities import FileFormat, ModalitySpec
     from .modalities.audio import Audio
     from .modalities.depth import Depth
     from .modalities.event import EventFrame, Events
     from .modalities.image import Image
     from .modalities.imu import Imu
+    from .modalities.limits import Limits
     from .modalities.point_cloud import PointCloud
     from .modalities.reading import read
     from .modalities.text import Text
     from .modalities.thermal import Thermal
     from .modalities.video import Video
     from .model import UniBind
+    from .predictions import Explanation, Prediction, Unreadable
+    from .retrieval import Hit, Hits
 
-_HOMES = {
-    "Audio": "unibind.modalities.audio",
-    "Backbone": "unibind.backbones",
-    "Contract": "unibind.backbones",
-    "Depth": "unibind.modalities.depth",
-    "EventFrame": "unibind.modalities.event",
-    "Events": "unibind.modalities.event",
-    "Image": "unibind.modalities.image",
-    "Imu": "unibind.modalities.imu",
-    "KnowledgeBase": "unibind.knowledge",
-    "PointCloud": "unibind.modalities.point_cloud",
-    "Store": "unibind.data.store",
-    "Text": "unibind.modalities.text",
-    "Thermal": "unibind.modalities.thermal",
-    "UniBind": "unibind.model",
-    "UnibindError": "unibind.errors",
-    "Video": "unibind.modalities.video",
-    "create_backbone": "unibind.backbones",
-    "embed": "unibind.data.encode",
-    "read": "unibind.modalities.reading",
+_MODULES = {
+    "align.fit": ("FitConfig",),
+    "align.selection": ("CenterConfig",),
+    "api": ("encode", "search", "similarity"),
+    "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
+    "data.embeddings": ("Embeddings", "TextEmbeddings"),
+    "data.encode": ("EncodeSummary",),
+    "data.manifest": ("Item", "read_manifest"),
+    "data.store": ("Store",),
+    "errors": ("UnibindError",),
+    "fitting": ("fit",),
+    "knowledge": ("Description", "KnowledgeBase"),
+    "modalities": ("FileFormat", "ModalitySpec"),
+    "modalities.audio": ("Audio",),
+    "modalities.depth": ("Depth",),
+    "modalities.event": ("EventFrame", "Events"),
+    "modalities.image": ("Image",),
+    "modalities.imu": ("Imu",),
+    "modalities.limits": ("Limits",),
+    "modalities.point_cloud": ("PointCloud",),
+    "modalities.reading": ("read",),
+    "modalities.text": ("Text",),
+    "modalities.thermal": ("Thermal",),
+    "modalities.video": ("Video",),
+    "model": ("UniBind",),
+    "predictions": ("Explanation", "Prediction", "Unreadable"),
+    "retrieval": ("Hit", "Hits"),
 }
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Audio",
     "Backbone",
+    "BackboneSpec",
+    "Card",
+    "CenterConfig",
     "Contract",
     "Depth",
+    "Description",
+    "Embeddings",
+    "EncodeSummary",
     "EventFrame",
     "Events",
+    "Explanation",
+    "FileFormat",
+    "FitConfig",
+    "Hit",
+    "Hits",
     "Image",
     "Imu",
+    "Item",
     "KnowledgeBase",
+    "License",
+    "Limits",
+    "ModalitySpec",
     "PointCloud",
+    "Prediction",
     "Store",
     "Text",
+    "TextEmbeddings",
     "Thermal",
     "UniBind",
     "UnibindError",
+    "Unreadable",
     "Video",
     "__version__",
     "create_backbone",
-    "embed",
+    "encode",
+    "fit",
+    "list_backbones",
     "read",
+    "read_manifest",
+    "search",
+    "similarity",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     raise AttributeError(f"module 'unibind' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,25 @@ from typing import Any
 from . import heptad
 from ._version import __version__
 from .align.fit import FitConfig
-from .backbones import Backbone, create_backbone
-from .data.encode import embed, encode
+from .backbones import Backbone
+from .data.embeddings import Embeddings
+from .data.encode import embed, encode_items
 from .data.manifest import read_manifest
+from .data.opening import open_backbone
 from .data.store import Store
 from .errors import UnibindError
 from .evaluate.protocols import Evaluation, evaluate, split_of
-from .evaluate.report import Explanation, Search, write_report
+from .evaluate.report import ExplainedItem, Search, write_report
 from .files import write_whole
+from .fitting import fit
+from .heptad.showcase import EXPLAINED, GALLERIES, QUERY, QUERY_LABEL
 from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
+from .modalities import ANCHOR
 from .modalities.text import Text
 from .model import UniBind
+from .progress import progress_stages
 from .retrieval import Index
-
-QUERY, WANTED = "A photo of a drum", "drum"
-EXPLAINED = (("audio", "bell"), ("thermal", "kettle"), ("point_cloud", "chair"))
 
 
 @dataclass(frozen=True)
@@ -41,84 +44,102 @@ class Demo:
 
 
 def run_demo(
-    out: Path,
+    out: str | Path,
     *,
-    per_category: dict[str, int],
+    per_category: int = 12,
     seed: int = 0,
     workers: int = 2,
-    stage: Callable[[str, int], Callable[[int], None]],
-    backbone: Backbone | None = None,
-    knowledge: KnowledgeBase | None = None,
+    knowledge: KnowledgeBase | str | Path | None = None,
+    backbone: Backbone | str | None = None,
+    weights: str | Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> Demo:
-    """Make Heptad, encode it with the backbone (default: mini), fit by the knowledge base (default: the packaged one),
-    measure and report under `out`.
+    """Generate Heptad, encode it, fit, measure and report under `out`.
 
-    Only the backbone's modalities take part. `per_category` is the number of objects of each split;
-    `stage(name, total)` opens a progress bar and returns the function that advances it. Raises UnibindError, before
-    anything is drawn, where the base lacks one of Heptad's categories.
+    `per_category` is the number of test objects per category; the training split has twice as many, the validation
+    split half as many (at least 2). `knowledge` defaults to the packaged base. Only the backbone's modalities take
+    part. Raises UnibindError, before anything is generated, where the base lacks one of Heptad's categories or `out` has
+    a demo with other settings.
     """
-    backbone = backbone or create_backbone("mini")
-    knowledge = knowledge or KnowledgeBase.heptad()
-    described = set(knowledge.categories)
-    missing = [category for category in heptad.CATEGORIES if category not in described]
+    out = Path(out)
+    encoder = open_backbone(backbone, weights=weights, precision=precision, device=device, options=options)
+    base = knowledge if isinstance(knowledge, KnowledgeBase) else KnowledgeBase.load(knowledge or "heptad")
+    _check_categories(base)
+    splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}
+    _claim(out, {"unibind": __version__, "per_category": splits, "seed": seed, "backbone": encoder.name})
+    with progress_stages(progress) as stage:
+        total = sum(splits.values()) * len(heptad.CATEGORIES)
+        advance = stage("generating objects", total)
+        manifest = heptad.make(out / "heptad", splits, seed=seed, workers=workers, progress=advance)
+        items = [item for item in read_manifest(manifest) if item.modality in encoder.modalities]
+        store = Store.open_or_create(out / "store")
+        encode_items(items, encoder, store, workers=workers, progress=stage("encoding files", len(items)))
+
+        base = base.without_items(store.non_train_ids())
+        advance = stage("embedding the knowledge base", 1)
+        texts = embed_descriptions(base, encoder)
+        advance(1)
+        config = FitConfig(seed=seed)
+        advance_fit = stage("fitting heads", config.steps * (len(store.modalities()) - 1))
+        model = fit(
+            store,
+            knowledge=base,
+            backbone=encoder,
+            config=config,
+            texts=texts,
+            progress=lambda modality, step: advance_fit(1),
+        )
+        advance = stage("measuring and reporting", 2)
+        evaluation = evaluate(encoder, store, texts, fitted=model, seed=seed)
+        model.save_pretrained(out / "model", measured=evaluation.to_json()["zero_shot"]["top1"])
+        advance(1)
+        report = _report(out, evaluation, store, encoder, model)
+        advance(1)
+    return Demo(evaluation, report, out / "model", out / "store", manifest)
+
+
+def _report(out: Path, evaluation: Evaluation, store: Store, backbone: Backbone, model: UniBind) -> Path:
+    before = split_of(store, "test")
+    after = {m: model.project(e) for m, e in before.items()}
+    query, contract = embed([Text(QUERY)], backbone), backbone.contract(ANCHOR)
+    searches = [
+        Search(
+            QUERY,
+            QUERY_LABEL,
+            gallery,
+            Index({gallery: before[gallery]}).search(query, contract, 5)[0],
+            Index({gallery: after[gallery]}).search(query, contract, 5)[0],
+        )
+        for gallery in GALLERIES
+        if gallery in evaluation.before.modalities
+    ]
+    explanations = [_explained(model, after[m], label) for m, label in EXPLAINED if m in after]
+    return write_report(out, evaluation, before=before, after=after, searches=searches, explanations=explanations)
+
+
+def _explained(model: UniBind, stored: Embeddings, label: str) -> ExplainedItem:
+    """The prediction for the first test item of a label."""
+    row = stored.labels.index(label)
+    uri = str(stored.uris[row])
+    prediction = model.classify_vectors(stored.vectors[row : row + 1], [stored.modality], [uri])[0]
+    return ExplainedItem(uri, label, prediction)
+
+
+def _check_categories(base: KnowledgeBase) -> None:
+    missing = [category for category in heptad.CATEGORIES if category not in set(base.categories)]
     if missing:
         raise UnibindError(
             f"the knowledge base lacks {len(missing)} of the demo's categories, such as {missing[0]}; describe them too"
         )
-    _claim(out, {"unibind": __version__, "per_category": per_category, "seed": seed, "backbone": backbone.name})
-    folders = {name: out / name for name in ("heptad", "store", "model")}
-    total = sum(per_category.values()) * len(heptad.CATEGORIES)
-    manifest = heptad.make(
-        folders["heptad"], per_category, seed=seed, workers=workers, progress=stage("drawing objects", total)
-    )
-    items = [item for item in read_manifest(manifest) if item.modality in backbone.modalities]
-    store = Store.open_or_create(folders["store"])
-    encode(items, backbone, store, workers=workers, progress=stage("encoding files", len(items)))
-
-    knowledge = knowledge.without_items(store.held_out())
-    advance = stage("reading the knowledge base", 1)
-    texts = embed_descriptions(knowledge, backbone)
-    advance(1)
-    config = FitConfig(seed=seed)
-    fitting = stage("fitting heads", config.steps * (len(store.modalities()) - 1))
-    model = UniBind.fit(backbone, store, knowledge, config, texts=texts, progress=lambda modality, step: fitting(1))
-    advance = stage("measuring and reporting", 3)
-    evaluation = evaluate(backbone, store, texts, fitted=model, seed=seed)
-    advance(1)
-    model.save_pretrained(folders["model"], measured=evaluation.to_json()["zero_shot"]["top1"])
-    advance(1)
-    before = split_of(store, "test")
-    after = {m: model.project(e) for m, e in before.items()}
-    query = embed([Text(QUERY)], backbone)
-    text_contract = backbone.contract("text")
-    searches = [
-        Search(
-            QUERY,
-            WANTED,
-            gallery,
-            Index({gallery: before[gallery]}).search(query, text_contract, 5)[0],
-            Index({gallery: after[gallery]}).search(query, text_contract, 5)[0],
-        )
-        for gallery in ("event", "image")
-        if gallery in evaluation.before.modalities
-    ]
-    explanations = []
-    for modality, label in EXPLAINED:
-        if modality not in after:
-            continue
-        row = after[modality].labels.index(label)
-        uri = str(after[modality].uris[row])
-        prediction = model.classify_vectors(after[modality].vectors[row : row + 1], [modality], [uri])[0]
-        explanations.append(Explanation(uri, label, prediction))
-    report = write_report(out, evaluation, before=before, after=after, searches=searches, explanations=explanations)
-    advance(1)
-    return Demo(evaluation, report, folders["model"], folders["store"], manifest)
 
 
 def _claim(out: Path, run: dict[str, Any]) -> None:
-    """Mark `out` as this run's; raises UnibindError where it holds another's: its embeddings would pass for ours."""
+    """Mark `out` as this run's; raises UnibindError where it has another run's, whose embeddings would be reused."""
     mark = out / "demo.json"
-    held = json.loads(mark.read_text()) if mark.is_file() else None
-    if held != run and (held is not None or (out / "store").exists()):
-        raise UnibindError(f"{out} holds a demo with other settings; name another folder with --out, or remove it")
+    existing = json.loads(mark.read_text()) if mark.is_file() else None
+    if existing != run and (existing is not None or (out / "store").exists()):
+        raise UnibindError(f"{out} has a demo with other settings; choose another folder with --out, or remove it")
     write_whole(mark, json.dumps(run))

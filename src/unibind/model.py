@@ -1,53 +1,49 @@
-"""UniBind: a frozen backbone, one small head a modality, and centers of categories, as one model."""
+"""UniBind: a frozen backbone, one small head per modality, and the centers of categories, as one model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
-from . import serialization as artifact
-from .align.calibration import Calibration, fit_calibration
-from .align.centers import Centers, Scoring, select_centers, tune_centers
-from .align.fit import FitConfig, Samples, fit_heads
+from . import serialization
+from .align.calibration import Calibration, SigmoidCalibration
+from .align.centers import Centers, Scoring, select_centers
 from .align.heads import Head
 from .backbones import Backbone, Contract, create_backbone
-from .data.embeddings import Embeddings, TextEmbeddings, Vectors
-from .data.encode import embed, raw_items
+from .data.embeddings import Embeddings, Vectors
+from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed_stream, in_order, raise_failure
+from .data.inputs import one_or_many
+from .data.loader import Failure
+from .data.opening import open_backbone, open_store
 from .data.store import Store
-from .errors import ContractError, UnibindError, UnknownNameError
+from .errors import ContractError, UnibindError
 from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
-from .modalities.spec import Raw
-from .modalities.text import Text
+from .modalities import ANCHOR
+from .predictions import Explanation, Prediction, Unreadable, explain, predict
+from .progress import progress_bar
+from .retrieval import Hits, search_store
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@dataclass(frozen=True)
-class Prediction:
-    """What one item was taken for.
+_log = logging.getLogger(__name__)
 
-    `label` is the likeliest category and `probability` its probability; `none` is that of "none of these".
-    `candidates` are the likeliest categories, best first; `description` is the text that spoke for `label`.
-    """
-
-    item: str
-    modality: str
-    label: str
-    probability: float
-    none: float
-    candidates: list[tuple[str, float]]
-    description: str
-    description_id: str
+# of text-only centers: near the mean where all texts count, a soft maximum where the best of many are kept
+_MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.0)
+_EXPLAINED_CANDIDATES = 2  # the winner and the runner-up
+_UNCALIBRATED_THRESHOLD = -1.0  # "none of these" needs a fit; before one it has next to no probability
 
 
 @dataclass(frozen=True)
 class FitSummary:
-    """What a fit did: learned parameters in all, and for each modality the items, the best step, the validation top-1
-    with the chosen centers, and the loss curve."""
+    """What a fit did: the total of learned parameters, and per modality the training items, the best step, the
+    validation top-1 with the selected centers, and the loss curve."""
 
     learned_parameters: int
     train_items: dict[str, int]
@@ -59,8 +55,8 @@ class FitSummary:
 class UniBind:
     """Backbone + heads + centers. Without heads it is exactly its backbone; without centers it only embeds.
 
-    `heads`, `centers` and `calibration` map modality to that modality's part. `knowledge` holds the descriptions the
-    centers were chosen from, so that a prediction can say which one won.
+    `heads`, `centers` and `calibration` map each modality to its part. `knowledge` has the descriptions that the
+    centers were selected from, so that a prediction can name the nearest one.
     """
 
     def __init__(
@@ -73,8 +69,8 @@ class UniBind:
         knowledge: KnowledgeBase | None = None,
         summary: FitSummary | None = None,
     ) -> None:
-        if heads and "text" in heads:
-            raise UnibindError("text is the fixed center of the space and takes no head; leave it out of `heads`")
+        if heads and ANCHOR in heads:
+            raise UnibindError(f"{ANCHOR} is the fixed center of the space and takes no head; leave it out of `heads`")
         self.backbone = backbone
         self.heads = dict(heads or {})
         self.centers = dict(centers or {})
@@ -82,97 +78,58 @@ class UniBind:
         self.knowledge = knowledge
         self.summary = summary
 
-    # --- making one ------------------------------------------------------------------------------------------------
+    # --- construction ----------------------------------------------------------------------------------------------
 
     @classmethod
     def zero_shot(
-        cls, backbone: Backbone, knowledge: KnowledgeBase, *, strategy: str = "consensus", k: int | None = 50
+        cls,
+        classes: Sequence[str] | None = None,
+        *,
+        knowledge: KnowledgeBase | str | Path | None = None,
+        backbone: Backbone | str | None = None,
+        weights: str | Path | None = None,
+        precision: str | None = None,
+        device: str | None = None,
+        strategy: str = "consensus",
+        k: int | None = 50,
     ) -> UniBind:
-        """A model that classifies by descriptions alone, without a single sample.
+        """A model that classifies without a single sample: by class names, or better by descriptions of them.
 
-        Modalities whose tower has a space of its own get no centers: descriptions say nothing there.
+        With `classes` alone, each category is represented by its name in the control templates of every modality.
+        With `knowledge` (a base, or the path of one), the K descriptions that `strategy` selects represent it;
+        `classes` then limits the categories. `backbone` is a name, an open backbone, or None for the default;
+        `weights`, `precision` and `device` go to a backbone given by name. Modalities whose tower is not in the space
+        of its texts get no centers. Raises UnibindError without classes and knowledge, UnknownNameError for classes
+        that the knowledge lacks.
         """
-        texts = embed_descriptions(knowledge, backbone)
-        centers = select_centers(texts, strategy=strategy, k=k, scoring=Scoring("log_mean_exp", 20.0))
-        near = [m for m in backbone.modalities if m not in _foreign(backbone, backbone.modalities, texts)]
-        return cls(backbone, centers=dict.fromkeys(near, centers), knowledge=knowledge)
+        opened = open_backbone(backbone, weights=weights, precision=precision, device=device)
+        if knowledge is None:
+            return cls._from_names(classes, opened)
+        base = KnowledgeBase.load(knowledge) if isinstance(knowledge, str | Path) else knowledge
+        if classes is not None:
+            base = base.of_categories(classes)
+        texts = embed_descriptions(base, opened)
+        centers = select_centers(texts, strategy=strategy, k=k, scoring=_SOFT_MAXIMUM)
+        comparable = (m for m in opened.modalities if opened.contract(m).shares_space(texts.contract))
+        return cls(opened, centers=dict.fromkeys(comparable, centers), knowledge=base)
 
     @classmethod
-    def fit(
-        cls,
-        backbone: Backbone,
-        store: Store,
-        knowledge: KnowledgeBase,
-        config: FitConfig | None = None,
-        *,
-        texts: TextEmbeddings | None = None,
-        progress: Callable[[str, int], None] | None = None,
-    ) -> UniBind:
-        """Fit heads on the store's split "train"; choose centers and calibrate on its split "val".
-
-        The backbone embeds texts only: items are taken as stored. `texts` are the knowledge's embeddings where they
-        are at hand. Descriptions that the knowledge has of training items are their own descriptions, before those
-        that came with the manifest; descriptions of the store's other items are left out, for they give labels away.
-        A modality whose tower has a space of its own starts from a closed-form map (see `align.fit_head`). Raises
-        UnibindError where a split or its labels are missing, ContractError where the store was encoded by another
-        backbone.
-        """
-        config = config or FitConfig()
-        modalities = [m for m in store.modalities() if m != "text"]
-        train = {m: store.vectors(modality=m, split="train") for m in modalities}
-        validation = {m: store.vectors(modality=m, split="val") for m in modalities}
-        for stored in train.values():
-            _check_stored(stored, backbone)
-        for name, split in (("train", train), ("val", validation)):
-            empty = [m for m, e in split.items() if not len(e.ids)]
-            if empty or not split:
-                raise UnibindError(
-                    f"the store has no {name} items of {', '.join(empty) or 'any modality but text'}; "
-                    f"encode a manifest whose split column says {name}"
-                )
-        learnable = knowledge.without_items(store.held_out())
-        if texts is None:
-            texts = embed_descriptions(learnable, backbone)
-        else:
-            texts = texts.without({d.id for d in knowledge.descriptions} - {d.id for d in learnable.descriptions})
-        knowledge = learnable
-        categories = tuple(dict.fromkeys(texts.categories))
-        owner = np.array([categories.index(c) for c in texts.categories], np.intp)
-        own = _own_descriptions(train, knowledge.of_items(), backbone)
-        train_samples = {m: Samples(e.vectors, _indices(e, categories), own.get(m)) for m, e in train.items()}
-        val_samples = {m: Samples(e.vectors, _indices(e, categories)) for m, e in validation.items()}
-        fitted = fit_heads(
-            train_samples,
-            texts.vectors,
-            owner,
-            config,
-            validation=val_samples,
-            foreign=_foreign(backbone, modalities, texts),
-            progress=progress,
+    def _from_names(cls, classes: Sequence[str] | None, backbone: Backbone) -> UniBind:
+        if not classes:
+            raise UnibindError("zero-shot classification needs `classes` (names) or `knowledge` (descriptions of them)")
+        _log.warning(
+            "classes are represented by their names alone; descriptions usually do better: write some with "
+            "`unibind knowledge generate` and pass them as knowledge"
         )
-        heads = {m: f.head for m, f in fitted.items()}
-        centers, calibration, accuracy = {}, {}, {}
-        for m, head in heads.items():
-            checked = head(validation[m].vectors), validation[m].known_labels()
-            chosen, accuracy[m] = tune_centers(
-                texts, checked, samples=head(train[m].vectors), labels=train[m].known_labels()
-            )
-            centers[m] = chosen
-            calibration[m] = fit_calibration(chosen.scores(checked[0]), _indices(validation[m], chosen.labels))
-        if "text" in backbone.modalities:
-            centers["text"] = select_centers(texts, strategy="consensus", scoring=Scoring("log_mean_exp", 20.0))
-        summary = FitSummary(
-            sum(f.learned_parameters for f in fitted.values()),
-            {m: len(e.ids) for m, e in train.items()},
-            {m: f.best_step for m, f in fitted.items()},
-            accuracy,
-            {m: f.history for m, f in fitted.items()},
-        )
-        return cls(
-            backbone, heads=heads, centers=centers, calibration=calibration, knowledge=knowledge, summary=summary
-        )
-
-    # --- using one -------------------------------------------------------------------------------------------------
+        bases = {m: KnowledgeBase.from_names(classes, m) for m in backbone.modalities}
+        anchor = backbone.contract(ANCHOR)
+        comparable = (m for m in backbone.modalities if backbone.contract(m).shares_space(anchor))
+        centers = {
+            m: select_centers(embed_descriptions(bases[m], backbone), strategy="all", k=None, scoring=_MEAN)
+            for m in comparable
+        }
+        descriptions = {d.id: d for base in bases.values() for d in base.descriptions}
+        return cls(backbone, centers=centers, knowledge=KnowledgeBase(descriptions.values()))
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -184,95 +141,225 @@ class UniBind:
         bare, head = self.backbone.contract(modality), self.heads.get(modality)
         return bare if head is None else bare.with_head(head.fingerprint, bare.anchor_space)
 
+    # --- embedding -------------------------------------------------------------------------------------------------
+
+    def embed(
+        self,
+        items: Any,
+        *,
+        progress: bool | None = None,
+        as_tensor: bool = False,
+        device: str | None = None,
+        **reading: Unpack[ReadOptions],
+    ) -> Vectors | Tensor:
+        """Embed one item (float32 [D]) or many (float32 [N, D], in order), at unit length.
+
+        An item is a path, a URL, a text, bytes or a binary file object with `modality`, a PIL image, or a raw type. A
+        str that names an existing file is that file. `items` may be a generator: items are read as needed and
+        dropped. `reading` are the options of `ReadOptions` (modality, batch_size, workers, limits). `progress` shows a
+        bar (None: where there is a terminal); `as_tensor` returns a torch tensor, on `device`. Raises what readers
+        raise for the first unreadable item, and UnknownNameError for a modality the backbone lacks.
+        """
+        single, iterable = one_or_many(items)
+        with progress_bar("embedding", _length(iterable), False if single else progress) as advance:
+            stream = self._stream(iterable, **reading)
+            vectors = in_order(stream, self.backbone.dim, advance)
+        result = vectors[0] if single else vectors
+        return _tensor(result, device) if as_tensor else result
+
+    def _stream(
+        self, items: Iterable[Any], on_failure: OnFailure = raise_failure, **reading: Any
+    ) -> Iterator[EmbeddedBatch]:
+        """Batches of embeddings after the heads; `reading` goes to `embed_stream`."""
+        for batch in embed_stream(items, self.backbone, on_failure=on_failure, **reading):
+            head = self.heads.get(batch.modality)
+            yield batch if head is None else replace(batch, vectors=head(batch.vectors))
+
+    def _for_each(
+        self,
+        items: Any,
+        activity: str,
+        results_of: Callable[[EmbeddedBatch], Sequence[Any]],
+        *,
+        progress: bool | None,
+        failures: Mapping[int, Any] | None = None,
+        **reading: Any,
+    ) -> Any:
+        """One result for one item, or a list in order for many; `failures` fills the positions of unreadable items."""
+        single, iterable = one_or_many(items)
+        results: dict[int, Any] = {}
+        with progress_bar(activity, _length(iterable), False if single else progress) as advance:
+            for batch in self._stream(iterable, **reading):
+                results.update(zip(batch.positions, results_of(batch), strict=True))
+                advance(len(batch.positions))
+        results.update(failures or {})
+        return results[0] if single else [results[i] for i in range(len(results))]
+
     def project(self, stored: Embeddings) -> Embeddings:
         """Stored backbone embeddings after this model's head of their modality.
 
         Raises ContractError where they were not made by this model's backbone.
         """
-        _check_stored(stored, self.backbone)
+        check_stored(stored, self.backbone)
         head = self.heads.get(stored.modality)
         if head is None:
             return stored
         return replace(stored, vectors=head(stored.vectors), contract=self.contract(stored.modality))
 
-    def embed(self, items: Sequence[str | Path | bytes | Raw], *, modality: str | None = None) -> Vectors:
-        """Embed items of one or mixed modalities, in order: float32 [N, D], unit length."""
-        raws = raw_items(items, modality)
-        return self._after_heads([raw.modality for raw in raws], embed(raws, self.backbone))
-
-    def _after_heads(self, modalities: Sequence[str], vectors: Vectors) -> Vectors:
-        out = vectors.copy()
-        for modality, head in self.heads.items():
-            rows = [i for i, m in enumerate(modalities) if m == modality]
-            if rows:
-                out[rows] = head(vectors[rows])
-        return out
+    # --- classification --------------------------------------------------------------------------------------------
 
     def classify(
-        self, items: Sequence[str | Path | bytes | Raw], *, modality: str | None = None, top: int = 5
-    ) -> list[Prediction]:
-        """Name the category of every item. Paths may be of any modality; bytes need `modality`.
+        self,
+        items: Any,
+        *,
+        top: int = 5,
+        progress: bool | None = None,
+        on_error: Literal["raise", "return"] = "raise",
+        **reading: Unpack[ReadOptions],
+    ) -> Any:
+        """Classify one item (a Prediction) or many (a list of Predictions, in order).
 
-        Raises UnibindError where the model has no centers for a modality, and what readers raise for bad files.
+        Items, `progress` and `reading` are as for `embed`; `top` limits the candidates. With `on_error="return"` an
+        item that cannot be read becomes an Unreadable in its place; otherwise its error is raised. Raises
+        UnibindError where the model has no centers for a modality.
         """
-        raws = raw_items(items, modality)
-        names = [str(item) if isinstance(item, (str, Path)) else f"item {i}" for i, item in enumerate(items)]
-        kinds = [raw.modality for raw in raws]
-        return self.classify_vectors(self._after_heads(kinds, embed(raws, self.backbone)), kinds, names, top=top)
+        failures: dict[int, Unreadable] = {}
+
+        def on_failure(position: int, name: str, failure: Failure) -> None:
+            if on_error == "raise":
+                raise failure.as_error()
+            failures[position] = Unreadable(name, failure.error, failure.message)
+
+        return self._for_each(
+            items,
+            "classifying",
+            lambda batch: self._predict(batch.vectors, batch.modality, batch.names, top),
+            failures=failures,
+            progress=progress,
+            **reading,
+            on_failure=on_failure,
+        )
 
     def classify_vectors(
         self, vectors: Vectors, modalities: Sequence[str], names: Sequence[str], *, top: int = 5
     ) -> list[Prediction]:
         """Like `classify`, for vectors [N, D] that this model has embedded."""
-        missing = sorted(set(modalities) - set(self.centers))
-        if missing:
-            alone = [m for m in missing if m in self.modalities and self.contract(m).anchor is not None]
-            if alone:
-                raise UnibindError(
-                    f"the towers of {', '.join(alone)} have spaces of their own, where no description is; fit them on "
-                    "labeled items, or bridge those that have a text tower with `unibind bridge`"
-                )
-            raise UnibindError(
-                f"this model has no centers for {', '.join(missing)}; fit it on that modality or use UniBind.zero_shot"
-            )
-        texts = {} if self.knowledge is None else {d.id: d.text for d in self.knowledge.descriptions}
-        found: dict[int, Prediction] = {}
-        for kind in dict.fromkeys(modalities):
-            rows = [i for i, m in enumerate(modalities) if m == kind]
-            centers = self.centers[kind]
-            calibration = self.calibration.get(kind, Calibration(self.backbone.logit_scale, -1.0))
-            p, none = calibration.probabilities(centers.scores(vectors[rows]))
-            best = np.argmax(p, axis=1)
-            winners = centers.winners(vectors[rows], best)
-            for n, i in enumerate(rows):
-                order = np.argsort(-p[n], kind="stable")[:top]
-                found[i] = Prediction(
-                    item=names[i],
-                    modality=kind,
-                    label=centers.labels[best[n]],
-                    probability=float(p[n, best[n]]),
-                    none=float(none[n]),
-                    candidates=[(centers.labels[c], float(p[n, c])) for c in order],
-                    description=texts.get(winners[n], ""),
-                    description_id=winners[n],
-                )
-        return [found[i] for i in range(len(names))]
+        predictions: dict[int, Prediction] = {}
+        for modality in dict.fromkeys(modalities):
+            rows = [i for i, m in enumerate(modalities) if m == modality]
+            predicted = self._predict(vectors[rows], modality, [names[i] for i in rows], top)
+            predictions.update(zip(rows, predicted, strict=True))
+        return [predictions[i] for i in range(len(names))]
 
-    # --- keeping one -----------------------------------------------------------------------------------------------
+    def explain(
+        self,
+        items: Any,
+        *,
+        top: int = 5,
+        progress: bool | None = None,
+        **reading: Unpack[ReadOptions],
+    ) -> Any:
+        """Explain the classification of one item (an Explanation) or many (a list): which descriptions decided it.
 
-    def save_pretrained(self, directory: str | Path, *, measured: Mapping[str, Any] | None = None) -> None:
-        """Write the artifact folder; `measured` (test numbers) goes into its model card.
-
-        A backbone that has files of its own beside its weights, as bridges are, puts them there with its `bundle`.
+        `top` limits the descriptions of the winner and of the runner-up. Otherwise as `classify`.
         """
+
+        def explanations(batch: EmbeddedBatch) -> list[Explanation]:
+            predictions = self._predict(batch.vectors, batch.modality, batch.names, _EXPLAINED_CANDIDATES)
+            centers, texts = self.centers[batch.modality], self._texts
+            return [
+                explain(vector, prediction, centers=centers, texts=texts, top=top)
+                for vector, prediction in zip(batch.vectors, predictions, strict=True)
+            ]
+
+        return self._for_each(
+            items,
+            "explaining",
+            explanations,
+            progress=progress,
+            **reading,
+        )
+
+    @property
+    def _texts(self) -> dict[str, str]:
+        return {} if self.knowledge is None else {d.id: d.text for d in self.knowledge.descriptions}
+
+    def _predict(self, vectors: Vectors, modality: str, names: Sequence[str], top: int) -> list[Prediction]:
+        self._check_centers(modality)
+        calibration = self.calibration.get(modality) or self._uncalibrated()
+        centers = self.centers[modality]
+        return predict(vectors, modality, names, centers=centers, calibration=calibration, texts=self._texts, top=top)
+
+    def _uncalibrated(self) -> Calibration | SigmoidCalibration:
+        """Probabilities as the backbone was trained to give them."""
+        bias = getattr(self.backbone, "logit_bias", None)  # an optional member of the protocol
+        if bias is not None:
+            return SigmoidCalibration(self.backbone.logit_scale, bias)
+        return Calibration(self.backbone.logit_scale, _UNCALIBRATED_THRESHOLD)
+
+    def _check_centers(self, modality: str) -> None:
+        if modality in self.centers:
+            return
+        if modality in self.modalities and not self.contract(modality).in_anchor_space:
+            raise UnibindError(
+                f"the {modality} tower is not in the space of the descriptions; fit it on labeled items, or bridge it "
+                "with `unibind bridge` if its model has a text tower"
+            )
+        raise UnibindError(
+            f"this model has no centers for {modality}; fit it on that modality or use UniBind.zero_shot"
+        )
+
+    # --- search ----------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: Any,
+        store: Store | str | Path,
+        *,
+        modalities: Sequence[str] | None = None,
+        k: int = 10,
+        split: str | None = None,
+        correct_gap: bool = True,
+        progress: bool | None = None,
+        **reading: Unpack[ReadOptions],
+    ) -> Any:
+        """Find the k nearest stored items of one query (Hits) or of many (a list of Hits).
+
+        A query is an item of any kind that `embed` takes. `modalities` and `split` limit what is searched;
+        `correct_gap` removes each modality's mean from both sides (see `unibind.retrieval`). Modalities outside the
+        query's space are left out and named in `Hits.outside_anchor_space`; they raise ContractError where they were
+        asked for by name. Raises MissingFileError where there is no store.
+        """
+        opened = open_store(store)
+
+        def hits(batch: EmbeddedBatch) -> list[Hits]:
+            return search_store(
+                opened,
+                batch.vectors,
+                self.contract(batch.modality),
+                project=self.project,
+                modalities=modalities,
+                split=split,
+                k=k,
+                correct_gap=correct_gap,
+            )
+
+        return self._for_each(query, "searching", hits, progress=progress, **reading)
+
+    # --- persistence -----------------------------------------------------------------------------------------------
+
+    def save_pretrained(
+        self, directory: str | Path, *, measured: Mapping[str, Any] | None = None, repo_id: str | None = None
+    ) -> None:
+        """Write the model's folder; `measured` (test figures) and `repo_id` go into its model card."""
         folder = Path(directory)
-        bundle = getattr(self.backbone, "bundle", None)
-        artifact.write(
+        options, folder_option = serialization.backbone_files(self.backbone, folder)
+        serialization.write(
             folder,
-            artifact.Parts(
+            serialization.Parts(
                 backbone=self.backbone.name,
-                options=bundle(folder) if bundle else self.backbone.options,
-                inside="folder" if bundle else None,
+                options=options,
+                folder_option=folder_option,
                 contracts={m: self.backbone.contract(m) for m in self.modalities},
                 heads=self.heads,
                 centers=self.centers,
@@ -282,25 +369,36 @@ class UniBind:
                 license=self.backbone.license.spdx,
             ),
             measured or {},
+            repo_id=repo_id,
         )
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, modalities: Sequence[str] | None = None, revision: str | None = None, **options: Any
+        cls,
+        source: str | Path,
+        *,
+        modalities: Sequence[str] | None = None,
+        weights: str | Path | None = None,
+        precision: str | None = None,
+        device: str | None = None,
+        revision: str | None = None,
+        **options: Any,
     ) -> UniBind:
-        """Load an artifact from a folder or from the Hugging Face hub (`owner/name`).
+        """Load a model from a folder or from the Hugging Face Hub (`owner/name`).
 
-        `modalities` limits the towers that are read; `options` go to the backbone before those it was fitted with
-        (`weights`, `device`). Raises MissingFileError for a folder that is no complete
-        artifact, and ContractError where the installed backbone is not the one the model was fitted on.
+        `modalities` limits the towers that are read; `weights`, `precision`, `device` and other `options` of the
+        backbone override those it was fitted with. Raises MissingFileError for a folder that is not a complete model,
+        and ContractError where the installed backbone is not the one the model was fitted on.
         """
-        parts = artifact.read(artifact.locate(source, revision))
-        backbone = create_backbone(parts.backbone, modalities=modalities, **(dict(parts.options) | options))
+        parts = serialization.read(serialization.locate(source, revision))
+        given = {"weights": weights, "precision": precision, "device": device, **options}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        backbone = create_backbone(parts.backbone, modalities=modalities, **(dict(parts.options) | chosen))
         for modality in backbone.modalities:
-            stored = parts.contracts.get(modality)
-            if stored is not None and stored.hash != backbone.contract(modality).hash:
+            fitted_on = parts.contracts.get(modality)
+            if fitted_on is not None and fitted_on.hash != backbone.contract(modality).hash:
                 raise ContractError(
-                    f"{source} was fitted on another {parts.backbone} ({modality}: contract {stored.hash}, "
+                    f"{source} was fitted on another {parts.backbone} ({modality}: contract {fitted_on.hash}, "
                     f"installed {backbone.contract(modality).hash}); install that version or fit again"
                 )
         summary = None if parts.summary is None else FitSummary(**parts.summary)
@@ -313,12 +411,30 @@ class UniBind:
             summary=summary,
         )
 
-    def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
-        """Upload the artifact to the Hugging Face hub (token from the environment or `hf auth login`); its URL."""
-        return artifact.upload(self.save_pretrained, repo_id, private=private)
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        token: str | None = None,
+        private: bool = False,
+        revision: str | None = None,
+        commit_message: str = "Upload a UniBind model",
+    ) -> str:
+        """Upload the model to the Hugging Face Hub and return its URL.
+
+        `token` defaults to the environment's or that of `hf auth login`; `revision` is a branch, made where missing.
+        """
+        return serialization.upload(
+            lambda folder: self.save_pretrained(folder, repo_id=repo_id),
+            repo_id,
+            token=token,
+            private=private,
+            revision=revision,
+            commit_message=commit_message,
+        )
 
 
-def _check_stored(stored: Embeddings, backbone: Backbone) -> None:
+def check_stored(stored: Embeddings, backbone: Backbone) -> None:
     """Raise ContractError unless the backbone makes such vectors, of that width."""
     backbone.contract(stored.modality).check_comparable(
         stored.contract, here="the backbone's vectors", there="the stored ones"
@@ -330,34 +446,11 @@ def _check_stored(stored: Embeddings, backbone: Backbone) -> None:
         )
 
 
-def _foreign(backbone: Backbone, modalities: Sequence[str], texts: TextEmbeddings) -> set[str]:
-    """Those of the modalities whose embeddings are not in the texts' space."""
-    return {m for m in modalities if not backbone.contract(m).shares_space(texts.contract)}
+def _length(items: Iterable[Any]) -> int | None:
+    return len(items) if hasattr(items, "__len__") else None
 
 
-def _indices(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:
-    """Category index of every stored item."""
-    place = {name: i for i, name in enumerate(categories)}
-    labels = stored.known_labels()
-    for label in labels:
-        if label not in place:
-            raise UnknownNameError(f"{stored.modality} label", label, categories)
-    return np.array([place[label] for label in labels], np.intp)
+def _tensor(vectors: Vectors, device: str | None) -> Tensor:
+    import torch
 
-
-def _own_descriptions(
-    stored: Mapping[str, Embeddings], known: Mapping[str, str], backbone: Backbone
-) -> dict[str, Vectors]:
-    """Embeddings [N, D] of the items' own descriptions, which are `known` by item or stored, for the modalities that
-    have some; rows of zeros for items without one.
-
-    The files of one object share a description: each unlike text is embedded once.
-    """
-    own = {m: [known.get(n, d) for n, d in zip(e.ids, e.descriptions, strict=True)] for m, e in stored.items()}
-    described = {m: texts for m, texts in own.items() if any(texts)}
-    place: dict[str | None, int] = {
-        text: i for i, text in enumerate(dict.fromkeys(t for ts in described.values() for t in ts if t))
-    }
-    vectors = np.zeros((len(place) + 1, backbone.dim), np.float32)  # the last one is of no text
-    vectors[:-1] = embed([Text(str(text)) for text in place], backbone)
-    return {m: vectors[[place.get(text, -1) for text in texts]] for m, texts in described.items()}
+    return torch.from_numpy(np.ascontiguousarray(vectors)).to(device or "cpu")

@@ -1,19 +1,19 @@
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from tests.helpers.reference import REFERENCE, SAMPLES
 from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind import Audio, Depth, Events, Image, Imu, PointCloud, Text, Thermal, embed, read
 from unibind.backbones import Backbone, create_backbone
 from unibind.backbones._shared.golden import rule_normal
-from unibind.backbones.imagebind.golden import golden
+from unibind.backbones.imagebind.checkpoint import locate
+from unibind.backbones.imagebind.golden import _tiny_tower, golden
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
-
-SHARED = Path(__file__).parents[3] / "shared"
 
 
 @pytest.fixture(scope="module")
@@ -185,21 +185,15 @@ def test_wrong_requests_are_refused(weights, tiny):
         tiny.preprocess("audio", Text("a dog"))
 
 
-if SHARED.is_dir():
-
-    def test_point_clouds_are_embedded_as_the_reference_embeds_them():
-        from safetensors.torch import load_file
-
-        from unibind.backbones.imagebind.checkpoint import locate
-        from unibind.backbones.imagebind.golden import _tiny_tower
-
-        held = {name: tuple(shape) for name, shape in golden()["shapes"].items()}
-        tower = _tiny_tower("point_cloud", locate(held)[0]["point_cloud"], held)
-        reference = load_file(SHARED / "reference" / "imagebind_tiny.golden.safetensors")
-        tower.projection.data = torch.from_numpy(rule_normal("pc_projection", (384, 512))) * 512**-0.5
-        folder = SHARED / "samples" / "point_cloud"
-        clouds = torch.stack([torch.tensor(read(folder / f"point_{n}.pt").xyz) for n in ("airplane", "car")])
-        with torch.inference_mode():
-            assert (tower(clouds) - reference["point"]).abs().max() < 1e-4
-            # the reference's own features are 5e-4 from those in double precision, ours 1e-4; the largest is 5.7
-            assert (tower.features(clouds) - reference["point_features"]).abs().max() < 1e-3
+@pytest.mark.reference
+def test_point_clouds_are_embedded_as_the_reference_embeds_them():
+    shapes = {name: tuple(shape) for name, shape in golden()["shapes"].items()}
+    tower = _tiny_tower("point_cloud", locate(shapes)[0]["point_cloud"], shapes)
+    expected = load_file(REFERENCE / "imagebind_tiny.golden.safetensors")
+    tower.projection.data = torch.from_numpy(rule_normal("pc_projection", (384, 512))) * 512**-0.5
+    files = [SAMPLES / "point_cloud" / f"point_{name}.pt" for name in ("airplane", "car")]
+    clouds = torch.stack([torch.tensor(read(file).xyz) for file in files])
+    with torch.inference_mode():
+        assert (tower(clouds) - expected["point"]).abs().max() < 1e-4
+        # the reference's own features are 5e-4 from those in double precision, ours 1e-4; the largest is 5.7
+        assert (tower.features(clouds) - expected["point_features"]).abs().max() < 1e-3

@@ -1,9 +1,10 @@
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.helpers.reference import CHECKPOINTS, checkpoint_entries
+from tests.helpers.released import linear, saved
 from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind.backbones._shared.checkpoints import open_checkpoint
 from unibind.backbones.imagebind.checkpoint import locate
@@ -12,9 +13,6 @@ from unibind.backbones.imagebind.loading import load_tower, open_weights
 from unibind.backbones.imagebind.towers import Size
 from unibind.errors import UnibindError, UnknownNameError
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
-TABLES = ("imagebind_huge", "pointbind_i2pmae") if REFERENCE.is_dir() else ()
-WIDTH = 32
 FORMS = {"imagebind": "", "pointbind": "bind.", "unibind": "backbone.bind."}
 
 
@@ -24,19 +22,6 @@ def prefixed(form, *towers):
     if form == "imagebind":
         return state
     return state | {FORMS[form].removesuffix("bind.") + "logit_scale": torch.tensor(2.6593)}
-
-
-def linear(modality, width=WIDTH):
-    generator = torch.Generator().manual_seed(len(modality))
-    return {
-        f"mlp_for_{modality}.weight": torch.randn(width, width, generator=generator),
-        f"mlp_for_{modality}.bias": torch.randn(width, generator=generator),
-    }
-
-
-def saved(path, state):
-    torch.save(state, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +57,11 @@ def test_every_released_form_gives_the_same_towers(form, tmp_path):
         assert all(torch.equal(tensors[ours], public[name]) for ours, name in located[tower].items())
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_every_entry_of_the_public_files_is_written_once(table, tmp_path):
-    rows = [line.split("\t") for line in (REFERENCE / f"{table}.keys.tsv").read_text().splitlines()[1:]]
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+def test_every_entry_of_a_public_checkpoint_is_written_once(checkpoint, tmp_path):
     count = itertools.count()
-    stamped = {name: torch.tensor(next(count), dtype=getattr(torch, kind)) for name, _, kind in rows}
+    entries = checkpoint_entries(checkpoint)
+    stamped = {name: torch.tensor(next(count), dtype=getattr(torch, dtype)) for name, _, dtype in entries}
     write_towers(open_released([saved(tmp_path / "a.pth", stamped)]).towers, tmp_path)
     stamps = []
     for file in open_weights(tmp_path).values():

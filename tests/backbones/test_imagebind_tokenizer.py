@@ -1,32 +1,30 @@
 import json
 import pickle
 import sys
-from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
+from tests.helpers.reference import PREPROCESSING, REFERENCE
 from unibind.backbones.imagebind.tokenizer import Tokenizer
 from unibind.errors import MissingExtraError
-
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
 tokens = Tokenizer()
 
 
-if REFERENCE.exists():  # beside the repository, not in it
-    from safetensors.torch import load_file
+@pytest.mark.parametrize("text", PREPROCESSING["text"])
+def test_tokens_equal_those_of_the_reference(text):
+    ids = tokens(text).tolist()
+    assert ids == PREPROCESSING["text"][text][: len(ids)]
 
-    def test_tokens_equal_the_references():
-        for text, wanted in json.loads((REFERENCE / "preprocessing.golden.json").read_text())["text"].items():
-            assert tokens(text).tolist() == wanted[: len(tokens(text))]
 
-    def test_tokens_equal_those_of_the_reference_model():
-        texts = json.loads((REFERENCE / "imagebind_tiny.json").read_text())["texts"]
-        padded = load_file(REFERENCE / "imagebind_tiny.golden.safetensors")["tokens"]  # with 0 to 77
-        assert len(texts) == len(padded)
-        for text, wanted in zip(texts, padded.tolist(), strict=True):
-            found = tokens(text).tolist()
-            assert found + [0] * (77 - len(found)) == wanted
+def test_tokens_equal_those_of_the_reference_model():
+    texts = json.loads((REFERENCE / "imagebind_tiny.json").read_text())["texts"]
+    padded = load_file(REFERENCE / "imagebind_tiny.golden.safetensors")["tokens"]  # zeros up to 77
+    assert len(texts) == len(padded)
+    for text, expected in zip(texts, padded.tolist(), strict=True):
+        ids = tokens(text).tolist()
+        assert ids + [0] * (77 - len(ids)) == expected
 
 
 def test_texts_are_cleaned_as_clip_cleans_them():

@@ -1,9 +1,7 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
+from tests.helpers.reference import CHECKPOINTS, checkpoint_entries
 from tests.helpers.tiny_imagebind import SIZES, public_shapes, public_state
 from unibind.backbones.imagebind.checkpoint import locate
 from unibind.backbones.imagebind.golden import golden_checks
@@ -11,8 +9,6 @@ from unibind.backbones.imagebind.towers import END_OF_TEXT, Size, build_tower
 from unibind.backbones.imagebind.towers import SIZES as HUGE
 from unibind.backbones.imagebind.transformer import attend
 from unibind.errors import UnibindError
-
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +31,16 @@ def test_outputs_equal_the_references():
     assert {what: c.difference for what, c in checks.items() if c.difference > 1e-5} == {}
 
 
-if REFERENCE.is_dir():  # beside the repository, not in it
-
-    @pytest.mark.parametrize("table", ("imagebind_huge", "pointbind_i2pmae"))
-    def test_every_entry_of_the_public_files_has_its_place(table):
-        rows = [line.split("\t") for line in (REFERENCE / f"{table}.keys.tsv").read_text().splitlines()[1:]]
-        shapes = {name: tuple(json.loads(shape)) for name, shape, _ in rows}
-        located, unknown = locate(shapes)
-        assert unknown == []
-        assert set(HUGE) <= set(located)
-        for tower in located:
-            found = {ours: shapes[public] for ours, public in located[tower].items()}
-            module = build_tower(tower, found)
-            assert {name: tuple(entry.shape) for name, entry in module.state_dict().items()} == found
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+def test_every_entry_of_a_public_checkpoint_belongs_to_a_tower(checkpoint):
+    shapes = {name: shape for name, shape, _ in checkpoint_entries(checkpoint)}
+    located, unknown = locate(shapes)
+    assert unknown == []
+    assert set(HUGE) <= set(located)
+    for tower in located:
+        expected = {ours: shapes[public] for ours, public in located[tower].items()}
+        module = build_tower(tower, expected)
+        assert {name: tuple(entry.shape) for name, entry in module.state_dict().items()} == expected
 
 
 def test_a_picture_is_a_clip_that_stands_still(towers):

@@ -8,7 +8,7 @@ from torch import nn
 
 from unibind.backbones import Backbone, Contract
 from unibind.backbones._shared.batching import collate
-from unibind.backbones.mini import Mini
+from unibind.backbones.mini import MODALITIES, Mini
 from unibind.backbones.mini import text as text_tower
 from unibind.backbones.mini.augment import AUGMENTATIONS
 from unibind.backbones.mini.preprocessing import parameters
@@ -16,7 +16,6 @@ from unibind.backbones.mini.text import Tokenizer, load_text_tower, model_folder
 from unibind.backbones.mini.towers import DIM, TOWERS, load_tower, save_tower
 from unibind.data.encode import embed
 from unibind.errors import MissingExtraError, MissingFileError, UnibindError, UnknownNameError
-from unibind.modalities import MODALITIES
 from unibind.modalities.audio import Audio
 from unibind.modalities.event import EventFrame, Events
 from unibind.modalities.image import Image

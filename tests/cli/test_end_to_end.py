@@ -13,10 +13,10 @@ from PIL import Image
 import unibind
 import unibind.heptad
 from tests.helpers.llm_server import LLMServer
+from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.evaluate.protocols import METHODS
 
 COMMAND = Path(sys.executable).parent / "unibind"
-SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 NON_TEXT = ("image", "audio", "point_cloud", "thermal", "video", "event")
 
 
@@ -153,18 +153,11 @@ def test_inspect_draws_every_modality(demo, tmp_path):
     assert Image.open(tmp_path / "seen.png").width > 300
 
 
-SAMPLE_FILES = [
-    (modality, file)
-    for modality in NON_TEXT
-    for file in (sorted((SAMPLES / modality).iterdir()) if SAMPLES.is_dir() else [])
-]
-
-
-def test_inspect_and_classify_real_files(demo):
-    """Every real sample is read, and classified as one of the categories; nothing to do where there are none."""
+@pytest.mark.reference
+def test_inspect_and_classify_take_real_files(demo):
     out, _ = demo
-    for modality in dict.fromkeys(m for m, _ in SAMPLE_FILES):
-        files = [f for m, f in SAMPLE_FILES if m == modality]
+    for modality, names in SAMPLE_FILES.items():
+        files = [SAMPLES / modality / name for name in names]
         assert len(run_json("inspect", *files, "-m", modality)) == len(files)
         found = run_json("classify", *files, "-m", modality, "--model", out / "model")
         assert [p["item"] for p in found] == [str(f) for f in files]

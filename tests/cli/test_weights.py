@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.backbones.test_imagebind_convert import linear, saved
-from tests.compat.test_released_checkpoint import centers, pickled
+from tests.helpers.released import centers, linear, pickled, saved
 from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind.backbones import Card, License
 from unibind.backbones.imagebind import towers

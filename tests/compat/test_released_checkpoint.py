@@ -1,10 +1,8 @@
-import pickle
-
 import numpy as np
 import pytest
 import torch
 
-from tests.backbones.test_imagebind_convert import WIDTH, linear, saved
+from tests.helpers.released import LABELS, WIDTH, centers, linear, pickled, saved
 from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind import UniBind
 from unibind.align.centers import Scoring
@@ -18,17 +16,6 @@ from unibind.modalities.audio import Audio
 from unibind.modalities.thermal import Thermal
 
 HEAT = Thermal(np.linspace(10, 40, 48 * 64, dtype=np.float32).reshape(48, 64), celsius=True)
-LABELS = ("dog", "cat", "folding chair")
-
-
-def centers(width=WIDTH):
-    generator = torch.Generator().manual_seed(1)
-    return {label: 3 * torch.randn(50, width, generator=generator) for label in LABELS}
-
-
-def pickled(path, value):
-    path.write_bytes(pickle.dumps(value))
-    return path
 
 
 def scaled(state, tower, scale):

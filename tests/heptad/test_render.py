@@ -3,11 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.helpers.plain_renderer import BLUE, RED, plain_model, plain_scene, samples_of
 from unibind.heptad.model import Motion
 from unibind.heptad.render import FOCAL, closed, painted, shadows, splat, still, travelling, viewed
 from unibind.heptad.surface import Paint, X, Y, Z, box, ellipsoid, rectangle
-
-from .plain import BLUE, RED, plain_model, plain_scene, samples_of
 
 GREY = np.full((1, 32, 32, 3), 0.5, np.float32)
 SPECK = 0.001

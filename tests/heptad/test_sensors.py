@@ -3,12 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.helpers.plain_renderer import RED, plain_model, plain_scene, samples_of
 from unibind.heptad import sensors
 from unibind.heptad.event_camera import EventCamera
 from unibind.heptad.model import Motion
 from unibind.heptad.surface import Paint, X, Y, box, ellipsoid, rectangle
-
-from .plain import RED, plain_model, plain_scene, samples_of
 
 THRESHOLD = 0.2
 QUIET = EventCamera(threshold=THRESHOLD, threshold_spread=0.0, refractory_us=0, noise_hz=0.0)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers.plain_renderer import BLUE, RED, samples_of
 from unibind.heptad.surface import (
     Paint,
     X,
@@ -20,8 +21,6 @@ from unibind.heptad.surface import (
     triangle,
     tube,
 )
-
-from .plain import BLUE, RED, samples_of
 
 PAINT = Paint(RED, heat=5.0)
 

@@ -11,7 +11,7 @@ from unibind.knowledge.llm.parsing import texts_of
 
 
 def test_good_descriptions_pass():
-    wrong = [(d.text, why) for d in KnowledgeBase.heptad().descriptions if (why := fault(d.text, Rules()))]
+    wrong = [(d.text, why) for d in KnowledgeBase.load("heptad").descriptions if (why := fault(d.text, Rules()))]
     assert wrong == []
 
 

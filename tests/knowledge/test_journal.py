@@ -2,9 +2,9 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
+from tests.helpers.words import embed
 from unibind.errors import MissingFileError, UnibindError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.base import description_id
@@ -137,18 +137,6 @@ def test_an_edited_text_is_kept_though_the_rules_are_against_it(folder):
     folder.append_answer(answer("Short.", DRUM))
     folder.edit(description_id("drum", "Short."), "Shorter.")
     assert folder.build().texts("drum") == ["Shorter.", DRUM]
-
-
-AXES = {"tower": 0, "stone": 1, "water": 2}
-
-
-def embed(texts):
-    """Counts three words; all other words are one axis."""
-    rows = np.zeros((len(texts), 4), np.float32)
-    for row, text in zip(rows, texts, strict=True):
-        for word in text.lower().strip(".").split():
-            row[AXES.get(word, 3)] += 3 if word in AXES else 0.1
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def test_near_duplicates_and_misfits_are_found_and_remembered(folder):

@@ -1,16 +1,11 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
 
+from tests.helpers.reference import PREPROCESSING, SAMPLES, sampled
 from unibind.preprocess.images import resize_and_crop, square, square_field, to_tensor
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
-GOLDEN = SHARED / "reference" / "preprocessing.golden.json"
-REFERENCE = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -86,12 +81,12 @@ def test_margins_are_rounded_as_the_reference_rounds_them():
     assert np.array_equal(square(pixels, 4), wanted)
 
 
-@pytest.mark.parametrize("key", [key for key in REFERENCE if key.startswith(("image:", "event_frame:"))])
+@pytest.mark.reference
+@pytest.mark.parametrize("key", [key for key in PREPROCESSING if key.startswith(("image:", "event_frame:"))])
 def test_pictures_equal_the_reference_implementation(key):
     kind, name = key.split(":")
     folder = {"image": "image", "event_frame": "event"}[kind]
-    picture = Picture.open(SHARED / "samples" / folder / name).convert("RGB")
+    picture = Picture.open(SAMPLES / folder / name).convert("RGB")
     found = to_tensor(square(np.asarray(picture), 224), CLIP_MEAN, CLIP_STD).flatten().numpy()
-    places = np.floor(np.linspace(0, found.size - 1, 64)).astype(int)
-    assert found[places] == pytest.approx(REFERENCE[key]["values"], abs=1e-5)
-    assert found.mean() == pytest.approx(REFERENCE[key]["mean"], abs=1e-4)
+    assert sampled(found) == pytest.approx(PREPROCESSING[key]["values"], abs=1e-5)
+    assert found.mean() == pytest.approx(PREPROCESSING[key]["mean"], abs=1e-4)

@@ -52,3 +52,16 @@ def fit_calibration(scores: NDArray[np.float32], labels: NDArray[np.intp]) -> Ca
 def _log_sum_exp(logits: Floats, extra: float) -> Floats:
     peak = np.maximum(logits.max(axis=1), extra)
     return peak + np.log(np.exp(logits - peak[:, None]).sum(axis=1) + np.exp(extra - peak))
+
+
+@dataclass(frozen=True)
+class SigmoidCalibration:
+    """sigmoid(scale * score + bias) per category, as models with a sigmoid loss were trained (SigLIP, arXiv 2303.15343)."""
+
+    scale: float
+    bias: float
+
+    def probabilities(self, scores: NDArray[np.float32]) -> tuple[Floats, Floats]:
+        """Scores [N, C] -> probability of each category on its own [N, C], and that none of them applies [N]."""
+        p = 1 / (1 + np.exp(-(self.scale * scores.astype(np.float64) + self.bias)))
+        return p, np.prod(1 - p, axis=1)

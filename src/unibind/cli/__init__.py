@@ -1,12 +1,14 @@
-"""The command line: one module a verb. Results go to standard output, progress and errors to standard error."""
+"""The command line: one module per verb. Results go to standard output, progress and errors to standard error."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
 import typer
 
+from .._version import __version__
 from ..errors import UnibindError
 from . import (
     backbones,
@@ -23,6 +25,7 @@ from . import (
     search,
     weights,
 )
+from ._console import add_verb
 
 app = typer.Typer(
     name="unibind",
@@ -33,32 +36,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
-app.command("inspect")(inspect.inspect)
-app.command("encode")(encode.encode)
-app.command("bridge")(bridge.bridge)
-app.command("fit")(fit.fit)
-app.command("eval")(evaluate.evaluate)
-app.command("classify")(classify.classify)
-app.command("search")(search.search)
-app.command("doctor")(doctor.doctor)
+add_verb(app, "demo", demo.demo)
+add_verb(app, "inspect", inspect.inspect)
+add_verb(app, "encode", encode.encode)
+add_verb(app, "bridge", bridge.bridge)
+add_verb(app, "fit", fit.fit)
+add_verb(app, "eval", evaluate.evaluate)
+add_verb(app, "classify", classify.classify)
+add_verb(app, "search", search.search)
+add_verb(app, "doctor", doctor.doctor)
 app.add_typer(heptad.app, name="heptad")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(weights.app, name="weights")
 app.add_typer(knowledge.app, name="knowledge")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from .._version import __version__
-
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"unibind {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
     commercial_only: bool = typer.Option(
         False, "--commercial-only", help="Refuse backbones whose license forbids commercial use."
     ),
@@ -72,14 +75,15 @@ def _root(
 
 def main() -> None:
     """Entry point: user errors become one sentence and exit code 2, Ctrl-C exits 130."""
+    logging.basicConfig(level=logging.WARNING, format="unibind: %(message)s", stream=sys.stderr)
     try:
         app()
     except KeyboardInterrupt:
-        typer.echo("unibind: stopped; what was finished is kept, run the same command again to go on", err=True)
+        typer.echo("unibind: interrupted; finished work is kept, run the same command again to continue", err=True)
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except (UnibindError, OSError) as error:  # OSError: no right to write there, disk full, ...
+    except (UnibindError, OSError) as error:  # OSError: not allowed to write there, disk full, ...
         typer.echo(f"unibind: {error}", err=True)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""The options by which every verb is told its backbone: declared once, taken as one argument."""
+"""The options that choose a backbone: declared once, passed to a verb as one argument."""
 
 from __future__ import annotations
 
@@ -7,67 +7,82 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import UnibindError
-
-if TYPE_CHECKING:
-    from ..backbones import Backbone
-    from ..data.store import Store
-    from ..model import UniBind
-
-DEFAULT = "mini"
+from ._console import ADVANCED, MODEL
 
 _OPTIONS = {
     "name": Annotated[
         str | None,
         typer.Option(
-            "--backbone", help=f"Frozen encoders: `unibind backbones list`. Default: the store's, or {DEFAULT}."
+            "--backbone",
+            metavar="NAME",
+            help="Frozen encoders; see `unibind backbones list`. Default: the store's or the model's, else mini.",
+            rich_help_panel=MODEL,
         ),
     ],
     "weights": Annotated[
-        str | None, typer.Option("--weights", help="The backbone's weights: a path, or hf:OWNER/REPO/FILE.")
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="PATH",
+            help="The backbone's weights: a path, or hf:OWNER/REPO/FILE.",
+            rich_help_panel=MODEL,
+        ),
     ],
     "precision": Annotated[
-        str | None, typer.Option("--precision", help="auto, float32, bfloat16 or int8, where the backbone knows them.")
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="NAME",
+            help="auto, float32, bfloat16 or int8, as far as the backbone supports them.",
+            rich_help_panel=ADVANCED,
+        ),
     ],
-    "device": Annotated[str | None, typer.Option("--device", help="Where the backbone runs: cpu, cuda, cuda:1, ...")],
+    "device": Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="DEVICE",
+            help="Where the backbone runs: cpu, cuda, cuda:1, mps. Default: the best there is.",
+            rich_help_panel=ADVANCED,
+        ),
+    ],
     "settings": Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Another option of the backbone, e.g. clips=5; repeat it."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another option of the backbone, such as clips=5; repeatable.",
+            rich_help_panel=ADVANCED,
+        ),
     ],
 }
 
 
 @dataclass(frozen=True)
 class BackboneChoice:
-    """What a verb's options said of the backbone; `options` are keyword arguments of `create_backbone`."""
+    """What a verb's options say about the backbone."""
 
     name: str | None = None
+    weights: str | None = None
+    precision: str | None = None
+    device: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
-    def open(self, store: Store | None = None) -> Backbone:
-        """The backbone that was named, else the one that encoded the store, with its options, else the default."""
-        from ..backbones import create_backbone
-
-        noted = store.backbone if store is not None else None
-        if noted is not None and self.name in (None, noted[0]):
-            return create_backbone(noted[0], **(noted[1] | self.options))
-        return create_backbone(self.name or DEFAULT, **self.options)
-
-    def open_model(self, model: str | Path) -> UniBind:
-        """A fitted model over the backbone that its artifact names. Raises UnibindError where another was named."""
-        from ..model import UniBind
-
-        fitted = UniBind.from_pretrained(model, **self.options)
-        if self.name not in (None, fitted.backbone.name):
-            raise UnibindError(
-                f"{model} was fitted on {fitted.backbone.name}, not on {self.name}; leave --backbone out beside --model"
-            )
-        return fitted
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the library functions that take a backbone."""
+        return {
+            "backbone": self.name,
+            "weights": self.weights,
+            "precision": self.precision,
+            "device": self.device,
+            "options": self.options,
+        }
 
 
 NO_CHOICE = BackboneChoice()
@@ -78,11 +93,9 @@ def with_backbone_options(verb: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def with_options(**arguments: Any) -> None:
-        said = {name: arguments.pop(name) for name in _OPTIONS}
-        settings = dict(_setting(text) for text in said.pop("settings") or ())
-        name = said.pop("name")
-        options = {key: value for key, value in said.items() if value is not None} | settings
-        verb(**arguments, backbone=BackboneChoice(name, options))
+        given = {name: arguments.pop(name) for name in _OPTIONS}
+        settings = dict(_setting(text) for text in given.pop("settings") or ())
+        verb(**arguments, backbone=BackboneChoice(**given, options=settings))
 
     signature = inspect.signature(verb, eval_str=True)
     own = [p for p in signature.parameters.values() if p.name != "backbone"]

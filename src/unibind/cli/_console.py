@@ -1,34 +1,46 @@
-"""What the verbs share: tables and JSON on standard output, progress bars on standard error."""
+"""What the verbs share: registration with examples, common options, tables and JSON on standard output."""
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+INPUT, MODEL, OUTPUT, ADVANCED = "Input", "Model", "Output", "Advanced"  # panels of --help
 
-    from ..knowledge import KnowledgeBase
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON for machines instead of tables.", rich_help_panel=OUTPUT)
+]
 ModalityOption = Annotated[
-    str | None, typer.Option("--modality", "-m", help="What the files are, where their names do not say it.")
+    str | None,
+    typer.Option(
+        "--modality",
+        "-m",
+        metavar="MODALITY",
+        help="Modality of the files, where their names do not tell it.",
+        rich_help_panel=INPUT,
+    ),
 ]
 KnowledgeOption = Annotated[
     str | None,
-    typer.Option("--knowledge", help="Descriptions: JSONL, CSV, Parquet or a base's folder. Default: the packaged."),
+    typer.Option(
+        "--knowledge",
+        metavar="BASE",
+        help="Descriptions of the classes: a folder, JSONL, CSV or Parquet; `heptad` is the packaged base.",
+        rich_help_panel=MODEL,
+    ),
 ]
 
 
-def open_knowledge(said: str | None) -> KnowledgeBase:
-    """The base that `--knowledge` names, else the packaged one."""
-    from ..knowledge import KnowledgeBase
-
-    return KnowledgeBase.load(said) if said else KnowledgeBase.heptad()
+def add_verb(app: typer.Typer, name: str, verb: Callable[..., None]) -> None:
+    """Register a verb; the part of its docstring after a line "Examples:" goes to the end of its help."""
+    text, _, examples = (inspect.getdoc(verb) or "").partition("Examples:\n")
+    lines = [line.strip().replace("[", "\\[") for line in examples.splitlines() if line.strip()]
+    app.command(name, help=text.strip(), epilog="\n\n".join(["Examples:", *lines]) if lines else None)(verb)
 
 
 def print_json(value: Any) -> None:
@@ -54,29 +66,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     console.print(table)
 
 
-def say(message: str) -> None:
-    """A line of news for the person, on standard error."""
+def notify(message: str) -> None:
+    """A line for the person, on standard error."""
     typer.echo(message, err=True)
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A rich progress display on standard error that leaves nothing behind; silent where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress
-
-
-@contextmanager
-def busy(what: str) -> Iterator[None]:
-    """A spinner on standard error for work of unknown length; silent where that is no terminal."""
+def busy(activity: str) -> Iterator[None]:
+    """A spinner on standard error for work of unknown length; silent where that is not a terminal."""
     from rich.console import Console
 
-    with Console(stderr=True).status(what):
+    with Console(stderr=True).status(activity):
         yield
 
 

@@ -1,4 +1,4 @@
-"""`unibind bridge`: lead foreign towers of a composed backbone into its anchor's space, from texts alone."""
+"""`unibind bridge`: map towers of other spaces into the anchor space of a composed backbone, from texts alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._console import JsonOption, KnowledgeOption, busy, open_knowledge, percent, print_json, print_table, say
+from ._console import (
+    ADVANCED,
+    INPUT,
+    JsonOption,
+    KnowledgeOption,
+    busy,
+    notify,
+    percent,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from ..align.bridge import BuiltBridge
@@ -16,37 +26,60 @@ _METHODS = {"padded": "no map", "procrustes": "rotation only", "ridge": "bridge"
 
 
 def bridge(
-    file: Annotated[Path, typer.Argument(help='A composed backbone\'s TOML; tables with bridge = "FILE" get one.')],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help='TOML of a composed backbone; tables with bridge = "FILE" get one.')
+    ],
     knowledge: KnowledgeOption = None,
     modality: Annotated[
-        list[str] | None, typer.Option("--modality", "-m", help="Only this table's bridge; repeat the option.")
+        list[str] | None,
+        typer.Option(
+            "--modality", "-m", metavar="MODALITY", help="Only this table's bridge; repeatable.", rich_help_panel=INPUT
+        ),
     ] = None,
     items: Annotated[
-        Path | None, typer.Option("--items", help="Store or manifest with items, no labels needed: mends the gap.")
+        Path | None,
+        typer.Option(
+            "--items",
+            metavar="PATH",
+            help="Store or manifest with items, labels not needed: corrects the modality gap.",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Use only items of this split.")] = None,
-    noise: Annotated[float, typer.Option(min=0.0, help="What the map must bear, in variances of the texts.")] = 4.0,
-    steps: Annotated[int, typer.Option(min=0, help="Contrastive steps after the closed form.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Of the texts held out.")] = 0,
-    device: Annotated[str | None, typer.Option("--device", help="Where the text towers run: cpu, cuda, ...")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Use only items of this split.", rich_help_panel=INPUT)
+    ] = None,
+    noise: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Noise that the map must tolerate, in variances of the texts.", rich_help_panel=ADVANCED
+        ),
+    ] = 4.0,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Contrastive steps after the closed form.", rich_help_panel=ADVANCED)
+    ] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the held-out texts.", rich_help_panel=ADVANCED)] = 0,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="DEVICE", help="Where the text towers run.", rich_help_panel=ADVANCED),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Bridge towers that have a text tower of their own into the space of [text], by reading the same descriptions.
+    """Bridge towers that have a text tower of their own into the anchor space, by embedding the same descriptions.
 
-    Recall is of held-out texts: does a mapped text find itself among the anchor's? It says nothing of items yet.
+    Recall is measured on held-out texts: does a mapped text find itself among the anchor's? It does not measure items.
 
-    \b
-    unibind bridge parts.toml
-    unibind bridge parts.toml --items recordings/ --knowledge my_classes.jsonl
+    Examples:
+      $ unibind bridge parts.toml --knowledge kb
+      $ unibind bridge parts.toml --items recordings/ --knowledge my_classes.jsonl
     """
     from ..align.bridge import BridgeConfig, build_bridges
     from ..backbones.composed.table import load_parts
+    from ..knowledge import KnowledgeBase
 
-    base = open_knowledge(knowledge)
     with busy("bridging"):
         built = build_bridges(
             load_parts(file),
-            base,
+            KnowledgeBase.load(knowledge or "heptad"),
             modalities=modality,
             items=items,
             split=split,
@@ -56,21 +89,21 @@ def bridge(
     if json:
         print_json([{"modality": b.modality, "bridge": str(b.path), **b.bridge.made} for b in built])
         return
-    print_table(("modality", "map", "recall@1 %", "recall@5 %", "texts held out"), [r for b in built for r in _rows(b)])
+    print_table(("modality", "map", "recall@1 %", "recall@5 %", "held-out texts"), [r for b in built for r in _rows(b)])
     for one in built:
-        say(f"{one.modality}: {one.path}; {_gap(one)}")
+        notify(f"{one.modality}: {one.path}; {_gap(one)}")
 
 
 def _rows(built: BuiltBridge) -> list[tuple[object, ...]]:
     made = built.bridge.made
     return [
-        (built.modality, _METHODS[method], percent(found["@1"]), percent(found["@5"]), made["held_out"])
-        for method, found in made["recall"].items()
+        (built.modality, _METHODS[method], percent(recall["@1"]), percent(recall["@5"]), made["holdout_count"])
+        for method, recall in made["recall"].items()
     ]
 
 
 def _gap(built: BuiltBridge) -> str:
     made = built.bridge.made
     if made["gap"] is None:
-        return "the offset of its items from texts is not corrected: name some with --items"
-    return f"items lie {made['gap']:.3f} from texts, corrected by the mean of {made['items']}"
+        return "the modality gap of its items is not corrected: name some with --items"
+    return f"its items lie {made['gap']:.3f} from its texts, corrected by the mean of {made['items']} items"

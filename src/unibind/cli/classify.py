@@ -1,4 +1,4 @@
-"""`unibind classify`: name what files show, sound like or move like."""
+"""`unibind classify`: name the class of files."""
 
 from __future__ import annotations
 
@@ -10,72 +10,72 @@ import typer
 
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
+    ADVANCED,
+    MODEL,
+    OUTPUT,
     JsonOption,
     KnowledgeOption,
     ModalityOption,
-    busy,
-    open_knowledge,
+    notify,
     percent,
     print_json,
     print_table,
-    progress_bar,
-    say,
 )
 
 
 @with_backbone_options
 def classify(
-    files: Annotated[list[Path], typer.Argument(help="Files of any modality.", show_default=False)],
-    model: Annotated[str | None, typer.Option("--model", help="A fitted model: folder or Hugging Face name.")] = None,
-    modality: ModalityOption = None,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="DIR", help="A fitted model: folder or Hub name.", rich_help_panel=MODEL),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes", metavar="NAMES", help="Class names, separated by commas: zero-shot.", rich_help_panel=MODEL
+        ),
+    ] = None,
     knowledge: KnowledgeOption = None,
+    modality: ModalityOption = None,
     backbone: BackboneChoice = NO_CHOICE,
-    top: Annotated[int, typer.Option(min=1, help="Candidates to show.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="Candidates to show.", rich_help_panel=OUTPUT)] = 3,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.", rich_help_panel=ADVANCED)
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Classify files with a fitted model, or zero-shot by descriptions where no --model is given.
+    """Classify files with a fitted model, or zero-shot by class names or descriptions.
 
-    One unreadable file does not stop the rest; the exit code is 2 if there was one.
+    One unreadable file does not stop the others; the exit code is then 2.
 
-    \b
-    unibind classify dog.wav bunny.ply --model runs/demo/model
-    unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
+    Examples:
+      $ unibind classify dog.wav bunny.ply --model runs/demo/model
+      $ unibind classify holiday.jpg --classes "cat, dog, car"
+      $ unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
     """
-    from ..errors import UnibindError
-    from ..modalities.reading import read
-    from ..model import UniBind
+    from ..api import open_model
 
-    if model is not None:
-        unibind = backbone.open_model(model)
-    else:
-        base = open_knowledge(knowledge)
-        unibind = UniBind.zero_shot(backbone.open(), base)
-    raws, names, errors = [], [], []
-    with progress_bar() as progress:
-        for file in progress.track(files, description="reading"):
-            try:
-                raws.append(read(file, modality))
-                names.append(str(file))
-            except UnibindError as error:
-                errors.append({"item": str(file), "error": str(error)})
-    kinds = [raw.modality for raw in raws]
-    with busy("classifying"):
-        predictions = unibind.classify_vectors(unibind.embed(raws), kinds, names, top=top) if raws else []
+    names = [name.strip() for name in classes.split(",") if name.strip()] if classes else None
+    opened = open_model(model, classes=names, knowledge=knowledge, **backbone.arguments)
+    results = opened.classify(files, modality=modality, top=top, workers=workers, on_error="return")
+    failures = [result for result in results if not hasattr(result, "label")]
     if json:
-        print_json([asdict(p) for p in predictions] + errors)
+        print_json([asdict(result) for result in results])
     else:
         rows = [
             (
                 p.item,
                 p.modality,
                 ", ".join(f"{label} {percent(share)}" for label, share in p.candidates),
-                percent(p.none),
+                percent(p.none_probability),
                 p.description,
             )
-            for p in predictions
+            for p in results
+            if hasattr(p, "label")
         ]
-        print_table(("item", "modality", "categories, %", "none of these, %", "description that won"), rows)
-        for failed in errors:
-            say(f"unibind: {failed['error']}")
-    if errors:
+        print_table(("item", "modality", "categories, %", "none of these, %", "nearest description"), rows)
+        for failure in failures:
+            notify(f"unibind: {failure.message}")
+    if failures:
         raise typer.Exit(2)

@@ -1,70 +1,71 @@
-"""`unibind demo`: the whole way, from files of seven modalities to a report, on made data."""
+"""`unibind demo`: the whole way, from files of seven modalities to a report, on generated data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from ._console import JsonOption, KnowledgeOption, open_knowledge, percent, print_json, print_table, progress_bar, say
+from ._console import (
+    ADVANCED,
+    INPUT,
+    OUTPUT,
+    JsonOption,
+    KnowledgeOption,
+    notify,
+    percent,
+    print_json,
+    print_table,
+)
 
 
 @with_backbone_options
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, store, model and report.")] = Path(
-        "runs/demo"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Folder for data, store, model and report.", rich_help_panel=OUTPUT
+        ),
+    ] = Path("runs/demo"),
     per_category: Annotated[
-        int, typer.Option(min=3, help="Test objects a category; twice as many to fit on, half as many to choose by.")
+        int,
+        typer.Option(
+            min=3,
+            metavar="N",
+            help="Test objects per category; training takes twice as many, validation half as many.",
+            rich_help_panel=INPUT,
+        ),
     ] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Of the objects and the fit.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that draw and read.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the objects and the fit.", rich_help_panel=ADVANCED)] = 0,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that generate and read files.", rich_help_panel=ADVANCED)
+    ] = 2,
     knowledge: KnowledgeOption = None,
     json: JsonOption = False,
     backbone: BackboneChoice = NO_CHOICE,
 ) -> None:
-    """Watch files of seven modalities become one space: drawn, encoded, fitted, searched and reported.
+    """Turn files of seven modalities into one space: generated, encoded, fitted, searched and reported.
 
-    \b
-    unibind demo --out runs/demo
-    unibind demo --out runs/tiny --per-category 4 --json
-    unibind demo --out runs/mine --knowledge kb      # a base of your own that has the 24 categories
+    Examples:
+      $ unibind demo --out runs/demo
+      $ unibind demo --out runs/tiny --per-category 4 --json
+      $ unibind demo --out runs/mine --knowledge kb
     """
     from ..demo import run_demo
-    from ..evaluate.report import zero_shot_rows
+    from ..evaluate.report import retrieval_rows, zero_shot_rows
 
-    base = open_knowledge(knowledge)
-    splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}
-    encoder = backbone.open()
-    with progress_bar() as progress:
-
-        def stage(name: str, total: int) -> Callable[[int], None]:
-            task = progress.add_task(name, total=total)
-            return lambda done: progress.advance(task, done)
-
-        made = run_demo(
-            out, per_category=splits, seed=seed, workers=workers, stage=stage, backbone=encoder, knowledge=base
-        )
-    if json:
-        print_json(made.evaluation.to_json() | {"report": str(made.report), "model": str(made.model)})
-        return
-    header, rows = zero_shot_rows(made.evaluation)
-    print_table(header, rows, title="Recognition on the test split")
-    galleries = [m for m in ("event", "image") if m in encoder.modalities]
-    compared = {"before": made.evaluation.before, "after": made.evaluation.after}
-    rows = []
-    for name, crossing in compared.items():
-        if crossing is not None:
-            balance = crossing.balance(20)
-            shares = [balance["mean"], balance["std"], *(crossing.pair("text", m, 20) for m in galleries)]
-            rows.append([name, *map(percent, shares)])
-    print_table(
-        ("recall@20 between unlike modalities, %", "mean", "spread (std)", *(f"text to {m}" for m in galleries)),
-        rows,
-        title="Retrieval before and after the fit",
+    result = run_demo(
+        out, per_category=per_category, seed=seed, workers=workers, knowledge=knowledge, **backbone.arguments
     )
-    say(f"The report: {made.report}   (open it in a browser)")
-    say(f"Next: unibind search 'something with strings' --store {made.store} --model {made.model}")
+    if json:
+        print_json(result.evaluation.to_json() | {"report": str(result.report), "model": str(result.model)})
+        return
+    header, rows = zero_shot_rows(result.evaluation)
+    print_table(header, rows, title="Recognition on the test split")
+    header, shares = retrieval_rows(result.evaluation, k=20)
+    rows = [[name, *map(percent, values)] for name, values in shares.items()]
+    print_table(header, rows, title="Retrieval before and after the fit")
+    notify(f"The report: {result.report}   (open it in a browser)")
+    notify(f"Next: unibind search 'something with strings' --store {result.store} --model {result.model}")

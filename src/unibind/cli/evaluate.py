@@ -8,49 +8,58 @@ from typing import Annotated
 import typer
 
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from ._console import JsonOption, KnowledgeOption, busy, open_knowledge, print_json, print_table, say
+from ._console import (
+    ADVANCED,
+    MODEL,
+    OUTPUT,
+    JsonOption,
+    KnowledgeOption,
+    busy,
+    notify,
+    print_json,
+    print_table,
+)
 
 
 @with_backbone_options
 def evaluate(
-    store: Annotated[Path, typer.Argument(help="A store with labeled splits train, val and test.")],
-    model: Annotated[str | None, typer.Option("--model", help="A fitted model to measure too.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a report (HTML, PNGs, JSON) here.")] = None,
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store with labeled splits train, val and test.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="DIR", help="A fitted model to measure too.", rich_help_panel=MODEL),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Write a report here: HTML, PNGs, JSON.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     knowledge: KnowledgeOption = None,
     backbone: BackboneChoice = NO_CHOICE,
-    seed: Annotated[int, typer.Option(help="Of the random words and the map of the space.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the random words and the map of the space.", rich_help_panel=ADVANCED)
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Recognition and cross-modal retrieval on the test split, always beside class names, templates and random words.
+    """Measure recognition and cross-modal retrieval on the test split, beside matched controls.
 
-    \b
-    unibind eval runs/demo/store --model runs/demo/model
-    unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
+    Without --knowledge, the descriptions of the model are used.
+
+    Examples:
+      $ unibind eval runs/demo/store --model runs/demo/model
+      $ unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
-    from ..data.store import Store
-    from ..evaluate.protocols import evaluate as measure
-    from ..evaluate.protocols import split_of
-    from ..evaluate.report import write_report, zero_shot_rows
-    from ..knowledge.embedding import embed_descriptions
+    from ..evaluate.protocols import evaluate_store
+    from ..evaluate.report import zero_shot_rows
 
-    opened = Store.open(store)
-    fitted = backbone.open_model(model) if model else None
-    encoder = fitted.backbone if fitted else backbone.open(opened)
-    own = fitted.knowledge if fitted and not knowledge else None
-    base = own or open_knowledge(knowledge)
-    base = base.without_items(opened.held_out())  # the description of an item to be recognized gives it away
     with busy("measuring"):
-        found = measure(encoder, opened, embed_descriptions(base, encoder), fitted=fitted, seed=seed)
+        evaluation = evaluate_store(store, model=model, knowledge=knowledge, out=out, seed=seed, **backbone.arguments)
     if out is not None:
-        before = split_of(opened, "test")
-        after = {m: fitted.project(e) for m, e in before.items()} if fitted else None
-        with busy("drawing the report"):
-            page = write_report(out, found, before=before, after=after)
-        say(f"The report: {page}")
+        notify(f"The report: {out / 'report.html'}")
     if json:
-        print_json(found.to_json())
-    else:
-        header, rows = zero_shot_rows(found)
-        print_table(header, rows)
-        for left in found.left_out:
-            say(f"{left}: not compared with texts before a fit, for its tower has a space of its own")
+        print_json(evaluation.to_json())
+        return
+    header, rows = zero_shot_rows(evaluation)
+    print_table(header, rows)
+    for modality in evaluation.outside_anchor_space:
+        notify(f"{modality}: not compared with texts before a fit, because its tower is not in their space")

@@ -1,73 +1,54 @@
-"""`unibind inspect`: what was read from files, in words and as a picture."""
+"""`unibind inspect`: what is in files, in words and as a picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ._console import JsonOption, ModalityOption, print_json, print_table, progress_bar, say
-
-if TYPE_CHECKING:
-    from ..modalities.spec import Raw
+from ._console import ADVANCED, OUTPUT, JsonOption, ModalityOption, notify, print_json, print_table
 
 
 def inspect(
-    files: Annotated[list[Path], typer.Argument(help="Files of any modality.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)],
     modality: ModalityOption = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Draw what was read into this PNG.")] = None,
-    max_seconds: Annotated[float, typer.Option(help="Refuse longer audio and video.")] = 3600.0,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="Draw what was read.", rich_help_panel=OUTPUT)
+    ] = None,
+    max_seconds: Annotated[
+        float, typer.Option(metavar="S", help="Refuse longer audio and video.", rich_help_panel=ADVANCED)
+    ] = 3600.0,
     json: JsonOption = False,
 ) -> None:
-    """Read files and say what is in them: sizes, units, durations, counts.
+    """Read files and show what is in them: sizes, units, durations, counts.
 
-    One unreadable file does not stop the rest; the exit code is 2 if there was one.
+    One unreadable file does not stop the others; the exit code is then 2.
 
-    \b
-    unibind inspect dog.wav bunny.ply
-    unibind inspect people.jpg --modality thermal --png people.png
-    unibind inspect recordings/*.aedat4 --json
+    Examples:
+      $ unibind inspect dog.wav bunny.ply
+      $ unibind inspect people.jpg --modality thermal --png people.png
+      $ unibind inspect recordings/*.aedat4 --json
     """
-    from ..errors import UnibindError
+    from ..modalities.inspection import inspect_files, save_contact_sheet
     from ..modalities.limits import Limits
-    from ..modalities.reading import read
+    from ..progress import progress_bar
 
-    found: list[dict[str, object]] = []
-    raws, errors = [], 0
-    with progress_bar() as progress:
-        for file in progress.track(files, description="reading"):
-            try:
-                raw = read(file, modality, limits=Limits(max_seconds=max_seconds))
-            except UnibindError as error:
-                errors += 1
-                found.append({"file": str(file), "error": str(error)})
-                continue
-            found.append({"file": str(file), "modality": raw.modality, **raw.summary()})
-            raws.append((file.name, raw))
+    limits = Limits(max_seconds=max_seconds)
+    with progress_bar("reading", len(files)) as advance:
+        inspected = inspect_files(files, modality=modality, limits=limits, keep_raw=png is not None, progress=advance)
+    readable = [item for item in inspected if item.error is None]
     if json:
-        print_json(found)
+        print_json([item.to_json() for item in inspected])
     else:
-        facts = [f for f in found if "error" not in f]
-        rows = [(f["file"], f["modality"], _facts(f)) for f in facts]
+        rows = [(i.file, i.modality, ", ".join(f"{n} {v}" for n, v in i.facts.items())) for i in readable]
         if rows:
-            print_table(("file", "modality", "what was read"), rows)
-        for f in found:
-            if "error" in f:
-                say(f"unibind: {f['error']}")
-    if png is not None and raws:
-        _draw(raws, png)
-        say(f"drawn in {png}")
-    if errors:
+            print_table(("file", "modality", "content"), rows)
+        for item in inspected:
+            if item.error is not None:
+                notify(f"unibind: {item.error}")
+    if png is not None and readable:
+        save_contact_sheet(inspected, png)
+        notify(f"drawn in {png}")
+    if len(readable) < len(inspected):
         raise typer.Exit(2)
-
-
-def _facts(found: dict[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in found.items() if name not in ("file", "modality"))
-
-
-def _draw(raws: list[tuple[str, Raw]], png: Path) -> None:
-    from ..modalities.pictures import draw, grid, save_png
-
-    pictures = [draw(raw, 320) for _, raw in raws]
-    save_png(grid(pictures, min(3, len(pictures)), [name for name, _ in raws]), png)

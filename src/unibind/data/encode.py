@@ -1,13 +1,13 @@
-"""Encoding: items to embeddings, into a store (resumable) or into an array."""
+"""Encoding: items to embeddings, into a store (resumable), into an array, or as a stream of batches."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import compress
-from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from torch import Tensor
@@ -16,10 +16,9 @@ from ..backbones import Backbone
 from ..errors import UnibindError
 from ..modalities import check_modality
 from ..modalities.limits import Limits
-from ..modalities.reading import read
-from ..modalities.spec import Raw
 from .embeddings import Vectors
-from .loader import Failure, batches, load_items
+from .inputs import loadable_items
+from .loader import Failure, RawItem, batches, load_items
 from .manifest import Item, check_unique
 from .store import Quarantined, Store
 
@@ -32,7 +31,7 @@ _COMMIT_ITEMS, _COMMIT_S = 512, 20.0
 
 @dataclass(frozen=True)
 class EncodeSummary:
-    """What a run did: items newly encoded, already there, and unreadable; how long it took."""
+    """What a run did: items newly encoded, skipped because they are stored, and unreadable; its duration in seconds."""
 
     encoded: int
     skipped: int
@@ -40,7 +39,7 @@ class EncodeSummary:
     seconds: float
 
 
-def encode(
+def encode_items(
     items: Sequence[Item],
     backbone: Backbone,
     store: Store,
@@ -50,12 +49,12 @@ def encode(
     limits: Limits | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EncodeSummary:
-    """Encode what is not in the store yet; stopped at any moment, the next call goes on there.
+    """Encode the items that the store does not have yet; stopped at any moment, the next call continues.
 
     Items that cannot be read, or whose embedding is not finite, go to the store's quarantine and are tried again
-    next time. `workers` processes read and preprocess (0: this one does; then a decoder that crashes takes the run
-    with it). `progress` is called with the number of items just done. Raises ContractError before anything is read
-    where the store was made by another backbone, and UnknownNameError for a modality the backbone lacks.
+    next time. `workers` processes read and preprocess (0: this process does, and a decoder that crashes ends the
+    run). `progress` is called with the number of items just done. Raises ContractError before anything is read where
+    the store was made by another backbone, and UnknownNameError for a modality the backbone lacks.
     """
     if batch_size < 1 or workers < 0:
         raise UnibindError(f"batch_size must be at least 1 and workers 0, not {batch_size} and {workers}")
@@ -65,8 +64,8 @@ def encode(
     for modality in sorted({item.modality for item in items}):
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
     store.note_backbone(backbone.name, backbone.options)
-    there = store.ids()
-    todo = sorted((i for i in items if i.id not in there), key=lambda i: backbone.modalities.index(i.modality))
+    stored = store.ids()
+    todo = sorted((i for i in items if i.id not in stored), key=lambda i: backbone.modalities.index(i.modality))
     report = progress or (lambda _: None)
     report(len(items) - len(todo))
 
@@ -94,7 +93,7 @@ def encode(
 
 
 class _Writer:
-    """Gathers rows of one modality and commits them now and then."""
+    """Collects rows of one modality and commits them now and then."""
 
     def __init__(self, backbone: Backbone, store: Store) -> None:
         self.encoded = self.failed = 0
@@ -136,39 +135,107 @@ class _Writer:
         self._committed = time.monotonic()
 
 
-# --- into an array -------------------------------------------------------------------------------------------------
+# --- into memory ---------------------------------------------------------------------------------------------------
 
 
-def raw_items(items: Sequence[str | Path | bytes | Raw], modality: str | None = None) -> list[Raw]:
-    """Decode items as `unibind.read` does, what is decoded already excepted; raises what it raises."""
-    return [_raw(item, modality) for item in items]
+@dataclass(frozen=True, eq=False)
+class EmbeddedBatch:
+    """Embeddings of some of the items: their positions, names, one modality, and `vectors` float32 [B, D]."""
+
+    positions: list[int]
+    names: list[str]
+    modality: str
+    vectors: Vectors
 
 
-def _raw(item: str | Path | bytes | Raw, modality: str | None) -> Raw:
-    return item if isinstance(item, Raw) else read(item, modality)
+OnFailure = Callable[[int, str, Failure], None]  # (position, name, why)
+
+
+class ReadOptions(TypedDict, total=False):
+    """How items are read and batched, wherever items are taken.
+
+    `modality`: what bytes and file objects are, and files whose names do not tell it. `batch_size`: items per batch
+    (64). `workers`: processes that read and preprocess files (0: this process does). `limits`: the largest input.
+    """
+
+    modality: str | None
+    batch_size: int
+    workers: int
+    limits: Limits | None
+
+
+def embed_stream(
+    items: Iterable[Any],
+    backbone: Backbone,
+    *,
+    on_failure: OnFailure,
+    modality: str | None = None,
+    batch_size: int = 64,
+    workers: int = 0,
+    limits: Limits | None = None,
+) -> Iterator[EmbeddedBatch]:
+    """Embed items of any kind that `data.inputs` lists, batch by batch, in bounded memory.
+
+    Batches have one modality each, so they come in an order of their own. `on_failure(position, name, failure)` is
+    called for an item that cannot be read or whose modality the backbone lacks.
+    """
+    limits = limits or Limits()
+
+    def loadable() -> Iterator[Item | RawItem]:
+        for position, (name, item) in enumerate(loadable_items(items, modality, limits)):
+            names[position] = name
+            if not isinstance(item, Failure):
+                try:
+                    check_modality(item.modality, backbone.modalities)
+                except UnibindError as error:
+                    item = Failure.of(error)
+            if isinstance(item, Failure):
+                on_failure(position, names.pop(position), item)
+            else:
+                yield item
+
+    def loaded() -> Iterator[tuple[int, str, Tensor]]:
+        with closing(load_items(loadable(), backbone, workers=workers, limits=limits)) as results:
+            for item, result in results:
+                if isinstance(result, Failure):
+                    on_failure(int(item.id), names.pop(int(item.id)), result)
+                else:
+                    yield int(item.id), item.modality, result
+
+    names: dict[int, str] = {}
+    with closing(batches(loaded(), batch_size)) as ready:
+        for kind, positions, batch in ready:
+            vectors = backbone.encode(kind, batch).numpy()
+            yield EmbeddedBatch(positions, [names.pop(i) for i in positions], kind, vectors)
+
+
+def raise_failure(position: int, name: str, failure: Failure) -> None:
+    """For `on_failure` where the first failure ends the call."""
+    raise failure.as_error()
 
 
 def embed(
-    items: Sequence[str | Path | bytes | Raw],
+    items: Iterable[Any],
     backbone: Backbone,
     *,
-    modality: str | None = None,
-    batch_size: int = 64,
+    progress: Callable[[int], None] | None = None,
+    **reading: Unpack[ReadOptions],
 ) -> Vectors:
     """Embed items of one or mixed modalities, in order: float32 [N, dim], unit length.
 
-    Items are decoded as by `unibind.read`: a str is a path, or a text where `modality` is "text" and it names no
-    .txt file. Each is dropped as soon as it is preprocessed. Raises what readers raise for the first unreadable item,
-    and UnknownNameError for a modality the backbone lacks.
+    Each item is dropped as soon as it is preprocessed. Raises what readers raise for the first unreadable item, and
+    UnknownNameError for a modality the backbone lacks.
     """
+    return in_order(embed_stream(items, backbone, on_failure=raise_failure, **reading), backbone.dim, progress)
 
-    def preprocessed() -> Iterator[tuple[int, str, Tensor]]:
-        for i, item in enumerate(items):
-            raw = _raw(item, modality)
-            check_modality(raw.modality, backbone.modalities)
-            yield i, raw.modality, backbone.preprocess(raw.modality, raw)
 
-    out = np.empty((len(items), backbone.dim), np.float32)
-    for kind, rows, batch in batches(preprocessed(), batch_size):
-        out[rows] = backbone.encode(kind, batch).numpy()
-    return out
+def in_order(stream: Iterable[EmbeddedBatch], dim: int, progress: Callable[[int], None] | None = None) -> Vectors:
+    """The vectors of all batches by position, float32 [N, dim]."""
+    positions: list[int] = []
+    parts = [np.empty((0, dim), np.float32)]
+    for batch in stream:
+        positions += batch.positions
+        parts.append(batch.vectors)
+        if progress is not None:
+            progress(len(batch.positions))
+    return np.concatenate(parts)[np.argsort(np.array(positions, np.intp), kind="stable")]

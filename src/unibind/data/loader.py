@@ -11,28 +11,29 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from numpy.typing import NDArray
 
 from ..backbones import Backbone
 from ..backbones._shared.batching import collate
-from ..errors import UnibindError
+from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
+from ..modalities import Raw
 from ..modalities.limits import Limits
 from ..modalities.reading import read
-from ..modalities.spec import Raw
 from ..modalities.text import Text
 from .manifest import Item
 
 Key = TypeVar("Key")
+Loadable = TypeVar("Loadable", bound="Item | RawItem")
 
 _CHUNK = 4  # items sent to a worker at a time
 _AHEAD = 3  # chunks a worker may be ahead of the encoder: bounds memory
@@ -46,6 +47,34 @@ class Failure:
 
     error: str
     message: str
+    exception: UnibindError | None = field(default=None, repr=False, compare=False)  # stays in its process
+
+    @classmethod
+    def of(cls, error: Exception, item: str = "the item") -> Failure:
+        """The failure that an exception amounts to."""
+        message = str(error) or f"{item} could not be read"
+        return cls(type(error).__name__, message, error if isinstance(error, UnibindError) else None)
+
+    def as_error(self) -> UnibindError:
+        """The original exception where it is at hand, else one of the same class and message."""
+        known = {cls.__name__: cls for cls in (LimitError, MissingFileError, UnibindError)}
+        return self.exception or known.get(self.error, UnreadableError)(self.message)
+
+    def __reduce__(self) -> tuple[type[Failure], tuple[str, str]]:
+        return Failure, (self.error, self.message)
+
+
+@dataclass(frozen=True, eq=False)
+class RawItem:
+    """An item that is in memory already; worker processes never see it."""
+
+    id: str
+    raw: Raw
+
+    @property
+    def modality(self) -> str:
+        """Modality of the raw item."""
+        return self.raw.modality
 
 
 # --- one item ------------------------------------------------------------------------------------------------------
@@ -56,20 +85,21 @@ def read_item(item: Item, limits: Limits) -> Raw:
     return Text(item.text) if item.text is not None else read(Path(str(item.uri)), item.modality, limits=limits)
 
 
-def load_item(item: Item, backbone: Backbone, limits: Limits) -> torch.Tensor | Failure:
+def load_item(item: Item | RawItem, backbone: Backbone, limits: Limits) -> torch.Tensor | Failure:
     """Read and preprocess an item; never raises, whatever the file or a decoder does."""
     try:
-        return backbone.preprocess(item.modality, read_item(item, limits))
+        raw = item.raw if isinstance(item, RawItem) else read_item(item, limits)
+        return backbone.preprocess(item.modality, raw)
     except Exception as error:
-        return Failure(type(error).__name__, str(error) or f"{item.id} could not be read")
+        return Failure.of(error, item.id)
 
 
 # --- many items ----------------------------------------------------------------------------------------------------
 
 
 def load_items(
-    items: Iterable[Item], backbone: Backbone, *, workers: int, limits: Limits
-) -> Generator[tuple[Item, torch.Tensor | Failure]]:
+    items: Iterable[Loadable], backbone: Backbone, *, workers: int, limits: Limits
+) -> Generator[tuple[Loadable, torch.Tensor | Failure]]:
     """Load items in order; with `workers` > 0 in that many processes, a bounded number of items ahead.
 
     Workers are started afresh (not forked) and get a pickle of the backbone, of which they use `preprocess` only.
@@ -168,6 +198,10 @@ class _Workers:
             self._pool = self._new_pool(self.count)
             return self._pool.submit(_load_chunk, items)
 
+    def load_here(self, item: Item | RawItem) -> torch.Tensor | Failure:
+        """Load an item in this process."""
+        return load_item(item, *self._arguments)
+
     def isolate(self, items: Sequence[Item]) -> _Loaded:
         """Load items one at a time in a process of their own: one that kills it fails alone."""
         loaded: _Loaded = []
@@ -210,21 +244,41 @@ def _context() -> BaseContext:
     return context
 
 
-def _load_in_workers(items: Iterable[Item], workers: _Workers) -> Generator[tuple[Item, torch.Tensor | Failure]]:
-    source = iter(items)
-    chunks = iter(lambda: tuple(islice(source, _CHUNK)), ())
-    running: deque[tuple[tuple[Item, ...], Future[_Loaded]]] = deque()
+def _load_in_workers(
+    items: Iterable[Loadable], workers: _Workers
+) -> Generator[tuple[Loadable, torch.Tensor | Failure]]:
+    chunks = _chunks(items)
+    running: deque[tuple[Sequence[Any], Future[_Loaded] | None]] = deque()
     try:
         while True:
             for chunk in islice(chunks, _AHEAD * workers.count - len(running)):
-                running.append((chunk, workers.submit(chunk)))
+                running.append((chunk, None if isinstance(chunk[0], RawItem) else workers.submit(chunk)))
             if not running:
                 return
             chunk, future = running.popleft()
+            if future is None:
+                yield from ((item, workers.load_here(item)) for item in chunk)
+                continue
             for item, result in zip(chunk, _result(chunk, future, workers), strict=True):
                 yield item, result if isinstance(result, Failure) else torch.from_numpy(result)
     finally:
         workers.close()
+
+
+def _chunks(items: Iterable[Loadable]) -> Iterator[Sequence[Loadable]]:
+    """Runs of files and texts to send to a worker; an item in memory goes alone and stays in this process."""
+    chunk: list[Loadable] = []
+    for item in items:
+        if isinstance(item, RawItem) or len(chunk) == _CHUNK:
+            if chunk:
+                yield chunk
+            chunk = []
+        if isinstance(item, RawItem):
+            yield [item]
+        else:
+            chunk.append(item)
+    if chunk:
+        yield chunk
 
 
 def _result(chunk: Sequence[Item], future: Future[_Loaded], workers: _Workers) -> _Loaded:

@@ -10,54 +10,7 @@ import string
 from collections.abc import Sequence
 
 from ..errors import UnibindError
-from ..modalities import check_modality
-
-# After the templates of CLIP (image), LanguageBind and ImageBind; the article is always "a", as in theirs.
-TEMPLATES: dict[str, tuple[str, ...]] = {
-    "image": (
-        "a photo of a {}.",
-        "a blurry photo of a {}.",
-        "a close-up photo of a {}.",
-        "a rendering of a {}.",
-        "a picture that shows a {}.",
-    ),
-    "text": ("{}.", "this is a {}.", "a text about a {}.", "a description of a {}.", "somebody mentions a {}."),
-    "audio": (
-        "the sound of a {}.",
-        "a recording of a {}.",
-        "this is the sound of a {}.",
-        "one can hear a {}.",
-        "a noise that comes from a {}.",
-    ),
-    "point_cloud": (
-        "a point cloud of a {}.",
-        "a 3D model of a {}.",
-        "a depth scan of a {}.",
-        "the three-dimensional shape of a {}.",
-        "points on the surface of a {}.",
-    ),
-    "thermal": (
-        "a thermal image of a {}.",
-        "an infrared photo of a {}.",
-        "a heat map of a {}.",
-        "a {} seen by a thermal camera.",
-        "a picture of the warmth of a {}.",
-    ),
-    "video": (
-        "a video of a {}.",
-        "a short clip of a {}.",
-        "a film that shows a {}.",
-        "a moving picture of a {}.",
-        "a {} in motion.",
-    ),
-    "event": (
-        "an event camera recording of a {}.",
-        "an event image of a {}.",
-        "the moving edges of a {}.",
-        "a {} seen by an event camera.",
-        "brightness changes of a {}.",
-    ),
-}
+from ..modalities import modality_spec
 
 # Common words that say nothing about how a thing looks, sounds, moves or warms.
 _WORDS = """
@@ -77,8 +30,8 @@ def class_names(categories: Sequence[str]) -> dict[str, list[str]]:
 
 def templates(categories: Sequence[str], modality: str = "image") -> dict[str, list[str]]:
     """Prompt templates in the words of a modality, as CLIP's (arXiv 2103.00020, section 3.1.4); five a category."""
-    check_modality(modality)
-    return {c: [template.format(_spoken(c)) for template in TEMPLATES[modality]] for c in categories}
+    chosen = modality_spec(modality).templates
+    return {c: [template.format(_spoken(c)) for template in chosen] for c in categories}
 
 
 def random_words(categories: Sequence[str], count: int, seed: int) -> dict[str, list[str]]:

@@ -146,11 +146,11 @@ def _portable(facts: Any, out: Path) -> Any:
 def _picture(uri: str | None, modality: str) -> Image.Image:
     from PIL import Image as Pillow
 
-    from ..modalities.pictures import draw
+    from ..modalities.pictures import picture
     from ..modalities.reading import read
 
     try:
-        return draw(read(Path(uri or ""), modality), size=256)
+        return picture(read(Path(uri or ""), modality), size=256)
     except UnibindError:  # the file has moved since it was encoded; the figures stay true
         return Pillow.new("RGB", (256, 256), "#eeeeee")
 

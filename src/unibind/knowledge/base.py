@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.tables import Row, read_rows, write_rows
 from ..errors import UnibindError, UnknownNameError
-from ..modalities import ANCHOR, check_modality
+from ..modalities import ANCHOR, modality_spec
 
 if TYPE_CHECKING:
     from ..backbones import Backbone
     from ..data.manifest import Item
+    from ..modalities import RenderOptions
     from .llm.describe import DescriptionResult
     from .llm.generate import GenerationResult
-    from .llm.messages import RenderOptions
     from .llm.session import RunOptions
 
 KINDS = ("category", "data", "name", "template")
+PACKAGED = "heptad"  # the name of the packaged base
 DESCRIPTIONS = "descriptions.parquet"  # the table in the folder of a base
 
 
@@ -73,12 +74,16 @@ class KnowledgeBase:
 
     @classmethod
     def load(cls, path: str | Path) -> KnowledgeBase:
-        """Read a table (JSONL, CSV or Parquet) or the folder of a base.
+        """Read a table (JSONL, CSV or Parquet), the folder of a base, or the packaged base `heptad`.
 
-        A table needs the columns category and text; the other columns of Description are optional. Repeated texts of a
+        The packaged base has 64 descriptions (8 per aspect) of each of Heptad's 24 categories; write ./heptad for a
+        folder of that name. A table needs the columns category and text; the other columns of Description are optional. Repeated texts of a
         category are read once. Raises MissingFileError where `path` does not exist, and UnibindError, naming file and
         row, for rows without category or text.
         """
+        if path == PACKAGED:
+            with resources.as_file(resources.files(__package__) / "data" / "heptad.jsonl") as packaged:
+                return cls.load(packaged)
         path = Path(path)
         folder = path if path.is_dir() else None
         if folder is not None:
@@ -95,12 +100,6 @@ class KnowledgeBase:
         return cls(descriptions.values(), folder=folder)
 
     @classmethod
-    def heptad(cls) -> KnowledgeBase:
-        """The packaged base: 64 descriptions (8 per aspect) of each of Heptad's 24 categories."""
-        with resources.as_file(resources.files(__package__) / "data" / "heptad.jsonl") as path:
-            return cls.load(path)
-
-    @classmethod
     def from_names(cls, classes: Sequence[str], modality: str | None = None) -> KnowledgeBase:
         """A base for classes without descriptions: the name of each class, and the name in a few fixed sentences.
 
@@ -110,12 +109,14 @@ class KnowledgeBase:
         names = dict.fromkeys(classes)
         if not names or not all(name.strip() for name in names):
             raise UnibindError("zero-shot classification needs class names; pass at least one, none of them blank")
-        templates = _templates(modality or ANCHOR)
-        rows = [(name, "name", spoken(name)) for name in names]
-        rows += [(name, "template", template.format(spoken(name))) for name in names for template in templates]
+        templates = modality_spec(modality or ANCHOR).templates
+        bare = [(name, spoken(name), "name", None) for name in names]
+        filled = [
+            (name, template.format(spoken(name)), "template", modality) for name in names for template in templates
+        ]
         return cls(
-            Description(description_id(category, text), category, text, kind, modality=modality)
-            for category, kind, text in rows
+            Description(description_id(category, text), category, text, kind, modality=suited)
+            for category, text, kind, suited in bare + filled
         )
 
     @classmethod
@@ -135,12 +136,13 @@ class KnowledgeBase:
         filters: Mapping[str, Any] | None = None,
         backbone: str | Backbone | None = None,
         options: RunOptions | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: bool | Callable[[int], None] | None = None,
     ) -> GenerationResult:
         """Have language models describe classes, and keep the descriptions in the folder `out`.
 
         See `llm.generate.generation_job` for the arguments. Continues where an earlier run stopped; load the base with
-        `KnowledgeBase.load(out)`.
+        `KnowledgeBase.load(out)`. `progress` is a bool (None: a bar on a terminal), or is called with the number of
+        descriptions just added.
         """
         # imported here: the models write a base, so their package is above this module
         from .llm.generate import generation_job
@@ -177,11 +179,12 @@ class KnowledgeBase:
         language: str | None = None,
         backbone: str | Backbone | None = None,
         options: RunOptions | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: bool | Callable[[int], None] | None = None,
     ) -> DescriptionResult:
         """Have multimodal language models describe items, one text each, and keep the texts in the folder `out`.
 
-        See `llm.describe.description_job` for the arguments. Continues where an earlier run stopped.
+        See `llm.describe.description_job` for the arguments. Continues where an earlier run stopped. `progress` is a
+        bool (None: a bar on a terminal), or is called with the number of items just done.
         """
         # imported here: the models write a base, so their package is above this module
         from .llm.describe import description_job
@@ -224,6 +227,12 @@ class KnowledgeBase:
             raise UnknownNameError("category", category, self.categories)
         return [d.text for d in self.descriptions if d.category == category]
 
+    def of_categories(self, categories: Sequence[str]) -> KnowledgeBase:
+        """The descriptions of these categories; raises UnknownNameError for an unknown one."""
+        for category in categories:
+            self.texts(category)
+        return KnowledgeBase((d for d in self.descriptions if d.category in categories), folder=self.folder)
+
     def of_items(self) -> dict[str, str]:
         """Item id -> its description; the first one where an item has several."""
         texts: dict[str, str] = {}
@@ -255,9 +264,3 @@ def _description(row: Row) -> Description:
         raise UnibindError(f"a description needs a {' and a '.join(missing)}; fill that column")
     stable_id = description_id(cells["category"], cells["text"], cells.get("item"))
     return Description(**{"id": stable_id, **cells})
-
-
-def _templates(modality: str) -> tuple[str, ...]:
-    from ..evaluate.controls import TEMPLATES
-
-    return TEMPLATES[check_modality(modality)]

@@ -17,6 +17,7 @@ from ..data.encode import embed
 from ..data.tables import read_rows
 from ..modalities import ANCHOR
 from ..modalities.text import Text
+from ..progress import progress_bar
 from .base import DESCRIPTIONS, KnowledgeBase
 from .embedding_cache import FOLDER, EmbeddingCache
 from .journal import open_existing
@@ -104,18 +105,17 @@ def embed_folder(
     backbone: Backbone,
     *,
     batch_size: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool | None = None,
 ) -> EmbedResult:
     """Embed the descriptions of the base in a folder that are not cached yet.
 
-    `progress` is called with the number of texts just done, and of all. Raises MissingFileError where `folder` is not a
-    base.
+    `progress` shows a bar (None: on a terminal). Raises MissingFileError where `folder` is not a base.
     """
     started = time.monotonic()
     count = sum(1 for _ in iterate_texts(open_existing(folder).path))
-    report = (lambda done: progress(done, count)) if progress is not None else None
     embedder = CachedEmbedder(folder, backbone)
-    embedded = embedder.fill(iterate_texts(folder), batch_size=batch_size, progress=report)
+    with progress_bar("embedding", count, progress) as advance:
+        embedded = embedder.fill(iterate_texts(folder), batch_size=batch_size, progress=advance)
     return EmbedResult(count, embedded, time.monotonic() - started)
 
 

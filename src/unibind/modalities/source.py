@@ -1,14 +1,16 @@
-"""Where an input comes from: a file or bytes in memory, seen alike by every reader."""
+"""The source of an item: a file or bytes in memory, which every reader sees alike."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from ..errors import LimitError, MissingFileError, UnreadableError
+from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from .limits import Limits
 
 _HEAD = 1 << 16
@@ -16,7 +18,7 @@ _HEAD = 1 << 16
 
 @dataclass(frozen=True)
 class Source:
-    """One input. `name` is what messages call it; `path` is None for bytes in memory."""
+    """One input. `name` is what error messages call it; `path` is None for bytes in memory."""
 
     name: str
     path: Path | None = None
@@ -24,7 +26,7 @@ class Source:
 
     @cached_property
     def size(self) -> int:
-        """Bytes in all."""
+        """Size in bytes."""
         return self.path.stat().st_size if self.path is not None else len(self.data)
 
     @property
@@ -39,12 +41,17 @@ class Source:
             return file.read(_HEAD)
 
     def open(self) -> IO[bytes]:
-        """A fresh binary file object."""
+        """Open the input as a new binary file object."""
         return self.path.open("rb") if self.path is not None else io.BytesIO(self.data)
+
+    def read_bytes(self) -> bytes:
+        """The whole content."""
+        with self.open() as file:
+            return file.read()
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file has this name; a name too long or odd for any file has none."""
+    """Whether a file has this name; False for names that no file can have."""
     return _exists(path) and path.is_file()
 
 
@@ -62,12 +69,26 @@ def open_source(item: str | Path | bytes, limits: Limits) -> Source:
     else:
         path = Path(item)
         if not _exists(path):
-            raise MissingFileError(f"there is no file {str(path)[:300]}; check the name")
+            raise MissingFileError(f"file not found: {str(path)[:300]}; check the name")
         if not path.is_file():
-            raise UnreadableError(f"{path} is not a file; name the files in it")
+            raise UnreadableError(f"{path} is not a file; specify the files in it")
         source = Source(str(path), path)
     if source.size == 0:
         raise UnreadableError(f"{source.name}: the file is empty; nothing was written to it, or its copy failed")
     if source.size > limits.max_bytes:
         raise LimitError(f"{source.name} has {source.size:,} bytes, the limits allow {limits.max_bytes:,}; raise them")
     return source
+
+
+@contextmanager
+def decoding(source: Source, modality: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into UnreadableError: one sentence that names the file."""
+    try:
+        yield
+    except UnibindError:
+        raise
+    except MemoryError:
+        raise UnreadableError(f"{source.name} needs more memory than is available; is it damaged?") from None
+    except Exception as error:
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(".")
+        raise UnreadableError(f"{source.name} cannot be read as {modality.replace('_', ' ')}: {reason}") from error

@@ -18,7 +18,7 @@ import pytest
 
 from tests.helpers.llm_server import LLMServer, cut, descriptions, german, late, refusal, sentence, status
 from tests.helpers.toys import ToyBackbone
-from tests.knowledge.test_journal import embed
+from tests.helpers.words import embed
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import removed_rows

@@ -46,11 +46,11 @@ def _video(raw: Video, frames: int) -> NDArray[np.uint8]:
 
 
 def _thermal(raw: Thermal, _: int) -> NDArray[np.uint8]:
-    return np.repeat(thermal_picture(raw)[None, :, :, None], 3, axis=-1)
+    return np.repeat(thermal_picture(raw.values, celsius=raw.celsius)[None, :, :, None], 3, axis=-1)
 
 
 def _event(raw: Events | EventFrame, _: int) -> NDArray[np.uint8]:
-    return event_picture(raw)[None]
+    return (raw.pixels if isinstance(raw, EventFrame) else event_picture(raw))[None]
 
 
 DRAWINGS: Mapping[str, Drawing] = {

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ...errors import UnibindError
 from ...files import write_whole
-from ...modalities import MODALITIES, check_modality
+from ...modalities import check_modality
 from ...modalities.spec import Raw
 from .._shared.bridge_file import Bridge, Ends
 from ..contract import Contract
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CARD = Card(
     name="composed:FILE.toml",
     summary="one text tower as the anchor and any backbone for each other modality",
-    modalities=MODALITIES,
+    modalities=("image", "text", "audio", "point_cloud", "thermal", "video", "event"),
     dim=None,
     license=None,
     weights="its parts'",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
-from ...modalities import MODALITIES
+from ...modalities import modality_names
 
 TEXT = "text"  # the anchor's modality
 _KEYS = ("backbone", "options", "bridge")
@@ -66,8 +66,8 @@ def read_parts(table: Mapping[str, Any], where: str) -> Parts:
 
 
 def _part(modality: str, facts: Any, where: str) -> Part:
-    if modality not in MODALITIES:
-        raise UnknownNameError(f"table in {where}:", modality, MODALITIES)
+    if modality not in modality_names():
+        raise UnknownNameError(f"table in {where}:", modality, modality_names())
     if not isinstance(facts, Mapping) or not isinstance(facts.get("backbone"), str):
         raise UnibindError(f'[{modality}] of {where} names no backbone; write backbone = "NAME" into it')
     for key in facts:

@@ -61,7 +61,7 @@ class _Event:
     resize: str = "bicubic, antialiased"
 
     def __call__(self, raw: Events | EventFrame) -> Tensor:
-        return to_tensor(square(event_picture(raw), self.size), _MEAN, _STD)
+        return to_tensor(square(raw.pixels if isinstance(raw, EventFrame) else event_picture(raw), self.size), _MEAN, _STD)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class _Thermal:
     resize: str = "bicubic, antialiased"
 
     def __call__(self, raw: Thermal) -> Tensor:
-        gray = np.asarray(resize_and_crop(Picture.fromarray(thermal_picture(raw)), self.size))
+        gray = np.asarray(resize_and_crop(Picture.fromarray(thermal_picture(raw.values, celsius=raw.celsius)), self.size))
         return to_tensor(gray[..., None], [0.5], [0.5])
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingFileError, UnknownNameError
-from ...modalities import MODALITIES, check_modality
+from ...modalities import check_modality
 from ...modalities.spec import Raw
 from .._shared.precision import resolve_precision
 from ..contract import Contract
@@ -26,6 +26,7 @@ from .text import load_text_tower, model_folder
 from .towers import DIM, load_tower
 
 WEIGHTS = Path(__file__).parent / "weights"
+MODALITIES = ("image", "text", "audio", "point_cloud", "thermal", "video", "event")
 
 _LICENSE = License("Apache-2.0", commercial=True)  # all-MiniLM-L6-v2's; the other towers are MIT like this code
 
@@ -61,7 +62,7 @@ class Mini:
         device: str = "cpu",
         weights: str | Path = WEIGHTS,
     ) -> None:
-        self.modalities = tuple(check_modality(m) for m in (MODALITIES if modalities is None else modalities))
+        self.modalities = tuple(check_modality(m, MODALITIES) for m in (MODALITIES if modalities is None else modalities))
         self.precision = resolve_precision(precision, device)
         self.device = device
         self.weights = Path(weights)

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...modalities import MODALITIES
 from ...modalities.text import Text
 from .._shared.golden import GoldenCheck, rule_normal
-from . import Mini
+from . import MODALITIES, Mini
 
 ALLOWED = 1e-3  # convolutions differ in their last bits from machine to machine
 TEXT = "a photo of a folding chair"

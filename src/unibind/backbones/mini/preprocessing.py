@@ -20,7 +20,7 @@ from ...modalities.text import Text
 from ...modalities.thermal import Thermal
 from ...modalities.video import Video
 from ...preprocess.clips import center_window, even_moments, resampled
-from ...preprocess.events import drawn_to_counts, event_frames
+from ...preprocess.events import event_frames, rendered_event_frames
 from ...preprocess.filterbank import log_mel
 from ...preprocess.images import square, square_field, to_tensor
 from ...preprocess.points import normalize_cloud, resample
@@ -114,7 +114,7 @@ class _Event:
 
     def __call__(self, raw: Events | EventFrame) -> Tensor:
         shape = (self.frames, self.size, self.size)
-        return event_frames(raw, *shape) if isinstance(raw, Events) else drawn_to_counts(raw, *shape)
+        return event_frames(raw, *shape) if isinstance(raw, Events) else rendered_event_frames(raw.pixels, *shape)
 
 
 @dataclass(frozen=True)

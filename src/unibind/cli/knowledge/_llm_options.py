@@ -1,25 +1,22 @@
-"""What `generate` and `describe` share: the options about models, a progress bar with the cost, and cost estimates."""
+"""What `generate` and `describe` share: the options about models, and how estimates and usage are shown."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .._console import print_json, print_table, say
+from .._console import ADVANCED, MODEL, notify, print_json, print_table
 
 if TYPE_CHECKING:
-    from ...knowledge.llm.budget import Budget, CostEstimate
+    from ...knowledge.llm.budget import CostEstimate
     from ...knowledge.llm.session import RunOptions, Usage
 
-_MODEL = "Model"
-_ADVANCED = "Advanced"
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
     "model": (
@@ -29,7 +26,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
                 "--model",
                 metavar="NAME",
                 help="Model name on the server; repeat to use several.",
-                rich_help_panel=_MODEL,
+                rich_help_panel=MODEL,
             ),
         ],
         inspect.Parameter.empty,
@@ -38,7 +35,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
         Annotated[
             str | None,
             typer.Option(
-                "--base-url", metavar="URL", help="OpenAI-compatible server. Default: OpenAI.", rich_help_panel=_MODEL
+                "--base-url", metavar="URL", help="OpenAI-compatible server. Default: OpenAI.", rich_help_panel=MODEL
             ),
         ],
         None,
@@ -47,7 +44,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
         Annotated[
             float | None,
             typer.Option(
-                min=0.0, metavar="FLOAT", help="Sampling temperature. Default: the server's.", rich_help_panel=_MODEL
+                min=0.0, metavar="FLOAT", help="Sampling temperature. Default: the server's.", rich_help_panel=MODEL
             ),
         ],
         None,
@@ -59,7 +56,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
                 min=1,
                 metavar="COUNT",
                 help="Token limit for this base, including earlier runs.",
-                rich_help_panel=_MODEL,
+                rich_help_panel=MODEL,
             ),
         ],
         None,
@@ -71,7 +68,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
                 min=0.0,
                 metavar="AMOUNT",
                 help="Cost limit for this base, including earlier runs.",
-                rich_help_panel=_MODEL,
+                rich_help_panel=MODEL,
             ),
         ],
         None,
@@ -82,7 +79,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
             typer.Option(
                 metavar="IN/OUT",
                 help="Price per million tokens, such as 0.15/0.60; one for all models, or one per model.",
-                rich_help_panel=_MODEL,
+                rich_help_panel=MODEL,
             ),
         ],
         None,
@@ -90,7 +87,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
     "prompts": (
         Annotated[
             Path | None,
-            typer.Option(metavar="DIR", help="Prompt files that replace the packaged ones.", rich_help_panel=_ADVANCED),
+            typer.Option(metavar="DIR", help="Prompt files that replace the packaged ones.", rich_help_panel=ADVANCED),
         ],
         None,
     ),
@@ -100,24 +97,24 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
             typer.Option(
                 metavar="CODE",
                 help="Language of the descriptions: en, de, fr, es, it, pt, nl or any. Default: en.",
-                rich_help_panel=_ADVANCED,
+                rich_help_panel=ADVANCED,
             ),
         ],
         None,
     ),
     "concurrency": (
-        Annotated[int, typer.Option(min=1, metavar="COUNT", help="Requests in flight.", rich_help_panel=_ADVANCED)],
+        Annotated[int, typer.Option(min=1, metavar="COUNT", help="Requests in flight.", rich_help_panel=ADVANCED)],
         8,
     ),
     "timeout": (
         Annotated[
-            float, typer.Option(min=0.1, metavar="SECONDS", help="Time limit per answer.", rich_help_panel=_ADVANCED)
+            float, typer.Option(min=0.1, metavar="SECONDS", help="Time limit per answer.", rich_help_panel=ADVANCED)
         ],
         120.0,
     ),
     "retries": (
         Annotated[
-            int, typer.Option(min=0, metavar="COUNT", help="Retries of a failed request.", rich_help_panel=_ADVANCED)
+            int, typer.Option(min=0, metavar="COUNT", help="Retries of a failed request.", rich_help_panel=ADVANCED)
         ],
         6,
     ),
@@ -125,7 +122,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
         Annotated[
             bool,
             typer.Option(
-                "--dry-run", help="Show the expected requests, tokens and cost, and exit.", rich_help_panel=_ADVANCED
+                "--dry-run", help="Show the expected requests, tokens and cost, and exit.", rich_help_panel=ADVANCED
             ),
         ],
         False,
@@ -185,37 +182,6 @@ def _choice(
     return LLMChoice(tuple(model), base_url, language, RunOptions(prices=prices, **options), dry_run)
 
 
-@contextmanager
-def cost_progress(total: int, budget: Budget) -> Iterator[Callable[[int], None]]:
-    """A progress bar with rate, tokens, cost and remaining time on standard error; silent where that is no terminal."""
-    import time
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("describing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f}/s"),
-        TextColumn("{task.fields[tokens]:,} tokens"),
-        TextColumn("{task.fields[cost]:.2f} spent" if budget.prices else ""),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, rate=0.0, tokens=0, cost=0.0)
-        started, done = time.monotonic(), 0
-
-        def advance(new: int) -> None:
-            nonlocal done
-            done += new
-            rate = done / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=new, rate=rate, tokens=budget.tokens, cost=budget.cost)
-
-        yield advance
-
-
 def print_estimate(estimates: Mapping[str, CostEstimate], json: bool) -> None:
     """Print the expected requests, tokens and cost by model."""
     if json:
@@ -232,7 +198,7 @@ def print_estimate(estimates: Mapping[str, CostEstimate], json: bool) -> None:
         for model, e in estimates.items()
     ]
     print_table(("model", "requests", "tokens in", "tokens out", "cost"), rows)
-    say("This assumes that every answer is usable; repetitions, refusals and hidden reasoning tokens add to it.")
+    notify("This assumes that every answer is usable; repetitions, refusals and hidden reasoning tokens add to it.")
 
 
 def usage_text(usage: Usage) -> str:

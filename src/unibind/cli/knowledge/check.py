@@ -9,10 +9,7 @@ from typing import Annotated
 import typer
 
 from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from .._console import JsonOption, busy, print_json, print_table, say
-
-_INPUT = "Input"
-_ADVANCED = "Advanced"
+from .._console import ADVANCED, INPUT, JsonOption, busy, notify, print_json, print_table
 
 
 @with_backbone_options
@@ -23,17 +20,17 @@ def check(
         typer.Option(
             metavar="CLASSES",
             help="Expected classes: a .txt file, a list, or a labeled manifest.",
-            rich_help_panel=_INPUT,
+            rich_help_panel=INPUT,
         ),
     ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Report descriptions of its items outside the train split.", rich_help_panel=_INPUT
+            metavar="FILE", help="Report descriptions of its items outside the train split.", rich_help_panel=INPUT
         ),
     ] = None,
     min_texts: Annotated[
-        int, typer.Option(min=1, metavar="COUNT", help="Fewest descriptions per class.", rich_help_panel=_ADVANCED)
+        int, typer.Option(min=1, metavar="COUNT", help="Fewest descriptions per class.", rich_help_panel=ADVANCED)
     ] = 20,
     max_misfits: Annotated[
         float,
@@ -42,7 +39,7 @@ def check(
             max=1.0,
             metavar="FRACTION",
             help="Largest fraction of a class's texts that may fit another class better.",
-            rich_help_panel=_ADVANCED,
+            rich_help_panel=ADVANCED,
         ),
     ] = 0.3,
     max_cosine: Annotated[
@@ -52,7 +49,7 @@ def check(
             max=1.0,
             metavar="COSINE",
             help="Largest similarity of the means of two classes.",
-            rich_help_panel=_ADVANCED,
+            rich_help_panel=ADVANCED,
         ),
     ] = 0.98,
     backbone: BackboneChoice = NO_CHOICE,
@@ -62,18 +59,18 @@ def check(
 
     Exits with 1 if there is a problem, so that a pipeline can stop.
 
-    \b
     Examples:
       $ unibind knowledge check kb --min-texts 200
       $ unibind knowledge check kb --classes classes.txt --manifest data.csv --json
     """
     from ...data.manifest import read_manifest
+    from ...data.opening import open_backbone
     from ...knowledge.classes import read_classes
     from ...knowledge.inspection import CheckThresholds, check_base, inspect_folder
 
     items = read_manifest(manifest) if manifest else ()
     with busy("embedding"):
-        inspection = inspect_folder(base, backbone.open())
+        inspection = inspect_folder(base, open_backbone(**backbone.arguments))
     problems = check_base(
         inspection,
         CheckThresholds(min_texts, max_misfits, max_cosine),
@@ -86,7 +83,7 @@ def check(
         print_table(("class", "kind", "problem"), [(p.category, p.kind, p.message) for p in problems])
     if problems:
         count = len({problem.category for problem in problems})
-        say(f"unibind: {count} of {len(inspection.reports)} classes have problems")
+        notify(f"unibind: {count} of {len(inspection.reports)} classes have problems")
         raise typer.Exit(1)
     if not json:
-        say(f"{len(inspection.reports)} classes, {len(inspection.base):,} descriptions: no problems found")
+        notify(f"{len(inspection.reports)} classes, {len(inspection.base):,} descriptions: no problems found")

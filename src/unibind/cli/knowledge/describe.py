@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from .._console import JsonOption, ModalityOption, print_json, print_table, say
-from ._llm_options import LLMChoice, cost_progress, print_estimate, usage_text, with_llm_options
+from .._console import INPUT, OUTPUT, JsonOption, ModalityOption, notify, print_json, print_table
+from ._llm_options import LLMChoice, print_estimate, usage_text, with_llm_options
 
 if TYPE_CHECKING:
     from ...knowledge.llm.describe import DescriptionResult
 
 _MAX_ROWS = 10  # items without a description that are listed on the screen
-_INPUT = "Input"
 
 
 @with_backbone_options
@@ -29,7 +29,7 @@ def describe(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="DIR", help="Folder of the base, created or continued.", rich_help_panel="Output"
+            "--out", "-o", metavar="DIR", help="Folder of the base, created or continued.", rich_help_panel=OUTPUT
         ),
     ],
     split: Annotated[
@@ -38,34 +38,34 @@ def describe(
             "--split",
             metavar="NAME",
             help="Split to describe; repeat, or `all`. Default: train.",
-            rich_help_panel=_INPUT,
+            rich_help_panel=INPUT,
         ),
     ] = None,
     modality: ModalityOption = None,
     include_label: Annotated[
-        bool, typer.Option("--include-label", help="Reveal an item's label to the model.", rich_help_panel=_INPUT)
+        bool, typer.Option("--include-label", help="Reveal an item's label to the model.", rich_help_panel=INPUT)
     ] = False,
     send_audio: Annotated[
-        bool, typer.Option("--send-audio", help="Send sounds as audio instead of spectrograms.", rich_help_panel=_INPUT)
+        bool, typer.Option("--send-audio", help="Send sounds as audio instead of spectrograms.", rich_help_panel=INPUT)
     ] = False,
     one_picture: Annotated[
         bool,
         typer.Option(
             "--one-picture",
             help="Put all views of an item on one sheet, if the server needs it.",
-            rich_help_panel=_INPUT,
+            rich_help_panel=INPUT,
         ),
     ] = False,
     side: Annotated[
         int,
         typer.Option(
-            min=64, max=4096, metavar="PIXELS", help="Longer side of a picture, at most.", rich_help_panel=_INPUT
+            min=64, max=4096, metavar="PIXELS", help="Longer side of a picture, at most.", rich_help_panel=INPUT
         ),
     ] = 512,
     frames: Annotated[
         int,
         typer.Option(
-            min=1, max=32, metavar="COUNT", help="Pictures per video or event recording.", rich_help_panel=_INPUT
+            min=1, max=32, metavar="COUNT", help="Pictures per video or event recording.", rich_help_panel=INPUT
         ),
     ] = 6,
     backbone: BackboneChoice = NO_CHOICE,
@@ -77,13 +77,13 @@ def describe(
     backbone's text tower; items that are texts are skipped. Run the command again to continue a stopped run. Exits with
     1 if an item has no description.
 
-    \b
     Examples:
       $ unibind knowledge describe data.csv --out kb --model qwen2.5vl --base-url http://localhost:11434/v1
       $ unibind knowledge describe sounds/ --out kb --model gpt-4o-audio-preview --send-audio --dry-run
     """
+    from ...data.opening import open_backbone
     from ...knowledge.llm.describe import description_job
-    from ...knowledge.llm.messages import RenderOptions
+    from ...modalities import RenderOptions
 
     job = description_job(
         manifest,
@@ -92,14 +92,13 @@ def describe(
         modality=modality,
         include_label=include_label,
         render=RenderOptions(side, frames, send_audio, one_picture),
-        backbone=backbone.open,
+        backbone=partial(open_backbone, **backbone.arguments),
         **llm.arguments,
     )
     if llm.dry_run:
         print_estimate(job.estimate(), json)
         return
-    with cost_progress(job.total, job.session.budget) as progress:
-        result = job.run(progress)
+    result = job.run()
     if json:
         print_json(result.to_json())
     else:
@@ -114,10 +113,10 @@ def _print_result(result: DescriptionResult) -> None:
         title = f"items without a description: {len(rows):,}"
         print_table(("item", "reason"), rows[:_MAX_ROWS], title=title)
         if len(rows) > _MAX_ROWS:
-            say(f"... and {len(rows) - _MAX_ROWS:,} more")
-    say(
+            notify(f"... and {len(rows) - _MAX_ROWS:,} more")
+    notify(
         f"{result.described:,} items described now, {result.already_described:,} earlier; "
         f"{result.built.kept.total():,} descriptions in {result.base}; {usage_text(result.usage)}"
     )
     if result.usage.stopped:
-        say(f"unibind: stopped early: {result.usage.stopped}; run the command again to continue")
+        notify(f"unibind: stopped early: {result.usage.stopped}; run the command again to continue")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .._console import JsonOption, print_json, say
+from .._console import JsonOption, notify, print_json
 
 if TYPE_CHECKING:
     from ...knowledge.building import BuildResult
@@ -25,7 +25,6 @@ def edit(
 ) -> None:
     """Replace the text of a description permanently; this also unblocks it.
 
-    \b
     Examples:
       $ unibind knowledge edit kb 1eff07f516848267 "Sticks bounce off the skin of the drum."
     """
@@ -41,7 +40,6 @@ def block(
 ) -> None:
     """Remove descriptions permanently: they stay out when models write more.
 
-    \b
     Examples:
       $ unibind knowledge block kb 1eff07f516848267 f32e15ecf5463125
     """
@@ -55,4 +53,4 @@ def _print_result(base: Path, result: BuildResult, json: bool) -> None:
     if json:
         print_json({"base": str(base), "descriptions": count})
     else:
-        say(f"{base} now contains {count:,} descriptions")
+        notify(f"{base} now contains {count:,} descriptions")

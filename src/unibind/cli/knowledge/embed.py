@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from .._console import JsonOption, print_json, progress_bar, say
+from .._console import ADVANCED, JsonOption, notify, print_json
 
 
 @with_backbone_options
@@ -16,7 +16,7 @@ def embed(
     base: Annotated[Path, typer.Argument(metavar="BASE", help="Folder of a base.")],
     backbone: BackboneChoice = NO_CHOICE,
     batch_size: Annotated[
-        int, typer.Option(min=1, metavar="COUNT", help="Texts per batch.", rich_help_panel="Advanced")
+        int, typer.Option(min=1, metavar="COUNT", help="Texts per batch.", rich_help_panel=ADVANCED)
     ] = 64,
     json: JsonOption = False,
 ) -> None:
@@ -25,21 +25,14 @@ def embed(
     Embeddings are cached by text and contract, so only new texts of a base are embedded. The command can be stopped and
     run again at any time.
 
-    \b
     Examples:
       $ unibind knowledge embed kb
       $ unibind knowledge embed kb --backbone transformers:openai/clip-vit-base-patch32 --json
     """
+    from ...data.opening import open_backbone
     from ...knowledge.embedding import embed_folder
 
-    with progress_bar() as bar:
-        task = bar.add_task("embedding", total=None)
-        result = embed_folder(
-            base,
-            backbone.open(),
-            batch_size=batch_size,
-            progress=lambda new, total: bar.update(task, advance=new, total=total),
-        )
+    result = embed_folder(base, open_backbone(**backbone.arguments), batch_size=batch_size)
     if json:
         print_json(
             {
@@ -50,6 +43,5 @@ def embed(
             }
         )
     else:
-        say(
-            f"{result.descriptions:,} descriptions in {base}, {result.embedded:,} newly embedded in {result.seconds:.1f} s"
-        )
+        new = f"{result.embedded:,} newly embedded in {result.seconds:.1f} s"
+        notify(f"{result.descriptions:,} descriptions in {base}, {new}")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from .._console import JsonOption, print_json, print_table, say
-from ._llm_options import LLMChoice, cost_progress, print_estimate, usage_text, with_llm_options
+from .._console import ADVANCED, INPUT, OUTPUT, JsonOption, notify, print_json, print_table
+from ._llm_options import LLMChoice, print_estimate, usage_text, with_llm_options
 
 if TYPE_CHECKING:
     from ...knowledge.llm.generate import GenerationResult
 
 _MAX_ROWS = 30  # classes in a table on the screen
-_ADVANCED = "Advanced"
 
 
 @with_backbone_options
@@ -28,12 +28,12 @@ def generate(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="DIR", help="Folder of the base, created or continued.", rich_help_panel="Output"
+            "--out", "-o", metavar="DIR", help="Folder of the base, created or continued.", rich_help_panel=OUTPUT
         ),
     ],
     per_class: Annotated[
         int,
-        typer.Option(min=1, metavar="COUNT", help="Distinct descriptions per class.", rich_help_panel="Input"),
+        typer.Option(min=1, metavar="COUNT", help="Distinct descriptions per class.", rich_help_panel=INPUT),
     ] = 100,
     modality: Annotated[
         list[str] | None,
@@ -42,25 +42,25 @@ def generate(
             "-m",
             metavar="NAME",
             help="Modality to describe for; repeat for several. Default: the backbone's, or all.",
-            rich_help_panel="Input",
+            rich_help_panel=INPUT,
         ),
     ] = None,
     aspects: Annotated[
         str | None,
         typer.Option(
-            metavar="LIST", help="Comma-separated aspects, such as looks,sound. Default: all.", rich_help_panel="Input"
+            metavar="LIST", help="Comma-separated aspects, such as looks,sound. Default: all.", rich_help_panel=INPUT
         ),
     ] = None,
     questions: Annotated[
         int,
         typer.Option(
-            min=0, metavar="COUNT", help="Questions to ask first, per modality; 0: none.", rich_help_panel=_ADVANCED
+            min=0, metavar="COUNT", help="Questions to ask first, per modality; 0: none.", rich_help_panel=ADVANCED
         ),
     ] = 6,
     per_request: Annotated[
         int,
         typer.Option(
-            min=1, metavar="COUNT", help="Largest number of descriptions per request.", rich_help_panel=_ADVANCED
+            min=1, metavar="COUNT", help="Largest number of descriptions per request.", rich_help_panel=ADVANCED
         ),
     ] = 10,
     max_similarity: Annotated[
@@ -70,7 +70,7 @@ def generate(
             max=1.0,
             metavar="COSINE",
             help="Remove near duplicates at or above this cosine similarity; 0: keep them. Default: 0.95.",
-            rich_help_panel=_ADVANCED,
+            rich_help_panel=ADVANCED,
         ),
     ] = None,
     drop_misfits: Annotated[
@@ -78,16 +78,16 @@ def generate(
         typer.Option(
             "--drop-misfits/--keep-misfits",
             help="Remove or keep texts that fit another class better.",
-            rich_help_panel=_ADVANCED,
+            rich_help_panel=ADVANCED,
         ),
     ] = None,
     min_words: Annotated[
         int | None,
-        typer.Option(min=1, metavar="COUNT", help="Fewest words per text. Default: 4.", rich_help_panel=_ADVANCED),
+        typer.Option(min=1, metavar="COUNT", help="Fewest words per text. Default: 4.", rich_help_panel=ADVANCED),
     ] = None,
     max_words: Annotated[
         int | None,
-        typer.Option(min=1, metavar="COUNT", help="Most words per text. Default: 60.", rich_help_panel=_ADVANCED),
+        typer.Option(min=1, metavar="COUNT", help="Most words per text. Default: 60.", rich_help_panel=ADVANCED),
     ] = None,
     backbone: BackboneChoice = NO_CHOICE,
     json: JsonOption = False,
@@ -97,11 +97,11 @@ def generate(
     The API key is read from OPENAI_API_KEY; local servers need none. Run the command again to continue a stopped run:
     no answer is paid for twice. Exits with 1 if a class has too few descriptions.
 
-    \b
     Examples:
       $ unibind knowledge generate classes.txt --out kb --model llama3.1 --base-url http://localhost:11434/v1
       $ unibind knowledge generate "drum,bell" --out kb --model gpt-4.1-mini --price 0.4/1.6 --dry-run
     """
+    from ...data.opening import open_backbone
     from ...knowledge.classes import read_classes
     from ...knowledge.llm.generate import generation_job
 
@@ -118,14 +118,13 @@ def generate(
         questions=questions,
         per_request=per_request,
         filters=filters,
-        backbone=None if backbone == NO_CHOICE else backbone.open,
+        backbone=None if backbone == NO_CHOICE else partial(open_backbone, **backbone.arguments),
         **llm.arguments,
     )
     if llm.dry_run:
         print_estimate(job.estimate(), json)
         return
-    with cost_progress(job.total, job.session.budget) as progress:
-        result = job.run(progress)
+    result = job.run()
     if json:
         print_json(result.to_json())
     else:
@@ -144,8 +143,10 @@ def _print_result(result: GenerationResult) -> None:
         print_table(("removed because", "texts"), result.built.removed.most_common())
     if result.misfits:
         print_table(("class", "texts that fit another class better"), result.misfits.most_common(_MAX_ROWS))
-    say(f"{kept.total():,} descriptions in {result.base}; {usage_text(usage)}")
+    notify(f"{kept.total():,} descriptions in {result.base}; {usage_text(usage)}")
     if usage.stopped:
-        say(f"unibind: stopped early: {usage.stopped}; run the command again to continue")
+        notify(f"unibind: stopped early: {usage.stopped}; run the command again to continue")
     elif any(o.reason == "yields nothing new" for o in incomplete):
-        say("unibind: the models repeat themselves; add models, aspects or modalities, or request fewer descriptions")
+        notify(
+            "unibind: the models repeat themselves; add models, aspects or modalities, or request fewer descriptions"
+        )

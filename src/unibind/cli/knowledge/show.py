@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from .._console import JsonOption, busy, print_json, print_table, say
+from .._console import INPUT, OUTPUT, JsonOption, busy, notify, print_json, print_table
 
 if TYPE_CHECKING:
     from ...knowledge.inspection import ClassReport, Inspection
-
-_OUTPUT = "Output"
 
 
 @with_backbone_options
@@ -23,37 +21,37 @@ def show(
     category: Annotated[
         str | None,
         typer.Option(
-            "--class", metavar="NAME", help="Show one class with the ids of its texts.", rich_help_panel="Input"
+            "--class", metavar="NAME", help="Show one class with the ids of its texts.", rich_help_panel=INPUT
         ),
     ] = None,
     examples: Annotated[
-        int, typer.Option(min=1, metavar="COUNT", help="Texts of that class to list.", rich_help_panel=_OUTPUT)
+        int, typer.Option(min=1, metavar="COUNT", help="Texts of that class to list.", rich_help_panel=OUTPUT)
     ] = 20,
     html: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write a page with all classes and a map of the texts.", rich_help_panel=_OUTPUT
+            metavar="FILE", help="Write a page with all classes and a map of the texts.", rich_help_panel=OUTPUT
         ),
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a map of the texts as a picture.", rich_help_panel=_OUTPUT),
+        typer.Option(metavar="FILE", help="Write a map of the texts as a picture.", rich_help_panel=OUTPUT),
     ] = None,
     backbone: BackboneChoice = NO_CHOICE,
     json: JsonOption = False,
 ) -> None:
     """Show how many descriptions a base has, examples, similar classes, and what was removed.
 
-    \b
     Examples:
       $ unibind knowledge show kb
       $ unibind knowledge show kb --class drum --examples 50
       $ unibind knowledge show kb --html kb.html
     """
+    from ...data.opening import open_backbone
     from ...knowledge.inspection import inspect_folder
     from ...knowledge.page import write_outputs
 
-    opened = backbone.open()
+    opened = open_backbone(**backbone.arguments)
     with busy("embedding"):
         inspection = inspect_folder(base, opened)
     reports = inspection.reports if category is None else (inspection.report(category),)
@@ -66,7 +64,7 @@ def show(
     with busy("rendering"):
         written = write_outputs(inspection, base.name, opened.name, html=html, png=png)
     for path in written:
-        say(f"wrote {path}")
+        notify(f"wrote {path}")
 
 
 def _print_classes(reports: tuple[ClassReport, ...]) -> None:
@@ -82,7 +80,7 @@ def _print_classes(reports: tuple[ClassReport, ...]) -> None:
         for r in reports
     ]
     print_table(("class", "texts", "aspects", "generators", "nearest (cosine)", "removed"), rows)
-    say(f"{sum(r.texts for r in reports):,} descriptions of {len(reports):,} classes")
+    notify(f"{sum(r.texts for r in reports):,} descriptions of {len(reports):,} classes")
 
 
 def _print_class(inspection: Inspection, category: str, examples: int) -> None:

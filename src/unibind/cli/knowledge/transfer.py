@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .._console import JsonOption, ModalityOption, print_json, say
+from .._console import INPUT, OUTPUT, JsonOption, ModalityOption, notify, print_json
 
 FormatOption = Annotated[
     str | None,
@@ -16,16 +16,13 @@ FormatOption = Annotated[
         "--format",
         metavar="NAME",
         help="table, cupl, descriptors or unibind. Default: recognized by content or suffix.",
-        rich_help_panel="Input",
+        rich_help_panel=INPUT,
     ),
 ]
 OutOption = Annotated[
     Path,
-    typer.Option(
-        "--out", "-o", metavar="DIR", help="Folder of the base, created or extended.", rich_help_panel="Output"
-    ),
+    typer.Option("--out", "-o", metavar="DIR", help="Folder of the base, created or extended.", rich_help_panel=OUTPUT),
 ]
-_INPUT = "Input"
 
 
 def import_(
@@ -36,12 +33,12 @@ def import_(
     format: FormatOption = None,
     generator: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Author of the texts, if the file does not say.", rich_help_panel=_INPUT),
+        typer.Option(metavar="NAME", help="Author of the texts, if the file does not say.", rich_help_panel=INPUT),
     ] = None,
     modality: ModalityOption = None,
     aspect: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Aspect of the texts, if the file does not say.", rich_help_panel=_INPUT),
+        typer.Option(metavar="NAME", help="Aspect of the texts, if the file does not say.", rich_help_panel=INPUT),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -50,7 +47,6 @@ def import_(
     Only repetitions are filtered out of imported texts. Importing a file again changes nothing; importing an exported
     table with changed texts edits the descriptions.
 
-    \b
     Examples:
       $ unibind knowledge import cupl_prompts.json --out kb --generator gpt-3
       $ unibind knowledge import descriptors.json own.csv --out kb --modality image
@@ -62,7 +58,7 @@ def import_(
         print_json({"base": str(out), **asdict(result)})
     else:
         changes = f"{result.new:,} new" + (f", {result.edited:,} edited" if result.edited else "")
-        say(f"{result.read:,} descriptions read: {changes}; {out} now contains {result.descriptions:,}")
+        notify(f"{result.read:,} descriptions read: {changes}; {out} now contains {result.descriptions:,}")
 
 
 def export(
@@ -73,7 +69,6 @@ def export(
 ) -> None:
     """Write a base to one file: a table with all columns, or CuPL, descriptors or UniBind's train JSON.
 
-    \b
     Examples:
       $ unibind knowledge export kb kb.csv
       $ unibind knowledge export kb cupl.json --format cupl
@@ -86,7 +81,7 @@ def export(
     if json:
         print_json({"file": str(file), "descriptions": len(opened)})
     else:
-        say(f"{len(opened):,} descriptions of {len(opened.categories):,} classes written to {file}")
+        notify(f"{len(opened):,} descriptions of {len(opened.categories):,} classes written to {file}")
 
 
 def merge(
@@ -98,7 +93,6 @@ def merge(
 ) -> None:
     """Merge bases, with the origin of each text and people's edits.
 
-    \b
     Examples:
       $ unibind knowledge merge kb_of_anna kb_of_ben more.csv --out kb
     """
@@ -108,4 +102,4 @@ def merge(
     if json:
         print_json({"base": str(out), "descriptions": result.kept.total(), "removed": result.removed})
     else:
-        say(f"{out} now contains {result.kept.total():,} descriptions of {len(result.kept):,} classes")
+        notify(f"{out} now contains {result.kept.total():,} descriptions of {len(result.kept):,} classes")

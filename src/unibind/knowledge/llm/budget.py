@@ -47,7 +47,7 @@ def prices_by_model(models: Sequence[str], prices: Sequence[Price]) -> dict[str,
     """Match prices to models: none, one price for all models, or one per model. Raises UnibindError otherwise."""
     if len(prices) not in (0, 1, len(models)):
         raise UnibindError(f"pass one price, or one for each of the {len(models)} models, not {len(prices)}")
-    return dict(zip(models, prices * len(models) if len(prices) == 1 else prices, strict=False))
+    return dict(zip(models, list(prices) * (len(models) if len(prices) == 1 else 1), strict=False))
 
 
 @dataclass(frozen=True)

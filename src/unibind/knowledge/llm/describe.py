@@ -18,17 +18,18 @@ from ...data.manifest import Item, read_manifest
 from ...errors import UnibindError
 from ...modalities import ANCHOR
 from ...modalities.limits import Limits
+from ...modalities.messages import RenderOptions, render
 from ..building import BuildResult, rebuild, verdicts_on
 from ..filters import ANY_LANGUAGE, WRONG_LENGTH, ClassFilter, FilterRules, rejection_reason
 from ..journal import Answer, Edit, Journal, now
 from ..truncate import FitsContext, fits_context, truncated
 from .budget import CostEstimate
 from .client import Client, Message, Reply, count_prompt
-from .messages import RenderOptions, show
+from .cost_bar import ProgressOption, cost_bar
 from .parsing import extract_texts
 from .prompts import DESCRIPTIONS_SCHEMA, Prompt, PromptLibrary
 from .runner import RequestRunner, request_key, run_blocking, run_together
-from .session import BackboneSource, Session, Usage, open_backbone
+from .session import BackboneSource, Session, Usage, resolve_backbone
 
 MAX_ANSWERS = 2  # per item until one is usable; several models take turns
 MAX_OUTPUT_TOKENS = 600
@@ -107,18 +108,19 @@ class DescriptionJob:
         """Expected requests, tokens and cost by model; sends and writes nothing."""
         return estimate_descriptions(self.session, self.plan)
 
-    def run(self, progress: Callable[[int], None] | None = None) -> DescriptionResult:
+    def run(self, progress: ProgressOption = None) -> DescriptionResult:
         """Ask until every item has a description, and rebuild the base.
 
-        `progress` is called with the number of items just done. Raises as `Describer.run` does.
+        `progress` is a bool (None: a bar on a terminal), or is called with the number of items just done. Raises as
+        `Describer.run` does.
         """
-        fits = fits_context(open_backbone(self.backbone))
-        with self.session.journal:
-            return run_blocking(self._ask(fits, progress))
+        fits = fits_context(resolve_backbone(self.backbone))
+        with self.session.journal, cost_bar(self.total, self.session.budget, progress) as advance:
+            return run_blocking(self._ask(fits, advance))
 
-    async def _ask(self, fits: FitsContext, progress: Callable[[int], None] | None) -> DescriptionResult:
+    async def _ask(self, fits: FitsContext, advance: Callable[[int], None]) -> DescriptionResult:
         async with self.session.connect(MAX_OUTPUT_TOKENS) as client:
-            return await Describer(self.session, self.plan, client, fits, progress=progress).run()
+            return await Describer(self.session, self.plan, client, fits, progress=advance).run()
 
 
 def description_job(
@@ -231,10 +233,10 @@ def read_past_answers(
     return past
 
 
-def _messages(item: Item, prompt: Prompt, render: RenderOptions, limits: Limits) -> list[Message]:
+def _messages(item: Item, prompt: Prompt, options: RenderOptions, limits: Limits) -> list[Message]:
     """The conversation about an item; raises what readers raise."""
     *before, last = prompt.messages
-    shown = show(read_item(item, limits), render)
+    shown = render(read_item(item, limits), options)
     return [*before, {"role": "user", "content": [{"type": "text", "text": last["content"]}, *shown]}]
 
 

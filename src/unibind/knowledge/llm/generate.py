@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UnibindError
+from ...modalities import modality_names, modality_spec
 from ..building import BuildResult, earlier_verdicts, rebuild
 from ..embedding import CachedEmbedder
 from ..filters import ClassFilter, EmbedTexts
 from ..journal import QUESTIONS, Answer, now
 from .budget import CostEstimate
 from .client import Client
+from .cost_bar import ProgressOption, cost_bar
 from .parsing import extract_texts
 from .plan import (
     CategoryRequest,
@@ -37,7 +39,7 @@ from .plan import (
 from .progress import BatchedEmbedder, CategoryProgress
 from .prompts import DESCRIPTIONS_SCHEMA, QUESTIONS_SCHEMA
 from .runner import RequestRunner, run_blocking, run_together
-from .session import BackboneSource, Session, Usage, open_backbone
+from .session import BackboneSource, Session, Usage, resolve_backbone
 
 PATIENCE = 6  # consecutive answers without a new description, or requests without an answer, that end a class
 _MAX_PASSES = 3  # rounds of replacing descriptions that were removed as misfits
@@ -108,17 +110,19 @@ class GenerationJob:
         """Expected requests, tokens and cost by model; sends and writes nothing."""
         return estimate_generation(self.session, self.plan)
 
-    def run(self, progress: Callable[[int], None] | None = None) -> GenerationResult:
+    def run(self, progress: ProgressOption = None) -> GenerationResult:
         """Ask until every category has enough descriptions, and rebuild the base.
 
-        `progress` is called with the number of descriptions just added. Raises as `Generator.run` does.
+        `progress` is a bool (None: a bar on a terminal), or is called with the number of descriptions just added.
+        Raises as `Generator.run` does.
         """
-        with self.session.journal, self._open_embedder() as embed:
-            return run_blocking(self._ask(embed, progress))
+        bar = cost_bar(self.total, self.session.budget, progress)
+        with self.session.journal, self._open_embedder() as embed, bar as advance:
+            return run_blocking(self._ask(embed, advance))
 
-    async def _ask(self, embed: EmbedTexts | None, progress: Callable[[int], None] | None) -> GenerationResult:
+    async def _ask(self, embed: EmbedTexts | None, advance: Callable[[int], None]) -> GenerationResult:
         async with self.session.connect(self.plan.max_output_tokens) as client:
-            return await Generator(self.session, self.plan, client, embed=embed, progress=progress).run()
+            return await Generator(self.session, self.plan, client, embed=embed, progress=advance).run()
 
     @contextmanager
     def _open_embedder(self) -> Iterator[EmbedTexts | None]:
@@ -126,7 +130,7 @@ class GenerationJob:
         if not self.session.rules.need_embeddings:
             yield None
             return
-        embedder = CachedEmbedder(self.session.journal.path, open_backbone(self.backbone))
+        embedder = CachedEmbedder(self.session.journal.path, resolve_backbone(self.backbone))
         try:
             yield embedder
         finally:
@@ -157,7 +161,7 @@ def generation_job(
     Raises UnibindError where the plan asks for nothing, and UnknownNameError for a modality or aspect without prompts.
     """
     if modalities is None:
-        modalities = _default_modalities() if backbone is None else open_backbone(backbone).modalities
+        modalities = _default_modalities() if backbone is None else resolve_backbone(backbone).modalities
     opened = Session(out, model, **session)
     plan = GenerationPlan(
         tuple(dict.fromkeys(classes)),
@@ -177,9 +181,9 @@ def generation_job(
 
 
 def _default_modalities() -> tuple[str, ...]:
-    from ...modalities import MODALITIES
-
-    return MODALITIES
+    """Modalities whose files are recognized by their names and that have a prompt phrase."""
+    specs = [modality_spec(name) for name in modality_names()]
+    return tuple(spec.name for spec in specs if spec.suffixes and spec.prompt_phrase)
 
 
 # --- asking --------------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """The prompts sent to language models: versioned text files, each of which can be replaced.
 
-`prompt_files/` contains system.txt, questions.txt, descriptions.txt, item.txt, modalities/<modality>.txt and
-aspects/<aspect>.txt. A file begins with lines `name: value` and a blank line. A folder with the same layout replaces
-the files that it contains, and may add aspects. A prompt's id contains its version and a hash of its files, so that it
-changes with each of them.
+`prompt_files/` contains system.txt, questions.txt, descriptions.txt, item.txt and aspects/<aspect>.txt; the phrase and
+the aspects of a modality come from its ModalitySpec. A file begins with lines `name: value` and a blank line. A folder
+with the same layout replaces the files that it contains, may add aspects, and may replace the phrase of a modality with
+modalities/<modality>.txt. A prompt's id contains its version and a hash of its files, so that it changes with each of
+them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
-from ...modalities import check_modality
+from ...modalities import check_modality, modality_names, modality_spec
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _PLACEHOLDERS = {
@@ -183,7 +184,19 @@ class PromptLibrary:
 
 
 def _packaged_files() -> dict[str, _PromptFile]:
-    return _read_folder(Path(str(resources.files(__package__) / "prompt_files")))
+    return _read_folder(Path(str(resources.files(__package__) / "prompt_files"))) | _modality_phrases()
+
+
+def _modality_phrases() -> dict[str, _PromptFile]:
+    """The prompt phrase and aspects of every modality that has them, as the file modalities/<modality>."""
+    specs = [modality_spec(name) for name in modality_names()]
+    return {
+        f"modalities/{spec.name}": _PromptFile(
+            {"version": str(spec.prompt_version), "aspects": ", ".join(spec.aspects)}, spec.prompt_phrase
+        )
+        for spec in specs
+        if spec.prompt_phrase
+    }
 
 
 def _read_folder(folder: Path) -> dict[str, _PromptFile]:

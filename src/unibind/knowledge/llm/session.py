@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ...backbones import Backbone, create_backbone
+from ...backbones import Backbone
+from ...data.opening import open_backbone
 from ...errors import UnibindError, UnknownNameError
 from ..building import saved_rules
 from ..filters import FilterRules
@@ -16,7 +17,6 @@ from .budget import Budget, Price, prices_by_model
 from .client import Client
 from .prompts import PromptLibrary
 
-DEFAULT_BACKBONE = "mini"
 BackboneSource = str | Backbone | Callable[[], Backbone] | None  # a name, a backbone, or what opens one when needed
 
 
@@ -123,8 +123,8 @@ def _changed(rules: FilterRules, changes: Mapping[str, Any]) -> FilterRules:
     return replace(rules, **changes)
 
 
-def open_backbone(source: BackboneSource) -> Backbone:
+def resolve_backbone(source: BackboneSource) -> Backbone:
     """The backbone that a source stands for; None is the default one."""
-    if source is None or isinstance(source, str):
-        return create_backbone(source or DEFAULT_BACKBONE)
-    return source if isinstance(source, Backbone) else source()
+    if source is None or isinstance(source, (str, Backbone)):
+        return open_backbone(source)
+    return source()

@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from tests.modalities.test_pictures import Brightening
+from tests.helpers.frames import Brightening
 from unibind.errors import UnibindError, UnknownNameError
-from unibind.knowledge.llm.messages import RenderOptions, show
-from unibind.modalities import EXTRA_MODALITIES, MODALITIES
-from unibind.modalities._drawing_point_cloud import seen_from
+from unibind.modalities import RenderOptions, modality_names
 from unibind.modalities.audio import Audio
 from unibind.modalities.depth import Depth
 from unibind.modalities.event import EventFrame, Events
 from unibind.modalities.image import Image
 from unibind.modalities.imu import Imu
-from unibind.modalities.point_cloud import PointCloud
+from unibind.modalities.messages import render
+from unibind.modalities.point_cloud import PointCloud, view_from
 from unibind.modalities.text import Text
 from unibind.modalities.thermal import Thermal
 from unibind.modalities.video import Video
@@ -72,13 +71,13 @@ def pictures(parts):
 
 
 def test_there_is_an_example_of_every_modality_but_text():
-    assert set(EXAMPLES) == set(MODALITIES + EXTRA_MODALITIES) - {"text"}
+    assert set(EXAMPLES) == set(modality_names()) - {"text"}
 
 
 @pytest.mark.parametrize("modality", EXAMPLES)
 @pytest.mark.parametrize("one_picture", [False, True])
 def test_every_modality_is_shown_in_pictures_of_bounded_size(modality, one_picture):
-    parts = show(EXAMPLES[modality], RenderOptions(side=300, one_picture=one_picture))
+    parts = render(EXAMPLES[modality], RenderOptions(side=300, one_picture=one_picture))
     assert all(set(part) == {"type", part["type"]} for part in parts)
     seen = pictures(parts)
     assert seen
@@ -92,20 +91,20 @@ def test_every_modality_is_shown_in_pictures_of_bounded_size(modality, one_pictu
 
 @pytest.mark.parametrize("modality", sorted(set(EXAMPLES) - {"image"}))
 def test_all_but_images_are_explained_before_they_are_shown(modality):
-    first, *_ = show(EXAMPLES[modality])
+    first, *_ = render(EXAMPLES[modality])
     assert first["type"] == "text"
     assert len(first["text"].split()) > 5
 
 
 def test_a_text_is_not_shown():
-    with pytest.raises(UnknownNameError, match="unknown modality to show 'text'; choose one of: image"):
-        show(Text("a drum"))
+    with pytest.raises(UnknownNameError, match="unknown modality to show 'text'; choose one of: audio"):
+        render(Text("a drum"))
 
 
 def test_an_image_is_itself_smaller():
     pixels = np.zeros((600, 1200, 3), np.uint8)
     pixels[:, :600] = (255, 0, 0)
-    (picture,) = pictures(show(Image(pixels), RenderOptions(side=256)))
+    (picture,) = pictures(render(Image(pixels), RenderOptions(side=256)))
     assert picture.size == (256, 128)
     left, right = (np.asarray(picture)[64, x].astype(int) for x in (40, 216))
     assert np.abs(left - (255, 0, 0)).max() < 12
@@ -115,30 +114,30 @@ def test_an_image_is_itself_smaller():
 @pytest.mark.parametrize(("size", "shown"), [((8, 8), (224, 224)), ((3, 2000), (32, 512)), ((1, 1), (224, 224))])
 def test_tiny_and_thin_pictures_are_made_so_large_that_models_take_them(size, shown):
     width, height = size
-    (picture,) = pictures(show(Image(noise(height, width))))
+    (picture,) = pictures(render(Image(noise(height, width))))
     assert picture.size == shown
 
 
 def test_a_thermal_picture_says_its_temperatures():
-    said = words(show(EXAMPLES["thermal"]))
+    said = words(render(EXAMPLES["thermal"]))
     assert "from 15.0 °C to 40.0 °C, 27.5 °C on average" in said
 
 
 def test_counts_are_not_called_degrees():
-    said = words(show(Thermal(EXAMPLES["thermal"].values / 40, celsius=False)))
+    said = words(render(Thermal(EXAMPLES["thermal"].values / 40, celsius=False)))
     assert "no degrees" in said
     assert "°C" not in said
 
 
 def test_hot_is_light_in_a_thermal_picture():
-    (picture,) = pictures(show(EXAMPLES["thermal"]))
+    (picture,) = pictures(render(EXAMPLES["thermal"]))
     gray = np.asarray(picture.convert("L"))[picture.height // 2]
     assert gray[20] < 30
     assert gray[picture.width - 90] > 200
 
 
 def test_event_frames_follow_the_motion():
-    parts = show(moving_right(), RenderOptions(frames=4))
+    parts = render(moving_right(), RenderOptions(frames=4))
     whole, *slices = pictures(parts)
     assert len(slices) == 3
     assert "0.33 s to 0.66 s" in words(parts)
@@ -151,31 +150,31 @@ def test_event_frames_follow_the_motion():
 
 def test_slices_without_events_are_not_shown():
     quiet = Events(np.array([0, 1, 900_000]), *(np.array([0, 1, 2], np.int32),) * 2, np.array([True] * 3), 10, 10)
-    parts = show(quiet, RenderOptions(frames=4))
+    parts = render(quiet, RenderOptions(frames=4))
     assert len(pictures(parts)) == 3  # the whole, the first third, the last third
 
 
 def test_one_event_is_enough():
     single = Events(np.array([0]), *(np.array([3], np.int32),) * 2, np.array([True]), 10, 10)
-    assert len(pictures(show(single))) == 2
+    assert len(pictures(render(single))) == 2
 
 
 def test_a_drawn_event_frame_is_shown_as_it_is():
     frame = np.zeros((256, 256, 3), np.uint8)
     frame[:, 128:] = (255, 255, 0)
-    (picture,) = pictures(show(EventFrame(frame)))
+    (picture,) = pictures(render(EventFrame(frame)))
     assert np.abs(np.asarray(picture)[100, 240].astype(int) - (255, 255, 0)).max() < 12
 
 
 def test_video_frames_come_in_their_order_with_their_moments():
-    parts = show(EXAMPLES["video"], RenderOptions(frames=4))
+    parts = render(EXAMPLES["video"], RenderOptions(frames=4))
     assert re.findall(r"at ([\d.]+) s", words(parts)) == ["3", "9", "15", "21"]
     means = [np.asarray(p).mean() for p in pictures(parts)]
     assert np.abs(np.array(means) - [30, 90, 150, 210]).max() < 3
 
 
 def test_a_sheet_names_what_is_on_it():
-    parts = show(EXAMPLES["video"], RenderOptions(frames=4, one_picture=True))
+    parts = render(EXAMPLES["video"], RenderOptions(frames=4, one_picture=True))
     (sheet,) = pictures(parts)
     rows = np.asarray(sheet.convert("L"))
     means = [rows[60:120, left : left + 100].mean() for left in (40, 300)]
@@ -184,7 +183,7 @@ def test_a_sheet_names_what_is_on_it():
 
 
 def test_a_cloud_is_seen_from_five_sides():
-    parts = show(EXAMPLES["point_cloud"])
+    parts = render(EXAMPLES["point_cloud"])
     assert len(pictures(parts)) == 5
     assert "500 points" in words(parts)
 
@@ -201,7 +200,7 @@ def test_the_sides_of_a_cloud_are_where_they_are_said_to_be():
 
     def seen(axis, *angles):
         heap = heaps[axis] + RANDOM.uniform(-0.15, 0.15, (400, 3)).astype(np.float32)
-        return dark_middle(seen_from(PointCloud(np.concatenate([box, heap])), *angles, 200))
+        return dark_middle(view_from(PointCloud(np.concatenate([box, heap])), *angles, 200))
 
     right, up = seen(0, 0, 0), seen(1, 0, 0)
     assert right[0] > 0.6 and right[1] == pytest.approx(0.5, abs=0.05)
@@ -213,7 +212,7 @@ def test_the_sides_of_a_cloud_are_where_they_are_said_to_be():
 
 
 def test_one_point_is_a_cloud():
-    assert dark_middle(seen_from(PointCloud(np.ones((1, 3), np.float32)), 40, 25, 100)) == pytest.approx(
+    assert dark_middle(view_from(PointCloud(np.ones((1, 3), np.float32)), 40, 25, 100)) == pytest.approx(
         (0.5, 0.5), abs=0.05
     )
 
@@ -228,20 +227,20 @@ def sound(parts):
 
 def test_a_sound_is_sent_as_it_is_where_the_server_hears():
     raw = tone(1.5)
-    parts = show(raw, RenderOptions(sound=True))
+    parts = render(raw, RenderOptions(sound=True))
     assert not pictures(parts)
     assert np.abs(sound(parts) - raw.samples).max() < 1e-4
 
 
 def test_a_sound_is_sent_at_16_khz_and_at_most_30_s():
-    heard = sound(show(tone(40, rate=44_100), RenderOptions(sound=True)))
+    heard = sound(render(tone(40, rate=44_100), RenderOptions(sound=True)))
     assert len(heard) == pytest.approx(30 * 16_000, abs=2)
     peak = np.abs(np.fft.rfft(heard[:16_000])).argmax()
     assert peak == 440
 
 
 def test_a_click_is_followed_by_silence():
-    heard = sound(show(Audio(np.ones(3, np.float32), 16_000), RenderOptions(sound=True)))
+    heard = sound(render(Audio(np.ones(3, np.float32), 16_000), RenderOptions(sound=True)))
     assert len(heard) == 1600
     assert not heard[3:].any()
 
@@ -249,7 +248,7 @@ def test_a_click_is_followed_by_silence():
 def test_a_spectrogram_comes_with_words_on_length_and_loudness():
     samples = np.zeros(32_000, np.float32)
     samples[16_000:24_000] = tone(0.5, 0.5).samples
-    said = words(show(Audio(samples, 16_000)))
+    said = words(render(Audio(samples, 16_000)))
     assert "2.0 s long" in said
     assert "-15 dB of full scale on average, -6 dB at its peak" in said  # 0.5**2 / 2 for a quarter of the time
     assert "loudest 1." in said
@@ -258,24 +257,24 @@ def test_a_spectrogram_comes_with_words_on_length_and_loudness():
 
 @pytest.mark.parametrize(("level", "word"), [(0.5, "loud ("), (0.05, "of middle loudness"), (0.005, "quiet (")])
 def test_loudness_in_words(level, word):
-    assert f"It is {word}" in words(show(tone(1, level)))
+    assert f"It is {word}" in words(render(tone(1, level)))
 
 
 def test_silence_is_called_so():
-    said = words(show(Audio(np.zeros(16_000, np.float32), 16_000)))
+    said = words(render(Audio(np.zeros(16_000, np.float32), 16_000)))
     assert "It is silent." in said
 
 
 def test_long_sounds_are_said_to_be_cut():
-    assert "of which the first 30 s follow" in words(show(tone(31), RenderOptions(sound=True)))
+    assert "of which the first 30 s follow" in words(render(tone(31), RenderOptions(sound=True)))
 
 
 def test_depths_are_said_and_unknown_ones_are_not():
-    assert "from 1.00 m to 5.00 m" in words(show(EXAMPLES["depth"]))
-    assert " m to " not in words(show(Depth(np.zeros((10, 10), np.float32))))
+    assert "from 1.00 m to 5.00 m" in words(render(EXAMPLES["depth"]))
+    assert " m to " not in words(render(Depth(np.zeros((10, 10), np.float32))))
 
 
 @pytest.mark.parametrize("facts", [{"side": 10}, {"side": 10_000}, {"frames": 0}, {"frames": 1000}])
-def test_impossible_manners_are_refused(facts):
-    with pytest.raises(UnibindError, match="are shown"):
+def test_impossible_options_are_refused(facts):
+    with pytest.raises(UnibindError, match="must be"):
         RenderOptions(**facts)

@@ -1,0 +1,168 @@
+"""The verbs of the package as functions: encode, search, similarity, and opening models by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backbones import Backbone
+from .data.embeddings import Embeddings, TextEmbeddings, unit
+from .data.encode import EncodeSummary, encode_items
+from .data.manifest import Item, items_from_paths, read_manifest
+from .data.opening import open_backbone, open_store
+from .data.store import Store
+from .errors import UnibindError
+from .knowledge import KnowledgeBase
+from .modalities.limits import Limits
+from .model import UniBind
+from .progress import progress_bar
+from .retrieval import Hits
+
+
+def encode(
+    source: str | Path | Sequence[str | Path | Item],
+    store: Store | str | Path,
+    *,
+    modality: str | None = None,
+    backbone: Backbone | str | None = None,
+    weights: str | Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    batch_size: int = 64,
+    workers: int = 0,
+    limits: Limits | None = None,
+    progress: bool | None = None,
+) -> EncodeSummary:
+    """Encode files into a store, made where it does not exist; run it again to continue where it stopped.
+
+    `source` is a manifest, a folder (`label/file` or `split/label/file`), or a list of paths or manifest items.
+    `modality` is for files whose names do not tell it. `backbone` defaults to the store's own. Items that cannot be read
+    go to the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
+    """
+    items = _items(source, modality)
+    exists = not isinstance(store, str | Path) or Store.is_at(store)
+    encoder = open_backbone(
+        backbone,
+        store=open_store(store) if exists else None,
+        weights=weights,
+        precision=precision,
+        device=device,
+        options=options,
+    )
+    opened = Store.open_or_create(store) if isinstance(store, str | Path) else store
+    with progress_bar("encoding", len(items), progress) as advance:
+        return encode_items(
+            items, encoder, opened, batch_size=batch_size, workers=workers, limits=limits, progress=advance
+        )
+
+
+def _items(source: str | Path | Sequence[str | Path | Item], modality: str | None) -> list[Item]:
+    if isinstance(source, str | Path):
+        return read_manifest(source, modality=modality)
+    given = [item for item in source if isinstance(item, Item)]
+    return given + items_from_paths([path for path in source if not isinstance(path, Item)], modality)
+
+
+def open_model(
+    model: UniBind | str | Path | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    knowledge: KnowledgeBase | str | Path | None = None,
+    store: Store | None = None,
+    backbone: Backbone | str | None = None,
+    weights: str | Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> UniBind:
+    """A fitted model by its folder or Hub name, a zero-shot one from `classes` or `knowledge`, or a bare backbone.
+
+    Without a model, the backbone is the one that is named, else the one that encoded `store`, else the default. Raises
+    UnibindError where a backbone is named that the model was not fitted on.
+    """
+    if isinstance(model, UniBind):
+        return model
+    if model is None:
+        opened = open_backbone(
+            backbone, store=store, weights=weights, precision=precision, device=device, options=options
+        )
+        if classes is None and knowledge is None:
+            return UniBind(opened)
+        return UniBind.zero_shot(classes, knowledge=knowledge, backbone=opened)
+    fitted = UniBind.from_pretrained(model, weights=weights, precision=precision, device=device, **(options or {}))
+    if backbone not in (None, fitted.backbone.name):
+        raise UnibindError(f"{model} was fitted on {fitted.backbone.name}, not on {backbone}; leave out the backbone")
+    return fitted
+
+
+def search(
+    query: Any,
+    store: Store | str | Path,
+    *,
+    model: UniBind | str | Path | None = None,
+    modalities: Sequence[str] | None = None,
+    k: int = 10,
+    split: str | None = None,
+    correct_gap: bool = True,
+    query_modality: str | None = None,
+    backbone: Backbone | str | None = None,
+    weights: str | Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Hits | list[Hits]:
+    """Search a store by one query (Hits) or many (a list of Hits), with a model's heads or the bare backbone.
+
+    See `UniBind.search`; without `model`, the store's own backbone embeds the query.
+    """
+    opened = open_store(store)
+    searcher = open_model(
+        model,
+        store=opened,
+        backbone=backbone,
+        weights=weights,
+        precision=precision,
+        device=device,
+        options=options,
+    )
+    results: Hits | list[Hits] = searcher.search(
+        query,
+        opened,
+        modalities=modalities,
+        k=k,
+        split=split,
+        correct_gap=correct_gap,
+        modality=query_modality,
+    )
+    return results
+
+
+def similarity(
+    a: NDArray[np.floating] | Embeddings | TextEmbeddings, b: NDArray[np.floating] | Embeddings | TextEmbeddings
+) -> NDArray[np.float32]:
+    """Cosine of every vector of `a` [N, D] with every one of `b` [M, D]: float32 [N, M].
+
+    A single vector [D] drops its axis. Stored embeddings are accepted too; raises ContractError where their contracts
+    do not fit, and UnibindError for vectors of different widths.
+    """
+    if isinstance(a, Embeddings | TextEmbeddings) and isinstance(b, Embeddings | TextEmbeddings):
+        a.contract.check_comparable(b.contract, here="the first vectors", there="the second ones")
+    left, right = _vectors(a), _vectors(b)
+    if left.shape[-1] != right.shape[-1]:
+        raise UnibindError(
+            f"vectors of {left.shape[-1]} and {right.shape[-1]} numbers cannot be compared; embed both with one model"
+        )
+    cosines = unit(np.atleast_2d(left)) @ unit(np.atleast_2d(right)).T
+    return np.asarray(cosines.reshape(left.shape[:-1] + right.shape[:-1]), np.float32)
+
+
+def _vectors(vectors: Any) -> NDArray[np.float32]:
+    array = np.asarray(vectors.vectors if isinstance(vectors, Embeddings | TextEmbeddings) else vectors, np.float32)
+    if array.ndim not in (1, 2):
+        raise UnibindError(f"similarity takes vectors [D] or [N, D], not {list(array.shape)}")
+    return array

@@ -1,0 +1,200 @@
+"""Fitting: from a store with labels and descriptions to a UniBind with heads, centers and calibration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .align.calibration import Calibration, fit_calibration
+from .align.centers import Centers, Scoring
+from .align.fit import FitConfig, Fitted, Samples, fit_heads
+from .align.selection import CenterConfig, select_centers, tune_centers
+from .backbones import Backbone
+from .data.embeddings import Embeddings, TextEmbeddings, Vectors
+from .data.encode import embed
+from .data.opening import open_backbone, open_store
+from .data.splits import Split, few_shot, train_and_validation
+from .data.store import Store
+from .errors import UnknownNameError
+from .knowledge import KnowledgeBase
+from .knowledge.embedding import embed_descriptions
+from .modalities import ANCHOR
+from .modalities.text import Text
+from .model import FitSummary, UniBind, check_stored
+from .progress import progress_stages
+
+_log = logging.getLogger(__name__)
+
+_ANCHOR_SCORING = Scoring("log_mean_exp", 20.0)  # of the centers that texts are classified by
+
+
+def fit(
+    store: Store | str | Path,
+    *,
+    knowledge: KnowledgeBase | str | Path | Sequence[str] | None = None,
+    modalities: Sequence[str] | None = None,
+    few_shot: int | None = None,
+    config: FitConfig | None = None,
+    centers: CenterConfig | None = None,
+    backbone: Backbone | str | None = None,
+    weights: str | Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    texts: TextEmbeddings | None = None,
+    progress: bool | Callable[[str, int], None] | None = None,
+) -> UniBind:
+    """Fit heads on a store's split "train"; select centers and calibrate on its split "val".
+
+    `knowledge` is a base or its path, or a list of class names; None stands for the names of the store's labels.
+    Without a split column, a stratified validation split is made (seeded by `config.seed`). `few_shot` keeps that many
+    training items per class and modality. `centers` fixes what is otherwise chosen on validation: strategy, K, scoring.
+    `backbone` defaults to the one that encoded the store; it embeds texts only, for items are taken as stored. `texts`
+    are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a terminal)
+    or a function that is called with (modality, step).
+
+    Descriptions that the knowledge has of training items are their own descriptions, before those that came with the
+    manifest; descriptions of the store's other items are left out, because they give labels away. A modality whose
+    tower is not in the anchor space starts from a closed-form map (see `align.fit.fit_head`). Raises UnibindError where
+    there are no labeled training items, UnknownNameError for a label without descriptions, and ContractError where the
+    store was encoded by another backbone.
+    """
+    config, opened = config or FitConfig(), open_store(store)
+    encoder = open_backbone(
+        backbone, store=opened, weights=weights, precision=precision, device=device, options=options
+    )
+    split = _split(opened, encoder, modalities, few_shot, config.seed)
+    base, texts = _learnable(knowledge, texts, split, encoder)
+    categories = tuple(dict.fromkeys(texts.categories))
+    own = _own_descriptions(split.train, base.of_items(), encoder)
+    train = {m: Samples(e.vectors, _category_index(e, categories), own.get(m)) for m, e in split.train.items()}
+    validation = {m: Samples(e.vectors, _category_index(e, categories)) for m, e in split.validation.items()}
+    outside = {m for m in split.train if not encoder.contract(m).shares_space(texts.contract)}
+    with progress_stages(None if callable(progress) else progress) as stage:
+        bars = {} if callable(progress) else {m: stage(f"fitting {m}", config.steps) for m in train}
+
+        def report(modality: str, step: int) -> None:
+            if callable(progress):
+                progress(modality, step)
+            else:
+                bars[modality](1)
+
+        fitted = fit_heads(
+            train,
+            texts.vectors,
+            np.array([categories.index(c) for c in texts.categories], np.intp),
+            config,
+            validation=validation,
+            outside_anchor_space=outside,
+            progress=report,
+        )
+    return _assemble(encoder, fitted, texts, split, base, centers or CenterConfig())
+
+
+def _split(store: Store, backbone: Backbone, modalities: Sequence[str] | None, shots: int | None, seed: int) -> Split:
+    """Training and validation items of every modality but the anchor, checked against the backbone."""
+    split = train_and_validation(store, modalities=modalities, seed=seed)
+    for stored in split.train.values():
+        check_stored(stored, backbone)
+    if split.message:
+        _log.warning(split.message)
+    if shots is None:
+        return split
+    return replace(split, train={m: few_shot(e, shots, seed) for m, e in split.train.items()})
+
+
+def _learnable(
+    knowledge: KnowledgeBase | str | Path | Sequence[str] | None,
+    texts: TextEmbeddings | None,
+    split: Split,
+    backbone: Backbone,
+) -> tuple[KnowledgeBase, TextEmbeddings]:
+    """The knowledge without descriptions of items that are not in train, and its embeddings."""
+    if knowledge is None:
+        labels = dict.fromkeys(label for e in split.train.values() for label in e.known_labels())
+        _log.warning("no knowledge was given: classes are represented by their names; descriptions usually do better")
+        base = KnowledgeBase.from_names(sorted(labels))
+    elif isinstance(knowledge, KnowledgeBase):
+        base = knowledge
+    elif isinstance(knowledge, str | Path):
+        base = KnowledgeBase.load(knowledge)
+    else:
+        base = KnowledgeBase.from_names(knowledge)
+    learnable = base.without_items(split.non_train_ids)
+    if texts is None:
+        return learnable, embed_descriptions(learnable, backbone)
+    dropped = {d.id for d in base.descriptions} - {d.id for d in learnable.descriptions}
+    return learnable, texts.without(dropped)
+
+
+def _assemble(
+    backbone: Backbone,
+    fitted: Mapping[str, Fitted],
+    texts: TextEmbeddings,
+    split: Split,
+    knowledge: KnowledgeBase,
+    config: CenterConfig,
+) -> UniBind:
+    """Centers and calibration for fitted heads, and the summary of it all."""
+    centers: dict[str, Centers] = {}
+    calibration: dict[str, Calibration] = {}
+    accuracy: dict[str, float] = {}
+    for m, result in fitted.items():
+        train, validation = split.train[m], split.validation[m]
+        projected = result.head(validation.vectors)
+        centers[m], accuracy[m] = tune_centers(
+            texts,
+            (projected, validation.known_labels()),
+            samples=result.head(train.vectors),
+            labels=train.known_labels(),
+            config=config,
+        )
+        scores = centers[m].scores(projected)
+        calibration[m] = fit_calibration(scores, _category_index(validation, centers[m].labels))
+    if ANCHOR in backbone.modalities:
+        centers[ANCHOR] = select_centers(texts, strategy="consensus", scoring=_ANCHOR_SCORING)
+    summary = FitSummary(
+        sum(f.learned_parameters for f in fitted.values()),
+        {m: len(split.train[m].ids) for m in fitted},
+        {m: f.best_step for m, f in fitted.items()},
+        accuracy,
+        {m: f.history for m, f in fitted.items()},
+    )
+    heads = {m: f.head for m, f in fitted.items()}
+    return UniBind(
+        backbone, heads=heads, centers=centers, calibration=calibration, knowledge=knowledge, summary=summary
+    )
+
+
+def _category_index(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:
+    """Category index of every stored item, [N]."""
+    index = {name: i for i, name in enumerate(categories)}
+    labels = stored.known_labels()
+    for label in labels:
+        if label not in index:
+            raise UnknownNameError(f"{stored.modality} label", label, categories)
+    return np.array([index[label] for label in labels], np.intp)
+
+
+def _own_descriptions(
+    stored: Mapping[str, Embeddings], described: Mapping[str, str], backbone: Backbone
+) -> dict[str, Vectors]:
+    """Embeddings [N, D] of the items' own descriptions, for the modalities that have some.
+
+    `described` (item id -> text) comes before the stored descriptions. An item without one has a row of zeros. The
+    files of one object share a description, so each distinct text is embedded once.
+    """
+    own = {m: [described.get(n, d) for n, d in zip(e.ids, e.descriptions, strict=True)] for m, e in stored.items()}
+    own = {m: texts for m, texts in own.items() if any(texts)}
+    row: dict[str | None, int] = {
+        text: i for i, text in enumerate(dict.fromkeys(t for texts in own.values() for t in texts if t))
+    }
+    vectors = np.zeros((len(row) + 1, backbone.dim), np.float32)  # the last row is for items without a description
+    vectors[:-1] = embed([Text(str(text)) for text in row], backbone)
+    return {m: vectors[[row.get(text, -1) for text in texts]] for m, texts in own.items()}

@@ -1,0 +1,70 @@
+"""Looking at files: what a reader makes of each, in words and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import UnibindError
+from .limits import Limits
+from .pictures import grid, picture, save_png
+from .reading import read
+from .spec import Raw
+
+_COLUMNS, _CELL = 3, 320  # of a contact sheet: cells per row, their height in pixels
+
+
+@dataclass(frozen=True)
+class InspectedFile:
+    """One file: its modality and `facts` (sizes, units, durations, counts), or the error that reading it raised."""
+
+    file: str
+    modality: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    raw: Raw | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain facts, or the error."""
+        if self.error is not None:
+            return {"file": self.file, "error": self.error}
+        return {"file": self.file, "modality": self.modality, **self.facts}
+
+
+def inspect_files(
+    files: Iterable[str | Path],
+    *,
+    modality: str | None = None,
+    limits: Limits | None = None,
+    keep_raw: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[InspectedFile]:
+    """Read every file and report what is in it; a file that cannot be read has an `error` instead.
+
+    `keep_raw` keeps the raw items, for `save_contact_sheet`.
+    """
+    results = []
+    for file in files:
+        results.append(_inspect(file, modality, limits, keep_raw))
+        if progress is not None:
+            progress(1)
+    return results
+
+
+def _inspect(file: str | Path, modality: str | None, limits: Limits | None, keep_raw: bool) -> InspectedFile:
+    try:
+        raw = read(Path(file), modality, limits=limits)
+        return InspectedFile(str(file), raw.modality, raw.summary(), raw=raw if keep_raw else None)
+    except UnibindError as error:
+        return InspectedFile(str(file), error=str(error))
+
+
+def save_contact_sheet(inspected: Sequence[InspectedFile], path: str | Path) -> None:
+    """Write a picture of the files whose raw items were kept, with their names; raises UnibindError for none."""
+    shown = [(Path(item.file).name, item.raw) for item in inspected if item.raw is not None]
+    if not shown:
+        raise UnibindError("there is no readable file to draw; check the errors above")
+    pictures = [picture(raw, _CELL) for _, raw in shown]
+    save_png(grid(pictures, min(_COLUMNS, len(shown)), [name for name, _ in shown]), path)

@@ -1,0 +1,87 @@
+"""The model card of a fitted UniBind: Hub metadata, a snippet that works, what was fitted and measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .backbones import backbone_specs
+
+if TYPE_CHECKING:
+    from .serialization import Parts
+
+# Identifiers that the Hub knows as they are (https://huggingface.co/docs/hub/repositories-licenses), of those in use
+_HUB_LICENSES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "bsd-3-clause"}
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_SHOWN_LABELS = 12
+
+
+def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
+    """README.md of a model that `UniBind.from_pretrained(name)` loads."""
+    labels = sorted({label for c in parts.centers.values() for label in c.labels})
+    shown = ", ".join(labels[:_SHOWN_LABELS]) + (" ..." if len(labels) > _SHOWN_LABELS else "")
+    modalities = ", ".join(sorted(parts.heads)) or "none (zero-shot)"
+    lines = [
+        "---",
+        _metadata(parts),
+        "---",
+        "# A fitted UniBind",
+        "",
+        f"Heads over the frozen backbone `{parts.backbone}`, fitted for: {modalities}.",
+        f"{len(labels)} categories: {shown}.",
+        "",
+        "```python",
+        "import unibind",
+        "",
+        f"model = unibind.UniBind.from_pretrained({json.dumps(name)})",
+        'vector = model.embed("a photo of a bell")  # also paths, PIL images, and unibind.Audio(samples, rate)',
+        "print(model.modalities, vector.shape)",
+        "```",
+    ]
+    if parts.summary:
+        lines += ["", "## Fit", "", f"{parts.summary['learned_parameters']:,} learned parameters.", ""]
+        lines += ["| modality | training items | validation top-1 | centers |", "|---|---|---|---|"]
+        lines += [_fit_row(m, parts) for m in sorted(parts.heads)]
+    if measured:
+        lines += ["", "## Measured", "", "```json", json.dumps(dict(measured), indent=1), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _metadata(parts: Parts) -> str:
+    from huggingface_hub import ModelCardData
+
+    identifier = parts.license.lower()
+    known = identifier in _HUB_LICENSES
+    data = ModelCardData(
+        library_name="unibind",
+        license=identifier if known else "other",
+        license_name=None if known else identifier.replace(" ", "-"),
+        pipeline_tag="feature-extraction",
+        base_model=_base_models(parts.backbone, parts.options) or None,
+        tags=["unibind", "multimodal", "zero-shot-classification"],
+    )
+    return str(data.to_yaml()).strip()
+
+
+def _base_models(backbone: str, options: Mapping[str, Any]) -> list[str]:
+    """Hub names of the models behind a backbone, and behind the parts of a composed one."""
+    kind, _, argument = backbone.partition(":")
+    table = options.get("table") or {}
+    if table:
+        parts = (_base_models(facts["backbone"], facts.get("options", {})) for facts in table.values())
+        return list(dict.fromkeys(name for names in parts for name in names))
+    if _HUB_NAME.fullmatch(argument) and not Path(argument).exists():
+        return [argument]
+    spec = backbone_specs().get(kind)
+    return [spec.card.base_model] if spec is not None and spec.card.base_model else []
+
+
+def _fit_row(modality: str, parts: Parts) -> str:
+    """A model that was loaded in part knows more of its fit than it has: only its own heads get a row."""
+    assert parts.summary is not None
+    centers, items = parts.centers[modality], parts.summary["train_items"][modality]
+    chosen = f"{centers.strategy}, K = {max(centers.sizes)}, {centers.scoring.kind} {centers.scoring.parameter:g}"
+    return f"| {modality} | {items} | {100 * parts.summary['validation_top1'][modality]:.1f} % | {chosen} |"
