@@ -76,10 +76,10 @@ class KnowledgeBase:
     def load(cls, path: str | Path) -> KnowledgeBase:
         """Read a table (JSONL, CSV or Parquet), the folder of a base, or the packaged base `heptad`.
 
-        The packaged base has 64 descriptions (8 per aspect) of each of Heptad's 24 categories; write ./heptad for a
-        folder of that name. A table needs the columns category and text; the other columns of Description are optional. Repeated texts of a
-        category are read once. Raises MissingFileError where `path` does not exist, and UnibindError, naming file and
-        row, for rows without category or text.
+        A table needs the columns category and text; the other columns of Description are optional. Repeated texts of a
+        category are read once. The packaged base has 64 descriptions (8 per aspect) of each of Heptad's 24 categories;
+        for a folder of that name, pass "./heptad". Raises MissingFileError where `path` does not exist, and
+        UnibindError, naming file and row, for rows without category or text.
         """
         if path == PACKAGED:
             with resources.as_file(resources.files(__package__) / "data" / "heptad.jsonl") as packaged:

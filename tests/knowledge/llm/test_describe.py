@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from unibind.knowledge.llm.messages import RenderOptions
 
 from tests.helpers.llm_server import LLMServer, cut, descriptions, garbled, german, late, refusal, status
 from tests.helpers.toys import ToyBackbone
@@ -34,7 +35,6 @@ from unibind.knowledge.llm import client as llm
 from unibind.knowledge.llm.budget import Budget, Price
 from unibind.knowledge.llm.client import Client, ServerRefusal
 from unibind.knowledge.llm.describe import Describer, Plan, choose, estimate, read_answer
-from unibind.knowledge.llm.messages import RenderOptions
 from unibind.knowledge.llm.prompts import Wording
 
 COMMAND = Path(sys.executable).parent / "unibind"

@@ -160,13 +160,14 @@ def with_llm_options(verb: Callable[..., None]) -> Callable[..., None]:
         verb(**arguments, llm=_choice(**values))
 
     signature = inspect.signature(verb, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.name != "llm"]
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
+    place = next(i for i, parameter in enumerate(own) if parameter.name == "llm")
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, (annotation, default) in _OPTIONS.items()
     ]
     with_options.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+        parameters=[*own[:place], *added, *own[place + 1 :]]
     )
     with_options.__annotations__ = {}
     return with_options

@@ -25,7 +25,7 @@ def describe(
         Path,
         typer.Argument(metavar="MANIFEST", help="CSV, JSONL, Parquet or UniBind JSON file, or a folder label/file."),
     ],
-    llm: LLMChoice,
+    *,
     out: Annotated[
         Path,
         typer.Option(
@@ -68,6 +68,7 @@ def describe(
             min=1, max=32, metavar="COUNT", help="Pictures per video or event recording.", rich_help_panel=INPUT
         ),
     ] = 6,
+    llm: LLMChoice,
     backbone: BackboneChoice = NO_CHOICE,
     json: JsonOption = False,
 ) -> None:

@@ -24,7 +24,7 @@ def generate(
     classes: Annotated[
         str, typer.Argument(metavar="CLASSES", help="A .txt file, a comma-separated list, or a labeled manifest.")
     ],
-    llm: LLMChoice,
+    *,
     out: Annotated[
         Path,
         typer.Option(
@@ -51,6 +51,7 @@ def generate(
             metavar="LIST", help="Comma-separated aspects, such as looks,sound. Default: all.", rich_help_panel=INPUT
         ),
     ] = None,
+    llm: LLMChoice,
     questions: Annotated[
         int,
         typer.Option(
@@ -94,7 +95,7 @@ def generate(
 ) -> None:
     """Have language models write distinct descriptions of classes.
 
-    The API key is read from OPENAI_API_KEY; local servers need none. Run the command again to continue a stopped run:
+    The API key is read from OPENAI_API_KEY; local servers need none. Run the command again to continue a stopped run;
     no answer is paid for twice. Exits with 1 if a class has too few descriptions.
 
     Examples:

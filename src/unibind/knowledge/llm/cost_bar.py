@@ -8,9 +8,8 @@ from contextlib import contextmanager
 
 from .budget import Budget
 
-ProgressOption = (
-    bool | Callable[[int], None] | None
-)  # whether to show a bar (None: on a terminal), or what to call instead
+# Whether to show a bar (None: on a terminal), or what to call instead.
+ProgressOption = bool | Callable[[int], None] | None
 
 
 @contextmanager
