@@ -197,7 +197,7 @@ def test_a_base_from_a_server_fits_the_demo(demo, tmp_path):
     shutil.copytree(demo[0], out)
     classes = ",".join(unibind.heptad.CATEGORIES)
     with LLMServer() as server:
-        asked = ("--model", "m", "--base-url", server.base_url, "--per-class", 6, "--near", 0)
+        asked = ("--model", "m", "--base-url", server.base_url, "--per-class", 6, "--max-similarity", 0)
         made = run_json("knowledge", "generate", classes, "--out", base, *asked)
     assert run_json("demo", "--out", out, "--per-category", 3, "--knowledge", base)["zero_shot"]
     knowledge = unibind.UniBind.from_pretrained(out / "model").knowledge

@@ -114,10 +114,11 @@ class KnowledgeBase:
         filled = [
             (name, template.format(spoken(name)), "template", modality) for name in names for template in templates
         ]
-        return cls(
-            Description(description_id(category, text), category, text, kind, modality=suited)
-            for category, text, kind, suited in bare + filled
-        )
+        descriptions: dict[str, Description] = {}
+        for category, text, kind, suited in bare + filled:
+            name = description_id(category, text)
+            descriptions.setdefault(name, Description(name, category, text, kind, modality=suited))
+        return cls(descriptions.values())
 
     @classmethod
     def generate(
