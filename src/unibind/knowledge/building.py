@@ -38,7 +38,8 @@ _ROW_GROUP = 4096
 @dataclass
 class BuildResult:
     """Counts of a rebuild: descriptions kept by category, removed by reason, and misfits by category (texts that fit
-    another class better, kept or not)."""
+    another class better, kept or not).
+    """
 
     kept: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
@@ -96,7 +97,8 @@ def saved_rules(journal: Journal) -> FilterRules:
 
 def earlier_verdicts(journal: Journal, rules: FilterRules) -> dict[str, dict[str, Verdict]]:
     """What the last comparison of embeddings removed, as far as the rules still ask for it: category -> text ->
-    verdict."""
+    verdict.
+    """
     reasons = {NEAR_DUPLICATE} if rules.max_similarity is not None else set()
     reasons |= {MISFIT} if rules.drop_misfits else set()
     verdicts: dict[str, dict[str, Verdict]] = {}
@@ -178,7 +180,8 @@ def _final_verdict(verdict: Verdict, better_class: str | None, edit: Edit | None
 
 class _Spool:
     """Temporary files with the rows of all classes, and the vectors of the texts that were embedded and are not near
-    duplicates."""
+    duplicates.
+    """
 
     def __init__(self, folder: Path, embedded: bool) -> None:
         self._rows = tempfile.TemporaryFile("w+", dir=folder, encoding="utf-8", errors="surrogatepass")  # noqa: SIM115

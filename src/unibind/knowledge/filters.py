@@ -102,7 +102,8 @@ def rejection_reason(text: str, rules: FilterRules) -> str | None:
 
 def may_be_in(language: str, text: str) -> bool:
     """Whether a text may be in a language: most letters are Latin, and no other language's common words outnumber its
-    own by more than one. Short texts without any common word pass."""
+    own by more than one. Short texts without any common word pass.
+    """
     if language == ANY_LANGUAGE:
         return True
     letters = [c for c in text if c.isalpha()]

@@ -33,7 +33,8 @@ class ImportCounts(NamedTuple):
 @dataclass(frozen=True)
 class ImportResult:
     """Counts of an import: descriptions `read` from the files, `new` ones, `edited` ones, and `descriptions` in the
-    base afterwards."""
+    base afterwards.
+    """
 
     read: int
     new: int

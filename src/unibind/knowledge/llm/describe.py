@@ -52,7 +52,8 @@ class DescriptionPlan:
 @dataclass(frozen=True)
 class DescriptionResult:
     """Result of a run: the folder of the base, items `described` now and `already_described`, the reason for each
-    `missing` one by id, counts of the build, and what the run used."""
+    `missing` one by id, counts of the build, and what the run used.
+    """
 
     base: Path
     described: int
@@ -198,7 +199,8 @@ def item_requests(item: Item, plan: DescriptionPlan, prompts: PromptLibrary) -> 
 @dataclass
 class PastAnswers:
     """What the journal contains about items: ids of described ones, keys of requests made, and what was wrong with the
-    latest answer by item id."""
+    latest answer by item id.
+    """
 
     described: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)

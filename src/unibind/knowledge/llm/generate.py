@@ -50,7 +50,8 @@ EXHAUSTED, STOPPED, UNANSWERED = "yields nothing new", "stopped", "unanswered"
 @dataclass(frozen=True)
 class Outcome:
     """Result for a category: descriptions `kept` of those `requested`, and the `reason` why there are no more ("yields
-    nothing new", "stopped" or "unanswered"; None where there are enough)."""
+    nothing new", "stopped" or "unanswered"; None where there are enough).
+    """
 
     category: str
     kept: int

@@ -55,7 +55,8 @@ class RunOptions:
 @dataclass(frozen=True)
 class Usage:
     """What a run used: answered requests, repeated ones, and the tokens and cost of the base in all its runs (`cost`
-    None without prices). `stopped` says why the run ended early."""
+    None without prices). `stopped` says why the run ended early.
+    """
 
     answered: int
     retried: int
