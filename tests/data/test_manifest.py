@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from unibind.data.manifest import Item, items_from_paths, read_manifest, write_manifest
 from unibind.errors import MissingFileError, UnibindError
-from unibind.modalities import MODALITIES
+from unibind.modalities import modality_names
 
 ROWS = [
     {"uri": "a/drum.wav", "label": "drum", "split": "train", "object": "7", "note": "ignored"},
@@ -167,7 +167,7 @@ def items_in(draw, folder):
     for i in range(draw(st.integers(1, 4))):
         facts = {name: draw(cells) for name in ("label", "split", "description", "object")}
         if draw(st.booleans()):
-            place = {"uri": str(folder / draw(names) / "x.bin"), "modality": draw(st.sampled_from(MODALITIES))}
+            place = {"uri": str(folder / draw(names) / "x.bin"), "modality": draw(st.sampled_from(modality_names()))}
         else:
             place = {"text": draw(cells.filter(bool)), "modality": "text"}
         found.append(Item(id=f"{i}{draw(names)}", **place, **facts))

@@ -7,10 +7,10 @@ import pytest
 from tests.helpers.toys import ToyBackbone
 from unibind.data.manifest import Item
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
-from unibind.evaluate.controls import TEMPLATES, class_names, random_words, templates
+from unibind.evaluate.controls import class_names, random_words, templates
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
-from unibind.modalities import MODALITIES
+from unibind.modalities import modality_names, modality_spec
 
 ROWS = [
     {"category": "drum", "aspect": "shape", "text": "A round box."},
@@ -119,12 +119,12 @@ def test_class_names_are_spoken():
     assert class_names(["drum", "fire_truck"]) == {"drum": ["drum"], "fire_truck": ["fire truck"]}
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", modality_names())
 def test_templates_name_the_category_in_the_words_of_the_modality(modality):
     found = templates(["fire_truck"], modality)["fire_truck"]
-    assert len(set(found)) == len(TEMPLATES[modality]) == 5
+    assert len(set(found)) == len(modality_spec(modality).templates) == 5
     assert all("fire truck" in text for text in found)
-    assert all(set(found).isdisjoint(templates(["fire_truck"], m)["fire_truck"]) for m in MODALITIES if m != modality)
+    assert all(set(found).isdisjoint(templates(["fire_truck"], m)["fire_truck"]) for m in modality_names() if m != modality)
 
 
 def test_random_words_share_their_noise_between_categories():

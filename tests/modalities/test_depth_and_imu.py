@@ -5,7 +5,7 @@ from PIL import Image as Picture
 
 from unibind.errors import LimitError, UnibindError, UnreadableError
 from unibind.modalities.limits import Limits
-from unibind.modalities.pictures import draw
+from unibind.modalities.pictures import picture
 from unibind.modalities.reading import read
 
 TURN = np.linspace(0, 6, 300)
@@ -61,12 +61,12 @@ def test_readings_come_from_tables_and_arrays_alike(tmp_path):
         ("1,2,3,4,5,6\n1,2,3,4,5,x\n", "not all numbers"),
         ("1,2,3,4,5,6\n1,2,3,4,5,6,7\n", "7 columns"),
         ("ax,ay,az,gx,gy,gz\n", "0 readings"),
-        ("1,2,3,4,5,6\n1,2,3,4,5,6\n", "no time"),
-        ("0,1,2,3,4,5,6\n0,1,2,3,4,5,6\n", "no time that goes on"),
-        ("0,1,2,3,4,5,6\n2,1,2,3,4,5,6\n1,1,2,3,4,5,6\n", "no time that goes on"),
-        ("nan,1,2,3,4,5,6\n2,1,2,3,4,5,6\n", "no time that goes on"),
-        ("0,1,2,3,4,5,6\n5,1,2,3,4,5,6\n10,1,2,3,4,5,6\n", "0.2 readings a second"),  # milliseconds
-        ("1,2,3,4,5,nan\n1,2,3,4,5,6\n", "no time"),
+        ("1,2,3,4,5,6\n1,2,3,4,5,6\n", "no times"),
+        ("0,1,2,3,4,5,6\n0,1,2,3,4,5,6\n", "do not increase"),
+        ("0,1,2,3,4,5,6\n2,1,2,3,4,5,6\n1,1,2,3,4,5,6\n", "do not increase"),
+        ("nan,1,2,3,4,5,6\n2,1,2,3,4,5,6\n", "do not increase"),
+        ("0,1,2,3,4,5,6\n5,1,2,3,4,5,6\n10,1,2,3,4,5,6\n", "0.2 readings per second"),  # milliseconds
+        ("1,2,3,4,5,nan\n1,2,3,4,5,6\n", "no times"),
         ("\x00\xff" * 9, "line 1|readings"),
     ],
 )
@@ -98,15 +98,15 @@ def test_no_file_is_taken_for_them_by_its_name(tmp_path):
         read(tmp_path / "r.csv")
 
 
-def test_both_are_drawn(tmp_path):
+def test_both_have_pictures(tmp_path):
     np.save(tmp_path / "d.npy", np.linspace(0, 5, 600).reshape(20, 30))
     np.save(tmp_path / "r.npy", READINGS)
     for raw in (read(tmp_path / "d.npy", "depth"), read(tmp_path / "r.npy", "imu", rate=100.0)):
-        picture = draw(raw, 128)
-        assert picture.height == 128
-        assert np.asarray(picture).std() > 5
+        image = picture(raw, 128)
+        assert image.height == 128
+        assert np.asarray(image).std() > 5
     nothing = read(_saved(np.zeros((3, 3))), "depth")
-    assert draw(nothing, 96).height == 96
+    assert picture(nothing, 96).height == 96
 
 
 def _saved(array):

@@ -19,7 +19,7 @@ from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, UnibindError, UnreadableError
 from unibind.modalities.event import EventFrame, Events
 from unibind.modalities.limits import Limits
-from unibind.modalities.pictures import draw
+from unibind.modalities.pictures import picture
 from unibind.modalities.reading import read
 
 WIDTH, HEIGHT = 100, 50
@@ -214,13 +214,13 @@ EMPTY_FILES = {
 
 @pytest.mark.parametrize("name", EMPTY_FILES)
 def test_file_without_events(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="holds no events"):
+    with pytest.raises(UnreadableError, match="contains no events"):
         load(tmp_path, name, EMPTY_FILES[name])
 
 
 def test_aedat4_without_events(tmp_path: Path) -> None:
     faery.events_stream_from_array(recorded()[:0], (WIDTH, HEIGHT)).to_file(tmp_path / "empty.aedat4")
-    with pytest.raises(UnreadableError, match="holds no events"):
+    with pytest.raises(UnreadableError, match="contains no events"):
         read(tmp_path / "empty.aedat4", "event")
 
 
@@ -278,7 +278,7 @@ BAD_COLUMNS = {
     "1 of 2 events lie outside": {"t": [0, 1], "x": [-1, 1], "y": [0, 0], "p": [0, 1]},
     "1 values of column x": {"t": [0], "x": [np.nan], "y": [0], "p": [0]},
     "1 values of column t": {"t": [np.inf], "x": [0], "y": [0], "p": [0]},
-    "must hold numbers": {"t": [0], "x": ["a"], "y": [0], "p": [0]},
+    "must contain numbers": {"t": [0], "x": ["a"], "y": [0], "p": [0]},
     "century": {"t": [-(2**63), 2**63 - 1], "x": [0, 0], "y": [0, 0], "p": [0, 0]},
 }
 
@@ -299,7 +299,7 @@ def test_unnamed_columns_are_not_guessed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["two.dat", "two.raw", "three.raw", "stream.es", "nmnist.bin", "lz4.aedat4"])
 def test_events_outside_of_the_sensor(name: str, written: dict[str, bytes], tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match=r"2 of 5 events lie outside of the 50 x 50 sensor"):
+    with pytest.raises(UnreadableError, match=r"2 of 5 events lie outside the 50 x 50 sensor"):
         load(tmp_path, name, written[name], width=50)
 
 
@@ -342,12 +342,12 @@ def test_mutated_files_give_events_or_our_error(
         assert (np.diff(raw.t) >= 0).all()
 
 
-def test_drawing_shows_polarity_and_place(tmp_path: Path) -> None:
+def test_the_picture_shows_polarity_and_place(tmp_path: Path) -> None:
     events = load(tmp_path, "two.npz", npz(t=[0, 1], x=[0, 3], y=[0, 3], p=[1, 0]))
-    picture = np.asarray(draw(events, 200)).astype(int)
-    red = np.argwhere((picture[..., 0] - picture[..., 2]) > 100)
-    blue = np.argwhere((picture[..., 2] - picture[..., 0]) > 100)
-    assert (picture[0, 0] == 255).all()
+    pixels = np.asarray(picture(events, 200)).astype(int)
+    red = np.argwhere((pixels[..., 0] - pixels[..., 2]) > 100)
+    blue = np.argwhere((pixels[..., 2] - pixels[..., 0]) > 100)
+    assert (pixels[0, 0] == 255).all()
     assert red.mean(axis=0)[0] < blue.mean(axis=0)[0]
     assert red.mean(axis=0)[1] < blue.mean(axis=0)[1]
 
@@ -365,7 +365,7 @@ def test_sample_recordings(name: str) -> None:
     }[name]
     summary = raw.summary()
     assert {key: summary[key] for key in expected} == expected
-    assert len(np.unique(np.asarray(draw(raw, 128)))) > 2
+    assert len(np.unique(np.asarray(picture(raw, 128)))) > 2
 
 
 def test_zip_that_is_no_npz(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_other_content_is_refused(content: bytes, tmp_path: Path) -> None:
 
 
 def test_vector_and_postscript_pictures_are_not_run() -> None:
-    with pytest.raises(UnreadableError, match="no picture of a known format"):
+    with pytest.raises(UnreadableError, match="not a picture of a known format"):
         read(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "image")
 
 

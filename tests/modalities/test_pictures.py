@@ -8,12 +8,11 @@ from PIL import Image as Picture
 
 from tests.helpers.frames import Brightening
 from unibind.errors import UnknownNameError
-from unibind.modalities import MODALITIES
 from unibind.modalities.audio import Audio
 from unibind.modalities.colormap import inferno
 from unibind.modalities.event import EventFrame, Events
 from unibind.modalities.image import Image
-from unibind.modalities.pictures import draw, grid, save_png
+from unibind.modalities.pictures import grid, picture, save_png
 from unibind.modalities.point_cloud import PointCloud
 from unibind.modalities.spec import Raw
 from unibind.modalities.text import Text
@@ -38,12 +37,12 @@ def examples() -> dict[str, Raw]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", examples())
 @pytest.mark.parametrize("size", [96, 256, 512])
-def test_a_drawing_has_the_height_asked_for(modality: str, size: int) -> None:
-    picture = draw(examples()[modality], size)
-    assert (picture.mode, picture.height) == ("RGB", size)
-    assert np.asarray(picture).std() > 2  # something is on it
+def test_a_picture_has_the_height_asked_for(modality: str, size: int) -> None:
+    image = picture(examples()[modality], size)
+    assert (image.mode, image.height) == ("RGB", size)
+    assert np.asarray(image).std() > 2  # something is on it
 
 
 @pytest.mark.parametrize(
@@ -61,20 +60,20 @@ def test_a_drawing_has_the_height_asked_for(modality: str, size: int) -> None:
     ],
     ids=lambda raw: type(raw).__name__,
 )
-def test_the_smallest_and_oddest_items_are_drawn(raw: Raw) -> None:
-    assert draw(raw, 128).height == 128
+def test_the_smallest_and_oddest_items_have_pictures(raw: Raw) -> None:
+    assert picture(raw, 128).height == 128
 
 
 @pytest.mark.parametrize("name", ["smell", "_colors"])
-def test_an_unknown_modality_is_told(name: str) -> None:
+def test_an_unknown_modality_is_named(name: str) -> None:
     class Other:
         modality = name
 
         def summary(self) -> dict[str, object]:
             return {}
 
-    with pytest.raises(UnknownNameError, match=f"modality to draw '{name}'; choose one of: audio, depth, event, image"):
-        draw(Other())
+    with pytest.raises(UnknownNameError, match=f"unknown modality '{name}'; choose one of: audio, depth, event, image"):
+        picture(Other())
 
 
 def test_inferno_grows_lighter() -> None:
@@ -86,22 +85,22 @@ def test_inferno_grows_lighter() -> None:
 
 
 def test_hotter_is_lighter() -> None:
-    picture = np.asarray(draw(examples()["thermal"], 256).convert("L")).astype(int)
-    row = picture[128, 4:220]  # the field, without the bar at its right
+    pixels = np.asarray(picture(examples()["thermal"], 256).convert("L")).astype(int)
+    row = pixels[128, 4:220]  # the field, without the bar at its right
     assert row[-1] > row[len(row) // 2] > row[0]
 
 
 def test_louder_and_higher_is_where_it_belongs() -> None:
     time = np.arange(16_000) / 16_000
     samples = np.where(time > 0.5, np.sin(2 * np.pi * 4000 * time), 0).astype(np.float32)
-    field = np.asarray(draw(Audio(samples, 16_000), 256).convert("L")).astype(float)[:238, 34:]
+    field = np.asarray(picture(Audio(samples, 16_000), 256).convert("L")).astype(float)[:238, 34:]
     assert field[:, 200:].mean() > field[:, :100].mean() + 3  # sound in the second half only
     assert field[:119, 200:].mean() > field[119:, 200:].mean()  # and in the upper half
 
 
 def test_a_strip_shows_the_frames_in_order() -> None:
-    picture = np.asarray(draw(examples()["video"], 256).convert("L")).astype(int)
-    cells = [picture[row * 128 + 64, column * 128 + 64] for row in range(2) for column in range(3)]
+    pixels = np.asarray(picture(examples()["video"], 256).convert("L")).astype(int)
+    cells = [pixels[row * 128 + 64, column * 128 + 64] for row in range(2) for column in range(3)]
     assert cells == sorted(cells)
     assert cells[-1] - cells[0] > 100
 
@@ -109,14 +108,14 @@ def test_a_strip_shows_the_frames_in_order() -> None:
 def test_events_are_red_for_brighter_and_blue_for_darker() -> None:
     x = np.repeat([2, 17], 50).astype(np.int32)
     events = Events(np.arange(100), x, np.full(100, 10, np.int32), x == 2, 20, 20)
-    pixels = np.asarray(draw(events, 200)).astype(int)[:170]
+    pixels = np.asarray(picture(events, 200)).astype(int)[:170]
     red, blue = pixels[..., 0] - pixels[..., 2] > 60, pixels[..., 2] - pixels[..., 0] > 60
     assert np.nonzero(red)[1].max() < 100 < np.nonzero(blue)[1].min()
 
 
 def test_longer_texts_have_smaller_letters_and_stay_on_the_card() -> None:
     for text in ("a dog", "a dog runs along the beach " * 12):
-        card = np.asarray(draw(Text(text), 256).convert("L"))
+        card = np.asarray(picture(Text(text), 256).convert("L"))
         assert (card[:, -4:] > 200).all()
         assert (card[-4:] > 200).all()
 
@@ -146,11 +145,11 @@ def test_each_picture_needs_a_caption() -> None:
 
 
 def test_a_png_is_written_whole(tmp_path: Path) -> None:
-    picture = draw(examples()["image"], 64)
-    path = tmp_path / "drawing.png"
+    image = picture(examples()["image"], 64)
+    path = tmp_path / "item.png"
     path.write_bytes(b"an older file")
-    save_png(picture, path)
+    save_png(image, path)
     with Picture.open(path) as written:
         assert written.format == "PNG"
-        assert np.array_equal(np.asarray(written), np.asarray(picture))
-    assert [p.name for p in tmp_path.iterdir()] == ["drawing.png"]
+        assert np.array_equal(np.asarray(written), np.asarray(image))
+    assert [p.name for p in tmp_path.iterdir()] == ["item.png"]

@@ -19,7 +19,7 @@ from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, UnibindError, UnreadableError
 from unibind.modalities.formats.pcd import unpack_lzf
 from unibind.modalities.limits import Limits
-from unibind.modalities.pictures import draw
+from unibind.modalities.pictures import picture
 from unibind.modalities.point_cloud import PointCloud
 from unibind.modalities.reading import read
 
@@ -361,11 +361,11 @@ BAD = {
     "text.npy": (saved(np.array([["a", "b", "c"]])), "a point cloud is"),
     "none.npy": (saved(np.zeros((0, 3))), "no points"),
     "comments.xyz": (b"# nothing else\n", "no points|a point cloud is"),
-    "many.npz": (archived(a=XYZ, b=XYZ), "name one of them points or xyz"),
+    "many.npz": (archived(a=XYZ, b=XYZ), "name one of its arrays points or xyz"),
     "words.pt": (torch_saved({"label": 3}), "no arrays"),
     "old.pt": (torch_saved(torch.zeros(4, 3), _use_new_zipfile_serialization=False), "torch 1.6"),
     "fields.pcd": (pcd_ascii().replace(b"x y z", b"a b c"), "no field x, y, z"),
-    "header.pcd": (b"# .PCD v0.7\nVERSION 0.7\n", "no line DATA"),
+    "header.pcd": (b"# .PCD v0.7\nVERSION 0.7\n", "no DATA line"),
     "kind.pcd": (pcd_ascii().replace(b"DATA ascii", b"DATA zip"), "unknown kind 'zip'"),
     "type.pcd": (pcd_ascii().replace(b"TYPE F", b"TYPE Q"), "broken PCD header"),
     "type.ply": (ply("property complex w\n"), "unknown type 'complex'"),
@@ -431,20 +431,20 @@ def test_mutated_files_give_points_or_our_error(
         assert len(cloud.xyz) <= 10_000
 
 
-def test_drawing_shows_three_views() -> None:
+def test_the_picture_shows_three_views() -> None:
     line = np.zeros((200, 3), np.float32)
     line[:, 0] = np.linspace(-1, 1, 200)  # along x: a line from the front and above, a dot from the side
-    picture = np.asarray(draw(PointCloud(line), 300))
-    inked = (picture < 230).all(axis=-1)
-    assert (picture[-1, -1] == 255).all()
+    pixels = np.asarray(picture(PointCloud(line), 300))
+    inked = (pixels < 230).all(axis=-1)
+    assert (pixels[-1, -1] == 255).all()
     assert 0 < inked.mean() < 0.2
 
 
 def test_near_points_are_darker_and_colors_are_shown() -> None:
     depth = np.array([[0, 0, 1], [0.2, 0, -1]], np.float32)
-    plain = np.asarray(draw(PointCloud(depth), 300)).astype(int)
+    plain = np.asarray(picture(PointCloud(depth), 300)).astype(int)
     assert len(np.unique(plain.reshape(-1, 3), axis=0)) >= 3
-    red = np.asarray(draw(PointCloud(depth, np.array([[255, 0, 0]] * 2, np.uint8)), 300)).astype(int)
+    red = np.asarray(picture(PointCloud(depth, np.array([[255, 0, 0]] * 2, np.uint8)), 300)).astype(int)
     assert ((red[..., 0] - red[..., 2]) > 100).any()
 
 
@@ -463,4 +463,4 @@ def test_sample_clouds(name: str) -> None:
         "point_car.pt": 1.882,
     }[name]
     assert float(np.ptp(cloud.xyz, axis=0).max()) == pytest.approx(longest, rel=0.01)
-    assert len(np.unique(np.asarray(draw(cloud, 128)))) > 2
+    assert len(np.unique(np.asarray(picture(cloud, 128)))) > 2

@@ -10,20 +10,23 @@ from PIL import Image as Picture
 
 from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, MissingFileError, UnibindError, UnknownNameError, UnreadableError
-from unibind.modalities import EXTRA_MODALITIES, MODALITIES
+from unibind.modalities import modality_names, modality_spec
 from unibind.modalities.limits import Limits
-from unibind.modalities.reading import modality_of, read, reader_of, suffixes
+from unibind.modalities.reading import modality_of, read, suffixes
+
+MODALITIES = ("audio", "depth", "event", "image", "imu", "point_cloud", "text", "thermal", "video")
 
 
 def test_each_modality_has_a_reader() -> None:
-    assert tuple(suffixes()) == MODALITIES + EXTRA_MODALITIES
-    assert all(reader_of(name).modality == name for name in MODALITIES)
+    assert tuple(suffixes()) == modality_names() == MODALITIES
+    assert all(row.modality == name for name in MODALITIES for row in modality_spec(name).formats)
     assert all(ending.startswith(".") and ending == ending.lower() for all_ in suffixes().values() for ending in all_)
+    assert [name for name in MODALITIES if not suffixes()[name]] == ["depth", "imu"]
 
 
 @pytest.mark.parametrize("modality", [None, *(m for m in MODALITIES if m != "text")])
 def test_a_missing_file(modality: str | None, tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match=r"no file .*dog\.jpg; check the name"):
+    with pytest.raises(MissingFileError, match=r"file not found: .*dog\.jpg; check the name"):
         read(tmp_path / "dog.jpg", modality)
     with pytest.raises(FileNotFoundError):
         read(str(tmp_path / "dog.jpg"), modality)
@@ -54,12 +57,12 @@ def test_empty_bytes() -> None:
 
 
 def test_bytes_need_a_modality() -> None:
-    with pytest.raises(UnibindError, match="name their modality"):
+    with pytest.raises(UnibindError, match="specify it with modality="):
         read(b"\x89PNG")
 
 
 def test_an_unknown_modality() -> None:
-    with pytest.raises(UnknownNameError, match="unknown modality 'smell'; choose one of: image, text"):
+    with pytest.raises(UnknownNameError, match="unknown modality 'smell'; choose one of: audio, depth"):
         read(b"rose", "smell")
 
 
@@ -85,9 +88,10 @@ def test_bytes_of_a_file_are_limited(tmp_path: Path) -> None:
 
 
 def test_raised_limits_hold_while_the_modality_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "gray.png"  # an ending that two modalities claim, so its first bytes are read
+    path = tmp_path / "gray.tif"  # an ending that two modalities share, so its first bytes are read
     Picture.new("L", (4, 4)).save(path)
-    monkeypatch.setattr("unibind.readers.Limits", lambda: Limits(max_bytes=10))  # the defaults are too small for it
+    # defaults that are too small for the file
+    monkeypatch.setattr("unibind.modalities.reading.Limits", lambda: Limits(max_bytes=10))
     with pytest.raises(LimitError, match="the limits allow 10"):
         read(path)
     assert read(path, limits=Limits()).modality == "image"
@@ -108,7 +112,7 @@ def test_a_blank_string_is_no_text(text: str) -> None:
 def test_an_archive_of_arrays_may_be_several_things(tmp_path: Path) -> None:
     path = tmp_path / "things.npz"
     np.savez(path, points=np.eye(3))
-    with pytest.raises(UnibindError, match=r"things\.npz: its ending may be point_cloud or event; say which"):
+    with pytest.raises(UnibindError, match=r"things\.npz could be event or point_cloud; specify which"):
         modality_of(path)
     assert read(path, "point_cloud").xyz.shape == (3, 3)
 

@@ -27,7 +27,7 @@ def test_another_encoding_is_refused_with_its_place() -> None:
 
 @pytest.mark.parametrize("content", [b" \n\t ", b"a\0b", b"\xef\xbb\xbf"])
 def test_a_file_without_words_is_refused(content: bytes) -> None:
-    with pytest.raises(UnreadableError, match="holds no text"):
+    with pytest.raises(UnreadableError, match="contains no text"):
         read(content, "text")
 
 

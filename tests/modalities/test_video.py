@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unibind.errors import LimitError, UnibindError, UnreadableError
-from unibind.modalities import video
+from unibind.modalities.formats import video_frames
 from unibind.modalities.limits import Limits
 from unibind.modalities.reading import read
 from unibind.modalities.video import Video
@@ -127,15 +127,15 @@ def test_times_outside_give_the_first_and_last_frame(name: str, films: dict[str,
 
 @pytest.mark.parametrize("name", ["long_gop.mp4", "short_gop.mp4", "b_frames.mkv"])
 def test_only_wanted_frames_become_pixels(name: str, films: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    made, upright = [], video._upright
-    monkeypatch.setattr(video, "_upright", lambda frame: made.append(frame) or upright(frame))
+    made, upright = [], video_frames._upright
+    monkeypatch.setattr(video_frames, "_upright", lambda frame: made.append(frame) or upright(frame))
     assert numbers(read(films[name]).frames(middle_of([40, 3, 40, 22]))) == [40, 3, 40, 22]
     assert len(made) == 3  # the repeated one once
 
 
 def test_the_decoder_jumps_over_what_nobody_asked_for(films: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, time = set(), video._time
-    monkeypatch.setattr(video, "_time", lambda frame, base: seen.add(frame.pts) or time(frame, base))
+    seen, time = set(), video_frames._time
+    monkeypatch.setattr(video_frames, "_time", lambda frame, base: seen.add(frame.pts) or time(frame, base))
     assert numbers(read(films["short_gop.mp4"]).frames(middle_of([1, 44]))) == [1, 44]
     assert len(seen) <= 16  # of 48: 0 to 2, and from the key frame 36 or 42 to 45
 

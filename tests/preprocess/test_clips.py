@@ -91,7 +91,7 @@ def test_sinc_at_the_same_rate_cuts_only():
 
 
 def test_rates_of_no_sound_are_refused():
-    with pytest.raises(UnibindError, match="4,294,967,295 samples a second"):
+    with pytest.raises(UnibindError, match="4,294,967,295 samples per second"):
         sinc_resampled(np.zeros(4, np.float32), 0xFFFFFFFF, 16_000, 0, 1)
 
 

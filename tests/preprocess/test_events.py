@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unibind.modalities.event import EventFrame, Events
-from unibind.preprocess.events import BRIGHTER, DARKER, drawn_to_counts, event_frames
+from unibind.modalities.event import Events
+from unibind.preprocess.events import BRIGHTER, DARKER, event_frames, rendered_event_frames
 
 
 def recording(rows: list[tuple[int, int, int, bool]], width: int, height: int) -> Events:
@@ -82,13 +82,13 @@ def test_agrees_with_the_plain_version(frames: int, height: int, width: int, see
     torch.testing.assert_close(event_frames(events, frames, height, width), plain_frames(events, frames, height, width))
 
 
-def drawn(background: tuple[int, int, int], mark: tuple[int, int, int]) -> EventFrame:
+def rendered(background: tuple[int, int, int], mark: tuple[int, int, int]) -> np.ndarray:
     pixels = np.full((4, 4, 3), background, np.uint8)
     pixels[1, 2] = mark
-    return EventFrame(pixels)
+    return pixels
 
 
-WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (128, 128, 128)
+WHITE, BLACK, GRAY = (255, 255, 255), (0, 0, 0), (128, 128, 128)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (128, 128, 128)
         (BLACK, (255, 255, 0), 1, 0),  # yellow
         (BLACK, (0, 255, 255), 0, 1),  # cyan
         (BLACK, (255, 0, 255), 1, 1),  # magenta: both polarities in one pixel
-        (GREY, WHITE, 1, 0),  # no color: by lightness
-        (GREY, BLACK, 0, 1),
+        (GRAY, WHITE, 1, 0),  # no color: by lightness
+        (GRAY, BLACK, 0, 1),
     ],
 )
-def test_drawn_marks_are_told_apart_by_color(background, mark, brighter: int, darker: int) -> None:
-    counts = drawn_to_counts(drawn(background, mark), 3, 4, 4)
+def test_rendered_marks_are_distinguished_by_color(background, mark, brighter: int, darker: int) -> None:
+    counts = rendered_event_frames(rendered(background, mark), 3, 4, 4)
     assert counts.shape == (3, 2, 4, 4)
     assert counts.dtype == torch.float32
     assert counts[:, BRIGHTER, 1, 2].tolist() == [brighter] * 3
@@ -112,14 +112,14 @@ def test_drawn_marks_are_told_apart_by_color(background, mark, brighter: int, da
     assert float(counts.sum()) == 3 * (brighter + darker)
 
 
-def test_drawn_frame_is_fitted_and_centered() -> None:
+def test_a_rendered_frame_is_fitted_and_centered() -> None:
     pixels = np.full((4, 8, 3), 255, np.uint8)
     pixels[:2, :2] = (255, 0, 0)
     pixels[2:, 6:] = (0, 0, 255)
-    counts = drawn_to_counts(EventFrame(pixels), 1, 4, 4)[0]
+    counts = rendered_event_frames(pixels, 1, 4, 4)[0]
     assert torch.nonzero(counts[BRIGHTER]).tolist() == [[1, 0]]
     assert torch.nonzero(counts[DARKER]).tolist() == [[2, 3]]
 
 
 def test_blank_picture_has_no_marks() -> None:
-    assert float(drawn_to_counts(EventFrame(np.full((5, 5, 3), 9, np.uint8)), 2, 8, 8).sum()) == 0
+    assert float(rendered_event_frames(np.full((5, 5, 3), 9, np.uint8), 2, 8, 8).sum()) == 0

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from unibind import EventFrame, Events, Thermal
+from unibind import Events
 from unibind.preprocess.pictures import event_picture, thermal_picture
 
 
 def recording(pixels, width=4, height=3):
-    """Events at (x, y, brighter), one a millisecond."""
+    """Events at (x, y, brighter), one per millisecond."""
     x, y, p = (np.array(column) for column in zip(*pixels, strict=True))
     t = np.arange(len(x), dtype=np.int64) * 1000
     return Events(t, x.astype(np.int32), y.astype(np.int32), p.astype(bool), width, height)
@@ -33,24 +33,18 @@ def test_a_hot_pixel_does_not_darken_the_rest():
     assert picture[0, 0, 0] > 200
 
 
-def test_a_drawn_frame_is_itself():
-    pixels = np.random.default_rng(0).integers(0, 255, (5, 6, 3), dtype=np.uint8)
-    assert event_picture(EventFrame(pixels)) is pixels
-
-
 def test_bytes_stay_bytes():
     counts = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    assert np.array_equal(thermal_picture(Thermal((counts / 255).astype(np.float32), celsius=False)), counts)
+    assert np.array_equal(thermal_picture((counts / 255).astype(np.float32), celsius=False), counts)
 
 
 def test_degrees_and_fine_counts_are_stretched():
     field = np.linspace(20, 30, 101, dtype=np.float32)[None]
-    for raw in (Thermal(field, celsius=True), Thermal(field / 1000, celsius=False)):
-        gray = thermal_picture(raw)[0]
+    for gray in (thermal_picture(field, celsius=True)[0], thermal_picture(field / 1000, celsius=False)[0]):
         assert (gray[0], gray[-1]) == (0, 255)
         assert (np.diff(gray.astype(int)) >= 0).all()
         assert gray[50] == pytest.approx(128, abs=1)
 
 
 def test_a_field_without_contrast_is_one_gray():
-    assert len(np.unique(thermal_picture(Thermal(np.full((4, 4), 21.5, np.float32), celsius=True)))) == 1
+    assert len(np.unique(thermal_picture(np.full((4, 4), 21.5, np.float32), celsius=True))) == 1

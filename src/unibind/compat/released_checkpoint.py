@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import serialization as artifact
+from ..affine import AffineMap
 from ..align.centers import Centers, Scoring
 from ..align.heads import Head
-from ..backbones.imagebind import TOWER_OF, ImageBind
-from ..backbones.imagebind.convert import LinearMap, Released, open_released, write_towers
+from ..backbones.imagebind.convert import Released, open_released, write_towers
+from ..backbones.imagebind.model import TOWER_OF, ImageBind
 from ..backbones.imagebind.towers import TOWERS
 from ..data.embeddings import Vectors, unit
 from ..errors import UnibindError
@@ -102,7 +103,7 @@ def _check_complete(modality: str, released: Released, centers: Mapping[str, Vec
         )
 
 
-def _write_model(folder: Path, maps: Mapping[str, LinearMap], centers: Mapping[str, Mapping[str, Vectors]]) -> None:
+def _write_model(folder: Path, maps: Mapping[str, AffineMap], centers: Mapping[str, Mapping[str, Vectors]]) -> None:
     """Make a folder of towers a model over itself."""
     backbone = ImageBind(weights=folder)
     texts = backbone.contract("text")
@@ -135,8 +136,8 @@ def _write_model(folder: Path, maps: Mapping[str, LinearMap], centers: Mapping[s
     )
 
 
-def _head(fitted: LinearMap, scale: float) -> Head:
-    return Head((scale * fitted.weight).numpy(), fitted.bias.numpy())
+def _head(fitted: AffineMap, scale: float) -> Head:
+    return Head(scale * fitted.weight, fitted.bias)
 
 
 def _products(folder: Path) -> list[Path]:

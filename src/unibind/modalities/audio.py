@@ -1,20 +1,23 @@
-"""Sounds, mixed down to one channel: WAV, FLAC, OGG, MP3 and AIFF through libsndfile; M4A, AAC and a FLAC that was
-streamed through FFmpeg."""
+"""Sounds, mixed down to one channel: WAV, FLAC, OGG, MP3 and AIFF through libsndfile; M4A and AAC through FFmpeg."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LimitError, UnreadableError
+from ..errors import UnreadableError
+from .colormap import inferno
+from .formats.sounds import Decode, with_ffmpeg, with_sndfile
 from .limits import Limits
+from .messages import HEARD_HZ, Part, RenderOptions, duration, picture_part, sound_part, text_part
 from .source import Source
-from .spec import Reader, require
+from .spec import FileFormat, ModalitySpec, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +39,11 @@ class Audio:
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return len(self.samples) / self.rate
 
     def summary(self) -> dict[str, Any]:
-        """Length in seconds, rate in Hz, channels of the file, peak level."""
+        """Duration in seconds, rate in Hz, channels of the file, peak level."""
         return {
             "duration_s": round(self.duration_s, 4),
             "rate_hz": self.rate,
@@ -49,100 +52,128 @@ class Audio:
         }
 
 
-_BLOCK = 1 << 18  # frames decoded at a time
-_MAX_CHANNELS = 64
-_BY_FFMPEG = (".m4a", ".aac", ".mp4")
-_CHUNKED: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # byte order of the size
-_OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave in such a header
-_UNKNOWN_FRAMES = (1 << 63) - 1  # what libsndfile says of a FLAC whose header leaves its length open
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,flac,matroska,webm"
-
-
-class _InMemory(io.BytesIO):
-    """Bytes for libsndfile, which asks damaged ones for places before their start."""
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, or to the start where it would lie before that."""
-        return super().seek(max(offset, 0) if whence == io.SEEK_SET else offset, whence)
-
-
-def read(source: Source, limits: Limits) -> Audio:
+def _read(source: Source, limits: Limits, decode: Decode) -> Audio:
     """Read a recording at its own rate, its channels averaged; the whole file or nothing.
 
-    Raises LimitError for more seconds or samples than `limits` allow, UnreadableError where it is cut short or holds
-    numbers that are not finite.
+    Raises LimitError for more seconds or samples than `limits` allow, UnreadableError where it is cut short or
+    contains numbers that are not finite.
     """
-    if source.suffix in _BY_FFMPEG or source.head[4:8] == b"ftyp":
-        samples, rate, channels = _with_ffmpeg(source, limits)
-    else:
-        samples, rate, channels = _with_sndfile(source, limits)
+    samples, rate, channels = decode(source, limits)
     if not len(samples):
-        raise UnreadableError(f"{source.name} holds no samples; record it again")
+        raise UnreadableError(f"{source.name} contains no samples; record it again")
     if not np.isfinite(samples).all():
-        raise UnreadableError(f"{source.name} holds samples that are not finite; export it again")
+        raise UnreadableError(f"{source.name} contains samples that are not finite; export it again")
     return Audio(samples, rate, channels)
 
 
-def _check(source: Source, limits: Limits, frames: int, rate: int) -> None:
-    if frames > limits.max_seconds * rate or frames > limits.max_samples:
-        raise LimitError(
-            f"{source.name} lasts {frames / rate:,.0f} s, the limits allow {limits.max_seconds:,.0f} s and "
-            f"{limits.max_samples:,} samples; raise them or cut it"
-        )
+def _by_sndfile(source: Source, limits: Limits) -> Audio:
+    return _read(source, limits, with_sndfile)
 
 
-def _with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], int, int]:
-    import soundfile
-
-    order = _CHUNKED.get(source.head[:4])
-    if order is not None:
-        claimed = int.from_bytes(source.head[4:8], order)
-        if claimed not in _OPEN_ENDED and claimed + 8 > source.size + 1:  # some writers forget the padding byte
-            raise UnreadableError(f"{source.name} is cut short: {claimed + 8:,} bytes promised, {source.size:,} there")
-    with soundfile.SoundFile(_InMemory(source.data) if source.path is None else source.path) as sound:
-        if not 0 < sound.channels <= _MAX_CHANNELS or sound.samplerate <= 0:
-            raise UnreadableError(f"{source.name} claims {sound.channels} channels at {sound.samplerate} Hz")
-        if sound.frames == _UNKNOWN_FRAMES:  # libsndfile cannot read such a file to its end
-            return _with_ffmpeg(source, limits)
-        _check(source, limits, sound.frames, sound.samplerate)
-        samples = np.concatenate([np.empty(0, np.float32), *(block.mean(axis=1) for block in _blocks(sound))])
-        if len(samples) < sound.frames and sound.format != "MP3":  # an MP3's length is an estimate
-            raise UnreadableError(
-                f"{source.name} is cut short: {sound.frames:,} samples promised, {len(samples):,} there"
-            )
-        return samples, int(sound.samplerate), int(sound.channels)
+def _by_ffmpeg(source: Source, limits: Limits) -> Audio:
+    return _read(source, limits, with_ffmpeg)
 
 
-def _blocks(sound: object) -> Iterator[NDArray[np.float32]]:
-    while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):  # type: ignore[attr-defined]
-        yield block
+# --- showing -------------------------------------------------------------------------------------------------------
+
+_PICTURE_RATIO = 1.5
+_BINS, _FLOOR = 96, 9.0  # mel bands; nepers below the loudest that are shown
+_SHOWN_S = 30.0  # of a long recording
 
 
-def _with_ffmpeg(source: Source, limits: Limits) -> tuple[NDArray[np.float32], int, int]:
-    import av
+def _picture(raw: Audio, size: tuple[int, int]) -> Picture:
+    """A mel spectrogram in `size` (width, height) with seconds and kilohertz at its edges: loud is light.
 
-    with source.open() as file, av.open(file, options={"format_whitelist": _DEMUXERS}) as container:
-        if not container.streams.audio:
-            raise UnreadableError(f"{source.name} has no sound track; name another file")
-        stream = container.streams.audio[0]
-        rate, channels = int(stream.rate), int(stream.channels)
-        planar = av.AudioResampler(format="fltp", rate=rate)  # not to mono: that would keep the power, not the mean
-        blocks, count = [np.empty(0, np.float32)], 0
-        for frame in container.decode(stream):
-            for piece in planar.resample(frame):
-                blocks.append(piece.to_ndarray().mean(axis=0))
-                count += len(blocks[-1])
-                _check(source, limits, count, rate)
-        return np.concatenate(blocks), rate, channels
+    Only the first 30 s of a long sound are shown.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height = size
+    left, bottom = 34, 18
+    samples = raw.samples[: round(_SHOWN_S * raw.rate)]
+    sheet = Image.new("RGB", size, "white")
+    spectrogram = Image.fromarray(_spectrogram(samples, raw.rate))
+    sheet.paste(spectrogram.resize((width - left, height - bottom)), (left, 0))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for share in (0, 0.25, 0.5, 0.75):
+        label = f"{share * len(samples) / raw.rate:.2g} s"
+        pen.text((left + share * (width - left), height - bottom + 3), label, "#333333", font)
+    for kilohertz in (0.5, 1, 2, 4, 8, 16):
+        place = _mel(kilohertz * 1000) / _mel(raw.rate / 2)
+        if place < 0.97:
+            pen.text((2, (1 - place) * (height - bottom) - 6), f"{kilohertz:g} k", "#333333", font)
+    return sheet
 
 
-def _sniff(head: bytes) -> bool:
-    return head.startswith((b"fLaC", b"OggS", b"ID3")) or (head.startswith(b"RIFF") and head[8:12] == b"WAVE")
+def _spectrogram(samples: NDArray[np.float32], rate: int) -> NDArray[np.uint8]:
+    """Colors uint8 [bins, T, 3] of the log mel energies, high frequencies on top."""
+    import torch
+
+    from ..preprocess.filterbank import log_mel
+
+    padded = np.pad(samples, (0, max(0, round(rate * 0.025) - len(samples))))
+    energies = log_mel(torch.from_numpy(padded), rate, bins=_BINS).numpy().T[::-1]
+    return inferno((energies - energies.max() + _FLOOR) / _FLOOR)
 
 
-READER = Reader(
-    modality="audio",
-    suffixes=(".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".m4a", ".aac"),
-    read=read,
-    sniff=_sniff,
+def _mel(hertz: float) -> float:
+    return 1127 * float(np.log1p(hertz / 700))
+
+
+def _message(raw: Audio, options: RenderOptions) -> list[Part]:
+    from ..preprocess.clips import resampled
+    from .pictures import picture
+
+    samples = raw.samples[: round(_SHOWN_S * raw.rate)]
+    cut = "" if raw.duration_s <= _SHOWN_S else ", of which the first 30 s follow"
+    words = f"A sound recording, {duration(raw.duration_s)} long{cut}. {_loudness(samples, raw.rate)}"
+    if options.sound:
+        return [text_part(words), sound_part(resampled(samples, raw.rate, HEARD_HZ))]
+    legend = "Its spectrogram: time goes to the right, pitch upwards (k are kilohertz), light is loud, black is silent."
+    side = round(options.side * _PICTURE_RATIO)
+    return [text_part(f"{words} {legend}"), picture_part(picture(raw, options.side), side)]
+
+
+def _loudness(samples: NDArray[np.float32], rate: int) -> str:
+    """Level of a sound in words: mean and peak in decibels of full scale, and when it is loudest."""
+    peak = float(np.abs(samples).max())
+    if peak < 1e-5:
+        return "It is silent."
+    power = samples.astype(np.float64) ** 2
+    mean_db, peak_db = 10 * np.log10(power.mean()), 20 * np.log10(peak)
+    loudness = "loud" if mean_db >= -18 else "of middle loudness" if mean_db >= -35 else "quiet"
+    window = max(1, rate // 10)
+    steps = np.add.reduceat(power, np.arange(0, len(power), window))
+    quiet = float(np.mean(steps < steps.max() / 1000))  # 30 dB below the loudest step
+    return (
+        f"It is {loudness} ({mean_db:.0f} dB of full scale on average, {peak_db:.0f} dB at its peak), loudest "
+        f"{steps.argmax() * window / rate:.1f} s after the start, and quiet {100 * quiet:.0f} % of the time."
+    )
+
+
+SPEC = ModalitySpec(
+    name="audio",
+    raw_types=(Audio,),
+    formats=(
+        FileFormat("WAV", (".wav",), _by_sndfile, lambda head: head.startswith(b"RIFF") and head[8:12] == b"WAVE"),
+        FileFormat("FLAC", (".flac",), _by_sndfile, lambda head: head.startswith(b"fLaC")),
+        FileFormat("OGG", (".ogg", ".opus"), _by_sndfile, lambda head: head.startswith(b"OggS")),
+        FileFormat("MP3", (".mp3",), _by_sndfile, lambda head: head.startswith(b"ID3")),
+        FileFormat("AIFF", (".aiff", ".aif"), _by_sndfile, lambda head: head.startswith(b"FORM")),
+        FileFormat("M4A", (".m4a",), _by_ffmpeg, lambda head: head[4:8] == b"ftyp", also=(".mp4",)),
+        FileFormat("AAC", (".aac",), _by_ffmpeg),
+        FileFormat("other formats of libsndfile", (), _by_sndfile, fallback=True),
+    ),
+    picture=_picture,
+    picture_ratio=_PICTURE_RATIO,
+    message=_message,
+    prompt_phrase="sound recordings, where nothing is seen",
+    aspects=("sound", "motion", "context"),
+    templates=(
+        "the sound of a {}.",
+        "a recording of a {}.",
+        "this is the sound of a {}.",
+        "one can hear a {}.",
+        "a noise that comes from a {}.",
+    ),
 )

@@ -1,11 +1,11 @@
-"""False colors for fields of numbers."""
+"""False colors for arrays of numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Anchors of matplotlib's inferno (CC0), 0 to 1 in equal steps: dark is low, light is high, also in gray.
+# Nine colors of matplotlib's inferno (CC0) in equal steps: low values are dark and high values light, in gray as well.
 _INFERNO = np.array(
     [
         [0, 0, 4],
@@ -23,7 +23,7 @@ _INFERNO = np.array(
 
 
 def inferno(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Values in [0, 1], clipped, to colors uint8 [..., 3]."""
-    place = np.clip(values, 0, 1) * (len(_INFERNO) - 1)
-    channels = [np.interp(place, np.arange(len(_INFERNO)), _INFERNO[:, c]) for c in range(3)]
+    """Colors uint8 [..., 3] of values [...], which are clipped to [0, 1]."""
+    position = np.clip(values, 0, 1) * (len(_INFERNO) - 1)
+    channels = [np.interp(position, np.arange(len(_INFERNO)), _INFERNO[:, c]) for c in range(3)]
     return np.stack(channels, axis=-1).astype(np.uint8)

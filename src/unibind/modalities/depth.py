@@ -1,24 +1,29 @@
-"""Depth pictures: 16-bit PNG in millimeters, TIFF and NPY. No file is taken for one by its name alone."""
+"""Depth pictures: 16-bit PNG in millimeters, TIFF and NPY. No file is taken for one by its ending alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnreadableError
-from . import thermal
+from .colormap import inferno
 from .formats.arrays import NPY_MAGIC, ZIP_MAGIC, arrays_of
+from .formats.measurements import measurements
 from .limits import Limits
+from .messages import Part, RenderOptions, picture_part, text_part
 from .source import Source
-from .spec import Reader, require
+from .spec import FileFormat, ModalitySpec, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True, eq=False)
 class Depth:
-    """A depth picture: `values` float32 [H, W] in meters from the camera, 0 where nothing is known."""
+    """A depth picture: `values` float32 [H, W] in meters from the camera, 0 where unknown."""
 
     values: NDArray[np.float32]
     modality: ClassVar[str] = "depth"
@@ -31,7 +36,7 @@ class Depth:
         )
         require(
             bool(np.isfinite(self.values).all() and self.values.min() >= 0),
-            "a Depth holds meters of 0 and more; set unknown depths to 0",
+            "depths must be finite and not negative; set unknown depths to 0",
         )
 
     def summary(self) -> dict[str, Any]:
@@ -46,32 +51,78 @@ class Depth:
         }
 
 
-def read(source: Source, limits: Limits, *, scale: float | None = None) -> Depth:
-    """Read a depth picture in meters: numbers of the file times `scale`.
+def _read_picture(source: Source, limits: Limits, *, scale: float | None = None) -> Depth:
+    """Read a picture of depths; see `_meters` for `scale`."""
+    return _meters(measurements(source, limits)[0], scale, source.name)
 
-    By default whole numbers are millimeters, as depth cameras write them (SUN RGB-D has eighths of them: `scale` is
-    1 / 8000), and real numbers meters. What is not finite
-    or below zero is unknown, and becomes 0. Raises UnreadableError for 8-bit pictures without a `scale`: they are
-    drawings of a depth, in a unit that is lost.
+
+def _read_array(source: Source, limits: Limits, *, scale: float | None = None) -> Depth:
+    """Read an array of depths [H, W]; see `_meters` for `scale`."""
+    values = next(iter(arrays_of(source, limits.max_pixels * 8).values()))
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "uif":
+        raise UnreadableError(f"{source.name} is {values.dtype} {list(values.shape)}; depths are numbers [H, W]")
+    return _meters(values, scale, source.name)
+
+
+def _meters(values: NDArray[Any], scale: float | None, name: str) -> Depth:
+    """Depths in meters: the numbers of the file times `scale`.
+
+    By default integers are millimeters, as depth cameras write them (SUN RGB-D writes eighths of a millimeter: `scale`
+    is 1 / 8000), and real numbers are meters. Values that are negative or not finite are unknown and become 0. Raises
+    UnreadableError for 8-bit numbers without a `scale`: such a picture shows depths, but its unit is lost.
     """
-    values = _values(source, limits)
     if scale is None:
         if values.dtype == np.uint8:
-            raise UnreadableError(
-                f"{source.name} has 8 bits, so its unit is not known; read it with scale=meters a step"
-            )
+            raise UnreadableError(f"{name} has 8 bits, so its unit is unknown; read it with scale=meters per step")
         scale = 1e-3 if np.issubdtype(values.dtype, np.integer) else 1.0
     meters = values.astype(np.float32) * np.float32(scale)
     return Depth(np.where(np.isfinite(meters) & (meters > 0), meters, np.float32(0)))
 
 
-def _values(source: Source, limits: Limits) -> NDArray[Any]:
-    if not source.head.startswith((NPY_MAGIC, ZIP_MAGIC)):
-        return thermal.field(source, limits)[0]
-    values = next(iter(arrays_of(source, limits.max_pixels * 8).values()))
-    if values.ndim != 2 or not values.size or values.dtype.kind not in "uif":
-        raise UnreadableError(f"{source.name} holds {values.dtype} {list(values.shape)}; a depth is numbers [H, W]")
-    return values
+_UNKNOWN_GRAY = 128
 
 
-READER = Reader(modality="depth", suffixes=(), read=read, sniff=lambda head: False)
+def _picture(raw: Depth, size: tuple[int, int]) -> Picture:
+    """False colors, near light and far dark, unknown gray, in `size` (width, height); the range is written below."""
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+    width, height = size
+    known = raw.values > 0
+    low, high = (float(v) for v in np.percentile(raw.values[known], (1, 99))) if known.any() else (0.0, 0.0)
+    colors = inferno(1 - (raw.values - low) / max(high - low, 1e-6))
+    colors[~known] = _UNKNOWN_GRAY
+    sheet = Image.new("RGB", size, "white")
+    sheet.paste(ImageOps.pad(Image.fromarray(colors), (width, height - 18), color="white"), (0, 0))
+    ImageDraw.Draw(sheet).text((4, height - 16), f"{low:.2f} m to {high:.2f} m", "#333333", ImageFont.load_default(12))
+    return sheet
+
+
+def _message(raw: Depth, options: RenderOptions) -> list[Part]:
+    from .pictures import picture
+
+    facts = raw.summary()
+    words = "A depth picture: light is near the camera, dark is far, gray is unknown."
+    if facts["nearest_m"] is not None:
+        words += f" Distances go from {facts['nearest_m']:.2f} m to {facts['farthest_m']:.2f} m."
+    return [text_part(words), picture_part(picture(raw, options.side), options.side)]
+
+
+SPEC = ModalitySpec(
+    name="depth",
+    raw_types=(Depth,),
+    formats=(
+        FileFormat("NPY or NPZ", (), _read_array, lambda head: head.startswith((NPY_MAGIC, ZIP_MAGIC))),
+        FileFormat("PNG or TIFF", (), _read_picture, fallback=True),
+    ),
+    picture=_picture,
+    message=_message,
+    prompt_phrase="depth pictures, where only distances to the camera are seen",
+    aspects=("shape", "parts", "context"),
+    templates=(
+        "a depth map of a {}.",
+        "a depth image of a {}.",
+        "a range image of a {}.",
+        "a {} seen by a depth camera.",
+        "the distances to the surface of a {}.",
+    ),
+)

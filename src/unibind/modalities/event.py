@@ -1,26 +1,26 @@
-"""Event-camera recordings: AEDAT4, DAT, EVT2/EVT3 RAW, ES, 40-bit ATIS BIN, NPY/NPZ, and drawn event frames."""
+"""Event-camera recordings: AEDAT4, DAT, EVT2/EVT3 RAW, ES, 40-bit ATIS BIN, NPY/NPZ, and rendered event frames."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LimitError, UnreadableError
-from . import image
-from .formats import aedat4 as _aedat4
-from .formats import arrays as _arrays
-from .formats import event_files as _event_files
+from .formats import event_arrays, event_files
 from .formats.event_files import Decode, Recording
+from .formats.images import JPEG_MAGIC, PNG_MAGIC, read_rgb
 from .limits import Limits
+from .messages import Part, RenderOptions, duration, picture_part, picture_parts, text_part
 from .source import Source
-from .spec import Reader, require
+from .spec import FileFormat, ModalitySpec, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Events:
     modality: ClassVar[str] = "event"
 
     def __post_init__(self) -> None:
-        """Refuse arrays of unlike length, an empty recording, or pixels outside the sensor."""
+        """Refuse arrays of different lengths, an empty recording, and pixels outside the sensor."""
         n = len(self.t)
         require(
             n > 0 and len(self.x) == n and len(self.y) == n and len(self.p) == n,
@@ -52,7 +52,7 @@ class Events:
         return float(self.t[-1] - self.t[0]) / 1e6
 
     def summary(self) -> dict[str, Any]:
-        """Count of events, length in seconds, share of brighter events, sensor size."""
+        """Number of events, duration in seconds, share of brighter events, sensor size in pixels."""
         return {
             "events": len(self.t),
             "duration_s": round(self.duration_s, 6),
@@ -64,46 +64,40 @@ class Events:
 
 @dataclass(frozen=True, eq=False)
 class EventFrame:
-    """An event recording that somebody has already drawn as a picture: `pixels` uint8 [H, W, 3]."""
+    """An event recording that was already rendered as a picture: `pixels` uint8 [H, W, 3]."""
 
     pixels: NDArray[np.uint8]
     modality: ClassVar[str] = "event"
 
     def summary(self) -> dict[str, Any]:
         """Width and height in pixels."""
-        return {"width": self.pixels.shape[1], "height": self.pixels.shape[0], "drawn": True}
+        return {"width": self.pixels.shape[1], "height": self.pixels.shape[0], "rendered": True}
 
 
-MICROSECONDS = {"us": 1.0, "ms": 1e3, "s": 1e6, "ns": 1e-3}
-_COLUMNS = {
-    "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),
-    "x": ("x", "xs"),
-    "y": ("y", "ys"),
-    "p": ("p", "ps", "pol", "polarity", "on"),
-}
-_EVT = re.compile(rb"(?im)^% *(evt|format evt)")
+# --- reading -------------------------------------------------------------------------------------------------------
+
+_COLUMNS = ("t", "x", "y", "p")
 _MAX_SPAN = 100 * 366 * 86_400 * 1_000_000  # us, a century
-_BYTES_PER_EVENT = 64  # of an array file, at the most: eight columns of eight bytes
 
 
-def read(
-    source: Source, limits: Limits, *, width: int | None = None, height: int | None = None, time_unit: str = "us"
-) -> Events | EventFrame:
-    """Read one recording, sorted by time and starting at 0 us; a PNG or JPEG is taken as an already drawn frame.
+def _read_frame(source: Source, limits: Limits) -> EventFrame:
+    """Read a picture as a rendered event frame."""
+    return EventFrame(read_rgb(source, limits))
 
-    `width` and `height` (pixels) replace the sensor size of the file; where neither says it, the smallest sensor
-    that holds all events is taken. `time_unit` (us, ms, s, ns) is that of a NPY or NPZ file's times. Raises
-    LimitError for more events or pixels than `limits` allow, UnreadableError for a recording that is empty, cut
-    short, or has events outside of its sensor.
+
+def _read(
+    decode: Decode, source: Source, limits: Limits, *, width: int | None = None, height: int | None = None
+) -> Events:
+    """Read a recording, sorted by time and starting at 0 us.
+
+    `width` and `height` (pixels) replace the sensor size of the file; where neither states it, the smallest sensor
+    that contains all events is assumed. Raises LimitError for more events or pixels than `limits` allow,
+    UnreadableError for a recording that is empty, cut short, or has events outside its sensor.
     """
-    if _is_picture(source.head):
-        return EventFrame(image.read(source, limits).pixels)
-    if time_unit not in MICROSECONDS:
-        raise UnreadableError(f"unknown time unit {time_unit!r}; choose one of: {', '.join(MICROSECONDS)}")
-    with _decoder(source, time_unit)(source, limits.max_events) as recording:
-        packets = list(_at_most(limits.max_events, recording, source.name))
+    with decode(source, limits.max_events) as recording:
+        packets = list(_bounded(recording, limits.max_events, source.name))
     if not packets:
-        raise UnreadableError(f"{source.name} holds no events")
+        raise UnreadableError(f"{source.name} contains no events")
     columns = {name: np.concatenate([packet[name] for packet in packets]) for name in _COLUMNS}
     columns["t"] = _from_start(columns["t"], source.name)
     if (columns["t"][1:] < columns["t"][:-1]).any():
@@ -116,19 +110,27 @@ def read(
     return Events(columns["t"], x, y, columns["p"] > 0, width, height)
 
 
-def _at_most(max_events: int, recording: Recording, name: str) -> Iterator[NDArray[Any]]:
-    """The packets that hold events; LimitError as soon as there are too many in all."""
+def _read_arrays(
+    source: Source, limits: Limits, *, width: int | None = None, height: int | None = None, time_unit: str = "us"
+) -> Events:
+    """Read a recording from arrays whose times are in `time_unit` (us, ms, s or ns); see `_read`."""
+    decode = partial(event_arrays.decode, time_unit=time_unit)
+    return _read(decode, source, limits, width=width, height=height)
+
+
+def _bounded(recording: Recording, max_events: int, name: str) -> Iterator[NDArray[Any]]:
+    """The packets that are not empty; LimitError as soon as they have too many events in all."""
     count = 0
     for packet in recording.packets:
         count += len(packet)
         if count > max_events:
-            raise LimitError(f"{name} holds more than the {max_events:,} events that the limits allow; raise them")
+            raise LimitError(f"{name} has more than the {max_events:,} events that the limits allow; raise them")
         if len(packet):
             yield packet
 
 
 def _from_start(t: NDArray[Any], name: str) -> NDArray[np.int64]:
-    """Times from the earliest one, int64; cameras' clocks are often uint64."""
+    """Times from the earliest one, int64; the clocks of cameras are often uint64."""
     t = t if t.dtype == np.uint64 else t.astype(np.int64)
     if int(t.max()) - int(t.min()) > _MAX_SPAN:
         raise UnreadableError(f"{name} spans more than a century: its times are damaged, or not in microseconds")
@@ -139,94 +141,120 @@ def _sensor(
     x: NDArray[Any],
     y: NDArray[Any],
     recorded: tuple[int, int] | None,
-    asked: tuple[int | None, int | None],
+    given: tuple[int | None, int | None],
     name: str,
 ) -> tuple[int, int]:
-    """Width and height: as asked for, else as recorded, else the smallest that holds every event."""
+    """Width and height: as given, else as recorded, else the smallest that contain every event."""
     smallest = int(x.max()) + 1, int(y.max()) + 1
-    width, height = (a or r for a, r in zip(asked, recorded or smallest, strict=True))
+    width, height = (a or b for a, b in zip(given, recorded or smallest, strict=True))
     outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
     if outside.any():
         raise UnreadableError(
-            f"{name}: {int(outside.sum()):,} of {len(x):,} events lie outside of the {width} x {height} sensor"
+            f"{name}: {int(outside.sum()):,} of {len(x):,} events lie outside the {width} x {height} sensor"
         )
     return width, height
 
 
-def _decoder(source: Source, time_unit: str) -> Decode:
-    """The decoder for this file, by suffix where the records have no magic number, else by its first bytes."""
-    arrays = partial(_from_arrays, time_unit=time_unit)
-    if source.suffix == ".bin":
-        return _event_files.atis
-    if source.head.startswith(b"%"):  # Prophesee's text header
-        return _event_files.evt if _EVT.search(source.head) else _event_files.dat
-    by_magic: dict[bytes, Decode] = {
-        _aedat4.MAGIC: _event_files.aedat4,
-        b"Event Stream": _event_files.es,
-        _arrays.NPY_MAGIC: arrays,
-        _arrays.ZIP_MAGIC: arrays,
-    }
-    for magic, decode in by_magic.items():
-        if source.head.startswith(magic):
-            return decode
-    raise UnreadableError(f"{source.name} is no event file; known are {', '.join(READER.suffixes)}")
+# --- showing -------------------------------------------------------------------------------------------------------
+
+_STRIP = 0.12  # height of the strip of rates, as a share of the picture's
+_FAINTEST = 0.25  # strength of the faintest mark, so that a single event remains visible
 
 
-@contextmanager
-def _from_arrays(source: Source, max_events: int, time_unit: str) -> Iterator[Recording]:
-    """Columns of a NPZ file, or fields of one structured array, by their usual names."""
-    arrays: Mapping[str, NDArray[Any]] = _arrays.arrays_of(source, max_events * _BYTES_PER_EVENT)
-    if len(arrays) == 1:
-        (array,) = arrays.values()
-        arrays = {field: array[field] for field in array.dtype.names or ()}
-    found = {column: _named(arrays, column, names, source.name) for column, names in _COLUMNS.items()}
-    if len({array.shape for array in found.values()}) > 1 or found["t"].ndim != 1:
-        shapes = ", ".join(f"{column} {list(array.shape)}" for column, array in found.items())
-        raise UnreadableError(f"{source.name}: t, x, y and p must be one-dimensional and equally long, not {shapes}")
-    if not np.isin(found["p"], (-1, 0, 1)).all():
-        raise UnreadableError(f"{source.name}: polarities must be 0 and 1, -1 and 1, or false and true")
-    if time_unit != "us":
-        found["t"] = np.rint(found["t"].astype(np.float64) * MICROSECONDS[time_unit])
-    for column in "txy":
-        found[column] = _whole(found[column], column, source.name)
-    packet = np.empty(len(found["t"]), [(column, array.dtype) for column, array in found.items()])
-    for column, array in found.items():
-        packet[column] = array
-    sensor = [int(arrays[side]) for side in ("width", "height") if side in arrays and arrays[side].ndim == 0]
-    yield Recording((sensor[0], sensor[1]) if len(sensor) == 2 else None, [packet])
+def _picture(raw: Events | EventFrame, size: tuple[int, int]) -> Picture:
+    """The recording in `size` (width, height) as one frame, red for brighter and blue for darker, above its rate.
+
+    The strip below shows the rate of events over time. An EventFrame is shown as it is.
+    """
+    from PIL import Image, ImageOps
+
+    from ..preprocess.events import BRIGHTER, DARKER, event_frames
+
+    if isinstance(raw, EventFrame):
+        return ImageOps.pad(Image.fromarray(raw.pixels), size, color="white")
+    width, height = size
+    strip = max(8, round(height * _STRIP))
+    counts = event_frames(raw, 1, height - strip, width)[0].numpy()
+    marks = np.where(counts > 0, _FAINTEST + (1 - _FAINTEST) * counts, 0)
+    frame = _inked(marks[BRIGHTER], marks[DARKER])
+    return Image.fromarray(np.concatenate([frame, _rate_strip(raw, width, strip)]))
 
 
-def _named(arrays: Mapping[str, NDArray[Any]], column: str, names: tuple[str, ...], file: str) -> NDArray[Any]:
-    for name in names:
-        if name in arrays:
-            return arrays[name]
-    raise UnreadableError(f"{file} has no column {column} (or {', '.join(names[1:])}); it holds: {', '.join(arrays)}")
+def _rate_strip(events: Events, width: int, height: int) -> NDArray[np.uint8]:
+    """Rates over time, left to right: brighter events upwards and darker ones downwards from the middle."""
+    middle = height // 2
+    span = int(events.t[-1] - events.t[0]) + 1
+    column = ((events.t - events.t[0]) / span * width).astype(int).clip(max=width - 1)
+    rates = np.stack([np.bincount(column[events.p == sign], minlength=width) for sign in (True, False)])
+    bars = np.ceil(rates / rates.max() * (middle - 1))
+    rows = np.arange(height)[:, None]
+    up, down = (rows < middle) & (middle - rows <= bars[0]), (rows > middle) & (rows - middle <= bars[1])
+    strip = _inked(up.astype(float), down.astype(float))
+    strip[middle] = 200
+    return strip
 
 
-def _whole(values: NDArray[Any], column: str, name: str) -> NDArray[Any]:
-    """Numbers of any type as integers, refused if they are not whole."""
-    if values.dtype.kind in "iu":
-        return values
-    if values.dtype.kind != "f":
-        raise UnreadableError(f"{name}: column {column} must hold numbers, not {values.dtype}")
-    broken = ~(np.abs(values) < 1 << 53) | (np.trunc(values) != values)  # also catches NaN
-    if broken.any():
-        hint = "; say the unit of fractional times, e.g. time_unit='s'" if column == "t" else ""
-        raise UnreadableError(f"{name}: {int(broken.sum()):,} values of column {column} are not whole numbers{hint}")
-    return values.astype(np.int64)
+def _inked(brighter: NDArray[np.floating], darker: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """White paper [H, W, 3] with red ink for `brighter` and blue ink for `darker`, both in 0..1."""
+    absorbed = brighter[..., None] * [0, 1, 1] + darker[..., None] * [1, 1, 0]
+    return (255 * (1 - absorbed.clip(max=1))).astype(np.uint8)
 
 
-def _is_picture(head: bytes) -> bool:
-    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+def _message(raw: Events | EventFrame, options: RenderOptions) -> list[Part]:
+    from PIL import Image
+
+    from ..preprocess.pictures import event_picture
+
+    if isinstance(raw, EventFrame):
+        words = "A recording of an event camera, drawn as one picture: colors mark pixels that became brighter or "
+        picture = picture_part(Image.fromarray(raw.pixels), options.side)
+        return [text_part(f"{words}darker, which moving edges do."), picture]
+    words = (
+        f"A recording of an event camera, {duration(raw.duration_s)} long, as pictures of the edges that moved, first "
+        "all of it and then slice of time after slice of time: yellow where pixels became brighter, cyan where darker, "
+        "green or white where both, black where nothing changed."
+    )
+    slices = [("the whole recording", raw), *_slices(raw, options.frames - 1)]
+    pictures = [(when, Image.fromarray(event_picture(part))) for when, part in slices]
+    return [text_part(words), *picture_parts(pictures, options)]
 
 
-def _sniff(head: bytes) -> bool:
-    return head.startswith((_aedat4.MAGIC, b"Event Stream")) or (head.startswith(b"%") and bool(_EVT.search(head)))
+def _slices(raw: Events, count: int) -> Sequence[tuple[str, Events]]:
+    """Equal slices of time that contain events, each with its start and end in words."""
+    edges = np.linspace(0, int(raw.t[-1]) + 1, count + 1)
+    cuts = np.searchsorted(raw.t, edges)
+    slices = []
+    for first, last, start, end in zip(cuts[:-1], cuts[1:], edges[:-1], edges[1:], strict=True):
+        if first < last:
+            part = slice(first, last)
+            events = Events(raw.t[part], raw.x[part], raw.y[part], raw.p[part], raw.width, raw.height)
+            slices.append((f"{start / 1e6:.3g} s to {end / 1e6:.3g} s", events))
+    return slices
 
 
-READER = Reader(
-    modality="event",
-    suffixes=(".aedat4", ".raw", ".dat", ".es", ".bin", ".npz", ".npy"),
-    read=read,
-    sniff=_sniff,
+SPEC = ModalitySpec(
+    name="event",
+    raw_types=(Events, EventFrame),
+    formats=(
+        FileFormat("AEDAT4", (".aedat4",), partial(_read, event_files.aedat4), event_files.is_aedat4),
+        FileFormat("Prophesee EVT", (".raw",), partial(_read, event_files.evt), event_files.is_evt),
+        FileFormat("Prophesee DAT", (".dat",), partial(_read, event_files.dat), event_files.is_dat),
+        FileFormat("Event Stream", (".es",), partial(_read, event_files.es), event_files.is_es),
+        FileFormat("ATIS", (".bin",), partial(_read, event_files.atis)),
+        FileFormat("NPZ or NPY", (".npz", ".npy"), _read_arrays, event_arrays.is_array_file),
+        FileFormat(
+            "rendered frame (PNG or JPEG)", (), _read_frame, lambda head: head.startswith((PNG_MAGIC, JPEG_MAGIC))
+        ),
+    ),
+    picture=_picture,
+    message=_message,
+    prompt_phrase="recordings of an event camera, which sees only edges that move and lights that change",
+    aspects=("events", "motion", "shape"),
+    templates=(
+        "an event camera recording of a {}.",
+        "an event image of a {}.",
+        "the moving edges of a {}.",
+        "a {} seen by an event camera.",
+        "brightness changes of a {}.",
+    ),
 )

@@ -1,27 +1,27 @@
-"""Pictures: JPEG, PNG, WebP, BMP, GIF (first frame) and TIFF to upright 8-bit sRGB."""
+"""Images: JPEG, PNG, WebP, BMP, GIF (first frame) and TIFF to upright 8-bit sRGB."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Picture
-from PIL import ImageOps, UnidentifiedImageError
 
-from ..errors import LimitError
+from .formats.images import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGIC, read_rgb, rgb_pixels
 from .limits import Limits
+from .messages import Part, RenderOptions, picture_part
 from .source import Source
-from .spec import Reader, require
+from .spec import FileFormat, ModalitySpec, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A picture: `pixels` uint8 [H, W, 3], sRGB, upright."""
+    """An image: `pixels` uint8 [H, W, 3], sRGB, upright."""
 
     pixels: NDArray[np.uint8]
     modality: ClassVar[str] = "image"
@@ -38,57 +38,60 @@ class Image:
         return {"width": self.pixels.shape[1], "height": self.pixels.shape[0]}
 
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF8")
+def _read(source: Source, limits: Limits) -> Image:
+    """Read an image: turned upright by its EXIF tag, 16 bits scaled to 8, transparency laid on white."""
+    return Image(read_rgb(source, limits))
 
 
-@contextmanager
-def opened(source: Source, limits: Limits) -> Iterator[Picture.Image]:
-    """A picture whose header was read and found within the limits, not yet decoded."""
-    with warnings.catch_warnings(), source.open() as file:
-        warnings.simplefilter("ignore")  # the limit below is checked for every size; odd metadata is no news
-        try:
-            picture = Picture.open(file, formats=_FORMATS)
-        except Picture.DecompressionBombError as error:
-            raise LimitError(f"{source.name} claims more pixels than any picture may have: {error}") from None
-        except UnidentifiedImageError:
-            raise ValueError("it is no picture of a known format") from None
-        width, height = picture.size
-        if width * height > limits.max_pixels:
-            raise LimitError(
-                f"{source.name} has {width} x {height} pixels, the limits allow {limits.max_pixels:,}; raise them"
-            )
-        yield picture
+def _from_pil(item: object) -> Image | None:
+    """A PIL image of any mode as an image; see `_read`."""
+    if not type(item).__module__.startswith("PIL."):  # cheaper than to import PIL
+        return None
+    from PIL import Image as Pillow
+
+    return Image(rgb_pixels(item)) if isinstance(item, Pillow.Image) else None
 
 
-def read(source: Source, limits: Limits) -> Image:
-    """Read a picture: turned upright by its EXIF tag, 16 bits scaled to 8, transparency laid on white."""
-    with opened(source, limits) as picture:
-        picture.load()
-        return from_pil(picture)
+def _picture(raw: Image, size: tuple[int, int]) -> Picture:
+    """The image as it is, fitted into `size` (width, height) on white."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    return ImageOps.pad(Pillow.fromarray(raw.pixels), size, color="white")
 
 
-def from_pil(picture: Picture.Image) -> Image:
-    """A PIL image of any mode: turned upright by its EXIF tag, 16 bits scaled to 8, transparency laid on white."""
-    return Image(np.array(_rgb(ImageOps.exif_transpose(picture))))
+def _message(raw: Image, options: RenderOptions) -> list[Part]:
+    from PIL import Image as Pillow
+
+    return [picture_part(Pillow.fromarray(raw.pixels), options.side)]
 
 
-def _rgb(picture: Picture.Image) -> Picture.Image:
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        values = np.asarray(picture, np.float64)
-        if picture.mode == "F":  # no fixed range: its own becomes 0 to 255
-            low, high = np.nanmin(values), np.nanmax(values)
-            values = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-12) * 65535
-        return Picture.fromarray((np.clip(values, 0, 65535) / 257).round().astype(np.uint8)).convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        return Picture.alpha_composite(Picture.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return picture.convert("RGB")
+def _row(name: str, suffixes: tuple[str, ...], sniff: Callable[[bytes], bool]) -> FileFormat:
+    # Fallback rows: a file that modalities with pictures of their own do not recognize is an image.
+    return FileFormat(name, suffixes, _read, sniff, fallback=True)
 
 
-READER = Reader(
-    modality="image",
-    suffixes=(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    read=read,
-    sniff=lambda head: head.startswith(_MAGIC) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"),
+SPEC = ModalitySpec(
+    name="image",
+    raw_types=(Image,),
+    formats=(
+        _row("JPEG", (".jpg", ".jpeg"), lambda head: head.startswith(JPEG_MAGIC)),
+        _row("PNG", (".png",), lambda head: head.startswith(PNG_MAGIC)),
+        _row("WebP", (".webp",), lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP"),
+        _row("BMP", (".bmp",), lambda head: head.startswith(b"BM")),
+        _row("GIF", (".gif",), lambda head: head.startswith(b"GIF8")),
+        _row("TIFF", (".tif", ".tiff"), lambda head: head.startswith(TIFF_MAGIC)),
+    ),
+    picture=_picture,
+    message=_message,
+    prompt_phrase="photographs",
+    aspects=("looks", "parts", "shape", "context"),
+    templates=(
+        "a photo of a {}.",
+        "a blurry photo of a {}.",
+        "a close-up photo of a {}.",
+        "a rendering of a {}.",
+        "a picture that shows a {}.",
+    ),
+    from_object=_from_pil,
 )

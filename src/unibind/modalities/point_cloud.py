@@ -1,31 +1,34 @@
-"""Point clouds: PLY, OBJ, OFF, STL and GLB meshes or points, PCD, XYZ text, and NPY, NPZ or PT arrays."""
+"""Point clouds: PLY, OBJ, OFF, STL and GLB meshes or points, PCD, XYZ text, and NPY, NPZ or PT arrays.
+
+The y axis is taken as up, as in glTF and most mesh collections.
+"""
 
 from __future__ import annotations
 
-import io
-import pickle
-import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LimitError, UnreadableError
-from .formats import arrays as _arrays
-from .formats import meshes as _meshes
-from .formats import pcd as _pcd
+from .formats import meshes, point_files
+from .formats.arrays import NPY_MAGIC, ZIP_MAGIC
+from .formats.point_files import Cloud, Colors, Decode
 from .limits import Limits
+from .messages import Part, RenderOptions, picture_parts, text_part
 from .source import Source
-from .spec import Reader, require
+from .spec import FileFormat, ModalitySpec, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True, eq=False)
 class PointCloud:
-    """Points in space: `xyz` float32 [N, 3] in the file's own unit, optional color `rgb` uint8 [N, 3]."""
+    """Points in space: `xyz` float32 [N, 3] in the file's own unit, optional colors `rgb` uint8 [N, 3]."""
 
     xyz: NDArray[np.float32]
     rgb: NDArray[np.uint8] | None = None
@@ -37,166 +40,200 @@ class PointCloud:
             self.xyz.dtype == np.float32 and self.xyz.ndim == 2 and self.xyz.shape[1] == 3 and len(self.xyz) > 0,
             f"a PointCloud takes float32 [N, 3], not {self.xyz.dtype} {list(self.xyz.shape)}",
         )
-        require(bool(np.isfinite(self.xyz).all()), "a PointCloud must not hold NaN or infinite coordinates")
+        require(bool(np.isfinite(self.xyz).all()), "a PointCloud must not contain NaN or infinite coordinates")
         require(self.rgb is None or self.rgb.shape == self.xyz.shape, "a PointCloud's rgb must be [N, 3] like its xyz")
 
     def summary(self) -> dict[str, Any]:
-        """Count of points, size of the bounding box, whether there is color."""
+        """Number of points, size of the bounding box in the file's unit, whether there are colors."""
         extent = (self.xyz.max(0).astype(float) - self.xyz.min(0)).tolist()
         return {"points": len(self.xyz), "extent": [round(e, 4) for e in extent], "color": self.rgb is not None}
 
 
-Colors = NDArray[np.uint8] | None
-Cloud = tuple[NDArray[np.float64], Colors]
-Decode = Callable[[Source, Limits], Cloud]
-T = TypeVar("T")
-
-_KEYS = ("points", "xyz")  # of an archive with several arrays
-_BYTES_PER_POINT = 64  # of an array file, at the most: eight columns of eight bytes
+# --- reading -------------------------------------------------------------------------------------------------------
 
 
-def read(source: Source, limits: Limits, *, points: int = 8192, seed: int = 0, drop_nan: bool = False) -> PointCloud:
-    """Read one cloud in the file's own unit.
+def _read_points(
+    decode: Decode, source: Source, limits: Limits, *, points: int = 8192, seed: int = 0, drop_nan: bool = False
+) -> PointCloud:
+    """Read a file of points as they are, with their colors, in the file's own unit; `points` and `seed` have no effect.
 
-    A file with faces gives `points` points spread evenly over their area, the same ones for the same `seed`; a file
-    of points gives them as they are, with their colors. Points that are not finite are refused, or left out if
-    `drop_nan` (range sensors write NaN where nothing came back). Raises LimitError for more points than `limits`
-    allow, UnreadableError for a file that is empty, cut short, or claims what it does not hold.
+    Points that are not finite are refused, or dropped if `drop_nan` (range sensors write NaN where nothing came back).
+    Raises LimitError for more points than `limits` allow, UnreadableError for a file that is empty, cut short, or does
+    not contain what it claims.
     """
+    _check_count(points, limits)
+    return _point_cloud(decode(source, limits), drop_nan, source.name)
+
+
+def _read_mesh(
+    kind: str, source: Source, limits: Limits, *, points: int = 8192, seed: int = 0, drop_nan: bool = False
+) -> PointCloud:
+    """Read a file that may have faces: `points` points spread evenly over their area, the same ones for the same seed.
+
+    Without faces its vertices are read as points; see `_read_points`.
+    """
+    _check_count(points, limits)
+    scene = meshes.load_scene(source.read_bytes(), kind, source.name, limits.max_points)
+    triangles = meshes.triangles_of(scene, source.name)
+    if not len(triangles):
+        return _point_cloud(meshes.vertices_of(scene), drop_nan, source.name)
+    return _point_cloud((meshes.sample_surface(triangles, points, seed, source.name), None), drop_nan, source.name)
+
+
+def _check_count(points: int, limits: Limits) -> None:
     if not 1 <= points <= limits.max_points:
         raise LimitError(f"between 1 and {limits.max_points:,} points can be sampled, not {points:,}")
-    xyz, rgb = _decoder(source, points, seed)(source, limits)
-    return _finite(xyz, rgb, drop_nan, source.name)
 
 
-def _decoder(source: Source, points: int, seed: int) -> Decode:
-    """The decoder for this file, by suffix, or by its first bytes where the suffix says nothing."""
-    meshes = {f".{kind}": partial(_mesh, kind=kind, points=points, seed=seed) for kind in _meshes.KINDS}
-    decoders: dict[str, Decode] = _POINT_DECODERS | meshes
-    by_magic = (suffix for magic, suffix in _MAGIC.items() if source.head.startswith(magic))
-    suffix = source.suffix if source.suffix in decoders else next(by_magic, None)
-    if suffix is None:
-        raise UnreadableError(f"{source.name} is no point cloud file; known are {', '.join(decoders)}")
-    return decoders[suffix]
-
-
-def _mesh(source: Source, limits: Limits, *, kind: str, points: int, seed: int) -> Cloud:
-    scene = _meshes.load_scene(_bytes(source), kind, source.name, limits.max_points)
-    triangles = _meshes.triangles_of(scene, source.name)
-    if not len(triangles):
-        return _meshes.vertices_of(scene)
-    return _meshes.sample_surface(triangles, points, seed, source.name), None
-
-
-def _pcd_file(source: Source, limits: Limits) -> Cloud:
-    with source.open() as file:
-        return _pcd.read_pcd(file, source.name, limits.max_points)
-
-
-def _text(source: Source, limits: Limits) -> Cloud:
-    """Lines of x y z, or x y z r g b, between white space, commas or semicolons."""
-    text = _bytes(source).replace(b",", b" ").replace(b";", b" ").decode("utf-8", "replace")
-    if text.count("\n") > 2 * limits.max_points:  # comments and blank lines may be as many as points
-        raise LimitError(f"{source.name} holds more than the {limits.max_points:,} points that the limits allow")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an empty file is reported below
-        return _columns(np.loadtxt(io.StringIO(text), comments=("#", "//"), ndmin=2), limits, source.name)
-
-
-def _array_file(source: Source, limits: Limits) -> Cloud:
-    arrays = _arrays.arrays_of(source, limits.max_points * _BYTES_PER_POINT)
-    return _columns(_the_points(arrays, source.name), limits, source.name)
-
-
-def _torch_file(source: Source, limits: Limits) -> Cloud:
-    """A tensor, or a dict of them, that torch.save wrote; unpickled by torch's weights-only reader."""
-    import torch
-
-    if not source.head.startswith(_arrays.ZIP_MAGIC):
-        raise UnreadableError(f"{source.name} is no file of torch.save, or one from before torch 1.6: save it again")
-    data = io.BytesIO(_bytes(source))
-    with zipfile.ZipFile(data) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > limits.max_points * _BYTES_PER_POINT:
-        raise LimitError(f"{source.name} unpacks to {unpacked:,} bytes, more than {limits.max_points:,} points need")
-    data.seek(0)
-    try:
-        loaded = torch.load(data, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UnreadableError(f"{source.name} holds Python objects, which are never run; save a bare tensor") from error
-    named = loaded if isinstance(loaded, dict) else {"points": loaded}
-    tensors = {str(key): value for key, value in named.items() if isinstance(value, torch.Tensor)}
-    tensor = _the_points(tensors, source.name)
-    if tensor.numel() > limits.max_points * _BYTES_PER_POINT // 8:  # a view may claim far more than its storage holds
-        raise LimitError(
-            f"{source.name} claims {tensor.numel():,} numbers and {limits.max_points:,} points are allowed"
-        )
-    return _columns(tensor.detach().to_dense().double().numpy(), limits, source.name)
-
-
-def _the_points(arrays: Mapping[str, T], name: str) -> T:
-    """The array named points or xyz, or the only one there is."""
-    for key in arrays if len(arrays) == 1 else _KEYS:
-        if key in arrays:
-            return arrays[key]
-    raise UnreadableError(f"{name} holds {', '.join(arrays) or 'no arrays'}; name one of them {' or '.join(_KEYS)}")
-
-
-def _columns(table: NDArray[Any], limits: Limits, name: str) -> Cloud:
-    """Split [N, 3] or [N, 6] numbers into points and colors."""
-    if table.ndim != 2 or table.shape[1] not in (3, 6) or table.dtype.kind not in "iuf":
-        raise UnreadableError(
-            f"{name} holds {table.dtype} {list(table.shape)}; a point cloud is numbers [N, 3], or [N, 6] with rgb"
-        )
-    if len(table) > limits.max_points:
-        raise LimitError(f"{name} holds {len(table):,} points and the limits allow {limits.max_points:,}; raise them")
-    return table[:, :3].astype(np.float64), _colors(table[:, 3:])
-
-
-def _colors(columns: NDArray[Any]) -> Colors:
-    """Colors from 0..1 or 0..255; None for columns that can be none, such as normals."""
-    if not columns.size or not ((columns >= 0) & (columns <= 255)).all():
-        return None
-    scale = 255 if columns.max() <= 1 else 1
-    return np.rint(columns * scale).astype(np.uint8)
-
-
-def _finite(xyz: NDArray[np.float64], rgb: Colors, drop_nan: bool, name: str) -> PointCloud:
+def _point_cloud(cloud: Cloud, drop_nan: bool, name: str) -> PointCloud:
+    """A cloud in float32, without the points that are not finite."""
+    xyz, rgb = cloud
     if not len(xyz):
-        raise UnreadableError(f"{name} holds no points")
-    with np.errstate(over="ignore"):  # beyond float32's range is infinite, and caught here
+        raise UnreadableError(f"{name} contains no points")
+    with np.errstate(over="ignore"):  # values beyond float32's range become infinite, and are caught here
         points = xyz.astype(np.float32)
     finite = np.isfinite(points).all(axis=1)
     if finite.all():
         return PointCloud(points, rgb)
     broken = int((~finite).sum())
     if not drop_nan:
-        raise UnreadableError(
-            f"{name}: {broken:,} of {len(xyz):,} points are NaN or infinite; drop_nan leaves them out"
-        )
+        raise UnreadableError(f"{name}: {broken:,} of {len(xyz):,} points are NaN or infinite; drop_nan drops them")
     if broken == len(xyz):
         raise UnreadableError(f"{name}: all {broken:,} points are NaN or infinite")
     return PointCloud(points[finite], None if rgb is None else rgb[finite])
 
 
-def _bytes(source: Source) -> bytes:
-    with source.open() as file:
-        return file.read()
+# --- showing -------------------------------------------------------------------------------------------------------
+
+_PANELS = (("front", 0, 0), ("side", 90, 0), ("top", 0, 90))  # title, azimuth and elevation in degrees
+_MESSAGE_VIEWS = (
+    ("from the front", 0, 0),
+    ("from the right", 90, 0),
+    ("from above", 0, 90),
+    ("from the front, right and above", 40, 25),
+    ("from behind, left and above", 220, 25),
+)
+_NEAR, _FAR = np.array([20.0, 40.0, 90.0]), np.array([190.0, 205.0, 230.0])  # colors of points without their own
+_MARGIN = 0.06  # of a panel's shorter side
 
 
-_POINT_DECODERS: dict[str, Decode] = {
-    ".pcd": _pcd_file,
-    ".xyz": _text,
-    ".txt": _text,
-    ".npy": _array_file,
-    ".npz": _array_file,
-    ".pt": _torch_file,
-}
-_MAGIC = {b"ply\n": ".ply", b"ply\r": ".ply", b"glTF": ".glb", b"OFF": ".off", b"# .PCD": ".pcd"}
+def _picture(raw: PointCloud, size: tuple[int, int]) -> Picture:
+    """Front, side and top view side by side in `size` (width, height), all at one scale; near points are darker."""
+    from PIL import Image, ImageDraw
 
-READER = Reader(
-    modality="point_cloud",
-    suffixes=(*(f".{kind}" for kind in _meshes.KINDS), ".pcd", ".xyz", ".npy", ".npz", ".pt"),
-    read=read,
-    sniff=lambda head: head.startswith(tuple(_MAGIC)),
+    width, height = size
+    low, high = raw.xyz.min(axis=0).astype(np.float64), raw.xyz.max(axis=0).astype(np.float64)
+    largest = float((high - low).max()) or 1.0
+    unit = (raw.xyz - (low + high) / 2) / largest  # within -0.5..0.5
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    edges = np.linspace(0, width, len(_PANELS) + 1).astype(int)
+    for (_, azimuth, elevation), left, end in zip(_PANELS, edges[:-1], edges[1:], strict=True):
+        panel = canvas[:, left:end]
+        _splat(panel, _axes(azimuth, elevation) @ unit.T, raw.rgb, 1 + min(panel.shape[:2]) // 150)
+    picture = Image.fromarray(canvas)
+    pen = ImageDraw.Draw(picture)
+    for (title, *_), left in zip(_PANELS, edges[:-1], strict=True):
+        pen.text((left + 4, 2), title, fill=(120, 120, 120))
+    return picture
+
+
+def view_from(raw: PointCloud, azimuth: float, elevation: float, size: int) -> Picture:
+    """RGB picture, `size` pixels wide and high, as seen from far away.
+
+    The azimuth is in degrees from the front towards the right, the elevation in degrees above the ground. The scale is
+    the same from all sides, and dots are so large that evenly spread points form a surface.
+    """
+    from PIL import Image
+
+    low, high = raw.xyz.min(axis=0).astype(np.float64), raw.xyz.max(axis=0).astype(np.float64)
+    centered = raw.xyz - (low + high) / 2
+    farthest = float(np.linalg.norm(centered, axis=1).max()) or 1.0
+    canvas = np.full((size, size, 3), 255, np.uint8)
+    dot = int(np.clip(round(1.3 * size / len(raw.xyz) ** 0.5), 1 + size // 150, size // 40))
+    _splat(canvas, _axes(azimuth, elevation) @ (centered / (2 * farthest)).T, raw.rgb, dot)
+    return Image.fromarray(canvas)
+
+
+def _axes(azimuth: float, elevation: float) -> NDArray[np.float64]:
+    """The directions right, up and towards the viewer [3, 3]; exact for right angles."""
+    a, e = np.deg2rad(azimuth), np.deg2rad(elevation)
+    right = [np.cos(a), 0, -np.sin(a)]
+    up = [-np.sin(a) * np.sin(e), np.cos(e), -np.cos(a) * np.sin(e)]
+    near = [np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)]
+    return np.array([right, up, near]).round(12)
+
+
+def _splat(panel: NDArray[np.uint8], axes: NDArray[np.float64], rgb: Colors, side: int) -> None:
+    """Paint points as squares of `side` pixels into a panel [H, W, 3].
+
+    `axes` [3, N] are the points' positions to the right, up and towards the viewer, within -0.5..0.5.
+    """
+    height, width, _ = panel.shape
+    right, up, near = axes
+    scale = min(height, width) * (1 - 2 * _MARGIN)
+    order = np.argsort(near, kind="stable")  # the nearest are painted last, over the others
+    column, row = (width / 2 + right[order] * scale).astype(int), (height / 2 - up[order] * scale).astype(int)
+    nearness = (near[order] + 0.5)[:, None]
+    color = _FAR + nearness * (_NEAR - _FAR) if rgb is None else rgb[order] * (0.6 + 0.4 * nearness)
+    dot = np.arange(side)
+    rows = (row[:, None, None] + dot[:, None]).clip(0, height - 1)
+    columns = (column[:, None, None] + dot).clip(0, width - 1)
+    panel[rows, columns] = color[:, None, None].astype(np.uint8)
+
+
+def _message(raw: PointCloud, options: RenderOptions) -> list[Part]:
+    width, height, depth = (raw.xyz.max(axis=0).astype(float) - raw.xyz.min(axis=0)).tolist()
+    colors = "in their own colors" if raw.rgb is not None else "the nearer, the darker"
+    words = (
+        f"A three-dimensional scan of one thing: {len(raw.xyz)} points on its surface, {colors}, seen from several "
+        f"sides. Its box measures {width:.3g} by {height:.3g} by {depth:.3g} (right, up, towards the viewer; which way "
+        "is up in truth is not known)."
+    )
+    views = [(title, view_from(raw, azimuth, elevation, options.side)) for title, azimuth, elevation in _MESSAGE_VIEWS]
+    return [text_part(words), *picture_parts(views, options)]
+
+
+# --- the modality --------------------------------------------------------------------------------------------------
+
+
+def _starts(*magic: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(magic)
+
+
+def _mesh(name: str, sniff: Callable[[bytes], bool] | None = None) -> FileFormat:
+    kind = name.lower()
+    return FileFormat(name, (f".{kind}",), partial(_read_mesh, kind), sniff)
+
+
+def _points(name: str, decode: Decode, sniff: Callable[[bytes], bool] | None = None, **facts: Any) -> FileFormat:
+    return FileFormat(name, (f".{name.lower()}",), partial(_read_points, decode), sniff, **facts)
+
+
+SPEC = ModalitySpec(
+    name="point_cloud",
+    raw_types=(PointCloud,),
+    formats=(
+        _mesh("PLY", _starts(b"ply\n", b"ply\r")),
+        _mesh("OBJ"),
+        _mesh("OFF", _starts(b"OFF")),
+        _mesh("STL"),
+        _mesh("GLB", _starts(b"glTF")),
+        _points("PCD", point_files.pcd, _starts(b"# .PCD")),
+        _points("XYZ", point_files.xyz, also=(".txt",)),
+        _points("PT", point_files.torch_tensor),
+        _points("NPY", point_files.numpy_array, _starts(NPY_MAGIC)),
+        _points("NPZ", point_files.numpy_array, _starts(ZIP_MAGIC)),
+    ),
+    picture=_picture,
+    picture_ratio=2.4,
+    message=_message,
+    prompt_phrase="three-dimensional scans: points on its surface, without color",
+    aspects=("shape", "parts"),
+    templates=(
+        "a point cloud of a {}.",
+        "a 3D model of a {}.",
+        "a depth scan of a {}.",
+        "the three-dimensional shape of a {}.",
+        "points on the surface of a {}.",
+    ),
 )

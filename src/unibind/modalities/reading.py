@@ -1,112 +1,100 @@
-"""Readers: a file or bytes to a raw item, one module a modality, safe on hostile input.
-
-A module `readers/<modality>.py` with a `READER` is all a new modality needs here.
-"""
+"""Reading: a file, bytes or a string to a raw item, safe on hostile input."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from ..errors import UnibindError, UnknownNameError, UnreadableError
-from . import EXTRA_MODALITIES, MODALITIES
+from ..errors import UnibindError, UnreadableError
 from .limits import Limits
-from .source import Source, is_file, open_source
-from .spec import Raw, Reader
-from .text import Text
+from .registry import modality_names, modality_spec
+from .source import Source, decoding, is_file, is_url, open_source
+from .spec import FileFormat, ModalitySpec, Raw
 
-__all__ = ["Limits", "Reader", "Source", "modality_of", "read", "reader_of", "suffixes"]
-
-
-@cache
-def _readers() -> dict[str, Reader]:
-    """Every reader of this package by modality, in the order of MODALITIES, others behind."""
-    names = [
-        m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if m.name in MODALITIES + EXTRA_MODALITIES
-    ]
-    modules = (importlib.import_module(f"{__package__}.{name}") for name in names)
-    found = {module.READER.modality: module.READER for module in modules if hasattr(module, "READER")}
-    order = {name: i for i, name in enumerate(MODALITIES)}
-    return dict(sorted(found.items(), key=lambda pair: order.get(pair[0], len(order))))
-
-
-def reader_of(modality: str) -> Reader:
-    """The reader of a modality; raises UnknownNameError."""
-    if modality not in _readers():
-        raise UnknownNameError("modality", modality, _readers())
-    return _readers()[modality]
+__all__ = ["Limits", "modality_of", "read", "suffixes"]
 
 
 def suffixes() -> dict[str, tuple[str, ...]]:
-    """The file endings each modality claims."""
-    return {name: reader.suffixes for name, reader in _readers().items()}
+    """The file endings by which each modality is recognized."""
+    return {name: modality_spec(name).suffixes for name in modality_names()}
 
 
 def modality_of(path: str | Path, limits: Limits | None = None) -> str:
-    """The modality of a file by its ending; where several claim it, by its first bytes.
+    """The modality of a file by its ending; where several modalities share the ending, by its first bytes.
 
-    A picture that is not surely thermal is an image. Raises UnibindError where neither settles it.
+    Raises UnibindError where neither decides.
     """
-    path = Path(path)
-    claims = [r for r in _readers().values() if path.suffix.lower() in r.suffixes]
-    if not claims:
-        known = " ".join(dict.fromkeys(s for r in _readers().values() for s in r.suffixes))
+    suffix = Path(urlsplit(str(path)).path if is_url(str(path)) else path).suffix.lower()
+    rows = [row for name in modality_names() for row in modality_spec(name).formats if suffix in row.suffixes]
+    if not rows:
+        known = " ".join(dict.fromkeys(suffix for claimed in suffixes().values() for suffix in claimed))
         raise UnibindError(
-            f"{path}: no modality has the ending {path.suffix!r}; name the modality, or use one of {known}"
+            f"{path}: no modality has the ending {suffix!r}; specify the modality, or use one of {known}"
         )
-    if len(claims) == 1:
-        return claims[0].modality
-    head = open_source(path, limits or Limits()).head
-    sure = [r for r in claims if r.sniff(head)]
-    if sure:
-        return sure[-1].modality  # the more particular ones come later
-    if claims[0].modality == "image":
-        return "image"
-    names = " or ".join(r.modality for r in claims)
-    raise UnibindError(f"{path}: its ending may be {names}; say which with modality=... (or --modality)")
+    if len({row.modality for row in rows}) > 1:
+        rows = _certain(rows, open_source(path, limits or Limits()).head)
+    names = sorted({row.modality for row in rows})
+    if len(names) > 1:
+        raise UnibindError(f"{path} could be {' or '.join(names)}; specify which with modality=... (or --modality)")
+    return names[0]
 
 
 def read(item: str | Path | bytes, modality: str | None = None, *, limits: Limits | None = None, **options: Any) -> Raw:
-    """Decode one item. Paths may leave `modality` out; bytes may not.
+    """Decode one item.
 
-    A str that names no file is itself the text where `modality` is "text". `options` are those of the modality's
-    reader. Raises MissingFileError, LimitError or UnreadableError, each one sentence that names the file; nothing
-    else, whatever the file holds.
+    The modality of a path may be left out; that of bytes may not. A str that does not name a file is itself the item
+    for a modality that can be written (a text). `options` are passed to the reader of the file's format. Raises
+    MissingFileError, LimitError or UnreadableError, each one sentence that names the file, and nothing else, whatever
+    the file contains.
     """
     limits = limits or Limits()
     if modality is None:
         if isinstance(item, bytes):
-            raise UnibindError("bytes do not say what they are; name their modality")
-        open_source(item, limits)  # a missing or empty file is told before its ending
+            raise UnibindError("the modality of bytes cannot be detected; specify it with modality=...")
+        open_source(item, limits)  # a missing or empty file is reported before an unknown ending
         modality = modality_of(item, limits)
-    reader = reader_of(modality)
-    if modality == "text" and isinstance(item, str) and not (item.lower().endswith(".txt") and is_file(Path(item))):
-        return Text(item)
+    spec = modality_spec(modality)
+    if spec.from_string is not None and isinstance(item, str) and not _names_file(item, spec):
+        return spec.from_string(item)
     source = open_source(item, limits)
-    try:
-        inspect.signature(reader.read).bind(source, limits, **options)
-    except TypeError as error:
-        raise UnibindError(f"the {modality} reader has no such option: {error}") from None
     with decoding(source, modality):
-        return reader.read(source, limits, **options)
+        reader = _format_of(source, spec).read
+        try:
+            inspect.signature(reader).bind(source, limits, **options)
+        except TypeError as error:
+            raise UnibindError(f"the {modality} reader has no such option: {error}") from None
+        return reader(source, limits, **options)
 
 
-@contextmanager
-def decoding(source: Source, modality: str) -> Iterator[None]:
-    """Tell whatever goes wrong within as UnreadableError: one sentence that names the file."""
-    try:
-        yield
-    except UnibindError:
-        raise
-    except MemoryError:
-        raise UnreadableError(f"{source.name} needs more memory than there is; is it damaged?") from None
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        said = f"{source.name} cannot be read as {modality.replace('_', ' ')}: {reason[:200].rstrip('.')}"
-        raise UnreadableError(said) from error
+def _certain(rows: list[FileFormat], head: bytes) -> list[FileFormat]:
+    """The rows that recognize a file's first bytes, fallback rows only if no other does; else the fallback rows.
+
+    All rows where that leaves none.
+    """
+    matches = [row for row in rows if row.recognizes(head)]
+    return [row for row in matches if not row.fallback] or matches or [row for row in rows if row.fallback] or rows
+
+
+def _format_of(source: Source, spec: ModalitySpec) -> FileFormat:
+    """The row of a modality's table that reads a file.
+
+    The first of: a row of the file's ending that recognizes it or has no signature, any row that recognizes it, a row
+    of its ending, a fallback row. Raises UnreadableError where there is none.
+    """
+    by_suffix = [row for row in spec.formats if source.suffix and source.suffix in row.suffixes + row.also]
+    candidates = [
+        *(row for row in by_suffix if row.sniff is None or row.recognizes(source.head)),
+        *(row for row in spec.formats if row.recognizes(source.head)),
+        *by_suffix,
+        *(row for row in spec.formats if row.fallback),
+    ]
+    if not candidates:
+        known = ", ".join(row.name for row in spec.formats)
+        raise UnreadableError(f"{source.name} is not in a known {spec.name} format; known are {known}")
+    return candidates[0]
+
+
+def _names_file(item: str, spec: ModalitySpec) -> bool:
+    return item.lower().endswith(spec.suffixes) and is_file(Path(item))

@@ -1,22 +1,26 @@
-"""Thermal pictures: counts in 8 or 16 bits, temperatures in TIFF, FLIR's radiometric JPEG."""
+"""Thermal pictures: temperatures in TIFF, FLIR's radiometric JPEG, 8-bit and 16-bit counts."""
 
 from __future__ import annotations
 
 import io
 import json
-import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageOps
 
-from ..errors import LimitError, MissingExtraError, UnibindError, UnreadableError
-from . import image
+from ..errors import MissingExtraError, UnibindError, UnreadableError
+from .colormap import inferno
+from .formats.images import JPEG_MAGIC, PNG_MAGIC, opened
+from .formats.measurements import gray_levels, is_tiff, tiff_values
 from .limits import Limits
+from .messages import Part, RenderOptions, picture_part, text_part
 from .source import Source
-from .spec import Reader, require
+from .spec import FileFormat, ModalitySpec, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,43 +50,51 @@ class Thermal:
         }
 
 
+# --- reading -------------------------------------------------------------------------------------------------------
+
 _FLIR = b"FLIR\x00"
-_TIFF = (b"II*\x00", b"MM\x00*")
-# what a TIFF's description may say of its unit: degrees Celsius = value * scale + offset
+# Units that a TIFF's description may name: degrees Celsius = value * scale + offset.
 _UNITS = {"celsius": (1.0, 0.0), "kelvin": (1.0, -273.15), "centikelvin": (0.01, -273.15)}
 
 
-def read(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
-    """Read a thermal picture, in degrees Celsius where they can be known, else as counts over their largest possible.
+def _read_flir(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
+    """Read the temperatures of a radiometric JPEG; with `scale`, the visible picture's gray levels instead.
 
-    With `scale` (and `offset`) they are value * scale + offset. Otherwise: FLIR radiometric JPEGs carry them; a TIFF
-    may say its unit in a JSON description ({"unit": "celsius" | "kelvin" | "centikelvin"}). Raises
-    MissingExtraError for a radiometric JPEG without the extra `thermal`.
+    Raises MissingExtraError without the extra `thermal`.
     """
-    linear = None if scale is None else (scale, offset)
-    if _FLIR in source.head and source.head.startswith(b"\xff\xd8\xff") and linear is None:
-        return Thermal(_finite(_flir(source, limits), source), celsius=True)
-    values, description = field(source, limits)
-    linear = linear or _unit(description)
-    if linear is not None:
-        return Thermal(_finite(values * linear[0] + linear[1], source), celsius=True)
-    return Thermal(_finite(_normalized(values), source), celsius=False)
+    if scale is not None:
+        return _read_picture(source, limits, scale=scale, offset=offset)
+    return Thermal(_finite(_flir(source, limits), source), celsius=True)
 
 
-def field(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
-    """Numbers [H, W] of a picture of one channel, as its file has them, and a TIFF's description."""
-    return _tiff(source, limits) if source.head.startswith(_TIFF) else (_picture(source, limits), "")
+def _read_tiff(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
+    """Read a TIFF, in degrees Celsius with `scale` (and `offset`), or where its JSON description names the unit
+    ({"unit": "celsius" | "kelvin" | "centikelvin"}); otherwise as normalized counts."""
+    values, description = tiff_values(source, limits)
+    return _thermal(values, _unit(description) if scale is None else (scale, offset), source)
+
+
+def _read_picture(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
+    """Read the counts of a picture: degrees Celsius with `scale` (and `offset`), else normalized."""
+    return _thermal(gray_levels(source, limits), None if scale is None else (scale, offset), source)
+
+
+def _thermal(values: NDArray[Any], unit: tuple[float, float] | None, source: Source) -> Thermal:
+    if unit is None:
+        return Thermal(_finite(_normalized(values), source), celsius=False)
+    scale, offset = unit
+    return Thermal(_finite(values * scale + offset, source), celsius=True)
 
 
 def _normalized(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Integers over the largest of their type; real numbers over their own range."""
     if np.issubdtype(counts.dtype, np.integer):
         return counts / np.iinfo(counts.dtype).max
-    alive = np.where(np.isfinite(counts), counts, np.nan).astype(np.float64)
-    if np.isnan(alive).all():
-        return alive
-    low, high = np.nanmin(alive), np.nanmax(alive)
-    return (alive - low) / max(high - low, 1e-12)
+    finite = np.where(np.isfinite(counts), counts, np.nan).astype(np.float64)
+    if np.isnan(finite).all():
+        return finite
+    low, high = np.nanmin(finite), np.nanmax(finite)
+    return (finite - low) / max(high - low, 1e-12)
 
 
 def _finite(values: NDArray[Any], source: Source) -> NDArray[np.float32]:
@@ -96,75 +108,44 @@ def _finite(values: NDArray[Any], source: Source) -> NDArray[np.float32]:
     return values
 
 
-def _picture(source: Source, limits: Limits) -> NDArray[Any]:
-    """Counts of a picture [H, W], turned upright by its EXIF tag: 16 bits as they are, anything else as 8-bit gray."""
-    with image.opened(source, limits) as picture:
-        picture.load()
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I"):
-            return np.asarray(upright).astype(np.uint16)
-        return np.asarray(upright.convert("L"))
-
-
-def _tiff(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
-    """Values [H, W] of the first page, and its description."""
-    import tifffile
-
-    with source.open() as file, tifffile.TiffFile(file) as tiff:
-        page: Any = tiff.pages[0]
-        shape = page.shape
-        if math.prod(shape) > limits.max_pixels:
-            raise LimitError(f"{source.name} claims {shape} pixels, more than the limits allow; raise them")
-        if page.dtype is None or page.dtype.kind not in "uif":
-            raise UnreadableError(f"{source.name}: a TIFF of {page.dtype} is no picture of measurements")
-        values = page.asarray()
-        description = str(page.description)
-    if values.ndim == 3 and values.shape[-1] in (3, 4):
-        values = values[..., :3].mean(axis=-1).astype(values.dtype)
-    if values.ndim != 2 or not values.size:
-        raise UnreadableError(
-            f"{source.name}: a TIFF of measurements is one picture [H, W], this one is {list(values.shape)}"
-        )
-    return values, description
-
-
 def _unit(description: str) -> tuple[float, float] | None:
-    """Scale and offset to Celsius where a description tells the unit."""
+    """Scale and offset to degrees Celsius where a TIFF's description names the unit."""
     try:
-        said = json.loads(description)
-        return _UNITS.get(str(said.get("unit"))) if isinstance(said, dict) else None
+        facts = json.loads(description)
+        return _UNITS.get(str(facts.get("unit"))) if isinstance(facts, dict) else None
     except ValueError:
         return None
 
 
 def _flir(source: Source, limits: Limits) -> NDArray[Any]:
+    """Degrees Celsius [H, W] of a radiometric JPEG."""
     try:
         import flyr
     except ImportError:
-        raise MissingExtraError(f"{source.name} is a radiometric JPEG; reading its temperatures", "thermal") from None
-    with image.opened(source, limits):  # the size of the visible picture is checked before anything is decoded
+        raise MissingExtraError(f"reading the temperatures of the radiometric JPEG {source.name}", "thermal") from None
+    with opened(source, limits):  # checks the size of the visible picture before anything is decoded
         pass
-    with source.open() as file:
-        data = file.read()
     try:
-        return np.asarray(flyr.unpack(io.BytesIO(data)).celsius)
+        return np.asarray(flyr.unpack(io.BytesIO(source.read_bytes())).celsius)
     except UnibindError:
         raise
     except Exception as error:
         raise UnreadableError(
-            f"{source.name} promises FLIR temperatures that cannot be read ({type(error).__name__}); "
+            f"{source.name} announces FLIR temperatures that cannot be read ({type(error).__name__}); "
             "copy it from the camera again"
         ) from error
 
 
-def _sniff(head: bytes) -> bool:
-    """Surely thermal: FLIR's segment, or a TIFF of one channel with 16 bits or real numbers."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return _FLIR in head
-    if not head.startswith(_TIFF):
+def _is_flir(head: bytes) -> bool:
+    return head.startswith(JPEG_MAGIC) and _FLIR in head
+
+
+def _is_measured_tiff(head: bytes) -> bool:
+    """Whether this is a TIFF of one channel with 16 bits or real numbers, which photographs never are."""
+    if not is_tiff(head):
         return False
     directory = int.from_bytes(head[4:8], "little" if head.startswith(b"II") else "big")
-    if not 8 <= directory < len(head):  # tifffile would log what it misses
+    if not 8 <= directory < len(head):  # tifffile would log a warning
         return False
     import tifffile
 
@@ -172,13 +153,70 @@ def _sniff(head: bytes) -> bool:
         with tifffile.TiffFile(io.BytesIO(head)) as tiff:
             page: Any = tiff.pages[0]
             return page.samplesperpixel == 1 and page.dtype is not None and page.dtype.itemsize > 1
-    except Exception:  # the directory reaches past the head, or this is no TIFF after all
+    except Exception:  # the directory reaches beyond the head, or this is not a TIFF after all
         return False
 
 
-READER = Reader(
-    modality="thermal",
-    suffixes=(".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"),
-    read=read,
-    sniff=_sniff,
+# --- showing -------------------------------------------------------------------------------------------------------
+
+
+def _picture(raw: Thermal, size: tuple[int, int]) -> Picture:
+    """False colors, coldest dark and hottest light, in `size` (width, height); a bar labels the scale."""
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+    width, height = size
+    bar = 62
+    low, high = (float(v) for v in np.percentile(raw.values, (1, 99.8)))
+    field = Image.fromarray(inferno((raw.values - low) / max(high - low, 1e-6)))
+    sheet = Image.new("RGB", size, "white")
+    sheet.paste(ImageOps.pad(field, (width - bar, height), color="white"), (0, 0))
+    ramp = inferno(np.linspace(1, 0, height - 24))[:, None].repeat(12, axis=1)
+    sheet.paste(Image.fromarray(ramp), (width - bar + 6, 12))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for value, row in ((high, 8), ((low + high) / 2, height // 2 - 6), (low, height - 20)):
+        label = f"{value:.1f} °C" if raw.celsius else f"{value:.2f}"
+        pen.text((width - bar + 21, row), label, "#333333", font)
+    return sheet
+
+
+def _message(raw: Thermal, options: RenderOptions) -> list[Part]:
+    from .pictures import picture
+
+    low, mean, high = (float(v) for v in (raw.values.min(), raw.values.mean(), raw.values.max()))
+    if raw.celsius:
+        numbers = f"Temperatures go from {low:.1f} °C to {high:.1f} °C, {mean:.1f} °C on average."
+    else:
+        numbers = "The camera gave no degrees: colors only say what is warmer than what."
+    words = "A thermal picture in false colors: black and violet are cold, orange is warm, light yellow is hottest."
+    return [text_part(f"{words} {numbers}"), picture_part(picture(raw, options.side), options.side)]
+
+
+SPEC = ModalitySpec(
+    name="thermal",
+    raw_types=(Thermal,),
+    formats=(
+        FileFormat("FLIR radiometric JPEG", (".jpg", ".jpeg"), _read_flir, _is_flir),
+        FileFormat("radiometric TIFF", (".tif", ".tiff"), _read_tiff, _is_measured_tiff),
+        FileFormat("TIFF", (), _read_tiff, is_tiff, also=(".tif", ".tiff")),
+        FileFormat(
+            "JPEG, PNG or BMP",
+            (),
+            _read_picture,
+            lambda head: head.startswith((JPEG_MAGIC, PNG_MAGIC, b"BM")),
+            also=(".png", ".jpg", ".jpeg", ".bmp"),
+            fallback=True,
+        ),
+    ),
+    picture=_picture,
+    picture_ratio=1.15,
+    message=_message,
+    prompt_phrase="thermal pictures, where only temperatures are seen",
+    aspects=("heat", "shape", "context"),
+    templates=(
+        "a thermal image of a {}.",
+        "an infrared photo of a {}.",
+        "a heat map of a {}.",
+        "a {} seen by a thermal camera.",
+        "a picture of the warmth of a {}.",
+    ),
 )

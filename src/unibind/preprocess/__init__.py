@@ -1,1 +1,1 @@
-"""Raw items to tensors: building blocks that backbones put together."""
+"""Building blocks from arrays to model inputs, which backbones combine; they know no modality types."""

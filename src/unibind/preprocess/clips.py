@@ -1,4 +1,4 @@
-"""Recordings of any length to windows of a fixed one, and moments at which to look at a video."""
+"""Recordings of any length to windows of a fixed length, and the moments at which a video is sampled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import UnibindError
 
-_FASTEST_HZ = 1_000_000  # bounds the tables of weights
+_FASTEST_HZ = 1_000_000  # bounds the table of weights
 
 
 def resampled(samples: NDArray[np.float32], rate: int, to: int) -> NDArray[np.float32]:
@@ -24,20 +24,20 @@ def resampled(samples: NDArray[np.float32], rate: int, to: int) -> NDArray[np.fl
 
 
 def sinc_resampled(samples: NDArray[np.float32], rate: int, to: int, first: int, count: int) -> NDArray[np.float32]:
-    """`count` samples from number `first` on of a mono recording brought to another rate in Hz; no others are computed.
+    """Samples `first` to `first + count` of a mono recording at another rate in Hz; no others are computed.
 
-    A Hann-windowed sinc with six zero crossings on each side that cuts at 0.99 of the lower rate's half: torchaudio's
-    default, with which ImageBind and AST were trained. Beyond its ends a recording is silent. Raises UnibindError for a
+    A Hann-windowed sinc with six zero crossings on each side, cut off at 0.99 of half the lower rate: torchaudio's
+    default, with which ImageBind and AST were trained. A recording is silent beyond its ends. Raises UnibindError for a
     rate above 1 MHz.
     """
     if rate > _FASTEST_HZ:
-        raise UnibindError(f"a recording of {rate:,} samples a second is no sound; bring it to {to:,} first")
+        raise UnibindError(f"a recording of {rate:,} samples per second is not a sound; resample it to {to:,} first")
     if rate == to:
         return samples[first : first + count]
     kernels = _sinc_kernels(rate, to)  # [phases, taps]
     reach = kernels.shape[1] // 2 - 1
     place = np.arange(first, first + count)
-    before = place * rate // to  # the last sample of the recording that is not after each new one
+    before = place * rate // to  # the last recorded sample at or before each new one
     left, right = int(before[0]) - reach, int(before[-1]) + reach + 2
     near = samples[max(left, 0) : right]
     padded = np.pad(near, (max(-left, 0), right - max(left, 0) - len(near)))
@@ -47,7 +47,7 @@ def sinc_resampled(samples: NDArray[np.float32], rate: int, to: int, first: int,
 
 @lru_cache(maxsize=4)
 def _sinc_kernels(rate: int, to: int, zeros: int = 6, rolloff: float = 0.99) -> NDArray[np.float32]:
-    """Weights of the samples around a new one [phases, taps]; the phase is where it lies between two of them."""
+    """Weights of the samples around a new one [phases, taps]; the phase is its position between two of them."""
     cut = min(rate, to) * rolloff
     reach = ceil(zeros * rate / cut)
     after = np.arange(to // gcd(rate, to)) * rate % to / to  # [phases], in samples
@@ -71,11 +71,11 @@ def even_moments(duration_s: float, count: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class ClipPolicy:
-    """Which clips of a recording are looked at.
+    """Which clips of a recording are used.
 
-    Without a stride, `clips` of them, evenly spread from the start to the end, also where they overlap or the recording
-    is shorter than one. With a stride, one every `stride` seconds as long as they fit, at least one and at most
-    `clips`: where there would be more, that many are evenly spread.
+    Without a stride, `clips` clips are evenly spread from the start to the end, even where they overlap or the
+    recording is shorter than one. With a stride, one clip starts every `stride` seconds as long as it fits, at least
+    one and at most `clips`; where more would fit, `clips` are evenly spread.
     """
 
     clips: int
@@ -83,14 +83,14 @@ class ClipPolicy:
     stride: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what gives no clip."""
+        """Refuse settings that give no clip."""
         if self.clips < 1 or not self.seconds > 0 or (self.stride is not None and not self.stride > 0):
             raise UnibindError(
                 f"clips, clip_seconds and stride must be positive, not {self.clips}, {self.seconds} and {self.stride}"
             )
 
     def starts(self, duration_s: float) -> NDArray[np.float64]:
-        """Where the clips of a recording begin, in seconds, ascending."""
+        """Start times of the clips of a recording in seconds, ascending."""
         last = max(duration_s - self.seconds, 0.0)
         if self.stride is not None:
             fitting = int(last / self.stride + 1e-9) + 1

@@ -20,7 +20,7 @@ def log_mel(
 ) -> Tensor:
     """Log mel energies [..., T, bins] of waveforms [..., N], T = 1 + (N - frame) // shift, natural logarithm.
 
-    The options of Kaldi's compute-fbank-feats that ImageBind and AST use: no dither, no energy, mean of every frame
+    The options of Kaldi's compute-fbank-feats that ImageBind and AST use: no dither, no energy, mean of each frame
     removed, pre-emphasis, Hann window, power spectrum of the next power of two, HTK mel scale from `low_hz` to half
     the rate, snipped edges. Raises ValueError for a waveform shorter than one frame.
     """

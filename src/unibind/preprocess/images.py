@@ -1,4 +1,4 @@
-"""Pictures to tensors: resize the short side, crop the middle, normalize."""
+"""Pictures to tensors: resize the short side, crop the center, normalize."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 
 def resize_and_crop(picture: Image.Image, size: int) -> Image.Image:
-    """The middle square of a picture, `size` pixels wide: short side resized (bicubic, antialiased), then cropped.
+    """The center square of a picture, `size` pixels wide: short side resized (bicubic, antialiased), then cropped.
 
-    The long side is rounded down and an odd margin split half to even, as CLIP's and ImageBind's preprocessing do.
+    The long side is rounded down and an odd margin is rounded half to even, as in CLIP's and ImageBind's preprocessing.
     """
     short = min(picture.size)
     resized = picture.resize((picture.width * size // short, picture.height * size // short), Image.Resampling.BICUBIC)
@@ -28,12 +28,12 @@ def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def square_field(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """float32 [H, W] -> float32 [size, size], same values range; see `resize_and_crop`."""
+    """float32 [H, W] -> float32 [size, size], same range of values; see `resize_and_crop`."""
     return np.asarray(resize_and_crop(Image.fromarray(values), size))
 
 
 def to_tensor(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 [..., H, W, 3] -> float32 [..., 3, H, W], scaled to [0, 1], then (x - mean) / std for each channel."""
+    """uint8 [..., H, W, 3] -> float32 [..., 3, H, W], scaled to [0, 1], then (x - mean) / std per channel."""
     scaled = torch.from_numpy(np.array(pixels)).movedim(-1, -3).float() / 255
     shape = (len(mean), 1, 1)
     return (scaled - torch.tensor(mean).reshape(shape)) / torch.tensor(std).reshape(shape)

@@ -1,17 +1,17 @@
-"""Building blocks for point clouds, batched, exact and without CUDA extensions: normalize, sample, group."""
+"""Building blocks for point clouds: normalize, sample, group; batched, exact and without CUDA extensions."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 24  # distances held at a time (64 MiB of float32)
+_BLOCK = 1 << 24  # distances in memory at a time (64 MiB of float32)
 
 
 def normalize_cloud(xyz: Tensor) -> Tensor:
     """Center [..., N, 3] on its mean and scale its farthest point to distance 1; a single point becomes the origin.
 
-    This is the unit sphere of PointNet++, PointBERT and ULIP. Computed in float64, so a far-off origin costs no
+    This is the unit sphere of PointNet++, PointBERT and ULIP. Computed in float64, so a distant origin costs no
     accuracy; the result has the input's type.
     """
     centered = xyz.double() - xyz.double().mean(dim=-2, keepdim=True)
@@ -23,8 +23,8 @@ def normalize_cloud(xyz: Tensor) -> Tensor:
 def farthest_points(xyz: Tensor, count: int) -> Tensor:
     """Indices [..., count] of points chosen one by one, each farthest from those before; the first is index 0.
 
-    `xyz` is [N, 3] or [B, N, 3]; of points equally far the one of lowest index is chosen. Exact farthest point sampling
-    (Qi et al., "PointNet++", 2017, section 3.2) in O(N count). Raises ValueError for more points than there are.
+    `xyz` is [N, 3] or [B, N, 3]; ties go to the lowest index. Exact farthest point sampling
+    (Qi et al., "PointNet++", 2017, section 3.2) in O(N count). Raises ValueError for a `count` above N.
     """
     _check_count("farthest points", count, xyz)
     batch = xyz if xyz.ndim == 3 else xyz[None]
@@ -44,7 +44,7 @@ def farthest_points(xyz: Tensor, count: int) -> Tensor:
 
 
 def neighbors(centers: Tensor, xyz: Tensor, k: int) -> Tensor:
-    """Indices [..., M, k] of the k points of `xyz` nearest to every center, the nearest first.
+    """Indices [..., M, k] of the k points of `xyz` nearest to each center, the nearest first.
 
     `centers` is [M, 3] or [B, M, 3], `xyz` [N, 3] or [B, N, 3]. Distances are computed exactly, not through inner
     products, for a block of centers at a time, so memory stays bounded. Raises ValueError for k > N.
@@ -63,8 +63,8 @@ def _nearest(centers: Tensor, xyz: Tensor, k: int) -> Tensor:
 def resample(xyz: Tensor, count: int, seed: int) -> Tensor:
     """Exactly `count` points of a cloud [N, C], the same ones for the same seed.
 
-    From a larger cloud a random subset, without repeats; a smaller one is kept whole and filled up with random
-    repeats; one of the right size is returned as it is.
+    A larger cloud gives a random subset without repeats; a smaller one is kept whole and padded with random repeats;
+    one of the right size is returned as it is.
     """
     if count < 1 or not len(xyz):
         raise ValueError(f"cannot take {count} points from a cloud of {len(xyz)}")

@@ -81,12 +81,20 @@ def generate(
     from ...knowledge.llm.client import Client
     from ...knowledge.llm.generate import Generator, Plan, estimate
     from ...knowledge.llm.prompts import Wording
-    from ...modalities import MODALITIES
+    from ...modalities.reading import suffixes
 
     folder = Journal(out)
     models = tuple(dict.fromkeys(model))
     chosen = None if aspects is None else tuple(a.strip() for a in aspects.split(",") if a.strip())
-    plan = Plan(read_classes(classes), per_class, models, tuple(modality or MODALITIES), chosen, questions, per_request)
+    plan = Plan(
+        read_classes(classes),
+        per_class,
+        models,
+        tuple(modality or (m for m, s in suffixes().items() if s)),
+        chosen,
+        questions,
+        per_request,
+    )
     rules = _rules(saved_rules(folder), near, drop_misfits, language, shortest, longest)
     wording = Wording(prompts, language=rules.language)
     check_asked(plan, wording)

@@ -16,13 +16,13 @@ from ...data.loader import read_item
 from ...data.manifest import Item
 from ...errors import UnibindError
 from ...modalities.limits import Limits
+from ...modalities.messages import RenderOptions, render
 from ..building import Built, rebuild, verdicts_of
 from ..filters import ANY_LANGUAGE, Judge, Rules, fault
 from ..journal import Answer, Edit, Journal, now
 from ..truncate import Fits, shortened
 from .client import Client, Message, Reply, count_prompt
 from .generate import Estimate
-from .messages import RenderOptions, show
 from .parsing import texts_of
 from .prompts import DESCRIPTIONS_SCHEMA, Prompt, Wording
 from .runner import Group, RequestRunner, request_key
@@ -155,7 +155,7 @@ def read_past(folder: Journal, items: Sequence[Item], rules: Rules, spent: Calla
 def _messages(item: Item, prompt: Prompt, manner: RenderOptions, limits: Limits) -> list[Message]:
     """The conversation about an item; raises what readers raise."""
     *before, last = prompt.messages
-    shown = show(read_item(item, limits), manner)
+    shown = render(read_item(item, limits), manner)
     return [*before, {"role": "user", "content": [{"type": "text", "text": last["content"]}, *shown]}]
 
 

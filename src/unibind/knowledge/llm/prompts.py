@@ -1,7 +1,7 @@
 """The words of the questions to language models: versioned text files, any of which can be replaced.
 
-`prompt_files/` holds system.txt, questions.txt, descriptions.txt, item.txt, modalities/<modality>.txt and
-aspects/<aspect>.txt. A file begins with lines `name: value` and a blank line. A folder of one's own replaces the files
+`prompt_files/` has system.txt, questions.txt, descriptions.txt, item.txt and aspects/<aspect>.txt; the phrase of a
+modality (modalities/<modality>.txt) comes from its `ModalitySpec`. A file begins with lines `name: value` and a blank line. A folder of one's own replaces the files
 that it has, and may add aspects. A prompt's id names its version and what its files hold, so that it changes with any
 of them.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
-from ...modalities import check_modality
+from ...modalities import check_modality, modality_names, modality_spec
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _PLACEHOLDERS = {
@@ -81,7 +81,7 @@ class Wording:
     def __init__(self, own: str | Path | None = None, *, language: str = "en") -> None:
         self.language = _ENGLISH_NAMES[language]
         packaged = resources.files(__package__) / "prompt_files"
-        self._files = _read(Path(str(packaged)))
+        self._files = _read(Path(str(packaged))) | _modality_phrases()
         if own is not None:
             if not Path(own).is_dir():
                 raise MissingFileError(f"there is no folder {own}; name one with prompt files")
@@ -178,6 +178,17 @@ class Wording:
 def _read(folder: Path) -> dict[str, _File]:
     """Files by name without ending, such as aspects/looks."""
     return {path.relative_to(folder).with_suffix("").as_posix(): _file(path) for path in sorted(folder.rglob("*.txt"))}
+
+
+def _modality_phrases() -> dict[str, _File]:
+    """The prompt phrase of every modality that has one, under the name modalities/<modality>."""
+    specs = [spec for spec in map(modality_spec, modality_names()) if spec.prompt_phrase]
+    return {
+        f"modalities/{spec.name}": _File(
+            {"version": str(spec.prompt_version), "aspects": ", ".join(spec.aspects)}, spec.prompt_phrase
+        )
+        for spec in specs
+    }
 
 
 def _file(path: Path) -> _File:

@@ -1,1 +1,1 @@
-"""Decoders of file formats that need more than a few lines."""
+"""Decoders of file formats, shared by the rows of the modalities' format tables."""

@@ -1,7 +1,7 @@
-"""AEDAT4, the container of iniVation's cameras: packets of flatbuffers, each compressed by itself.
+"""AEDAT4, the container of iniVation's cameras: packets of flatbuffers, each compressed on its own.
 
 Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html. It is parsed here,
-every offset checked and every packet unpacked under a cap, because faery's decoder (0.7.1) ends the whole process on
+with every offset checked and a bound on every unpacked packet, because faery's decoder (0.7.1) aborts the process on
 some damaged files and unpacks whatever a packet claims.
 """
 
@@ -23,7 +23,7 @@ _CODECS = {0: None, 1: "lz4", 2: "lz4", 3: "zstd", 4: "zstd"}
 _EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12],
                    "itemsize": 16})  # fmt: skip
 _CHUNK = 1 << 20  # bytes unpacked at a time
-_MAX_INFO = 1 << 24  # bytes of the header's XML; real ones hold a few kilobytes
+_MAX_INFO = 1 << 24  # bytes of the header's XML; real ones have a few kilobytes
 _STREAM = re.compile(r'<node name="(\d+)" path="/mainloop/Recorder/outInfo/\d+/">')
 _SIZE = {axis: re.compile(rf'<attr key="size{axis}" type="int">(\d{{1,6}})</attr>') for axis in "XY"}
 
@@ -38,8 +38,8 @@ def read_aedat4(file: IO[bytes], name: str, max_events: int) -> tuple[tuple[int,
     header = _exactly(file, size, name)
     codec = _number(header, 0, "<i", 0)
     if codec not in _CODECS:
-        raise UnreadableError(f"{name} is compressed by the unknown AEDAT4 method {codec}; record it with LZ4 or ZSTD")
-    table = _number(header, 1, "<q", -1)  # offset of the file's index, which ends the packets; -1: none was written
+        raise UnreadableError(f"{name} uses the unknown AEDAT4 compression {codec}; record it with LZ4 or ZSTD")
+    table = _number(header, 1, "<q", -1)  # offset of the index after the packets; -1 if there is none
     stream, sensor = _event_stream(_text(header, 2), name)
     return sensor, _packets(file, name, stream, _CODECS[codec], table, max_events)
 
@@ -53,7 +53,7 @@ def _packets(
         if end < 0 and not head:
             return
         if len(head) < 8:
-            raise UnreadableError(f"{name} is cut short: its packets end before its index, or inside a header")
+            raise UnreadableError(f"{name} is cut short: its packets end before its index, or within a header")
         number, size = struct.unpack("<iI", head)
         if number != stream:
             _skip(file, size, name)
@@ -65,7 +65,7 @@ def _packets(
 
 
 def _unpacked(packed: bytes, codec: str | None, cap: int, name: str) -> bytes:
-    """The packet's bytes; at most `cap`, so that a small packet cannot unpack to a huge one."""
+    """The packet's bytes, at most `cap`: a small packet must not unpack to a huge one."""
     if codec is None:
         return packed
     import pyarrow as pa
@@ -75,26 +75,26 @@ def _unpacked(packed: bytes, codec: str | None, cap: int, name: str) -> bytes:
         while chunk := unpacker.read(_CHUNK):
             chunks.append(chunk)
             if len(chunks) * _CHUNK > cap + _CHUNK:
-                raise LimitError(f"{name} holds a packet of more than {cap:,} bytes; raise max_events to read it")
+                raise LimitError(f"{name} has a packet of more than {cap:,} bytes; raise max_events to read it")
     return b"".join(chunks)
 
 
 def _event_stream(info: str, name: str) -> tuple[int, tuple[int, int]]:
-    """Number of the first stream of events in the recorder's XML, and its sensor's width and height."""
+    """Number of the first event stream in the recorder's XML, and its sensor's width and height."""
     pieces = _STREAM.split(info)[1:]  # number, attributes, number, attributes, ...
     for number, attributes in zip(pieces[::2], pieces[1::2], strict=True):
         if ">EVTS<" in attributes:
             width, height = (pattern.search(attributes) for pattern in _SIZE.values())
             if not (width and height):
-                raise UnreadableError(f"{name} does not say how large the sensor of its event stream is")
+                raise UnreadableError(f"{name} does not state the sensor size of its event stream")
             return int(number), (int(width[1]), int(height[1]))
-    raise UnreadableError(f"{name} holds no stream of events; record the camera's events, not only frames")
+    raise UnreadableError(f"{name} has no stream of events; record the camera's events, not only frames")
 
 
 def _exactly(file: IO[bytes], size: int, name: str) -> bytes:
     data = file.read(size)
     if len(data) < size:
-        raise UnreadableError(f"{name} is cut short: {size:,} bytes are promised and {len(data):,} are there")
+        raise UnreadableError(f"{name} is cut short: it announces {size:,} bytes and has {len(data):,}")
     return data
 
 
@@ -103,15 +103,15 @@ def _skip(file: IO[bytes], size: int, name: str) -> None:
         size -= len(_exactly(file, min(size, _CHUNK), name))
 
 
-# A flatbuffer: the first word points at the root table, the table's first word back at its field directory.
+# A flatbuffer's first word points to the root table; the table's first word points back to its field directory.
 
 
 def _field(buffer: bytes, index: int) -> int | None:
-    """Position of the root table's field, None where it has its default value."""
+    """Position of a field of the root table, None where it has its default value."""
     (table,) = struct.unpack_from("<I", buffer)
     directory = table - struct.unpack_from("<i", buffer, table)[0]
     if directory < 0:
-        raise UnreadableError("a flatbuffer of this AEDAT4 file points outside of itself; the file is damaged")
+        raise UnreadableError("a flatbuffer of this AEDAT4 file points outside itself; the file is damaged")
     (size,) = struct.unpack_from("<H", buffer, directory)
     slot = 4 + 2 * index
     if slot + 2 > size:

@@ -1,6 +1,6 @@
-"""Decoders of event-camera files: each yields packets (structured arrays with t, x, y, p) and the sensor's size.
+"""Decoders of event-camera files: each gives packets (structured arrays with t, x, y, p) and the sensor's size.
 
-DAT, EVT and ES go through faery, 40-bit ATIS records (N-MNIST, N-Caltech101) through numpy.
+DAT, EVT and ES are read by faery, AEDAT4 and 40-bit ATIS records (N-MNIST, N-Caltech101) by our own code.
 """
 
 from __future__ import annotations
@@ -22,22 +22,44 @@ from ...errors import LimitError, UnreadableError
 from ..source import Source
 from . import aedat4 as _aedat4
 
-_HEADER = re.compile(rb"(?:%[^\n]*\n)*")  # text lines that open a Prophesee file
+_HEADER = re.compile(rb"(?:%[^\n]*\n)*")  # text lines at the start of a Prophesee file
+_EVT = re.compile(rb"(?im)^% *(evt|format evt)")
+_ES_MAGIC = b"Event Stream"
 _MAX_HEADER = 1 << 16
-_ES_POLARITY = {"dvs": "on", "atis": "polarity"}  # the field of polarity, by type of event
-_STUMBLES = (RuntimeError, ValueError, OSError, struct.error)  # what decoders raise on damaged files
+_ES_POLARITY = {"dvs": "on", "atis": "polarity"}  # field of the polarity, by event type
+_DECODER_ERRORS = (RuntimeError, ValueError, OSError, struct.error)  # what decoders raise on damaged files
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Packets of events as they come from a file; `sensor` is (width, height), None where the file does not say."""
+    """Packets of events as a file stores them; `sensor` is (width, height), None where the file does not state it."""
 
     sensor: tuple[int, int] | None
     packets: Iterable[NDArray[Any]]
 
 
-# What every decoder below is: it checks what it can before decoding, with at most so many events allowed.
+# The type of the decoders below: they check what they can before decoding; the int is the most events allowed.
 Decode = Callable[[Source, int], AbstractContextManager[Recording]]
+
+
+def is_aedat4(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of an AEDAT4 file."""
+    return head.startswith(_aedat4.MAGIC)
+
+
+def is_evt(head: bytes) -> bool:
+    """Whether the first bytes of a file are the header of Prophesee's EVT."""
+    return head.startswith(b"%") and bool(_EVT.search(head))
+
+
+def is_dat(head: bytes) -> bool:
+    """Whether the first bytes of a file are the header of Prophesee's DAT."""
+    return head.startswith(b"%") and not is_evt(head)
+
+
+def is_es(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of an Event Stream file."""
+    return head.startswith(_ES_MAGIC)
 
 
 @contextmanager
@@ -49,15 +71,15 @@ def aedat4(source: Source, max_events: int) -> Iterator[Recording]:
 
 @contextmanager
 def dat(source: Source, max_events: int) -> Iterator[Recording]:
-    """Prophesee's DAT, versions 1 and 2, "2d" (N-Cars) and "cd" events: 8 bytes an event."""
+    """Prophesee's DAT, versions 1 and 2, "2d" (N-Cars) and "cd" events: 8 bytes per event."""
     import faery
 
     _, body = _header_and_body(source)
-    _check_records(source, body - 2, 8, max_events)  # two bytes say the type and size of an event
-    unknown = (1 << 14, 1 << 14)  # all that 14 bits of x and y can say
+    _check_records(source, body - 2, 8, max_events)  # two bytes give the type and size of an event
+    unknown = (1 << 14, 1 << 14)  # the range of 14 bits of x and y
     with _reported(source.name), _path_of(source) as path, faery.dat.Decoder(path, unknown, "dat2") as decoder:
         if decoder.event_type == "trigger":
-            raise UnreadableError(f"{source.name} holds trigger signals, not events of a sensor")
+            raise UnreadableError(f"{source.name} contains trigger signals, not events of a sensor")
         packets = (_renamed(packet, p="payload") for packet in decoder)
         yield Recording(_known(decoder.dimensions, unknown), packets)
 
@@ -69,7 +91,7 @@ def evt(source: Source, max_events: int) -> Iterator[Recording]:
 
     header, body = _header_and_body(source)
     _check_records(source, body, 2 if re.search(rb"(?i)evt ?3", header) else 4)
-    unknown = (1 << 11, 1 << 11)  # all that 11 bits of x and y can say
+    unknown = (1 << 11, 1 << 11)  # the range of 11 bits of x and y
     with _reported(source.name), _path_of(source) as path, faery.evt.Decoder(path, unknown, None) as decoder:
         packets = (packet["events"] for packet in decoder if "events" in packet)
         yield Recording(_known(decoder.dimensions, unknown), (_renamed(packet, p="on") for packet in packets))
@@ -80,10 +102,13 @@ def es(source: Source, max_events: int) -> Iterator[Recording]:
     """Event Stream files of "dvs" and "atis" events; their rows are counted from the bottom."""
     import faery
 
+    if not is_es(source.head):
+        raise UnreadableError(f"{source.name} does not start as an Event Stream file")
+
     with _reported(source.name), _path_of(source) as path, faery.es.Decoder(path, 0) as decoder:
         if decoder.event_type not in _ES_POLARITY:
             raise UnreadableError(
-                f'{source.name} holds events of type "{decoder.event_type}"; "dvs" or "atis" are read'
+                f'{source.name} contains events of type "{decoder.event_type}"; "dvs" and "atis" can be read'
             )
         polarity, height = _ES_POLARITY[decoder.event_type], decoder.dimensions[1]
         packets = (_upright(packet, polarity, height) for packet in decoder)
@@ -94,8 +119,8 @@ def es(source: Source, max_events: int) -> Iterator[Recording]:
 def atis(source: Source, max_events: int) -> Iterator[Recording]:
     """40-bit ATIS records: x, y, then one bit of polarity and 23 bits of microseconds, the highest byte first.
 
-    A record of row 240 is no event: it adds 2^13 us to every later time, as the readers that came with the data
-    sets do (Orchard et al., "Converting static image datasets to spiking neuromorphic datasets", 2015).
+    A record of row 240 is not an event: it adds 2^13 us to every later time, as in the readers published with the data
+    sets (Orchard et al., "Converting static image datasets to spiking neuromorphic datasets", 2015).
     """
     _check_records(source, source.size, 5, max_events)
     with source.open() as file:
@@ -109,7 +134,9 @@ def atis(source: Source, max_events: int) -> Iterator[Recording]:
 
 
 def _header_and_body(source: Source) -> tuple[bytes, int]:
-    """The text lines that open a Prophesee file, and the count of bytes that follow them."""
+    """The text lines at the start of a Prophesee file, and the number of bytes after them."""
+    if not source.head.startswith(b"%"):
+        raise UnreadableError(f"{source.name} does not start with the header of a Prophesee file")
     with source.open() as file:
         match = _HEADER.match(file.read(_MAX_HEADER))
     header = match[0] if match else b""
@@ -117,26 +144,26 @@ def _header_and_body(source: Source) -> tuple[bytes, int]:
 
 
 def _check_records(source: Source, body: int, size: int, max_events: int | None = None) -> None:
-    """Refuse a body that is not a whole number of records or, where a record is an event, holds too many."""
+    """Refuse a body that is not a whole number of records or, where a record is an event, has too many of them."""
     if body <= 0:
-        raise UnreadableError(f"{source.name} holds no events")
+        raise UnreadableError(f"{source.name} contains no events")
     if body % size:
-        raise UnreadableError(f"{source.name} is cut short: its last {body % size} bytes are no whole event record")
+        raise UnreadableError(f"{source.name} is cut short: its last {body % size} bytes are not a whole event record")
     if max_events is not None and body // size > max_events:
-        raise LimitError(f"{source.name} holds {body // size:,} events and the limits allow {max_events:,}; raise them")
+        raise LimitError(f"{source.name} has {body // size:,} events, the limits allow {max_events:,}; raise them")
 
 
 @contextmanager
 def _reported(name: str) -> Iterator[None]:
-    """Turn what a decoder stumbles over, faery's panics (which are no `Exception`) too, into UnreadableError."""
+    """Turn what a decoder raises, including faery's panics (which are not an `Exception`), into UnreadableError."""
     try:
         yield
     except UnreadableError:
         raise
     except BaseException as error:
-        if not isinstance(error, _STUMBLES) and type(error).__name__ != "PanicException":
+        if not isinstance(error, _DECODER_ERRORS) and type(error).__name__ != "PanicException":
             raise
-        raise UnreadableError(f"{name} is damaged, or no event file of its kind: {error}") from error
+        raise UnreadableError(f"{name} is damaged, or not an event file of its kind: {error}") from error
 
 
 def _known(sensor: tuple[int, int], unknown: tuple[int, int]) -> tuple[int, int] | None:
@@ -157,7 +184,7 @@ def _upright(packet: NDArray[Any], polarity: str, height: int) -> NDArray[Any]:
 
 @contextmanager
 def _path_of(source: Source) -> Iterator[str]:
-    """A path to the source's bytes: faery reads from nothing else."""
+    """A path to the source's bytes, since faery reads only from paths."""
     if source.path is not None:
         yield str(source.path)
         return

@@ -1,4 +1,4 @@
-"""Meshes and scenes through trimesh: PLY, OBJ, OFF, STL, GLB; nothing outside of the given bytes is ever opened.
+"""Meshes and scenes through trimesh: PLY, OBJ, OFF, STL, GLB; nothing outside the given bytes is ever opened.
 
 Headers are checked before trimesh allocates what they claim.
 """
@@ -26,14 +26,14 @@ _PLY_BYTES = {
 
 
 def load_scene(data: bytes, kind: str, name: str, max_points: int) -> Any:
-    """A `trimesh.Scene` of the file's meshes and points; `kind` is one of KINDS.
+    """A `trimesh.Scene` of the file's meshes and points; `kind` is ply, obj, off, stl or glb.
 
     Raises LimitError for more than `max_points` vertices, UnreadableError for a header that claims more than the
     file can hold or that names another file.
     """
     _CHECKS[kind](data, name, max_points)
     if kind in _TEXT:
-        data = data.decode("utf-8", "replace").encode()  # names and comments of any old encoding
+        data = data.decode("utf-8", "replace").encode()  # names and comments may have any encoding
 
     import trimesh
 
@@ -42,10 +42,10 @@ def load_scene(data: bytes, kind: str, name: str, max_points: int) -> Any:
 
 def _check_claim(vertices: int, least_bytes: int, data: bytes, name: str, max_points: int) -> None:
     if vertices > max_points:
-        raise LimitError(f"{name} claims {vertices:,} points and the limits allow {max_points:,}; raise them")
+        raise LimitError(f"{name} claims {vertices:,} points, the limits allow {max_points:,}; raise them")
     if least_bytes > len(data):
         raise UnreadableError(
-            f"{name} is cut short: its header claims at least {least_bytes:,} bytes and there are {len(data):,}"
+            f"{name} is cut short: its header claims at least {least_bytes:,} bytes and it has {len(data):,}"
         )
 
 
@@ -66,8 +66,8 @@ def _check_ply(data: bytes, name: str, max_points: int) -> None:
             kind = words[2] if words[1] == "list" else words[1]
             if kind not in _PLY_BYTES:
                 raise UnreadableError(f"{name} has a PLY property of unknown type {kind!r}")
-            least_bytes += count * (2 if is_ascii else _PLY_BYTES[kind])  # ascii: a digit and a space
-    _check_claim(vertices, least_bytes - is_ascii, data, name, max_points)  # the last line may lack its end
+            least_bytes += count * (2 if is_ascii else _PLY_BYTES[kind])  # ASCII: a digit and a space
+    _check_claim(vertices, least_bytes - is_ascii, data, name, max_points)  # the last line may lack its newline
 
 
 def _check_obj(data: bytes, name: str, max_points: int) -> None:
@@ -80,11 +80,11 @@ def _check_off(data: bytes, name: str, max_points: int) -> None:
     if not match:
         raise UnreadableError(f"{name} has no OFF header with counts of vertices and faces")
     vertices, faces = int(match[1]), int(match[2])
-    _check_claim(vertices, 6 * vertices + 2 * faces, data, name, max_points)  # "0 0 0\n" and "0\n" at the least
+    _check_claim(vertices, 6 * vertices + 2 * faces, data, name, max_points)  # "0 0 0\n" and "0\n" at least
 
 
 def _check_stl(data: bytes, name: str, max_points: int) -> None:
-    if data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:2048]:  # text, which claims no size
+    if data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:2048]:  # ASCII, which claims no size
         _check_claim(data.count(b"vertex"), 0, data, name, max_points)
         return
     if len(data) < 84:
@@ -92,16 +92,19 @@ def _check_stl(data: bytes, name: str, max_points: int) -> None:
     (faces,) = struct.unpack_from("<I", data, 80)
     _check_claim(3 * faces, 84 + 50 * faces, data, name, max_points)
     if len(data) > 84 + 50 * faces:
-        raise UnreadableError(f"{name} claims {faces:,} faces and holds more bytes than they take; it is damaged")
+        raise UnreadableError(f"{name} claims {faces:,} faces and has more bytes than they take; it is damaged")
 
 
 def _check_glb(data: bytes, name: str, max_points: int) -> None:
-    """Refuse accessors that claim more than the file holds, other files, and nodes that multiply each other."""
+    """Refuse accessors that claim more than the file has, references to other files, and nodes with two parents.
+
+    Shared nodes could multiply each other to a huge scene.
+    """
     if len(data) < 20 or data[:4] != b"glTF":
         raise UnreadableError(f"{name} does not start as a GLB file")
     length, size, kind = struct.unpack_from("<II4s", data, 8)
     if length != len(data) or 20 + size > length or kind != b"JSON":
-        raise UnreadableError(f"{name} is cut short: its header claims {length:,} bytes and there are {len(data):,}")
+        raise UnreadableError(f"{name} is cut short: its header claims {length:,} bytes and it has {len(data):,}")
     layout = json.loads(data[20 : 20 + size])
     for buffer in layout.get("buffers", []):
         if not buffer.get("uri", "data:").startswith("data:"):
@@ -109,7 +112,7 @@ def _check_glb(data: bytes, name: str, max_points: int) -> None:
     nodes = layout.get("nodes", [])
     children = [child for node in nodes for child in node.get("children", [])]
     if len(children) != len(set(children)):
-        raise UnreadableError(f"{name} is no glTF: a node of its scene has two parents")
+        raise UnreadableError(f"{name} is not valid glTF: a node of its scene has two parents")
     counts = [accessor["count"] for accessor in layout.get("accessors", [])]
     positions = [
         [counts[primitive["attributes"]["POSITION"]] for primitive in mesh["primitives"]]
@@ -117,7 +120,7 @@ def _check_glb(data: bytes, name: str, max_points: int) -> None:
     ]
     vertices = sum(sum(positions[node["mesh"]]) for node in nodes if "mesh" in node)
     _check_claim(vertices, 0, data, name, max_points)
-    # an accessor without a view is all zeros, of any length, at no cost to the file; six indices a point is ample
+    # an accessor without a view is all zeros, of any length, at no cost to the file; six indices per point are ample
     _check_claim(max(counts, default=0), 0, data, name, 6 * max_points)
 
 
@@ -128,7 +131,6 @@ _CHECKS: dict[str, Callable[[bytes, str, int], None]] = {
     "stl": _check_stl,
     "glb": _check_glb,
 }
-KINDS = tuple(_CHECKS)
 
 
 def triangles_of(scene: Any, name: str) -> NDArray[np.float64]:
@@ -137,13 +139,15 @@ def triangles_of(scene: Any, name: str) -> NDArray[np.float64]:
     for mesh in scene.dump():
         faces = np.asarray(getattr(mesh, "faces", ()), np.int64).reshape(-1, 3)
         if faces.size and (faces.min() < 0 or faces.max() >= len(mesh.vertices)):
-            raise UnreadableError(f"{name} has a face with a corner that is none of its {len(mesh.vertices):,} points")
+            raise UnreadableError(
+                f"{name} has a face with a corner that is not one of its {len(mesh.vertices):,} points"
+            )
         triangles.append(np.asarray(mesh.vertices, np.float64)[faces])
     return np.concatenate(triangles)
 
 
 def vertices_of(scene: Any) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
-    """The scene's points [N, 3], and their colors [N, 3] if every one has a color."""
+    """The scene's points [N, 3], and their colors [N, 3] if every point has one."""
     clouds = [cloud for cloud in scene.dump() if len(cloud.vertices)]
     xyz = np.concatenate([np.empty((0, 3)), *(cloud.vertices for cloud in clouds)])
     rgb = np.concatenate([np.empty((0, 3), np.uint8), *(_colors(cloud) for cloud in clouds)])
@@ -151,13 +155,13 @@ def vertices_of(scene: Any) -> tuple[NDArray[np.float64], NDArray[np.uint8] | No
 
 
 def _colors(cloud: Any) -> NDArray[np.uint8]:
-    """RGB of a `trimesh.PointCloud`, [N, 3], or [0, 3] without."""
+    """Colors of a `trimesh.PointCloud` [N, 3], or [0, 3] where it has none."""
     colors = np.asarray(getattr(cloud, "colors", ()), np.uint8)
     return colors[:, :3] if colors.ndim == 2 else np.empty((0, 3), np.uint8)
 
 
 def sample_surface(triangles: NDArray[np.float64], count: int, seed: int, name: str) -> NDArray[np.float64]:
-    """`count` points [count, 3] spread evenly over the area of triangles [F, 3, 3]; the seed decides which.
+    """`count` points [count, 3] spread evenly over the area of triangles [F, 3, 3], by seed.
 
     Uniform inside a triangle by folding the unit square (Osada et al., "Shape distributions", 2002).
     """
@@ -167,7 +171,7 @@ def sample_surface(triangles: NDArray[np.float64], count: int, seed: int, name: 
     if not 0 < total < np.inf:
         raise UnreadableError(f"{name} has no surface to sample points from: the area of its faces is {total:g}")
     random = np.random.default_rng(seed)
-    # searchsorted may name one past the end where the sum's last digits round
+    # searchsorted may return one past the end where the sum was rounded
     face = np.searchsorted(np.cumsum(areas), random.random(count) * total, side="right").clip(max=len(areas) - 1)
     weights = random.random((count, 2))
     weights = np.where(weights.sum(axis=1, keepdims=True) > 1, 1 - weights, weights)

@@ -22,9 +22,9 @@ def read_pcd(file: IO[bytes], name: str, max_points: int) -> tuple[NDArray[np.fl
     header = _header(file, name)
     dtype, count, encoding = _layout(header, name)
     if count > max_points:
-        raise LimitError(f"{name} claims {count:,} points and the limits allow {max_points:,}; raise them")
+        raise LimitError(f"{name} claims {count:,} points, the limits allow {max_points:,}; raise them")
     if encoding not in _DECODERS:
-        raise UnreadableError(f"{name} holds PCD data of the unknown kind {encoding!r}")
+        raise UnreadableError(f"{name} has PCD data of the unknown kind {encoding!r}")
     cloud = _DECODERS[encoding](file.read(), dtype, count, name)
     if missing := {"x", "y", "z"} - set(dtype.names or ()):
         raise UnreadableError(f"{name} has no field {', '.join(sorted(missing))}; a point cloud needs x, y and z")
@@ -40,16 +40,16 @@ def _header(file: IO[bytes], name: str) -> dict[str, list[str]]:
             header[words[0]] = words[1:]
         if "DATA" in header:
             return header
-    raise UnreadableError(f"{name} has no line DATA that would end a PCD header")
+    raise UnreadableError(f"{name} has no DATA line, which ends a PCD header")
 
 
 def _layout(header: dict[str, list[str]], name: str) -> tuple[np.dtype[Any], int, str]:
-    """Type of one point, count of points and encoding, from the header's lines."""
+    """Type of one point, number of points and encoding, from the header's lines."""
     try:
         fields, sizes, types = header["FIELDS"], header["SIZE"], header["TYPE"]
         repeats = [int(repeat) for repeat in header.get("COUNT", ["1"] * len(fields))]
         columns = [
-            # padding is named "_", as often as need be
+            # padding is named "_", possibly several times
             (field if field != "_" else f"_{position}", f"<{_KINDS[kind]}{int(size)}", (repeat,))
             for position, (field, size, kind, repeat) in enumerate(zip(fields, sizes, types, repeats, strict=True))
         ]
@@ -67,7 +67,7 @@ def _ascii(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[
     width = sum(repeat for _, _, repeat in flat)
     values = np.array(data.split(None, count * width)[: count * width], dtype="S32")
     if len(values) < count * width:
-        raise UnreadableError(f"{name} promises {count:,} points and holds {len(values) // max(width, 1):,}")
+        raise UnreadableError(f"{name} announces {count:,} points and has {len(values) // max(width, 1):,}")
     table = values.reshape(count, width)
     cloud, start = np.empty(count, dtype), 0
     for field, base, repeat in flat:
@@ -78,12 +78,12 @@ def _ascii(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[
 
 def _binary(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
     if len(data) < count * dtype.itemsize:
-        raise UnreadableError(f"{name} promises {count:,} points and holds {len(data) // max(dtype.itemsize, 1):,}")
+        raise UnreadableError(f"{name} announces {count:,} points and has {len(data) // max(dtype.itemsize, 1):,}")
     return np.frombuffer(data, dtype, count)
 
 
 def _binary_compressed(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
-    """The points field by field (all x, then all y, ...), packed by LZF."""
+    """Points field by field (all x, then all y, ...), packed by LZF."""
     if len(data) < 8:
         raise UnreadableError(f"{name} is cut short before its compressed points")
     packed, unpacked = struct.unpack_from("<II", data)
@@ -122,7 +122,7 @@ def unpack_lzf(packed: bytes, size: int, name: str) -> bytes:
             length += 2
             if start < 0:
                 raise IndexError
-            pattern = out[start : start + length]  # shorter than `length` where the copy overlaps its own end
+            pattern = out[start : start + length]  # shorter than `length` where the copy overlaps its end
             out += (pattern * (length // len(pattern) + 1))[:length]
     except IndexError:
         out.clear()
