@@ -114,11 +114,13 @@ def to_precision(module: nn.Module, precision: str, device: str = "cpu") -> nn.M
     """Convert a module in place to a precision and move it to a device; converted layers take and return bfloat16.
 
     Parameters become bfloat16, except those that a module names in `keep_float32`. On a CPU, every `Linear` is replaced
-    by its fast form.
+    by its fast form, if the CPU supports it.
     """
     if precision != "float32":
-        if torch.device(device).type == "cpu":
-            _pack(module, Int8Linear if precision == "int8" else PackedLinear)
+        if precision == "int8":
+            _pack(module, Int8Linear)
+        elif torch.device(device).type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            _pack(module, PackedLinear)
         for part in module.modules():
             for name, parameter in part.named_parameters(recurse=False):
                 if name not in getattr(part, "keep_float32", ()):
