@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.registered import entry, register
 from tests.helpers.released import centers, linear, pickled, saved
 from tests.helpers.tiny_imagebind import SIZES, public_state
-from unibind.backbones import Card, License
+from tests.helpers.toys import ToyBackbone
+from unibind.backbones import BackboneSpec, Card, License
 from unibind.backbones.imagebind import towers
 from unibind.backbones.imagebind.towers import Size
 from unibind.cli import main
@@ -142,12 +144,12 @@ def test_a_backbone_without_its_extra_is_not_here(unibind, monkeypatch):
     assert listed(unibind)["mini"]["missing"] == "install unibind[mini]"
 
 
-def test_third_parties_are_listed_with_a_card_or_without(unibind, monkeypatch):
+def test_third_party_backbones_are_listed_even_if_they_are_broken(unibind, monkeypatch):
     card = Card("paid", "a paid model", ("text",), 4, License("Proprietary", commercial=False), "bought")
-    monkeypatch.setattr("unibind.backbones.backbone_cards", lambda: {"bare": None, "paid": card})
+    register(monkeypatch, entry("broken", None, load=lambda: 1 / 0), entry("paid", BackboneSpec(card, ToyBackbone)))
     found = listed(unibind)
-    assert found["bare"]["commercial"] is None
-    assert "unknown backbone 'bare'" in found["bare"]["missing"]
+    assert found["broken"]["commercial"] is None
+    assert "cannot be imported (ZeroDivisionError" in found["broken"]["missing"]
     assert found["paid"]["commercial"] is False
     assert unibind("backbones", "list")[0] == 0
 

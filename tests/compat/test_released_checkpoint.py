@@ -6,7 +6,8 @@ from tests.helpers.released import LABELS, WIDTH, centers, linear, pickled, save
 from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind import UniBind
 from unibind.align.centers import Scoring
-from unibind.backbones.imagebind import ImageBind, towers
+from unibind.backbones.imagebind import towers
+from unibind.backbones.imagebind.model import ImageBind
 from unibind.backbones.imagebind.towers import Size
 from unibind.compat import released_checkpoint as released
 from unibind.compat.released_checkpoint import convert
