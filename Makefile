@@ -1,26 +1,52 @@
-# Two commands from a bare clone: `make demo` and `make test`. Second runs skip the install.
+# Two commands from a bare clone: `make demo` and `make test`. The first run installs; later runs do not.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?= --out runs/demo
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+COVERAGE := --cov --cov-report=
 
-.PHONY: demo test lint clean
+.PHONY: help demo test test-fast coverage lint format docs docs-serve wheel-check clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.demo-ready
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo: $(VENV)/.demo-ready  ## build the test bed, encode, fit, search and report: runs/demo/report.html
 	$(BIN)/unibind demo $(DEMO_ARGS)
 
-test: $(VENV)/.test-ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/.test-ready  ## every test, then lint
+	$(PYTEST)
 	$(MAKE) --no-print-directory lint
 
-lint: $(VENV)/.test-ready
+test-fast: $(VENV)/.test-ready  ## the tests that take less than two seconds each
+	$(PYTEST) -m "not slow"
+
+coverage: $(VENV)/.test-ready  ## every test, and the share of lines and branches they run
+	$(PYTEST) $(COVERAGE)
+	@echo "coverage: $$($(BIN)/coverage report --format=total) %"
+
+lint: $(VENV)/.test-ready  ## ruff, import-linter and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
-# torch comes first: the pinned version is the CPU build where one is offered, and nothing later may replace it
+format: $(VENV)/.test-ready  ## fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.test-ready  ## build the docs into site/, with warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-serve: $(VENV)/.test-ready  ## show the docs at a local address while you edit them
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+wheel-check: $(VENV)/.test-ready  ## build the wheel and use it away from the repository
+	PYTHON=$(BIN)/python .ci/wheel-check
+
+# torch comes first: the pinned version is the CPU build where the index offers one, and nothing later may replace it
 $(VENV)/.demo-ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) torch
@@ -31,5 +57,5 @@ $(VENV)/.test-ready: $(VENV)/.demo-ready
 	$(INSTALL) --editable '.[mini,thermal,dev]'
 	touch $@
 
-clean:
-	rm -rf $(VENV) runs
+clean:  ## remove the environment and everything that was made
+	rm -rf $(VENV) runs site dist build .coverage .coverage.*

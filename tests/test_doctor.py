@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -6,7 +7,7 @@ from typer.testing import CliRunner
 from unibind import doctor
 from unibind.backbones import Card, GoldenCheck
 from unibind.cli import app
-from unibind.doctor import BackboneState, Diagnosis, diagnose
+from unibind.doctor import BackboneState, diagnose
 
 CARD = Card("mini", "", ("text",), dim=None, license=None, weights="")
 
@@ -30,7 +31,8 @@ def test_the_packages_of_the_tests_are_reported(diagnosis):
 
 def test_a_failed_check_is_reported(monkeypatch, diagnosis):
     bad = BackboneState("mini", CARD, "", [GoldenCheck("mini image", 0.2, 1e-3)])
-    monkeypatch.setattr(doctor, "diagnose", lambda: Diagnosis(diagnosis.system, diagnosis.decoders, diagnosis.extras, [bad]))
+    failing = replace(diagnosis, backbones=[bad])
+    monkeypatch.setattr(doctor, "diagnose", lambda: failing)
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 1
     assert "FAILED" in done.output

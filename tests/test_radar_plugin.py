@@ -41,9 +41,7 @@ def world(tmp_path_factory):
 
 def unibind(world, *arguments):
     root, environment = world
-    done = subprocess.run(
-        [COMMAND, *arguments], capture_output=True, text=True, env=environment, cwd=root, check=False
-    )
+    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, env=environment, cwd=root, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 

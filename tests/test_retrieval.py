@@ -1,3 +1,5 @@
+"""The index over stored embeddings: exact, ranked, corrected for the modality gap, and checked against contracts."""
+
 import numpy as np
 import pytest
 
@@ -12,10 +14,10 @@ def contract(modality, space="toy@1", weights="w"):
 
 
 def stored(modality, vectors, labels=None, **changes):
+    """Stored embeddings of one modality, from vectors of any length."""
     vectors = np.asarray(vectors, np.float32)
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    n = len(vectors)
-    names = [f"{modality}{i}" for i in range(n)]
+    names = [f"{modality}{i}" for i in range(len(vectors))]
     return Embeddings(
         modality=modality,
         ids=names,
@@ -24,45 +26,58 @@ def stored(modality, vectors, labels=None, **changes):
         contract=contract(modality, **changes),
         uris=[f"{name}.file" for name in names],
         objects=names,
-        descriptions=[None] * n,
+        descriptions=[None] * len(names),
     )
 
 
-def test_results_come_best_first_and_say_what_they_are():
+def test_results_are_ranked_by_score_and_describe_the_item():
     index = Index({"image": stored("image", [[1, 0], [0, 1]]), "audio": stored("audio", [[1, 1]])})
     hits = index.search(np.array([[0.0, 1.0]], np.float32), contract("text"), 3)[0]
     assert [h.id for h in hits] == ["image1", "audio0", "image0"]
     assert [h.rank for h in hits] == [1, 2, 3]
     assert hits[0].score == pytest.approx(1)
     assert hits[1].score == pytest.approx(0.5**0.5)
-    assert hits[1].uri == "audio0.file"
+    assert (hits[1].modality, hits[1].uri) == ("audio", "audio0.file")
 
 
-def test_many_queries_equal_one_at_a_time(monkeypatch):
+@pytest.mark.parametrize("k", [1, 4, 50, 99])
+def test_the_nearest_k_equal_a_full_sort(k):
+    rng = np.random.default_rng(k)
+    image = stored("image", rng.normal(size=(50, 6)))
+    query = rng.normal(size=(1, 6)).astype(np.float32)
+    order = np.argsort(-(query @ image.vectors.T)[0], kind="stable")[:k]
+    assert [h.id for h in Index({"image": image}).search(query, contract("text"), k)[0]] == [
+        image.ids[i] for i in order
+    ]
+
+
+def test_equal_scores_keep_the_order_of_the_index():
+    index = Index({"image": stored("image", [[0, 1], *[[1, 0]] * 5])})
+    hits = index.search(np.array([[1.0, 0.0]], np.float32), contract("text"), 3)[0]
+    assert [h.id for h in hits] == ["image1", "image2", "image3"]
+
+
+def test_many_queries_give_the_results_of_single_ones(monkeypatch):
     rng = np.random.default_rng(0)
     index = Index({"image": stored("image", rng.normal(size=(50, 6)))})
     queries = rng.normal(size=(9, 6)).astype(np.float32)
-    alone = [index.search(q[None], contract("text"), 4)[0] for q in queries]
-    monkeypatch.setattr("unibind.retrieval.BLOCK", 100)  # two queries a block
+    single = [index.search(q[None], contract("text"), 4)[0] for q in queries]
+    monkeypatch.setattr("unibind.retrieval.BLOCK", 100)  # two queries per block
     together = index.search(queries, contract("text"), 4)
-    assert [[h.id for h in hits] for hits in together] == [[h.id for h in hits] for hits in alone]
+    assert [[h.id for h in hits] for hits in together] == [[h.id for h in hits] for hits in single]
 
 
 def two_cones(gap):
-    """Images and sounds of the same six things, the sounds pushed away by a common offset."""
-    rng = np.random.default_rng(0)
-    things = rng.normal(size=(6, 8))
+    """Images and audio of the same six objects, moved in opposite directions by a common offset."""
+    objects = np.random.default_rng(0).normal(size=(6, 8))
     offset = np.zeros(8)
     offset[0] = gap
-    return (
-        things,
-        stored("image", things - offset, labels=list("abcdef")),
-        stored("audio", things + offset, list("abcdef")),
-    )
+    image = stored("image", objects - offset, labels=list("abcdef"))
+    return image, stored("audio", objects + offset, labels=list("abcdef"))
 
 
-def test_the_gap_crowds_a_modality_out_and_the_correction_brings_it_back():
-    _things, image, audio = two_cones(gap=4.0)
+def test_the_correction_lets_another_modality_through_the_gap():
+    image, audio = two_cones(gap=4.0)
     query = image.vectors[2:3]
     plain = Index({"image": image, "audio": audio}).search(query, contract("image"), 2)[0]
     assert [h.modality for h in plain] == ["image", "image"]
@@ -71,7 +86,7 @@ def test_the_gap_crowds_a_modality_out_and_the_correction_brings_it_back():
 
 
 def test_gaps_are_reported():
-    _, image, audio = two_cones(gap=4.0)
+    image, audio = two_cones(gap=4.0)
     gaps = Index({"image": image, "audio": audio}).gaps()
     assert gaps["image"] == pytest.approx(gaps["audio"])
     assert gaps["image"] > 1
@@ -88,7 +103,7 @@ def test_vectors_of_another_space_or_head_are_refused():
         Index({"image": stored("image", [[1, 0]]), "audio": stored("audio", [[1, 0]], space="other@2")})
 
 
-def test_empty_and_absurd_requests_are_refused():
+def test_empty_indexes_and_requests_are_refused():
     with pytest.raises(UnibindError, match="empty"):
         Index({})
     with pytest.raises(UnibindError, match="at least 1"):

@@ -12,8 +12,9 @@ import numpy as np
 
 from . import serialization
 from .align.calibration import Calibration, SigmoidCalibration
-from .align.centers import Centers, Scoring, select_centers
+from .align.centers import Centers, Scoring
 from .align.heads import Head
+from .align.selection import select_centers
 from .backbones import Backbone, Contract, create_backbone
 from .data.embeddings import Embeddings, Vectors
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed_stream, in_order, raise_failure

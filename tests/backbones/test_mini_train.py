@@ -152,10 +152,3 @@ def test_training_is_deterministic_and_meets_its_targets(run, monkeypatch):
     seen = ~data.held_out
     similarity = train.outputs(tower, data.inputs["thermal"][seen]) @ targets[seen].T
     assert (similarity.argmax(dim=1) == torch.arange(43)).float().mean() > 0.9
-
-
-def test_contrast_by_hand():
-    eye = torch.eye(2)
-    assert float(train.contrast(eye, eye, torch.tensor(0.0))) == pytest.approx(0.6931, abs=1e-4)  # ln 2: no knowledge
-    assert float(train.contrast(eye, eye, torch.tensor(2.0))) == pytest.approx(0.1269, abs=1e-4)  # ln(1 + e^-2)
-    assert float(train.contrast(eye, eye.flip(0), torch.tensor(2.0))) == pytest.approx(2.1269, abs=1e-4)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.helpers import tiny_models
-from unibind.backbones import Backbone, License, SigmoidBackbone, create_backbone
+from unibind.backbones import Backbone, License, create_backbone
 from unibind.backbones._shared.batching import collate
 from unibind.errors import MissingExtraError, MissingFileError, UnibindError, UnknownNameError
 from unibind.modalities.audio import Audio

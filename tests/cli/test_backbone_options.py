@@ -1,59 +1,58 @@
+"""The options that choose a backbone reach a verb as one argument."""
+
 import inspect
 
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from tests.helpers.toys import ToyBackbone, text_items
-from unibind import backbones
 from unibind.cli._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from unibind.data.encode import encode
-from unibind.data.store import Store
 from unibind.errors import UnibindError
 
-made = []
 
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch):
-    """`create_backbone("toy", shade=...)`; every making is noted in `made`."""
-    made.clear()
-
-    def create(argument=None, *, modalities=None, shade="dark", device="cpu"):
-        made.append((argument, shade, device))
-        backbone = ToyBackbone()
-        backbone.options = {"shade": shade}
-        return backbone
-
-    real = backbones._factory
-    monkeypatch.setattr(backbones, "_factory", lambda kind: create if kind == "toy" else real(kind))
-
-
-def verb_run(*arguments):
-    """What a verb was given when it was called with these arguments."""
-    given = {}
+def received(*arguments):
+    """What a verb receives when it is called with these arguments."""
+    values = {}
     app = Typer()
 
     @app.command()
     @with_backbone_options
     def verb(item: str, loud: bool = False, backbone: BackboneChoice = NO_CHOICE) -> None:
         """Do it."""
-        given.update(item=item, loud=loud, backbone=backbone)
+        values.update(item=item, loud=loud, backbone=backbone)
 
     done = CliRunner().invoke(app, list(arguments))
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
-    return given
+    return values
 
 
-def test_a_verb_takes_one_choice_out_of_many_options():
-    given = verb_run("a", "--loud", "--backbone", "toy:x", "--device", "cuda", "--set", "shade=light", "--set", "n=5")
-    assert (given["item"], given["loud"]) == ("a", True)
-    assert given["backbone"] == BackboneChoice("toy:x", {"device": "cuda", "shade": "light", "n": 5})
-    assert verb_run("a")["backbone"] == NO_CHOICE
+def test_many_options_become_one_choice():
+    values = received(
+        *("a", "--loud", "--backbone", "toy:x", "--weights", "w.pth", "--precision", "auto", "--device", "cuda"),
+        *("--set", "shade=light", "--set", "n=5"),
+    )
+    assert (values["item"], values["loud"]) == ("a", True)
+    assert values["backbone"] == BackboneChoice("toy:x", "w.pth", "auto", "cuda", {"shade": "light", "n": 5})
 
 
-def test_the_verbs_own_signature_is_left_alone():
+def test_no_options_are_no_choice():
+    assert received("a")["backbone"] == NO_CHOICE
+    assert not any(NO_CHOICE.arguments.values())
+
+
+def test_a_choice_becomes_the_arguments_of_library_functions():
+    choice = BackboneChoice("toy", device="cuda", options={"n": 5})
+    assert choice.arguments == {
+        "backbone": "toy",
+        "weights": None,
+        "precision": None,
+        "device": "cuda",
+        "options": {"n": 5},
+    }
+
+
+def test_the_signature_of_the_verb_is_kept():
     def verb(item: str, backbone: BackboneChoice = NO_CHOICE) -> None:
         """Do it."""
 
@@ -64,22 +63,6 @@ def test_the_verbs_own_signature_is_left_alone():
 
 
 @pytest.mark.parametrize("text", ["clips", "=5", "a b=5"])
-def test_settings_must_have_a_name_and_a_value(text):
+def test_settings_need_a_name_and_a_value(text):
     with pytest.raises(UnibindError, match="--set takes NAME=VALUE"):
-        verb_run("a", "--set", text)
-
-
-def test_a_store_knows_the_backbone_that_encoded_it(tmp_path):
-    store = Store.create(tmp_path / "store")
-    encode(text_items(3), BackboneChoice("toy", {"shade": "light"}).open(), store)
-    again = Store.open(tmp_path / "store")
-    made.clear()
-    BackboneChoice().open(again)
-    BackboneChoice("toy", {"device": "cuda"}).open(again)
-    BackboneChoice("toy", {"shade": "dark"}).open(again)
-    BackboneChoice("toy").open()
-    assert made == [(None, "light", "cpu"), (None, "light", "cuda"), (None, "dark", "cpu"), (None, "dark", "cpu")]
-
-
-def test_without_a_word_it_is_mini():
-    assert BackboneChoice().open().name == "mini"
+        received("a", "--set", text)

@@ -1,25 +1,24 @@
-"""`unibind weights`, `unibind backbones` and the options they serve, in process, on a tiny ImageBind."""
+"""`unibind weights`, `unibind backbones` and the backbone options, on a tiny ImageBind."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.registered import entry, register
+from tests.helpers.command import run, run_json
+from tests.helpers.registered import entry, register, spec
 from tests.helpers.released import centers, linear, pickled, saved
 from tests.helpers.tiny_imagebind import SIZES, public_state
 from tests.helpers.toys import ToyBackbone
-from unibind.backbones import BackboneSpec, Card, License
+from unibind.backbones import License
 from unibind.backbones.imagebind import towers
 from unibind.backbones.imagebind.towers import Size
-from unibind.cli import main
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch, tmp_path):
-    """Tiny towers, no weights but those that are named, and nothing said about commercial use."""
+def environment(monkeypatch, tmp_path):
+    """Tiny towers, an empty working directory, and no weights or license policy from outside."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UNIBIND_COMMERCIAL_ONLY", "")
     monkeypatch.delenv("UNIBIND_WEIGHTS", raising=False)
@@ -28,60 +27,45 @@ def surroundings(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def unibind(monkeypatch, capsys):
-    """Runs the command: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["unibind", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            main()
-            sys.exit(0)
-        captured = capsys.readouterr()
-        return int(done.value.code or 0), captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
 def fitted(tmp_path):
+    """A released checkpoint with a fitted map, beside centers.pkl."""
     pickled(tmp_path / "centers.pkl", centers())
     return saved(tmp_path / "fitted.pt", public_state("text", "audio") | linear("audio"))
 
 
-def test_help_shows_examples(unibind):
-    assert "unibind weights convert imagebind_huge.pth" in unibind("weights", "convert", "--help")[1]
-    assert "unibind backbones list" in unibind("backbones", "list", "--help")[1]
+@pytest.fixture
+def items(tmp_path):
+    (tmp_path / "items" / "dog").mkdir(parents=True)
+    (tmp_path / "items" / "dog" / "a.txt").write_text("a dog")
+    return tmp_path / "items"
 
 
-def test_convert_then_classify(unibind, fitted, tmp_path):
-    code, out, err = unibind("weights", "convert", fitted, "centers.pkl", "model")
-    assert code == 0
-    assert "audio" in out
-    assert "--model model" in err
+# --- weights -------------------------------------------------------------------------------------------------------
+
+
+def test_a_converted_model_classifies(fitted, tmp_path):
+    converted = run("weights", "convert", fitted, "centers.pkl", "model")
+    assert "audio" in converted.stdout
+    assert "--model model" in converted.stderr
     soundfile.write(tmp_path / "tone.wav", np.sin(np.arange(48000) / 9), 16000)
-    code, out, err = unibind("classify", "tone.wav", "--model", "model", "--json")
-    assert (code, err) == (0, "")
-    (found,) = json.loads(out)
-    assert found["label"] in centers()
-    assert found["description_id"].startswith(found["label"] + "/")
+    done = run("classify", "tone.wav", "--model", "model", "--json")
+    assert done.stderr == ""
+    (prediction,) = json.loads(done.stdout)
+    assert prediction["label"] in centers()
+    assert prediction["description_id"].startswith(prediction["label"] + "/")
 
 
-def test_convert_for_machines(unibind, fitted):
-    code, out, _ = unibind("weights", "convert", fitted, "centers.pkl", "model", "--json")
-    facts = json.loads(out)
-    assert code == 0
+def test_a_conversion_lists_what_it_wrote(fitted):
+    facts = run_json("weights", "convert", fitted, "centers.pkl", "model")
     assert facts["folder"] == "model"
     assert set(facts["towers"]) == {"text", "audio"}
     assert (facts["heads"], facts["centers"]) == (["audio"], ["audio"])
 
 
-def test_towers_are_used_by_weights(unibind, tmp_path):
+def test_converted_towers_are_weights(items, tmp_path):
     saved(tmp_path / "tiny.pth", public_state("text", "audio"))
-    assert "--backbone imagebind --weights towers" in unibind("weights", "convert", "tiny.pth", "towers")[2]
-    (tmp_path / "items" / "dog").mkdir(parents=True)
-    (tmp_path / "items" / "dog" / "a.txt").write_text("a dog")
-    chosen = ("--backbone", "imagebind", "--weights", "towers")
-    assert unibind("encode", "items", "--out", "store", *chosen)[0] == 0
+    assert "--backbone imagebind --weights towers" in run("weights", "convert", "tiny.pth", "towers").stderr
+    run("encode", items, "--out", "store", "--backbone", "imagebind", "--weights", "towers")
 
 
 @pytest.mark.parametrize(
@@ -93,88 +77,80 @@ def test_towers_are_used_by_weights(unibind, tmp_path):
         (("fitted.pt", "notes.pt", "out"), "notes.pt"),
     ],
 )
-def test_what_cannot_be_converted(unibind, fitted, tmp_path, arguments, word):
-    (tmp_path / "notes.pt").write_text("no checkpoint")
-    code, _, err = unibind("weights", "convert", *arguments)
-    assert code == 2
-    assert err.startswith("unibind: ")
-    assert word in err
-    assert len(err.strip().splitlines()) == 1
+def test_a_file_that_cannot_be_converted_is_named(fitted, tmp_path, arguments, word):
+    (tmp_path / "notes.pt").write_text("not a checkpoint")
+    error = run("weights", "convert", *arguments, code=2).stderr
+    assert error.startswith("unibind: ")
+    assert word in error
+    assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_replacing_must_be_asked_for(unibind, fitted):
-    assert unibind("weights", "convert", fitted, "out")[0] == 0
-    code, _, err = unibind("weights", "convert", fitted, "out")
-    assert code == 2
-    assert "--force" in err
-    assert unibind("weights", "convert", fitted, "out", "--force")[0] == 0
+def test_existing_files_are_replaced_with_force_only(fitted):
+    run("weights", "convert", fitted, "out")
+    assert "--force" in run("weights", "convert", fitted, "out", code=2).stderr
+    run("weights", "convert", fitted, "out", "--force")
 
 
 # --- backbones -----------------------------------------------------------------------------------------------------
 
 
-def listed(unibind, *options):
-    code, out, _ = unibind("backbones", "list", "--json", *options)
-    assert code == 0
-    return {facts["name"].partition(":")[0]: facts for facts in json.loads(out)}
+def listed(*options):
+    return {facts["name"].partition(":")[0]: facts for facts in run_json("backbones", "list", *options)}
 
 
-def test_every_backbone_is_listed(unibind):
-    found = listed(unibind)
-    assert {"mini", "imagebind", "transformers", "open_clip", "composed"} <= set(found)
-    assert found["mini"]["width"] == 384
-    assert found["mini"]["missing"] == ""
-    assert found["imagebind"]["license"] == "CC-BY-NC-SA-4.0 (non-commercial)"
-    assert "imagebind_huge.pth" in found["imagebind"]["weights"]
-    assert "UNIBIND_WEIGHTS" in found["imagebind"]["missing"]
-    assert found["transformers"]["missing"] is None  # depends on the model
-    code, out, _ = unibind("backbones", "list")
-    assert code == 0
-    assert "(non-commercial)" in out.replace("\n", "")
+def test_every_backbone_is_listed():
+    backbones = listed()
+    assert {"mini", "imagebind", "transformers", "open_clip", "composed"} <= set(backbones)
+    assert backbones["mini"]["width"] == 384
+    assert backbones["mini"]["missing"] == ""
+    assert backbones["imagebind"]["license"] == "CC-BY-NC-SA-4.0 (non-commercial)"
+    assert "imagebind_huge.pth" in backbones["imagebind"]["weights"]
+    assert "UNIBIND_WEIGHTS" in backbones["imagebind"]["missing"]
+    assert backbones["transformers"]["missing"] is None  # depends on the model
+    assert "(non-commercial)" in run("backbones", "list").stdout.replace("\n", "")
 
 
-def test_weights_that_are_here_are_told(unibind, tmp_path, monkeypatch):
+def test_weights_in_the_environment_are_not_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("UNIBIND_WEIGHTS", str(saved(tmp_path / "tiny.pth", public_state("text", "audio"))))
-    assert listed(unibind)["imagebind"]["missing"] == ""
+    assert listed()["imagebind"]["missing"] == ""
 
 
-def test_a_backbone_without_its_extra_is_not_here(unibind, monkeypatch):
+def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr("unibind.doctor.EXTRAS", {"mini": ("no_such_module",)})
-    assert listed(unibind)["mini"]["missing"] == "install unibind[mini]"
+    assert listed()["mini"]["missing"] == "install unibind[mini]"
 
 
-def test_third_party_backbones_are_listed_even_if_they_are_broken(unibind, monkeypatch):
-    card = Card("paid", "a paid model", ("text",), 4, License("Proprietary", commercial=False), "bought")
-    register(monkeypatch, entry("broken", None, load=lambda: 1 / 0), entry("paid", BackboneSpec(card, ToyBackbone)))
-    found = listed(unibind)
-    assert found["broken"]["commercial"] is None
-    assert "cannot be imported (ZeroDivisionError" in found["broken"]["missing"]
-    assert found["paid"]["commercial"] is False
-    assert unibind("backbones", "list")[0] == 0
+def broken():
+    raise ImportError("no such package")
 
 
-@pytest.mark.parametrize("before", [True, False])
-def test_only_commercial_ones_are_listed_on_demand(unibind, before):
-    if before:
-        out = unibind("--commercial-only", "backbones", "list", "--json")[1]
-        found = {facts["name"] for facts in json.loads(out)}
-    else:
-        found = set(listed(unibind, "--commercial-only"))
-    assert {"mini", "transformers"} <= {name.partition(":")[0] for name in found}
-    assert "imagebind" not in found
+def test_third_party_backbones_are_listed_even_if_they_cannot_be_loaded(monkeypatch):
+    paid = spec("paid", ToyBackbone, license=License("Proprietary", commercial=False), weights="bought")
+    register(monkeypatch, entry("bare", None, load=broken), entry("paid", paid))
+    backbones = listed()
+    assert backbones["bare"]["commercial"] is None
+    assert "cannot be imported" in backbones["bare"]["missing"]
+    assert backbones["paid"]["commercial"] is False
+    run("backbones", "list")
 
 
-def test_commercial_only_refuses_other_licenses(unibind, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "arguments", [("--commercial-only", "backbones", "list"), ("backbones", "list", "--commercial-only")]
+)
+def test_commercial_only_lists_no_other_license(arguments):
+    names = {facts["name"].partition(":")[0] for facts in run_json(*arguments)}
+    assert {"mini", "transformers"} <= names
+    assert "imagebind" not in names
+
+
+def test_commercial_only_refuses_other_licenses(items, tmp_path, monkeypatch):
     saved(tmp_path / "tiny.pth", public_state("text", "audio"))
-    (tmp_path / "items" / "dog").mkdir(parents=True)
-    (tmp_path / "items" / "dog" / "a.txt").write_text("a dog")
-    arguments = ("encode", "items", "--out", "store", "--backbone", "imagebind", "--weights", "tiny.pth")
-    code, _, err = unibind("--commercial-only", *arguments)
-    assert code == 2
-    assert "CC-BY-NC-SA-4.0, which forbids commercial use" in err
+    arguments = ("encode", items, "--out", "store", "--backbone", "imagebind", "--weights", "tiny.pth")
+    error = run("--commercial-only", *arguments, code=2).stderr
+    assert "CC-BY-NC-SA-4.0, which forbids commercial use" in error
     assert not (tmp_path / "store").exists()
     monkeypatch.setenv("UNIBIND_COMMERCIAL_ONLY", "0")
-    assert unibind(*arguments)[0] == 0
+    run(*arguments)
     monkeypatch.setenv("UNIBIND_COMMERCIAL_ONLY", "1")
-    assert unibind(*arguments)[0] == 2
+    run(*arguments, code=2)

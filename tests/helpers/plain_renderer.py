@@ -1,21 +1,22 @@
-"""Objects and scenes so plain that what the sensors must see can be worked out by hand."""
+"""Objects and scenes plain enough to work out by hand what the sensors must record."""
 
 from typing import Any
 
 import numpy as np
 
 from unibind.heptad.model import Look, Model, Motion
+from unibind.heptad.patches import Patch
 from unibind.heptad.scene import Scene
-from unibind.heptad.surface import Patch, sample_surface
+from unibind.heptad.surface import Surface, sample_surface
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
 def plain_scene(**changes: Any) -> Scene:
-    """A level camera four units away, looking at a grey wall of 20 degrees Celsius."""
-    usual: dict[str, Any] = {
+    """A scene with a level camera four units away and a gray backdrop at 20 degrees Celsius."""
+    defaults: dict[str, Any] = {
         "place": "studio",
-        "words": "in a photo studio",
+        "phrase": "in a photo studio",
         "yaw": 0.0,
         "pitch": 0.0,
         "elevation": 0.0,
@@ -29,12 +30,14 @@ def plain_scene(**changes: Any) -> Scene:
         "shadow": False,
         "backdrop": np.full((160, 160, 3), 0.5, np.float32),
     }
-    return Scene(**usual | changes)
+    return Scene(**defaults | changes)
 
 
 def plain_model(patches: list[Patch], *motions: Motion, **changes: Any) -> Model:
+    """A red plastic model with one trait."""
     return Model(Look("red", "blue", "plastic", 1.0), patches, ("a flat side",), "indoor", motions, **changes)
 
 
-def samples_of(*patches: Patch, count: int = 4000):
+def samples_of(*patches: Patch, count: int = 4000) -> Surface:
+    """Samples of the surface of patches."""
     return sample_surface(patches, count, np.random.default_rng(0))

@@ -1,7 +1,7 @@
 """Golden numbers of the reference implementations, and the sample files that some of them were computed from.
 
-The numbers are in `tests/fixtures`; the sample files are not part of the repository (their licenses differ). A test that
-reads a sample file is marked `reference` and is skipped where the files are missing.
+The numbers are in `tests/fixtures`; the sample files are not part of the repository (their licenses differ). A test
+that reads a sample file is marked `reference` and is skipped where the files are missing.
 """
 
 import json

@@ -4,8 +4,8 @@ import pytest
 from unibind.errors import UnknownNameError
 from unibind.heptad import CATEGORIES
 from unibind.heptad.model import MATERIALS, Look, Model
-from unibind.heptad.sounds import SOUNDS, struck, synthesise, toolkit
-from unibind.heptad.sounds.recording import echoing, recorded
+from unibind.heptad.sounds import SOUNDS, struck, synthesize, toolkit
+from unibind.heptad.sounds.recording import add_echo, record
 from unibind.heptad.sounds.toolkit import COUNT, RATE, TIME
 
 EXTRAS = (
@@ -29,7 +29,7 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def model(size: float = 1.0, material: str = "metal", **extra: float) -> Model:
+def make_model(size: float = 1.0, material: str = "metal", **extra: float) -> Model:
     return Model(Look("red", "blue", material, size), [], ("a flat side",), "indoor", extra=extra)
 
 
@@ -56,33 +56,33 @@ def test_every_category_has_a_sound():
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_clips_are_two_seconds_within_bounds_whatever_the_object(category):
+def test_clips_are_two_seconds_within_bounds_for_any_object(category):
     for seed, extra in enumerate(EXTRAS):
         for material in MATERIALS:
-            clip = synthesise(category, model(0.75 + 0.25 * (seed % 3), material, **extra), rng(seed))
+            clip = synthesize(category, make_model(0.75 + 0.25 * (seed % 3), material, **extra), rng(seed))
             assert clip.shape == (32000,) and clip.dtype == np.float32
             assert np.isfinite(clip).all() and 0.19 < np.abs(clip).max() <= 0.95
-            assert np.count_nonzero(clip) > 31000  # no recording is silent anywhere
+            assert np.count_nonzero(clip) > 31000  # background noise everywhere
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_the_random_numbers_decide_the_clip(category):
-    clip = synthesise(category, model(), rng(5))
-    assert np.array_equal(clip, synthesise(category, model(), rng(5)))
-    assert np.abs(clip - synthesise(category, model(), rng(6))).max() > 0.05
+def test_clips_depend_on_the_random_generator_only(category):
+    clip = synthesize(category, make_model(), rng(5))
+    assert np.array_equal(clip, synthesize(category, make_model(), rng(5)))
+    assert np.abs(clip - synthesize(category, make_model(), rng(6))).max() > 0.05
 
 
-BODIES = (
+SIZE_DEPENDENT = (
     "airplane helicopter rocket car bicycle drum bell guitar clock kettle fan table chair bottle mug dog bird person"
 )
 
 
-@pytest.mark.parametrize("category", BODIES.split())
+@pytest.mark.parametrize("category", SIZE_DEPENDENT.split())
 def test_big_objects_sound_lower(category):
     def mean_octave(size: float) -> float:
         octaves = []
         for seed in range(12):
-            frequencies, power = spectrum(SOUNDS[category](model(size), rng(seed)))
+            frequencies, power = spectrum(SOUNDS[category](make_model(size), rng(seed)))
             octaves.append(np.average(np.log2(frequencies[1:]), weights=power[1:]))
         return float(np.mean(octaves))
 
@@ -90,7 +90,7 @@ def test_big_objects_sound_lower(category):
 
 
 def test_snares_rattle():
-    plain, rattling = (SOUNDS["drum"](model(tone_hz=190.0, rattle=rattle), rng()) for rattle in (0.0, 1.0))
+    plain, rattling = (SOUNDS["drum"](make_model(tone_hz=190.0, rattle=rattle), rng()) for rattle in (0.0, 1.0))
     assert share_between(rattling, 2000, 7000) > 3 * share_between(plain, 2000, 7000)
 
 
@@ -98,13 +98,13 @@ def test_snares_rattle():
 @pytest.mark.parametrize("blades", [3, 5])
 def test_blades_beat_the_air(category, slowest, fastest, blades):
     for seed in range(4):
-        loudness = SOUNDS[category](model(blades=float(blades)), rng(seed)) ** 2
+        loudness = SOUNDS[category](make_model(blades=float(blades)), rng(seed)) ** 2
         assert slowest * blades - 1 <= peak_hz(loudness - loudness.mean()) <= fastest * blades + 1
 
 
 def test_only_boiling_kettles_whistle():
     def whistles(boiling: float, seed: int) -> bool:
-        frequencies, power = spectrum(SOUNDS["kettle"](model(boiling=boiling), rng(seed))[-1600:])
+        frequencies, power = spectrum(SOUNDS["kettle"](make_model(boiling=boiling), rng(seed))[-1600:])
         return bool(power[frequencies > 1000].max() > 0.1 * power.sum())
 
     assert not any(whistles(0.0, seed) for seed in range(20))
@@ -113,7 +113,7 @@ def test_only_boiling_kettles_whistle():
 
 def test_a_lamp_that_is_off_does_not_hum():
     hums = [
-        max(share_between(SOUNDS["lamp"](model(lit=lit), rng(3)), k - 4, k + 4) for k in (100, 200, 300))
+        max(share_between(SOUNDS["lamp"](make_model(lit=lit), rng(3)), k - 4, k + 4) for k in (100, 200, 300))
         for lit in (1, 0)
     ]
     assert hums[0] > 0.1 > 10 * hums[1]
@@ -130,25 +130,25 @@ def test_glass_rings_longer_than_plastic():
 
 def test_an_unknown_category_is_refused():
     with pytest.raises(UnknownNameError, match="unknown Heptad category 'cow'"):
-        synthesise("cow", model(), rng())
+        synthesize("cow", make_model(), rng())
 
 
 # --- recording -------------------------------------------------------------------------------------------------------
 
 
-def test_silence_is_recorded_as_background():
+def test_silence_is_recorded_as_background_noise():
     for seed in range(10):
-        clip = recorded(np.zeros(COUNT), rng(seed))
+        clip = record(np.zeros(COUNT), rng(seed))
         assert clip.dtype == np.float32 and 0.19 < np.abs(clip).max() <= 0.95
 
 
-def test_echoes_follow_the_sound_and_fade():
+def test_echoes_follow_the_sound_and_decay():
     click = np.zeros(COUNT)
     click[16000] = 1.0
-    assert echoing(click, 0.0, rng()) == pytest.approx(click, abs=1e-12)
-    heard = echoing(click, 0.5, rng())
-    assert heard[16000] == pytest.approx(1.0, abs=0.1) and np.abs(heard[:16000]).max() < 1e-12
-    echo = heard - click
+    assert add_echo(click, 0.0, rng()) == pytest.approx(click, abs=1e-12)
+    echoed = add_echo(click, 0.5, rng())
+    assert echoed[16000] == pytest.approx(1.0, abs=0.1) and np.abs(echoed[:16000]).max() < 1e-12
+    echo = echoed - click
     assert np.linalg.norm(echo) == pytest.approx(0.5)
     assert np.linalg.norm(echo[18000:20000]) < 0.3 * np.linalg.norm(echo[16000:18000])
 
@@ -172,7 +172,7 @@ def test_a_complex_amplitude_is_a_phase():
     assert toolkit.modes(100.0, np.inf, 1j, 0.5) == pytest.approx(np.cos(2 * np.pi * 100 * TIME[:8000]), abs=1e-9)
 
 
-def test_modes_that_cannot_be_sampled_are_left_out():
+def test_modes_above_the_nyquist_frequency_are_dropped():
     assert np.array_equal(toolkit.modes([500.0, 9000.0], 0.1, 1.0), toolkit.modes(500.0, 0.1, 1.0))
     assert not toolkit.modes(8000.0, 0.1, 1.0).any()
 
@@ -180,8 +180,8 @@ def test_modes_that_cannot_be_sampled_are_left_out():
 def test_drops_are_short_modes_at_their_times():
     sound = toolkit.drops([0.25, 1.999], [600.0, 900.0], 0.01, [1.0, 0.5])
     expected = np.zeros(COUNT)
-    toolkit.place(toolkit.modes(600.0, 0.01, 1.0, 0.06), 0.25, expected)
-    toolkit.place(toolkit.modes(900.0, 0.01, 0.5, 0.06), 1.999, expected)
+    toolkit.add_at(toolkit.modes(600.0, 0.01, 1.0, 0.06), 0.25, expected)
+    toolkit.add_at(toolkit.modes(900.0, 0.01, 0.5, 0.06), 1.999, expected)
     assert sound == pytest.approx(expected, abs=1e-9)
 
 
@@ -204,7 +204,7 @@ def test_a_plucked_string_sounds_at_its_pitch(frequency):
     assert np.abs(string[-1600:]).max() < 0.5 * np.abs(string[:1600]).max()
 
 
-def test_noise_keeps_to_its_band():
+def test_noise_is_limited_to_its_band():
     sound = toolkit.noise(rng(), 500, 2000)
     assert sound.std() == pytest.approx(1.0) and share_between(sound, 400, 2500) > 0.85
 
@@ -220,7 +220,7 @@ def test_sounds_at_the_end_are_cut_off():
     assert clip[:100].sum() == 100 and clip[-16:].tolist() == [2.0] * 16 and clip.sum() == 132
 
 
-def test_rhythm_is_steady_but_for_its_jitter():
+def test_rhythm_is_steady_except_for_jitter():
     assert toolkit.rhythm(4.0, rng(), jitter=0.0, start=0.1) == pytest.approx(np.arange(0.1, 2, 0.25))
     times = toolkit.rhythm(10.0, rng(), jitter=0.2)
     assert 19 <= len(times) <= 20 and times[0] >= 0 and times[-1] <= 2
@@ -262,8 +262,8 @@ def test_impulses_come_at_their_rate():
     assert 149 <= toolkit.impulses(100.0, 200.0, 1.0).sum() <= 150
 
 
-def test_softened_sounds_lose_their_highs():
-    low, high = (toolkit.softened(np.sin(2 * np.pi * f * TIME), 500.0)[8000:].max() for f in (50.0, 2000.0))
+def test_low_pass_attenuates_high_frequencies():
+    low, high = (toolkit.low_pass(np.sin(2 * np.pi * f * TIME), 500.0)[8000:].max() for f in (50.0, 2000.0))
     assert low == pytest.approx(1.0, abs=0.01) and high == pytest.approx(1 / np.sqrt(1 + 4**2), rel=0.06)
 
 

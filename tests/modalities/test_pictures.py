@@ -12,7 +12,7 @@ from unibind.modalities.audio import Audio
 from unibind.modalities.colormap import inferno
 from unibind.modalities.event import EventFrame, Events
 from unibind.modalities.image import Image
-from unibind.modalities.pictures import picture, grid, save_png
+from unibind.modalities.pictures import grid, picture, save_png
 from unibind.modalities.point_cloud import PointCloud
 from unibind.modalities.spec import Raw
 from unibind.modalities.text import Text

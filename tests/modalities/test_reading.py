@@ -90,7 +90,8 @@ def test_bytes_of_a_file_are_limited(tmp_path: Path) -> None:
 def test_raised_limits_hold_while_the_modality_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "gray.tif"  # an ending that two modalities share, so its first bytes are read
     Picture.new("L", (4, 4)).save(path)
-    monkeypatch.setattr("unibind.modalities.reading.Limits", lambda: Limits(max_bytes=10))  # the defaults are too small for it
+    # defaults that are too small for the file
+    monkeypatch.setattr("unibind.modalities.reading.Limits", lambda: Limits(max_bytes=10))
     with pytest.raises(LimitError, match="the limits allow 10"):
         read(path)
     assert read(path, limits=Limits()).modality == "image"

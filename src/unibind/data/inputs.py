@@ -7,7 +7,6 @@ fetched; any other str is a text. Paths, bytes, binary file objects, raw items a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -17,11 +16,9 @@ from ..errors import LimitError, MissingFileError, UnibindError
 from ..modalities import ANCHOR, Raw, raw_from_object
 from ..modalities.limits import Limits
 from ..modalities.reading import modality_of, read, suffixes
-from ..modalities.source import is_file
+from ..modalities.source import is_file, is_url
 from .loader import Failure, RawItem
 from .manifest import Item
-
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
 def is_single(items: object) -> bool:
@@ -34,7 +31,7 @@ def names_file(text: str) -> bool:
 
     Raises MissingFileError where it has the ending of a media file and no such file exists.
     """
-    if _URL.fullmatch(text) or is_file(Path(text)):
+    if is_url(text) or is_file(Path(text)):
         return True
     ending = Path(text).suffix.lower() if "\n" not in text else ""
     if ending and any(ending in endings for endings in suffixes().values()):

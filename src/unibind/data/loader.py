@@ -29,6 +29,7 @@ from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from ..modalities import Raw
 from ..modalities.limits import Limits
 from ..modalities.reading import read
+from ..modalities.source import is_url
 from ..modalities.text import Text
 from .manifest import Item
 
@@ -82,7 +83,10 @@ class RawItem:
 
 def read_item(item: Item, limits: Limits) -> Raw:
     """Decode an item; raises what readers raise."""
-    return Text(item.text) if item.text is not None else read(Path(str(item.uri)), item.modality, limits=limits)
+    if item.text is not None:
+        return Text(item.text)
+    uri = str(item.uri)
+    return read(uri if is_url(uri) else Path(uri), item.modality, limits=limits)
 
 
 def load_item(item: Item | RawItem, backbone: Backbone, limits: Limits) -> torch.Tensor | Failure:

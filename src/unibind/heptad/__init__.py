@@ -1,45 +1,27 @@
-"""Heptad: a procedural test bed of 24 categories, every object sensed in all seven modalities, from a seed.
+"""Heptad: a procedural test bed of 24 object categories, each object available in all seven modalities.
 
-It exists so that the whole method runs anywhere, offline, in minutes, with known truth.
+Everything is generated from a seed, so the whole method runs offline, on any machine, in minutes.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-CATEGORIES = (
-    "airplane",
-    "helicopter",
-    "rocket",
-    "car",
-    "train",
-    "sailboat",
-    "bicycle",
-    "drum",
-    "bell",
-    "guitar",
-    "piano",
-    "clock",
-    "kettle",
-    "lamp",
-    "fan",
-    "chair",
-    "table",
-    "bottle",
-    "mug",
-    "campfire",
-    "dog",
-    "bird",
-    "person",
-    "umbrella",
-)
-SPLITS = ("pretrain", "train", "val", "test")
+from .categories import CATEGORIES, SPLITS
 
-_HOMES = {"make": "write", "draw_sample": "sample", "Sample": "sample", "arrays": "sample", "contact_sheet": "sheet"}
+if TYPE_CHECKING:
+    from .sample import Sample, sample_object
+    from .sheet import contact_sheet
+    from .write import make
+
+__all__ = ["CATEGORIES", "SPLITS", "Sample", "contact_sheet", "make", "sample_object"]
+
+_MODULES = {"make": "write", "sample_object": "sample", "Sample": "sample", "contact_sheet": "sheet"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    """Import the generator only when it is used: it needs SciPy and Pillow."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

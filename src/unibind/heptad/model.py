@@ -1,4 +1,4 @@
-"""What a Heptad object is before it is sensed: its look, its painted form, and how its parts move."""
+"""The 3D model of one Heptad object: its look, its painted patches, and how its parts move."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from .surface import Paint, Patch
+from .patches import Paint, Patch
 
-Colour = tuple[float, float, float]
+Vector = tuple[float, float, float]
 T = TypeVar("T")
 
-COLOURS: dict[str, Colour] = {
+COLORS: dict[str, Vector] = {  # name -> sRGB in [0, 1]
     "red": (0.80, 0.14, 0.12),
     "orange": (0.93, 0.50, 0.13),
     "yellow": (0.94, 0.80, 0.18),
@@ -34,55 +34,58 @@ MATERIALS = {"metal": 0.7, "wood": 0.15, "plastic": 0.4, "ceramic": 0.55, "fabri
 
 @dataclass(frozen=True)
 class Look:
-    """The style drawn for one object: main and accent colour by name, material, and size (1 is usual)."""
+    """The style of one object: names of its main and accent colors, its material, and its size (1 is usual)."""
 
-    colour: str
+    color: str
     accent: str
     material: str
     size: float
 
     def paint(self, heat: float = 0.0, **changes: float) -> Paint:
-        """Paint of the main colour."""
-        return Paint(COLOURS[self.colour], heat, **{"gloss": MATERIALS[self.material], **changes})
+        """Paint in the main color."""
+        return Paint(COLORS[self.color], heat, **{"gloss": MATERIALS[self.material], **changes})
 
     def accent_paint(self, heat: float = 0.0, **changes: float) -> Paint:
-        """Paint of the accent colour."""
-        return Paint(COLOURS[self.accent], heat, **{"gloss": MATERIALS[self.material], **changes})
+        """Paint in the accent color."""
+        return Paint(COLORS[self.accent], heat, **{"gloss": MATERIALS[self.material], **changes})
 
 
 def pick(rng: np.random.Generator, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
-    """One of `options`, evenly or in proportion to `weights`; unlike `rng.choice` it keeps their type."""
+    """Choose one of `options`, uniformly or by `weights`. Keeps their type, which `rng.choice` does not."""
     shares = None if weights is None else np.asarray(weights, float) / np.sum(weights)
     return options[int(rng.choice(len(options), p=shares))]
 
 
-def draw_look(rng: np.random.Generator) -> Look:
-    """A random style; a form may replace what does not suit it (dogs are not teal)."""
-    colour, accent = rng.choice(list(COLOURS), size=2, replace=False)
-    return Look(str(colour), str(accent), str(rng.choice(list(MATERIALS))), float(rng.uniform(0.75, 1.25)))
+def sample_look(rng: np.random.Generator) -> Look:
+    """Sample a random style; a form may replace parts that do not suit it (dogs are not teal)."""
+    color, accent = rng.choice(list(COLORS), size=2, replace=False)
+    return Look(str(color), str(accent), str(rng.choice(list(MATERIALS))), float(rng.uniform(0.75, 1.25)))
 
 
 @dataclass(frozen=True)
 class Motion:
-    """How one part moves: `spin` turns by rate_hz about the axis, `swing` turns to and fro by `amount` degrees,
-    `slide` shifts to and fro by `amount` along the axis, `flicker` jitters and stretches the part upwards."""
+    """How one part moves.
+
+    `spin` rotates it about the axis at `rate_hz`, `swing` rotates it back and forth by `amount` degrees, `slide` moves
+    it back and forth by `amount` along the axis, and `flicker` jitters it and stretches it upward.
+    """
 
     part: str
     kind: Literal["spin", "swing", "slide", "flicker"]
     rate_hz: float
-    axis: Colour = (0.0, 0.0, 1.0)
-    pivot: Colour = (0.0, 0.0, 0.0)
+    axis: Vector = (0.0, 0.0, 1.0)
+    pivot: Vector = (0.0, 0.0, 0.0)
     amount: float = 0.0
     phase: float = 0.0  # in turns
 
 
 @dataclass(frozen=True)
 class Model:
-    """One object: painted patches inside about the unit ball, motions of its parts, and words for what was drawn.
+    """One object: painted patches, roughly inside the unit ball, the motions of its parts, and words for its features.
 
     `traits` are noun phrases that never name the category ("two round wheels", "a long tail boom"). `travel` is the
-    velocity of the whole object in units a second, `bob` the height of its up-and-down movement. `habitat` says where
-    it is usually seen; `pitch` limits how far it may tip in degrees when it is posed.
+    velocity of the whole object in units per second, `bob` the amplitude of its up-and-down movement. `habitat` is
+    where it is usually seen; `pitch` limits its tilt in degrees.
     """
 
     look: Look
@@ -90,7 +93,7 @@ class Model:
     traits: tuple[str, ...]
     habitat: Literal["air", "ground", "water", "indoor"]
     motions: tuple[Motion, ...] = ()
-    travel: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    travel: Vector = (0.0, 0.0, 0.0)
     bob: float = 0.0
     bob_hz: float = 1.0
     pitch: float = 5.0

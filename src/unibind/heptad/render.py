@@ -1,6 +1,6 @@
-"""Splatting: surface samples, posed at many times at once, to pictures with a z-buffer and simple light.
+"""Renderer: splats surface samples into images with a z-buffer and simple lighting, for many times at once.
 
-Vectorised numpy, no GL. Shapes: N samples of a surface, T times (1 for a still), S pixels along a picture's edge.
+Vectorized NumPy, no OpenGL. Shapes: N surface samples, T times (1 for a still image), S pixels per image edge.
 Camera axes: x right, y away from the camera, z up.
 """
 
@@ -14,46 +14,47 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import uniform_filter
 
 from .model import Model, Motion
+from .patches import TAU, Array
 from .scene import Scene
-from .surface import TAU, Array, Surface
+from .surface import Surface
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int32]
 
-FOCAL = 1.95  # of the camera, in half picture widths
+FOCAL = 1.95  # focal length, in half image widths
 _SHININESS_DOUBLINGS = 5  # Blinn exponent 2 ** 5
 _SHADOW_SAMPLES = 4000
-_SHADOW_COARSENESS = 4  # pixels a shadow's cell is wide
+_SHADOW_CELL = 4  # pixels
 
 
 @dataclass(frozen=True)
 class Track:
-    """Where object and camera are at T times, beyond the scene's own pose."""
+    """Motion of the object and the camera at T times, relative to the pose given by the scene."""
 
     times: Array  # [T], seconds
-    yaw: Array  # [T], degrees the object has turned, or the camera has gone around it
-    offset: Array  # [T, 3], of the object, in camera axes before the camera is raised
-    pan: Array  # [T, 2], of the camera, as a shift of the picture to the right and down, in half picture widths
+    yaw: Array  # [T], degrees: rotation of the object, or orbit of the camera
+    offset: Array  # [T, 3], of the object, in the axes of a level camera
+    pan: Array  # [T, 2], camera pan as an image shift right and down, in half image widths
 
 
-def still(time: float) -> Track:
-    """One moment of an object that stays where the scene puts it."""
+def still_track(time: float) -> Track:
+    """The track of one moment, with the object at the pose given by the scene."""
     return Track(np.array([time]), np.zeros(1), np.zeros((1, 3)), np.zeros((1, 2)))
 
 
-def travelling(model: Model, scene: Scene, times: Array, orbit: float, pan: Array) -> Track:
-    """The object's own travel and bob, both centred on the middle of `times`, and a camera orbit (degrees a second)."""
-    since = times - times.mean()
-    path = np.clip(since[:, None] * np.asarray(model.travel), -0.8, 0.8)
+def moving_track(model: Model, scene: Scene, times: Array, orbit: float, pan: Array) -> Track:
+    """The object's travel and bob, centered on the middle of `times`, and a camera orbit in degrees per second."""
+    elapsed = times - times.mean()
+    path = np.clip(elapsed[:, None] * np.asarray(model.travel), -0.8, 0.8)
     path[:, 2] += model.bob * np.sin(TAU * model.bob_hz * times)
-    return Track(times, orbit * since, path @ _turns((0, 0, 1), scene.yaw)[:3, :3].T, pan)
+    return Track(times, orbit * elapsed, path @ _rotations((0, 0, 1), scene.yaw)[:3, :3].T, pan)
 
 
 # --- affine maps [..., 4, 4] ----------------------------------------------------------------------------------------
 
 
-def _turns(axis: ArrayLike, degrees: ArrayLike) -> Array:
-    """Right-handed rotations about an axis, [..., 4, 4] for angles [...] (Rodrigues)."""
+def _rotations(axis: ArrayLike, degrees: ArrayLike) -> Array:
+    """Right-handed rotations [..., 4, 4] about an axis by angles [...] (Rodrigues)."""
     a = np.asarray(axis, float)
     x, y, z = a / np.linalg.norm(a)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -63,49 +64,48 @@ def _turns(axis: ArrayLike, degrees: ArrayLike) -> Array:
     return maps
 
 
-def _shifts(offset: ArrayLike) -> Array:
+def _translations(offset: ArrayLike) -> Array:
     """Translations [..., 4, 4] by offsets [..., 3]."""
-    moved = np.asarray(offset, float)
-    maps = np.broadcast_to(np.eye(4), (*moved.shape[:-1], 4, 4)).copy()
-    maps[..., :3, 3] = moved
+    shift = np.asarray(offset, float)
+    maps = np.broadcast_to(np.eye(4), (*shift.shape[:-1], 4, 4)).copy()
+    maps[..., :3, 3] = shift
     return maps
 
 
-def _moved(motion: Motion, times: Array) -> Array:
-    """Maps [T, 4, 4] of the part that a motion moves."""
+def _motion_maps(motion: Motion, times: Array) -> Array:
+    """Maps [T, 4, 4] that a motion applies to its part."""
     turn = motion.rate_hz * times + motion.phase
     wave = np.sin(TAU * turn)
     if motion.kind == "slide":
-        return _shifts(motion.amount * wave[:, None] * np.asarray(motion.axis))
+        return _translations(motion.amount * wave[:, None] * np.asarray(motion.axis))
     if motion.kind == "spin":
-        inner = _turns(motion.axis, 360 * turn)
+        inner = _rotations(motion.axis, 360 * turn)
     elif motion.kind == "swing":
-        inner = _turns(motion.axis, motion.amount * wave)
-    else:  # flicker: two waves that never meet again stretch the part, a third makes it lean
-        inner = _shifts(np.zeros((len(times), 3)))
+        inner = _rotations(motion.axis, motion.amount * wave)
+    else:  # flicker: two incommensurate waves stretch the part, a third tilts it
+        inner = _translations(np.zeros((len(times), 3)))
         inner[:, 2, 2] += motion.amount * (0.6 * wave + 0.4 * np.sin(4.7 * turn))
         inner[:, 0, 2] += 0.5 * motion.amount * np.sin(2.6 * turn + 1)
     pivot = np.asarray(motion.pivot)
-    return _shifts(pivot) @ inner @ _shifts(-pivot)
+    return _translations(pivot) @ inner @ _translations(-pivot)
 
 
-def _raised(scene: Scene) -> Array:
-    """Map [4, 4] from a level camera to one that has been raised and looks down."""
-    return _turns((1, 0, 0), scene.elevation)
+def _camera_tilt(scene: Scene) -> Array:
+    """Map [4, 4] from the axes of a level camera to those of the elevated camera, which looks down."""
+    return _rotations((1, 0, 0), scene.elevation)
 
 
-def _placed(scene: Scene, track: Track) -> Array:
-    """Maps [T, 4, 4] from the object's axes to those of a level camera at the origin of the scene."""
+def _object_to_camera(scene: Scene, track: Track) -> Array:
+    """Maps [T, 4, 4] from object axes to those of a level camera at the origin of the scene."""
     shift = np.array([scene.shift[0], 0, scene.shift[1]])
     size = np.diag([scene.size, scene.size, scene.size, 1.0])
-    return (
-        _shifts(track.offset + shift) @ _turns((0, 0, 1), scene.yaw + track.yaw) @ _turns((0, 1, 0), scene.pitch) @ size
-    )
+    turned = _translations(track.offset + shift) @ _rotations((0, 0, 1), scene.yaw + track.yaw)
+    return turned @ _rotations((0, 1, 0), scene.pitch) @ size
 
 
-def _flattened(scene: Scene, ground: float) -> Array:
-    """Map [4, 4] that casts what is above the plane z = `ground` onto it, along the light of a level camera."""
-    light = _turns((1, 0, 0), -scene.elevation)[:3, :3] @ scene.light
+def _shadow_projection(scene: Scene, ground: float) -> Array:
+    """Map [4, 4] that projects points along the light onto the plane z = `ground`, in the axes of a level camera."""
+    light = _rotations((1, 0, 0), -scene.elevation)[:3, :3] @ scene.light
     slope = light[:2] / max(light[2], 0.5)
     flat = np.eye(4)
     flat[:2, 2], flat[:2, 3] = -slope, slope * ground
@@ -118,69 +118,69 @@ def _flattened(scene: Scene, ground: float) -> Array:
 
 @dataclass(frozen=True)
 class View:
-    """Samples as the camera sees them at T times: columns and rows in [-1, 1] (right, down), and nearness."""
+    """Samples projected into the camera at T times: columns and rows in [-1, 1] (right, down), and inverse depth."""
 
-    surface: Surface  # sorted by part
+    surface: Surface  # samples sorted by part
     column: Floats  # [T, N]
     row: Floats  # [T, N]
-    nearness: Floats  # [T, N], 1 / depth
-    parts: list[tuple[slice, Array]]  # rows of each part, and maps [T, 4, 4] from its own axes to camera axes
+    inverse_depth: Floats  # [T, N]
+    parts: list[tuple[slice, Array]]  # per part: its rows, and maps [T, 4, 4] from part axes to camera axes
 
 
-def viewed(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track) -> View:
-    """A surface with moving parts in the camera of a scene."""
-    return _projected(surface, motions, _raised(scene) @ _placed(scene, track), scene, track)
+def project(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track) -> View:
+    """Project a surface with moving parts into the camera of a scene."""
+    return _project_under(surface, motions, _camera_tilt(scene) @ _object_to_camera(scene, track), scene, track)
 
 
-def shadows(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track, size: int) -> Floats:
-    """How much a soft shadow on the ground below the object covers each pixel, [T, S, S] in [0, 1]."""
+def shadow_coverage(surface: Surface, motions: Sequence[Motion], scene: Scene, track: Track, size: int) -> Floats:
+    """Coverage [T, S, S] in [0, 1] of each pixel by the object's soft shadow on the ground below it."""
     few = surface.take(np.arange(min(_SHADOW_SAMPLES, len(surface))))
-    placed = _placed(scene, track)
-    ground = float((few.points @ placed[0, 2, :3]).min() + placed[0, 2, 3])
-    caster = _raised(scene) @ _flattened(scene, ground) @ placed
-    covered = splat(_projected(few, motions, caster, scene, track), size // _SHADOW_COARSENESS, 2) >= 0
+    to_camera = _object_to_camera(scene, track)
+    ground = float((few.points @ to_camera[0, 2, :3]).min() + to_camera[0, 2, 3])
+    maps = _camera_tilt(scene) @ _shadow_projection(scene, ground) @ to_camera
+    covered = splat(_project_under(few, motions, maps, scene, track), size // _SHADOW_CELL, 2) >= 0
     soft = uniform_filter(covered.astype(np.float32), (0, 3, 3), mode="nearest")
-    fine = soft.repeat(_SHADOW_COARSENESS, axis=1).repeat(_SHADOW_COARSENESS, axis=2)
-    return uniform_filter(fine, (0, _SHADOW_COARSENESS + 1, _SHADOW_COARSENESS + 1), mode="nearest")
+    fine = soft.repeat(_SHADOW_CELL, axis=1).repeat(_SHADOW_CELL, axis=2)
+    return uniform_filter(fine, (0, _SHADOW_CELL + 1, _SHADOW_CELL + 1), mode="nearest")
 
 
-def _projected(surface: Surface, motions: Sequence[Motion], maps: Array, scene: Scene, track: Track) -> View:
-    """Perspective of the samples [N] under maps [T, 4, 4] to camera axes; each part also follows its own motions."""
+def _project_under(surface: Surface, motions: Sequence[Motion], maps: Array, scene: Scene, track: Track) -> View:
+    """Perspective projection of samples [N] under maps [T, 4, 4] to camera axes; parts also follow their motions."""
     surface = surface.take(np.argsort(surface.part, kind="stable"))
     edges = np.searchsorted(surface.part, np.arange(len(surface.parts) + 1))
-    placed = np.empty((len(maps), 3, len(surface)), np.float32)
+    camera_points = np.empty((len(maps), 3, len(surface)), np.float32)
     parts = []
     for part, start, end in zip(surface.parts, edges[:-1], edges[1:], strict=True):
-        whole = maps
+        part_maps = maps
         for motion in motions:
             if motion.part == part:
-                whole = whole @ _moved(motion, track.times)
-        linear, offset = np.split(whole[:, :3].astype(np.float32), [3], axis=2)
-        placed[:, :, start:end] = linear @ surface.points[start:end].T + offset
-        parts.append((slice(start, end), whole))
-    right, away, up = np.moveaxis(placed, 1, 0)
-    nearness = 1 / np.maximum(away + np.float32(scene.distance), np.float32(0.2))
+                part_maps = part_maps @ _motion_maps(motion, track.times)
+        linear, offset = np.split(part_maps[:, :3].astype(np.float32), [3], axis=2)
+        camera_points[:, :, start:end] = linear @ surface.points[start:end].T + offset
+        parts.append((slice(start, end), part_maps))
+    right, away, up = np.moveaxis(camera_points, 1, 0)
+    inverse_depth = 1 / np.maximum(away + np.float32(scene.distance), np.float32(0.2))
     pan = track.pan.astype(np.float32)
-    column = FOCAL * right * nearness + pan[:, :1]
-    row = -FOCAL * up * nearness + pan[:, 1:]
-    return View(surface, column, row, nearness, parts)
+    column = FOCAL * right * inverse_depth + pan[:, :1]
+    row = -FOCAL * up * inverse_depth + pan[:, 1:]
+    return View(surface, column, row, inverse_depth, parts)
 
 
 def splat(view: View, size: int, footprint: int) -> Indices:
-    """Index (into the view's surface) of the nearest sample at every pixel, [T, S, S], -1 where there is none.
+    """Index of the nearest sample at every pixel, [T, S, S] into the surface of the view; -1 for background.
 
-    Each sample covers footprint x footprint pixels. Nearness and index share one integer, so that a z-buffer is a
-    single scattered maximum.
+    Each sample covers footprint x footprint pixels. Inverse depth and index are packed into one integer, so the
+    z-buffer is a single scattered maximum.
     """
     count, samples = view.column.shape
-    edge = size + 2 * footprint  # samples outside the picture are clamped into a margin, which is then cut off
+    edge = size + 2 * footprint  # samples outside the image are clamped into a margin that is cropped below
     column, row = (
         np.clip((axis + 1) * (size / 2) + footprint / 2 + 0.5, 0, size + footprint).astype(np.int64)
         for axis in (view.column, view.row)
     )
     moment = np.arange(count)[:, None] * edge * edge
     corner = (moment + row * edge + column).ravel()
-    key = ((view.nearness * (1 << 24)).astype(np.int64) << 32) + np.arange(1, samples + 1)
+    key = ((view.inverse_depth * (1 << 24)).astype(np.int64) << 32) + np.arange(1, samples + 1)
     key = key.ravel()
     nearest = np.zeros(count * edge * edge, np.int64)
     for dy in range(footprint):
@@ -190,8 +190,8 @@ def splat(view: View, size: int, footprint: int) -> Indices:
     return inner.astype(np.int32) - 1  # the lower half of each integer
 
 
-def closed(nearest: Indices) -> Indices:
-    """Index pictures [T, S, S] whose one-pixel gaps between two covered neighbours are filled."""
+def fill_gaps(nearest: Indices) -> Indices:
+    """Fill one-pixel gaps between two covered neighbors in index images [T, S, S]."""
     filled = nearest.copy()
     for axis in (1, 2):
         before, gap, after = (filled.swapaxes(1, axis)[:, start : start - 2 or None] for start in (0, 1, 2))
@@ -199,19 +199,19 @@ def closed(nearest: Indices) -> Indices:
     return filled
 
 
-# --- light -----------------------------------------------------------------------------------------------------------
+# --- lighting --------------------------------------------------------------------------------------------------------
 
 
-def _lit(view: View, scene: Scene) -> tuple[Floats, Floats]:
-    """Brightness and highlight of every sample at every time, each [T, N]: ambient and two-sided Lambert; Blinn."""
-    towards = np.array([0.0, -1.0, 0.0])
-    halfway = scene.light + towards
-    directions = np.stack([scene.light, halfway / np.linalg.norm(halfway), towards])  # [3, 3]
+def _lighting(view: View, scene: Scene) -> tuple[Floats, Floats]:
+    """Brightness (ambient and two-sided Lambert) and highlight (Blinn) of every sample at every time, each [T, N]."""
+    viewer = np.array([0.0, -1.0, 0.0])
+    halfway = scene.light + viewer
+    directions = np.stack([scene.light, halfway / np.linalg.norm(halfway), viewer])  # [3, 3]
     surface = view.surface
     cosines = np.empty((3, *view.column.shape), np.float32)
     for rows, maps in view.parts:
-        turn = maps[:, :3, :3] / np.cbrt(np.linalg.det(maps[:, :3, :3]))[:, None, None]
-        local = (directions @ turn).astype(np.float32)  # [T, 3, 3]: light seen from the part
+        rotation = maps[:, :3, :3] / np.cbrt(np.linalg.det(maps[:, :3, :3]))[:, None, None]
+        local = (directions @ rotation).astype(np.float32)  # [T, 3, 3], in part axes
         cosines[:, :, rows] = np.moveaxis(local @ surface.normals[rows].T, 1, 0)
     lambert, highlight, facing = cosines
     side = np.where(facing < 0, np.float32(-1), np.float32(1))
@@ -224,14 +224,14 @@ def _lit(view: View, scene: Scene) -> tuple[Floats, Floats]:
     return shade, np.float32(0.55) * surface.gloss * (1 - surface.glow) * highlight
 
 
-def painted(view: View, scene: Scene, nearest: Indices, backdrop: Floats) -> Floats:
-    """The lit object before its backdrop: [T, S, S, 3] in [0, 1]; `backdrop` [T or 1, S, S, 3]."""
-    pictures = np.broadcast_to(backdrop, (*nearest.shape, 3)).reshape(-1, 3).copy()
+def render(view: View, scene: Scene, nearest: Indices, backdrop: Floats) -> Floats:
+    """Shade the object and composite it over `backdrop` [T or 1, S, S, 3]; images [T, S, S, 3] in [0, 1]."""
+    images = np.broadcast_to(backdrop, (*nearest.shape, 3)).reshape(-1, 3).copy()
     pixels = np.flatnonzero(nearest.ravel() >= 0)
-    seen = nearest.ravel()[pixels]
+    sample = nearest.ravel()[pixels]
     moment = pixels // (nearest.shape[1] * nearest.shape[2])
-    shade, highlight = _lit(view, scene)
-    flat = moment * shade.shape[1] + seen
-    colour = view.surface.rgb[seen] * shade.ravel()[flat][:, None] + highlight.ravel()[flat][:, None]
-    pictures[pixels] = np.clip(colour, 0, 1)
-    return pictures.reshape(*nearest.shape, 3)
+    shade, highlight = _lighting(view, scene)
+    flat = moment * shade.shape[1] + sample
+    color = view.surface.rgb[sample] * shade.ravel()[flat][:, None] + highlight.ravel()[flat][:, None]
+    images[pixels] = np.clip(color, 0, 1)
+    return images.reshape(*nearest.shape, 3)

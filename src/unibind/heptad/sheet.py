@@ -1,4 +1,4 @@
-"""A contact sheet: one row a category, with what the sensors make of its objects, for a person to look at."""
+"""A contact sheet: one row per category with every modality of a test object, to look at."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..errors import UnknownNameError
-from . import CATEGORIES
-from .sample import Sample, draw_sample
+from .categories import CATEGORIES
+from .sample import Sample, sample_object
 from .sensors import FPS, FRAMES, VIDEO_SIZE
 
 Panel = NDArray[np.uint8]  # [h, w, 3]
 
 _PANEL = 128  # pixels
-_NAMES = 84  # width of the column with the names
-_BRIGHTER, _DARKER = (214, 47, 39), (49, 84, 180)
+_NAME_WIDTH = 84  # pixels
+_BRIGHTER, _DARKER = (214, 47, 39), (49, 84, 180)  # sRGB of events by polarity
 _WINDOW, _HOP = 512, 246  # of the spectrogram, in samples of 16 kHz: 32000 samples make 128 columns
-_FAINTEST_DB = -70.0
+_FLOOR_DB = -70.0
 
 
 def _image(sample: Sample) -> list[Panel]:
@@ -29,7 +29,7 @@ def _image(sample: Sample) -> list[Panel]:
 def _thermal(sample: Sample) -> list[Panel]:
     values = sample.thermal()
     coldest, hottest = np.percentile(values, [1, 99.5])
-    return [_coloured((values - coldest) / max(hottest - coldest, 4.0), "inferno")]
+    return [_colorize((values - coldest) / max(hottest - coldest, 4.0), "inferno")]
 
 
 def _video(sample: Sample) -> list[Panel]:
@@ -38,7 +38,7 @@ def _video(sample: Sample) -> list[Panel]:
 
 def _point_cloud(sample: Sample) -> list[Panel]:
     points = sample.point_cloud()
-    x, y, depth = points[np.argsort(points[:, 2])].T  # far to near: the nearest are drawn last
+    x, y, depth = points[np.argsort(points[:, 2])].T  # far to near: the nearest points go on top
     panel = np.full((_PANEL, _PANEL, 3), 255, np.uint8)
     column, row = (np.clip((axis + 1.1) / 2.2 * _PANEL, 0, _PANEL - 2).astype(int) for axis in (x, -y))
     shade = np.clip(110 - 100 * depth, 10, 215).astype(np.uint8)[:, None]
@@ -50,9 +50,9 @@ def _point_cloud(sample: Sample) -> list[Panel]:
 def _event(sample: Sample) -> list[Panel]:
     t, x, y, polarity = sample.event().T
     middle = 1e6 * FRAMES / FPS / 2
-    lately = np.abs(t - middle) < 1.5e6 / FPS  # three frames' time: enough to see a shape
+    recent = np.abs(t - middle) < 1.5e6 / FPS  # the duration of three frames shows a shape
     panel = np.full((VIDEO_SIZE, VIDEO_SIZE, 3), 255, np.uint8)
-    panel[y[lately], x[lately]] = np.where(polarity[lately, None] > 0, _BRIGHTER, _DARKER)
+    panel[y[recent], x[recent]] = np.where(polarity[recent, None] > 0, _BRIGHTER, _DARKER)
     return [panel]
 
 
@@ -60,44 +60,44 @@ def _audio(sample: Sample) -> list[Panel]:
     frames = np.lib.stride_tricks.sliding_window_view(sample.audio(), _WINDOW)[::_HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW))).T[::-1] ** 2
     level = 10 * np.log10(power / power.max() + 1e-12)
-    return [_coloured(1 - level / _FAINTEST_DB, "magma")]
+    return [_colorize(1 - level / _FLOOR_DB, "magma")]
 
 
 _COLUMNS: tuple[Callable[[Sample], list[Panel]], ...] = (_image, _thermal, _video, _point_cloud, _event, _audio)
 
 
 def contact_sheet(seed: int = 0, categories: Sequence[str] | None = None) -> Image.Image:
-    """One test object of every category (all, unless named) in all its modalities, after the picture of another one.
+    """Render one row per category (default: all): an image of one test object, then all modalities of another.
 
-    Raises UnknownNameError for a category that does not exist.
+    Raises UnknownNameError for an unknown category.
     """
     rows = []
     for category in categories or CATEGORIES:
         if category not in CATEGORIES:
             raise UnknownNameError("Heptad category", category, CATEGORIES)
-        rows.append([_name(category), *_panels(category, seed)])
+        rows.append([_name_panel(category), *_panels(category, seed)])
     return Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows]))
 
 
 def _panels(category: str, seed: int) -> Iterator[Panel]:
-    yield _fitted(draw_sample(category, 1, seed=seed).image())
-    sample = draw_sample(category, 0, seed=seed)
+    yield _resize_panel(sample_object(category, 1, seed=seed).image())
+    sample = sample_object(category, 0, seed=seed)
     for panels in _COLUMNS:
-        yield from map(_fitted, panels(sample))
+        yield from map(_resize_panel, panels(sample))
 
 
-def _name(category: str) -> Panel:
-    label = Image.new("RGB", (_NAMES, _PANEL), "white")
+def _name_panel(category: str) -> Panel:
+    label = Image.new("RGB", (_NAME_WIDTH, _PANEL), "white")
     ImageDraw.Draw(label).text((6, _PANEL // 2 - 6), category, fill="black")
     return np.asarray(label)
 
 
-def _fitted(panel: Panel) -> Panel:
+def _resize_panel(panel: Panel) -> Panel:
     return np.asarray(Image.fromarray(panel).resize((_PANEL, _PANEL), Image.Resampling.BILINEAR))
 
 
-def _coloured(values: NDArray[np.floating], name: str) -> Panel:
-    """Values in [0, 1] in a colour map of matplotlib."""
+def _colorize(values: NDArray[np.floating], name: str) -> Panel:
+    """Map values in [0, 1] to a Matplotlib color map."""
     from matplotlib import colormaps
 
     return (colormaps[name](np.clip(values, 0, 1))[..., :3] * 255).astype(np.uint8)

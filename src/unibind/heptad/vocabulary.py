@@ -1,4 +1,4 @@
-"""How people talk about Heptad's categories without naming them, and what the objects do."""
+"""The vocabulary of captions: paraphrases of each category and what its objects do."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Words:
-    """Ways to speak of one category.
+    """The vocabulary of one category.
 
-    `nouns` are singular noun phrases without article, apt for every object of the category and free of its name;
-    `vague` ones say next to nothing. `does` are verb phrases in the third person: what one sees, hears or feels.
-    `coloured` puts the main colour to a noun, `made_of` a material; a material left out is not worth a word.
+    `nouns` are singular noun phrases without an article that fit every object of the category and do not contain its
+    name; `vague_nouns` hardly describe it. `actions` are verb phrases in the third person: what one sees, hears or
+    feels. `color_phrase` combines the main color with a noun. `materials` maps a material to its adjective; a material
+    that is left out is not mentioned.
     """
 
     nouns: tuple[str, ...]
-    does: tuple[str, ...]
-    vague: tuple[str, ...] = ("thing", "object", "item")
-    coloured: str = "{colour} {noun}"
-    made_of: dict[str, str] = field(default_factory=dict)
+    actions: tuple[str, ...]
+    vague_nouns: tuple[str, ...] = ("thing", "object", "item")
+    color_phrase: str = "{color} {noun}"
+    materials: dict[str, str] = field(default_factory=dict)
 
 
 _METAL = {"metal": "metal"}
@@ -40,7 +41,7 @@ WORDS: dict[str, Words] = {
             "climbs after take-off",
             "carries people far away",
         ),
-        made_of=_METAL,
+        materials=_METAL,
     ),
     "helicopter": Words(
         (
@@ -57,7 +58,7 @@ WORDS: dict[str, Words] = {
             "chops the air in steady beats",
             "stirs up a strong wind",
         ),
-        made_of=_METAL,
+        materials=_METAL,
     ),
     "rocket": Words(
         (
@@ -74,7 +75,7 @@ WORDS: dict[str, Words] = {
             "roars and crackles at lift-off",
             "is about to leave the earth",
         ),
-        made_of=_METAL,
+        materials=_METAL,
     ),
     "car": Words(
         (
@@ -91,7 +92,7 @@ WORDS: dict[str, Words] = {
             "speeds up with a growl",
             "sounds its horn",
         ),
-        made_of=_METAL,
+        materials=_METAL,
     ),
     "train": Words(
         (
@@ -108,7 +109,7 @@ WORDS: dict[str, Words] = {
             "rumbles past",
             "carries its passengers from town to town",
         ),
-        made_of=_METAL,
+        materials=_METAL,
     ),
     "sailboat": Words(
         (
@@ -125,7 +126,7 @@ WORDS: dict[str, Words] = {
             "flutters and creaks",
             "lies quietly among lapping ripples",
         ),
-        made_of={"wood": "wooden"},
+        materials={"wood": "wooden"},
     ),
     "bicycle": Words(
         (
@@ -142,7 +143,7 @@ WORDS: dict[str, Words] = {
             "needs nothing but strong legs",
             "whirs along",
         ),
-        made_of=_METAL,
+        materials=_METAL,
     ),
     "drum": Words(
         (
@@ -159,7 +160,7 @@ WORDS: dict[str, Words] = {
             "sounds dull and deep",
             "gives the rhythm",
         ),
-        made_of=_HARD,
+        materials=_HARD,
     ),
     "bell": Words(
         (
@@ -176,7 +177,7 @@ WORDS: dict[str, Words] = {
             "swings and chimes",
             "hums on after the stroke",
         ),
-        made_of=_METAL,
+        materials=_METAL,
     ),
     "guitar": Words(
         (
@@ -193,7 +194,7 @@ WORDS: dict[str, Words] = {
             "is ready to be tuned",
             "twangs under quick fingers",
         ),
-        made_of={"wood": "wooden"},
+        materials={"wood": "wooden"},
     ),
     "piano": Words(
         (
@@ -210,7 +211,7 @@ WORDS: dict[str, Words] = {
             "is being played by two hands",
             "rings with slow notes",
         ),
-        made_of={"wood": "wooden"},
+        materials={"wood": "wooden"},
     ),
     "clock": Words(
         (
@@ -227,7 +228,7 @@ WORDS: dict[str, Words] = {
             "strikes when the hour is full",
             "never stands still",
         ),
-        made_of=_HARD,
+        materials=_HARD,
     ),
     "kettle": Words(
         (
@@ -244,7 +245,7 @@ WORDS: dict[str, Words] = {
             "bubbles inside",
             "holds water for tea",
         ),
-        made_of={"metal": "steel", "ceramic": "enamelled"},
+        materials={"metal": "steel", "ceramic": "enamelled"},
     ),
     "lamp": Words(
         (
@@ -261,7 +262,7 @@ WORDS: dict[str, Words] = {
             "clicks at its switch",
             "lights up its corner",
         ),
-        made_of=_HARD,
+        materials=_HARD,
     ),
     "fan": Words(
         (
@@ -278,7 +279,7 @@ WORDS: dict[str, Words] = {
             "whirs without a pause",
             "moves the warm air about",
         ),
-        made_of=_HARD,
+        materials=_HARD,
     ),
     "chair": Words(
         (
@@ -295,7 +296,7 @@ WORDS: dict[str, Words] = {
             "scrapes over the floor",
             "invites a short rest",
         ),
-        made_of=_HARD | {"fabric": "fabric-covered"},
+        materials=_HARD | {"fabric": "fabric-covered"},
     ),
     "table": Words(
         (
@@ -312,7 +313,7 @@ WORDS: dict[str, Words] = {
             "has room for a few plates",
             "is ready for dinner",
         ),
-        made_of=_HARD,
+        materials=_HARD,
     ),
     "bottle": Words(
         (
@@ -329,7 +330,7 @@ WORDS: dict[str, Words] = {
             "gurgles as it empties",
             "whistles when one blows across its mouth",
         ),
-        made_of={"plastic": "plastic", "ceramic": "glass"},
+        materials={"plastic": "plastic", "ceramic": "glass"},
     ),
     "mug": Words(
         (
@@ -340,7 +341,7 @@ WORDS: dict[str, Words] = {
             "vessel one drinks from",
         ),
         ("stands within reach", "waits beside a spoon", "clinks softly", "is being filled", "rings as it is stirred"),
-        made_of={"metal": "enamel", "plastic": "plastic", "ceramic": "pottery"},
+        materials={"metal": "enamel", "plastic": "plastic", "ceramic": "pottery"},
     ),
     "campfire": Words(
         (
@@ -357,13 +358,13 @@ WORDS: dict[str, Words] = {
             "burns with leaping flames",
             "warms everybody around it",
         ),
-        vague=("thing", "glow", "sight"),
-        coloured="{noun} in shades of {colour}",
+        vague_nouns=("thing", "glow", "sight"),
+        color_phrase="{noun} in shades of {color}",
     ),
     "dog": Words(
         ("four-legged pet", "hound", "loyal animal with a muzzle", "animal that guards the house", "barking companion"),
         ("trots along", "barks at strangers", "sniffs around", "pants after a run", "wants to be taken for a walk"),
-        vague=("animal", "creature", "pet"),
+        vague_nouns=("animal", "creature", "pet"),
     ),
     "bird": Words(
         (
@@ -374,13 +375,13 @@ WORDS: dict[str, Words] = {
             "nest builder",
         ),
         ("flutters and sings", "chirps brightly", "looks around", "trills its song", "is about to fly off"),
-        vague=("animal", "creature", "thing"),
+        vague_nouns=("animal", "creature", "thing"),
     ),
     "person": Words(
         ("human figure", "pedestrian", "passer-by", "walker on two legs", "human being"),
         ("walks past", "talks while walking", "strides along", "goes by with steady steps", "chats with a friend"),
-        vague=("figure", "shape", "stranger"),
-        coloured="{noun} dressed in {colour}",
+        vague_nouns=("figure", "shape", "stranger"),
+        color_phrase="{noun} dressed in {color}",
     ),
     "umbrella": Words(
         (
@@ -397,6 +398,6 @@ WORDS: dict[str, Words] = {
             "flaps as it opens",
             "patters in the rain",
         ),
-        made_of={"fabric": "nylon"},
+        materials={"fabric": "nylon"},
     ),
 }

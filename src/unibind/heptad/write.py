@@ -1,4 +1,4 @@
-"""Heptad as ordinary files: PNG, TXT, WAV, PLY, 16-bit TIFF, MP4 and a 40-bit event stream for every object."""
+"""Write Heptad as ordinary files: PNG, TXT, WAV, PLY, 16-bit TIFF, MP4 and 40-bit event records per object."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from PIL import Image
 
 from ..errors import UnibindError, UnknownNameError
 from ..files import write_whole
-from . import CATEGORIES, SPLITS
-from .sample import Sample, draw_sample
+from .categories import CATEGORIES, SPLITS
+from .sample import Sample, sample_object
 from .sensors import ABSOLUTE_ZERO, FPS
 from .sounds.toolkit import RATE
 
 COLUMNS = ("id", "uri", "modality", "label", "split", "description", "object")
-_CHUNK = 16  # objects a worker writes before it reports
+_CHUNK = 16  # objects per job of a worker
 
 
 def _png(sample: Sample) -> bytes:
@@ -56,9 +56,9 @@ def _tiff(sample: Sample) -> bytes:
     import tifffile
 
     buffer = io.BytesIO()
-    note = json.dumps({"unit": "centikelvin"})
+    description = json.dumps({"unit": "centikelvin"})
     centikelvin = np.round((sample.thermal().astype(np.float64) - ABSOLUTE_ZERO) * 100).astype(np.uint16)
-    tifffile.imwrite(buffer, centikelvin, description=note, software=None, metadata=None)
+    tifffile.imwrite(buffer, centikelvin, description=description, software=None, metadata=None)
     return buffer.getvalue()
 
 
@@ -69,7 +69,7 @@ def _mp4(sample: Sample) -> bytes:
     frames = sample.video()
     with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=FPS, options={"crf": "23", "preset": "ultrafast"})
-        stream.thread_count = 1  # the same frames give the same bytes
+        stream.thread_count = 1  # for reproducible bytes
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -78,18 +78,20 @@ def _mp4(sample: Sample) -> bytes:
 
 
 def _bin(sample: Sample) -> bytes:
-    return atis_records(sample.event())
+    return encode_atis(sample.event())
 
 
-def atis_records(events: NDArray[np.int64]) -> bytes:
-    """40-bit records, as in N-MNIST and N-Caltech101, of events [N, 4] (microseconds, x, y, polarity): a byte each of
-    x and y, then polarity and 23 bits of time, the highest byte first."""
+def encode_atis(events: NDArray[np.int64]) -> bytes:
+    """Encode events [N, 4] (microseconds, x, y, polarity) as the 40-bit records of N-MNIST and N-Caltech101.
+
+    A record is x (8 bits), y (8 bits), polarity (1 bit) and time (23 bits), big-endian.
+    """
     t, x, y, polarity = events.T
     return np.stack([x, y, polarity << 7 | t >> 16, t >> 8 & 0xFF, t & 0xFF], axis=1).astype(np.uint8).tobytes()
 
 
-# modality -> (suffix, encoder)
-FILES: dict[str, tuple[str, Callable[[Sample], bytes]]] = {
+# modality -> (file suffix, encoder)
+FILE_FORMATS: dict[str, tuple[str, Callable[[Sample], bytes]]] = {
     "image": ("png", _png),
     "text": ("txt", _txt),
     "audio": ("wav", _wav),
@@ -101,16 +103,16 @@ FILES: dict[str, tuple[str, Callable[[Sample], bytes]]] = {
 
 
 def write_sample(sample: Sample, out: Path) -> list[dict[str, str]]:
-    """Write the seven files of one object below `out`; their manifest rows."""
+    """Write the seven files of one object under `out`, each atomically, and return their manifest rows."""
     description = sample.text()
     rows = []
-    for modality, (suffix, encode) in FILES.items():
+    for modality, (suffix, encode) in FILE_FORMATS.items():
         uri = f"{sample.id}.{suffix}"
         path = out / uri
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}")
-        part.write_bytes(encode(sample))
-        part.replace(path)
+        temporary = path.with_name(f".{path.name}")
+        temporary.write_bytes(encode(sample))
+        temporary.replace(path)
         rows.append(
             {
                 "id": f"{sample.id}/{modality}",
@@ -125,16 +127,16 @@ def write_sample(sample: Sample, out: Path) -> list[dict[str, str]]:
     return rows
 
 
-_Job = tuple[str, str, range, int, Path]  # category, split, indices, seed, folder
+_Job = tuple[str, str, range, int, Path]  # category, split, indices, seed, output folder
 
 
 def _write_job(job: _Job) -> list[dict[str, str]]:
     category, split, indices, seed, out = job
-    return [row for index in indices for row in write_sample(draw_sample(category, index, split, seed), out)]
+    return [row for index in indices for row in write_sample(sample_object(category, index, split, seed), out)]
 
 
-def _written(jobs: list[_Job], workers: int) -> Iterator[list[dict[str, str]]]:
-    """The manifest rows of each job, in order; a single worker is this process."""
+def _run_jobs(jobs: list[_Job], workers: int) -> Iterator[list[dict[str, str]]]:
+    """Yield the manifest rows of each job in order. One worker: this process runs the jobs."""
     if workers == 1:
         yield from map(_write_job, jobs)
         return
@@ -150,32 +152,43 @@ def make(
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
-    """Draw `per_category` objects of every category and write them; the path of `manifest.csv`, written last.
+    """Generate objects and write them under `out`; return the path of `manifest.csv`, which is written last.
 
-    `per_category` is the number for train, val and test alike, or one for each split. The same seed gives the same
-    bytes. `progress` is told how many objects are new. Raises UnibindError for a count below 1, UnknownNameError for
-    a split.
+    `per_category` is the number of objects per category, either one number for each of train, val and test, or one
+    per split. The same seed gives the same bytes. `progress` is called with the number of objects written since its
+    last call. Raises UnibindError for a count below 1 and UnknownNameError for an unknown split.
     """
     counts = dict(per_category) if isinstance(per_category, Mapping) else dict.fromkeys(SPLITS[1:], per_category)
+    _check_counts(counts)
+    rows: list[dict[str, str]] = []
+    for new_rows in _run_jobs(_jobs(counts, seed, out), workers):
+        rows += new_rows
+        if progress is not None:
+            progress(len(new_rows) // len(FILE_FORMATS))
+    write_whole(out / "manifest.csv", _to_csv(rows))
+    return out / "manifest.csv"
+
+
+def _check_counts(counts: Mapping[str, int]) -> None:
     for split, count in counts.items():
         if split not in SPLITS:
             raise UnknownNameError("Heptad split", split, SPLITS)
         if count < 1:
-            raise UnibindError(f"Heptad needs at least 1 object a category in {split}, not {count}")
-    jobs = [
+            raise UnibindError(f"Heptad needs at least 1 object per category in {split}, not {count}")
+
+
+def _jobs(counts: Mapping[str, int], seed: int, out: Path) -> list[_Job]:
+    return [
         (category, split, range(start, min(start + _CHUNK, count)), seed, out)
         for split, count in counts.items()
         for category in CATEGORIES
         for start in range(0, count, _CHUNK)
     ]
-    rows: list[dict[str, str]] = []
-    for written in _written(jobs, workers):
-        rows += written
-        if progress is not None:
-            progress(len(written) // len(FILES))
+
+
+def _to_csv(rows: list[dict[str, str]]) -> str:
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_whole(out / "manifest.csv", text.getvalue())
-    return out / "manifest.csv"
+    return text.getvalue()

@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import UnibindError, UnreadableError
 from .limits import Limits
 from .registry import modality_names, modality_spec
-from .source import Source, decoding, is_file, open_source
+from .source import Source, decoding, is_file, is_url, open_source
 from .spec import FileFormat, ModalitySpec, Raw
 
 __all__ = ["Limits", "modality_of", "read", "suffixes"]
@@ -26,12 +27,12 @@ def modality_of(path: str | Path, limits: Limits | None = None) -> str:
 
     Raises UnibindError where neither decides.
     """
-    path = Path(path)
-    rows = [row for name in modality_names() for row in modality_spec(name).formats if path.suffix.lower() in row.suffixes]
+    suffix = Path(urlsplit(str(path)).path if is_url(str(path)) else path).suffix.lower()
+    rows = [row for name in modality_names() for row in modality_spec(name).formats if suffix in row.suffixes]
     if not rows:
         known = " ".join(dict.fromkeys(suffix for claimed in suffixes().values() for suffix in claimed))
         raise UnibindError(
-            f"{path}: no modality has the ending {path.suffix!r}; specify the modality, or use one of {known}"
+            f"{path}: no modality has the ending {suffix!r}; specify the modality, or use one of {known}"
         )
     if len({row.modality for row in rows}) > 1:
         rows = _certain(rows, open_source(path, limits or Limits()).head)

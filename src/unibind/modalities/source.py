@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from .limits import Limits
 
 _HEAD = 1 << 16
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One input. `name` is what error messages call it; `path` is None for bytes in memory."""
+    """One input. `name` is what error messages call it, a path or a URL; `path` is None for bytes in memory."""
 
     name: str
     path: Path | None = None
@@ -31,8 +34,10 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """Ending of the name in lower case, with its dot; empty for bytes."""
-        return "" if self.path is None else self.path.suffix.lower()
+        """Ending of the file's or URL's name in lower case, with its dot; empty for other bytes."""
+        if self.path is not None:
+            return self.path.suffix.lower()
+        return Path(urlsplit(self.name).path).suffix.lower() if is_url(self.name) else ""
 
     @cached_property
     def head(self) -> bytes:
@@ -50,6 +55,11 @@ class Source:
             return file.read()
 
 
+def is_url(text: str) -> bool:
+    """Whether a str is a URL, such as https://host/a.png, s3://bucket/a.wav or file:///a.ply."""
+    return _URL.fullmatch(text) is not None
+
+
 def is_file(path: Path) -> bool:
     """Whether a file has this name; False for names that no file can have."""
     return _exists(path) and path.is_file()
@@ -63,9 +73,14 @@ def _exists(path: Path) -> bool:
 
 
 def open_source(item: str | Path | bytes, limits: Limits) -> Source:
-    """The source of an item; raises MissingFileError, UnreadableError for folders and empty input, LimitError."""
+    """The source of an item: a path, bytes, or a URL, which is fetched.
+
+    Raises MissingFileError, UnreadableError for folders, empty input and URLs that cannot be fetched, and LimitError.
+    """
     if isinstance(item, bytes):
         source = Source("the given bytes", data=item)
+    elif isinstance(item, str) and is_url(item):
+        source = Source(item, data=_fetched(item, limits))
     else:
         path = Path(item)
         if not _exists(path):
@@ -78,6 +93,20 @@ def open_source(item: str | Path | bytes, limits: Limits) -> Source:
     if source.size > limits.max_bytes:
         raise LimitError(f"{source.name} has {source.size:,} bytes, the limits allow {limits.max_bytes:,}; raise them")
     return source
+
+
+def _fetched(url: str, limits: Limits) -> bytes:
+    """The content behind a URL, of which no more than the limit and one byte is read."""
+    import fsspec
+
+    try:
+        with fsspec.open(url, "rb") as file:
+            return bytes(file.read(limits.max_bytes + 1))
+    except FileNotFoundError:
+        raise MissingFileError(f"nothing found at {url}; check the URL") from None
+    except Exception as error:  # each protocol raises its own, missing packages and refused connections included
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UnreadableError(f"{url} could not be fetched: {reason}") from error
 
 
 @contextmanager

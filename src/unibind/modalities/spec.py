@@ -67,26 +67,23 @@ class FileFormat:
 class ModalitySpec:
     """Everything unibind knows about one modality.
 
-    `picture(raw, (width, height))` returns an RGB picture of that size for people; `picture_ratio` is the width over
-    the height that suits it. `message(raw, options)` shows an item to a multimodal language model; None where items
-    are not shown. `prompt_phrase` completes prompts such as "descriptions for ..."; `prompt_version` changes with it.
-    `aspects` names what language models are asked about. `templates` are the control texts of zero-shot
-    classification, with `{}` for the class name. `from_string` makes an item of a string that does not name a file, `from_object` of another
-    library's object (None for objects of other types).
+    `picture(raw, (width, height))` returns an RGB picture of that size for people. `message(raw, options)` shows an
+    item to a multimodal language model; None for modalities whose items are not shown. Both import what they need when
+    they are called: a modality's module must stay light.
     """
 
     name: str
     raw_types: tuple[type[Raw], ...]
     formats: tuple[FileFormat, ...]
     picture: Callable[[Any, tuple[int, int]], Picture]
-    picture_ratio: float = 1.0
+    picture_ratio: float = 1.0  # width over height of pictures
     message: Callable[[Any, RenderOptions], list[Part]] | None = None
-    prompt_phrase: str = ""
-    prompt_version: int = 1
-    aspects: tuple[str, ...] = ()
-    templates: tuple[str, ...] = ("a {}.",)
-    from_string: Callable[[str], Raw] | None = None
-    from_object: Callable[[object], Raw | None] | None = None
+    prompt_phrase: str = ""  # what items are, in the prompts of language models; empty: none are written for them
+    prompt_version: int = 1  # changes with the phrase
+    aspects: tuple[str, ...] = ()  # what language models are asked about, such as "shape"
+    templates: tuple[str, ...] = ("a {}.",)  # control texts of zero-shot classification, {} is the class name
+    from_string: Callable[[str], Raw] | None = None  # an item of a string that does not name a file
+    from_object: Callable[[object], Raw | None] | None = None  # an item of another library's object, None for others
 
     def __post_init__(self) -> None:
         """Refuse an unusable name, raw types of another modality and templates without a place for the class name."""

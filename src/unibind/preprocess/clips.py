@@ -74,8 +74,8 @@ class ClipPolicy:
     """Which clips of a recording are used.
 
     Without a stride, `clips` clips are evenly spread from the start to the end, even where they overlap or the
-    recording is shorter than one. With a stride, one clip starts every `stride` seconds as long as it fits, at least one
-    and at most `clips`; where more would fit, `clips` are evenly spread.
+    recording is shorter than one. With a stride, one clip starts every `stride` seconds as long as it fits, at least
+    one and at most `clips`; where more would fit, `clips` are evenly spread.
     """
 
     clips: int

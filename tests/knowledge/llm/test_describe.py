@@ -34,8 +34,8 @@ from unibind.knowledge.llm import client as llm
 from unibind.knowledge.llm.budget import Budget, Price
 from unibind.knowledge.llm.client import Client, ServerRefusal
 from unibind.knowledge.llm.describe import Describer, Plan, choose, estimate, read_answer
-from unibind.knowledge.llm.messages import RenderOptions
 from unibind.knowledge.llm.prompts import Wording
+from unibind.modalities import RenderOptions
 
 COMMAND = Path(sys.executable).parent / "unibind"
 RULES = Rules(near=None)

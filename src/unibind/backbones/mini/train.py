@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ... import heptad
+from ...contrastive import symmetric_info_nce
 from ...errors import UnibindError
 from ...files import write_whole
 from ...heptad.sample import arrays, draw_sample
@@ -91,7 +91,8 @@ def _inputs(job: tuple[str, int, int]) -> tuple[str, dict[str, NDArray[np.float1
 @dataclass(frozen=True)
 class Data:
     """Preprocessed objects: `inputs[modality]` float16 [N, ...], caption vectors [N, 384], category indices [N], and
-    which objects are not trained on, bool [N]."""
+    which objects are not trained on, bool [N].
+    """
 
     inputs: dict[str, Tensor]
     captions: Tensor
@@ -134,13 +135,6 @@ def embed_texts(texts: list[str]) -> Tensor:
 # --- training ------------------------------------------------------------------------------------------------------
 
 
-def contrast(z: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE of paired unit vectors [B, D] (Radford et al. 2021)."""
-    logits = scale * z @ targets.T
-    truth = torch.arange(len(z))
-    return (functional.cross_entropy(logits, truth) + functional.cross_entropy(logits.T, truth)) / 2
-
-
 def train_tower(
     modality: str, data: Data, targets: Tensor, seed: int, names: Tensor
 ) -> tuple[nn.Module, dict[str, Any]]:
@@ -163,7 +157,7 @@ def train_tower(
             x = AUGMENTATIONS[modality](inputs[chosen].float(), generator)
             with torch.autocast("cpu", torch.bfloat16):
                 z = tower(x)
-            loss = contrast(z, targets[chosen], log_scale.exp())
+            loss = symmetric_info_nce(z, targets[chosen], log_scale.exp())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

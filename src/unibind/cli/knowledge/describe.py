@@ -72,9 +72,9 @@ def describe(
     from ...knowledge.llm.budget import Budget
     from ...knowledge.llm.client import Client
     from ...knowledge.llm.describe import MOST_OUTPUT_TOKENS, Describer, Plan, choose, estimate
-    from ...knowledge.llm.messages import RenderOptions
     from ...knowledge.llm.prompts import Wording
     from ...knowledge.truncate import fits_context
+    from ...modalities import RenderOptions
 
     folder = Journal(out)
     models = tuple(dict.fromkeys(model))

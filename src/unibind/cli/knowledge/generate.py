@@ -86,7 +86,15 @@ def generate(
     folder = Journal(out)
     models = tuple(dict.fromkeys(model))
     chosen = None if aspects is None else tuple(a.strip() for a in aspects.split(",") if a.strip())
-    plan = Plan(read_classes(classes), per_class, models, tuple(modality or (m for m, s in suffixes().items() if s)), chosen, questions, per_request)
+    plan = Plan(
+        read_classes(classes),
+        per_class,
+        models,
+        tuple(modality or (m for m, s in suffixes().items() if s)),
+        chosen,
+        questions,
+        per_request,
+    )
     rules = _rules(saved_rules(folder), near, drop_misfits, language, shortest, longest)
     wording = Wording(prompts, language=rules.language)
     check_asked(plan, wording)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion
-from ..surface import Paint, Patch, X, Y, cylinder, ellipsoid, moved, plate, quad, revolve, tube, turned
+from ..patches import Paint, Patch, X, Y, moved, turned
+from ..shapes import cylinder, ellipsoid, plate, quad, revolve, tube
 
 GLASS = Paint((0.20, 0.28, 0.36), heat=1.0, gloss=0.9)
 STEEL = Paint((0.62, 0.63, 0.65), heat=4.0, gloss=0.7)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, box, cylinder, ellipsoid, moved, revolve, torus, tube, turned
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import Paint, Patch, X, Y, moved, turned
+from ..shapes import box, cylinder, ellipsoid, revolve, torus, tube
 
-BRONZE = {"yellow": 3, "silver": 2, "brown": 2, "orange": 1}  # usual colours of cast metal, with their weights
+BRONZE = {"yellow": 3, "silver": 2, "brown": 2, "orange": 1}  # usual colors of cast metal, with their weights
 WOOD = Paint((0.42, 0.25, 0.13), heat=0.5, gloss=0.15)
 IRON = Paint((0.20, 0.20, 0.22), heat=1.0, gloss=0.5)
 BODY = np.array([(0.0, 1.0), (0.30, 0.97), (0.44, 0.88), (0.50, 0.70), (0.58, 0.38), (0.72, 0.16), (0.95, 0.02)])
@@ -18,7 +19,7 @@ BODY = np.array([(0.0, 1.0), (0.30, 0.97), (0.44, 0.88), (0.50, 0.70), (0.58, 0.
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A bell of one of five kinds; two in three are of bare metal."""
     if rng.random() < 0.67:
-        look = replace(look, colour=pick(rng, list(BRONZE), list(BRONZE.values())))
+        look = replace(look, color=pick(rng, list(BRONZE), list(BRONZE.values())))
     return pick(rng, [_hand, _church, _ship, _cow, _desk])(replace(look, material="metal"), rng)
 
 
@@ -54,7 +55,7 @@ def _ringing(rng: np.random.Generator, pivot_z: float, amount: float) -> tuple[M
 
 def _hand(look: Look, rng: np.random.Generator) -> Model:
     radius, height = rng.uniform(0.5, 0.62), rng.uniform(0.75, 0.9)
-    grip = Paint(COLOURS["black"] if rng.random() < 0.4 else WOOD.rgb, heat=6.0, gloss=0.3)
+    grip = Paint(COLORS["black"] if rng.random() < 0.4 else WOOD.rgb, heat=6.0, gloss=0.3)
     handle = revolve([(0.06, 0), (0.11, 0.1), (0.07, 0.2), (0.12, 0.45), (0.1, 0.58), (0, 0.62)], grip)
     patches = [*moved(_cast(radius, height, look, _warmth(rng)), z=0.1), *moved(handle, z=0.1)]
     traits = ("a flared metal mouth", "an upright handle", "a ball clapper inside", "a warm grip")

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, cylinder, ellipsoid, moved, torus, tube, turned
+from ..patches import Paint, Patch, X, Y, moved, turned
+from ..shapes import cylinder, ellipsoid, torus, tube
 
-TYRE = Paint((0.10, 0.10, 0.11), heat=3.0, gloss=0.05)
+TIRE = Paint((0.10, 0.10, 0.11), heat=3.0, gloss=0.05)
 RIM = Paint((0.75, 0.76, 0.78), heat=1.0, gloss=0.7)
 GRIP = Paint((0.15, 0.13, 0.12), heat=6.0, gloss=0.1)  # saddle and handlebar, warm from the rider
 FLOOR = -0.75
@@ -84,7 +85,7 @@ def _handlebar(kind: Kind, head: Point, look: Look) -> list[Patch]:
 def _wheel(radius: float, spokes: int, part: str) -> list[Patch]:
     """Upright wheel around the origin; each spoke crosses the whole wheel."""
     patches = [
-        torus(radius - 0.035, 0.035, TYRE, part).turned(X, 90),
+        torus(radius - 0.035, 0.035, TIRE, part).turned(X, 90),
         torus(radius - 0.08, 0.014, RIM, part).turned(X, 90),
         ellipsoid((0.05, 0.06, 0.05), RIM, part),
     ]
@@ -104,7 +105,7 @@ def _fittings(
 ) -> tuple[list[Patch], tuple[str, ...]]:
     """What is added to some: a basket or a luggage rack, training wheels on a child's."""
     if kind is CHILD:
-        side_wheels = [torus(0.11, 0.035, TYRE).turned(X, 90).moved(rear[0], y, FLOOR + 0.145) for y in (-0.2, 0.2)]
+        side_wheels = [torus(0.11, 0.035, TIRE).turned(X, 90).moved(rear[0], y, FLOOR + 0.145) for y in (-0.2, 0.2)]
         return side_wheels, ("two small training wheels",)
     if kind is CITY and rng.random() < 0.6:
         basket = cylinder(0.15, 0.2, look.accent_paint(), top=0.2)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, ellipsoid, moved, plate, quad, tube, turned
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import Paint, Patch, X, Y, moved, turned
+from ..shapes import ellipsoid, plate, quad, tube
 
 HORN = Paint((0.95, 0.62, 0.15), heat=3.0, gloss=0.4)  # beak and legs
 EYE = Paint((0.04, 0.04, 0.04), heat=12.0, gloss=0.9)
@@ -18,7 +19,7 @@ BARK = Paint((0.36, 0.26, 0.18), heat=0.0, gloss=0.02)
 class Kind:
     """Proportions and plumage of one sort; ranges are (least, most)."""
 
-    colours: tuple[str, ...]
+    colors: tuple[str, ...]
     bellies: tuple[str, ...]
     span: tuple[float, float]  # of one wing
     chord: float
@@ -64,7 +65,7 @@ KINDS = (
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A bird heading right."""
     kind = pick(rng, KINDS, [3, 2, 2])
-    look = replace(look, colour=pick(rng, kind.colours), accent=pick(rng, kind.bellies), material="fabric")
+    look = replace(look, color=pick(rng, kind.colors), accent=pick(rng, kind.bellies), material="fabric")
     stout, beak = float(rng.uniform(0.17, 0.24)), float(rng.uniform(*kind.beak))
     body = _body(kind, look, stout, beak, float(rng.uniform(*kind.tail)))
     words = kind.words or ("a short beak" if beak < 0.13 else "a pointed beak", "a fanned tail")
@@ -92,7 +93,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 def _body(kind: Kind, look: Look, stout: float, beak: float, tail: float) -> list[Patch]:
     """Trunk, head, beak and tail of a bird that lies level."""
-    down, belly = Paint(COLOURS[look.colour], heat=7.0, gloss=0.05), Paint(COLOURS[look.accent], heat=8.5, gloss=0.05)
+    down, belly = Paint(COLORS[look.color], heat=7.0, gloss=0.05), Paint(COLORS[look.accent], heat=8.5, gloss=0.05)
     head = replace(down, heat=9.0)
     patches = [
         ellipsoid((0.42, stout, stout * 1.05), down),
@@ -115,7 +116,7 @@ def _name(side: int) -> str:
 
 def _spread_wing(side: int, span: float, kind: Kind, look: Look) -> list[Patch]:
     """Two feathered panels, raised at the shoulder so that they are seen from the side as well."""
-    inner = Paint(COLOURS[look.colour], heat=4.0, gloss=0.05)
+    inner = Paint(COLORS[look.color], heat=4.0, gloss=0.05)
     outer = replace(inner.shaded(0.15 if kind.dark_tips else 0.7), heat=1.5)
     ribs = []  # front and back edge at shoulder, wrist and tip
     for y, front, chord, z in ((0.1, 0.2, 1.0, 0.1), (0.55 * span, 0.17, 0.95, 0.34), (span, -0.1, 0.35, 0.36)):
@@ -132,7 +133,7 @@ def _beats(rate: float) -> tuple[Motion, ...]:
 
 
 def _folded_wings(stout: float, kind: Kind, look: Look) -> list[Patch]:
-    wing = Paint(COLOURS[look.colour], heat=4.0, gloss=0.05).shaded(0.75)
+    wing = Paint(COLORS[look.color], heat=4.0, gloss=0.05).shaded(0.75)
     tip = replace(wing.shaded(0.2 if kind.dark_tips else 0.8), heat=2.0)
     patches = []
     for side in (-1, 1):
@@ -147,5 +148,5 @@ def _perch() -> list[Patch]:
     for side in (-0.07, 0.07):
         patches += tube([(0.02, side, -0.15), (0.05, side, -0.42)], 0.022, HORN)
     patches += tube([(-0.85, 0.02, -0.52), (0.0, 0, -0.46), (0.85, -0.03, -0.4)], (0.07, 0.055, 0.04), BARK)
-    leaf = plate([(0.0, 0.0), (0.1, 0.07), (0.24, 0.02), (0.1, -0.06)], 0.01, Paint(COLOURS["green"]))
+    leaf = plate([(0.0, 0.0), (0.1, 0.07), (0.24, 0.02), (0.1, -0.06)], 0.01, Paint(COLORS["green"]))
     return [*patches, *moved(leaf, 0.5, 0, -0.36)]

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, pick
-from ..surface import Paint, Patch, X, Y, Z, cylinder, disc, moved, revolve, torus, turned
+from ..model import COLORS, Look, Model, pick
+from ..patches import Paint, Patch, X, Y, Z, moved, turned
+from ..shapes import cylinder, disc, revolve, torus
 
 GLASSES = {"green": 4, "brown": 3, "teal": 1, "blue": 1, "black": 1, "silver": 1}
 
@@ -19,12 +20,12 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _glass(look: Look, rng: np.random.Generator) -> Look:
-    colour = pick(rng, list(GLASSES), list(GLASSES.values()))
-    return replace(look, colour=colour, accent=look.accent if look.accent != colour else "cream", material="ceramic")
+    color = pick(rng, list(GLASSES), list(GLASSES.values()))
+    return replace(look, color=color, accent=look.accent if look.accent != color else "cream", material="ceramic")
 
 
 def _label(radius: float, low: float, high: float, look: Look, heat: float, arc: float = 200.0) -> list[Patch]:
-    """Paper label around the front, with a stripe of the main colour."""
+    """Paper label around the front, with a stripe of the main color."""
     paper = look.accent_paint(heat * 0.6, gloss=0.05)
     span = [(radius + 0.008, low), (radius + 0.008, high)]
     middle, third = (low + high) / 2, (high - low) / 8
@@ -81,7 +82,7 @@ def _sports(look: Look, rng: np.random.Generator, heat: float) -> Model:
     look = replace(look, material="plastic")
     radius, waist = rng.uniform(0.34, 0.4), rng.uniform(0.26, 0.31)
     floor, top = -0.8, 0.4
-    grip = Paint(COLOURS["black"], heat=2.0, gloss=0.1)
+    grip = Paint(COLORS["black"], heat=2.0, gloss=0.1)
     profile = [
         (0, floor),
         (radius, floor),
@@ -97,7 +98,7 @@ def _sports(look: Look, rng: np.random.Generator, heat: float) -> Model:
         torus(waist, 0.03, grip).moved(z=0.0),
         *moved(cylinder(radius * 0.98, 0.18, look.accent_paint(0.0), top=radius * 0.8), z=top + 0.08),
         *moved(cylinder(0.14, 0.14, look.accent_paint(0.0), top=0.1), z=top + 0.24),
-        *moved(cylinder(0.1, 0.12, Paint(COLOURS["white"], heat=1.0, gloss=0.3), top=0.12), z=top + 0.35),
+        *moved(cylinder(0.1, 0.12, Paint(COLORS["white"], heat=1.0, gloss=0.3), top=0.12), z=top + 0.35),
         *_label(radius, floor + 0.12, -0.36, look, heat, 150.0),
     ]
     return _model(look, patches, heat, "a pull-up spout", "a pinched waist to hold it by", "a screw lid")
@@ -106,7 +107,7 @@ def _sports(look: Look, rng: np.random.Generator, heat: float) -> Model:
 def _jug(look: Look, rng: np.random.Generator, heat: float) -> Model:
     look = replace(look, material="plastic")
     if rng.random() < 0.6:
-        look = replace(look, colour=pick(rng, ["white", "cream"]))
+        look = replace(look, color=pick(rng, ["white", "cream"]))
         look = replace(look, accent="blue" if look.accent in ("white", "cream") else look.accent)
     radius = rng.uniform(0.44, 0.52)
     floor, top = -0.78, 0.62

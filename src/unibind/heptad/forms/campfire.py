@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import TAU, Array, Paint, Patch, Y, Z, ellipsoid, moved, revolve, tube, turned
+from ..patches import TAU, Array, Paint, Patch, Y, Z, moved, turned
+from ..shapes import ellipsoid, revolve, tube
 
 BARK = Paint((0.30, 0.20, 0.13), heat=45.0, gloss=0.02)
 CHAR = Paint((0.12, 0.09, 0.08), heat=160.0, gloss=0.02)
@@ -22,12 +23,12 @@ FLAME = (  # from its root to its tip
 )
 TONGUE = np.array([(0.6, 0.0), (1.0, 0.2), (0.78, 0.42), (0.36, 0.72), (0.0, 1.0)])  # (radius, z) of a flame
 FLOOR = -0.62
-TROUPES = 3  # of flames that flicker together
+FLAME_GROUPS = 3  # of flames that flicker together
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A burning fire; its flames flicker upwards."""
-    look = replace(look, colour=pick(rng, ["orange", "red", "yellow"]), accent="brown", material="wood")
+    look = replace(look, color=pick(rng, ["orange", "red", "yellow"]), accent="brown", material="wood")
     layout, laid = pick(rng, [(_leaning, "leaning logs"), (_star, "logs laid as a star"), (_crossed, "crossed logs")])
     patches: list[Patch] = [ellipsoid((0.34, 0.34, 0.07), EMBER).moved(z=FLOOR + 0.04)]
     for foot, tip in layout(rng):
@@ -45,7 +46,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         traits.append("sparks above it")
     motions = tuple(
         Motion(f"flames {k}", "flicker", float(rng.uniform(2, 4)), pivot=(0, 0, FLOOR + 0.1), amount=0.22, phase=k / 3)
-        for k in range(TROUPES)
+        for k in range(FLAME_GROUPS)
     )
     return Model(look, patches, tuple(traits), "ground", motions)
 
@@ -97,8 +98,8 @@ def _flames(tall: float, rng: np.random.Generator) -> list[Patch]:
 
 
 def _tongue(height: float, width: float, flicker: int) -> list[Patch]:
-    """One flame on the origin, a band of colour after the other."""
-    profile, part = TONGUE * [width, height], f"flames {flicker % TROUPES}"
+    """One flame on the origin, a band of color after the other."""
+    profile, part = TONGUE * [width, height], f"flames {flicker % FLAME_GROUPS}"
     return [p for ends, paint in zip(pairwise(profile), FLAME, strict=True) for p in revolve(ends, paint, part)]
 
 
@@ -117,5 +118,5 @@ def _sparks(tall: float, rng: np.random.Generator) -> list[Patch]:
     patches = []
     for k in range(int(rng.integers(5, 9))):
         x, y, z = rng.uniform(-0.25, 0.25), rng.uniform(-0.25, 0.25), FLOOR + tall * rng.uniform(0.7, 1.15)
-        patches.append(ellipsoid((0.018, 0.018, 0.024), FLAME[1], f"flames {k % TROUPES}").moved(x, y, z))
+        patches.append(ellipsoid((0.018, 0.018, 0.024), FLAME[1], f"flames {k % FLAME_GROUPS}").moved(x, y, z))
     return patches

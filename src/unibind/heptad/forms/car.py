@@ -1,4 +1,4 @@
-"""Cars: saloons, vans, pickups and open roadsters, driving to the right."""
+"""Cars: sedans, vans, pickups and open roadsters, driving to the right."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, box, cylinder, ellipsoid, moved, plate, rectangle, torus, tube, turned
+from ..patches import Paint, Patch, X, Y, moved, turned
+from ..shapes import box, cylinder, ellipsoid, plate, rectangle, torus, tube
 
-TYRE = Paint((0.09, 0.09, 0.10), heat=12.0, gloss=0.05)
+TIRE = Paint((0.09, 0.09, 0.10), heat=12.0, gloss=0.05)
 RIM = Paint((0.72, 0.73, 0.75), heat=16.0, gloss=0.7)
 GLASS = Paint((0.20, 0.27, 0.33), heat=2.0, gloss=0.9)
 LIGHT = Paint((1.0, 0.95, 0.75), heat=14.0, glow=0.7)
@@ -81,9 +82,9 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     for axle, x in (("front axle", 0.55), ("rear axle", -0.55)):
         for s in (-1, 1):
             hub = (x, s * wide * 0.48, -0.36)
-            wheel = [torus(radius * 0.75, radius * 0.27, TYRE, axle).turned(X, 90)]
+            wheel = [torus(radius * 0.75, radius * 0.27, TIRE, axle).turned(X, 90)]
             wheel += turned(cylinder(radius * 0.6, 0.06, RIM, axle), X, 90)
-            face = rectangle(0.04, radius, TYRE, axle).turned(X, 90).moved(y=s * 0.035)
+            face = rectangle(0.04, radius, TIRE, axle).turned(X, 90).moved(y=s * 0.035)
             patches += moved([*wheel, *(face.turned(Y, 60 * k) for k in range(3))], *hub)
         motions.append(Motion(axle, "spin", speed / (2 * np.pi * radius), axis=Y, pivot=(x, 0, -0.36)))
     traits = (

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, Z, box, cylinder, ellipsoid, moved, repeated, rotation, torus, tube, turned
+from ..patches import Paint, Patch, X, Y, Z, moved, repeated, rotation, turned
+from ..shapes import box, cylinder, ellipsoid, torus, tube
 
 NUMBERS = {2: "two", 3: "three", 4: "four"}
 PLASTIC = Paint((0.10, 0.10, 0.11), heat=0.5, gloss=0.4)

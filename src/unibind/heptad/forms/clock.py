@@ -6,26 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import (
-    Paint,
-    Patch,
-    X,
-    Y,
-    Z,
-    box,
-    cylinder,
-    disc,
-    ellipsoid,
-    moved,
-    quad,
-    rectangle,
-    revolve,
-    torus,
-    triangle,
-    tube,
-    turned,
-)
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import Paint, Patch, X, Y, Z, moved, turned
+from ..shapes import box, cylinder, disc, ellipsoid, quad, rectangle, revolve, torus, triangle, tube
 
 BRASS = Paint((0.82, 0.64, 0.26), heat=1.0, gloss=0.8)
 CASES = ("wood", "metal", "plastic")
@@ -49,8 +32,8 @@ def _dial(
 ) -> tuple[list[Patch], tuple[Motion, ...], tuple[str, str]]:
     """Dial facing the camera around the origin: hour marks and two turning hands. Also its motions and its words."""
     dark = rng.random() < 0.25
-    ground = Paint(COLOURS["black" if dark else "white"], heat=2.0, gloss=0.1)
-    ink = Paint(COLOURS["white" if dark else "black"], heat=2.5, gloss=0.1)
+    ground = Paint(COLORS["black" if dark else "white"], heat=2.0, gloss=0.1)
+    ink = Paint(COLORS["white" if dark else "black"], heat=2.5, gloss=0.1)
     accent = look.accent if (look.accent in PALE) == dark else ("yellow" if dark else "red")
     second = replace(look, accent=accent).accent_paint(2.5)
     minute, hour = float(rng.uniform(0, 360)), float(rng.uniform(0, 360))
@@ -130,7 +113,7 @@ def _gable(half: float, low: float, high: float, paint: Paint) -> list[Patch]:
 
 
 def _grandfather(look: Look, rng: np.random.Generator) -> Model:
-    look = replace(look, colour=pick(rng, WOODS), material="wood")
+    look = replace(look, color=pick(rng, WOODS), material="wood")
     wood, inner = look.paint(1.0), Paint((0.10, 0.07, 0.05), heat=0.0, gloss=0.1)
     width = rng.uniform(0.42, 0.5)
     dial, motions, words = _dial(width * 0.52, look, rng)
@@ -150,7 +133,7 @@ def _grandfather(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _cuckoo(look: Look, rng: np.random.Generator) -> Model:
-    look = replace(look, colour=pick(rng, WOODS), material="wood")
+    look = replace(look, color=pick(rng, WOODS), material="wood")
     wood, roof = look.paint(1.0), look.accent_paint(0.5, gloss=0.1)
     width = rng.uniform(0.7, 0.85)
     half = width / 2

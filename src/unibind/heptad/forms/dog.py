@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, ellipsoid, torus, tube
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import Paint, Patch, X, Y
+from ..shapes import ellipsoid, torus, tube
 
 NOSE = Paint((0.08, 0.07, 0.07), heat=4.0, gloss=0.6)
 EYE = Paint((0.05, 0.04, 0.04), heat=13.0, gloss=0.8)
@@ -36,15 +37,15 @@ class Build:
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A walking dog that wags its tail."""
-    collar = look.colour  # the style drawn for the object stays on something that may have any colour
+    collar = look.color  # the style drawn for the object stays on something that may have any color
     look = replace(
         look,
-        colour=pick(rng, ["brown", "black", "white", "cream", "grey", "orange"]),
+        color=pick(rng, ["brown", "black", "white", "cream", "grey", "orange"]),
         accent=pick(rng, ["white", "cream", "black", "brown"]),
         material="fabric",
     )
-    fur = Paint(COLOURS[look.colour], heat=8.5, gloss=0.05)
-    patch = Paint(COLOURS[look.accent], heat=9.0, gloss=0.05)
+    fur = Paint(COLORS[look.color], heat=8.5, gloss=0.05)
+    patch = Paint(COLORS[look.accent], heat=9.0, gloss=0.05)
     dog = Build(float(rng.uniform(0.42, 0.56)), float(rng.uniform(0.17, 0.24)), float(rng.uniform(0.3, 0.55)))
     muzzle, hanging = float(rng.uniform(0.13, 0.24)), bool(rng.random() < 0.5)
     patches = [*_trunk(dog, fur, patch if rng.random() < 0.5 else fur), *_head(dog, muzzle, hanging, fur, patch)]
@@ -58,7 +59,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         "a long muzzle" if muzzle > 0.19 else "a short muzzle",
     ]
     if rng.random() < 0.4:
-        patches.append(_collar(dog, Paint(COLOURS[collar], heat=3.0, gloss=0.3)))
+        patches.append(_collar(dog, Paint(COLORS[collar], heat=3.0, gloss=0.3)))
         traits.append(f"{'an' if collar[0] in 'aeiou' else 'a'} {collar} collar")
     rate, speed = float(rng.uniform(1.2, 2.0)), float(rng.uniform(0.15, 0.4))
     motions = _motions(dog, rate, wag=float(rng.uniform(2, 4)))

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, repeated, revolve, torus, tube, turned
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import Paint, Patch, X, Y, moved, repeated, turned
+from ..shapes import cylinder, disc, ellipsoid, revolve, torus, tube
 
-SKIN = Paint(COLOURS["cream"], heat=1.5, gloss=0.1)
-CHROME = Paint(COLOURS["silver"], heat=-1.0, gloss=0.8)
+SKIN = Paint(COLORS["cream"], heat=1.5, gloss=0.1)
+CHROME = Paint(COLORS["silver"], heat=-1.0, gloss=0.8)
 STICK = Paint((0.80, 0.62, 0.38), heat=3.0, gloss=0.2)  # warm from the hands
 
 
@@ -100,7 +101,7 @@ def _bass(look: Look, rng: np.random.Generator) -> Model:
         for patch in tube([(side * radius * 0.8, -0.1, -0.3), (side * 0.7, -0.4, -0.7)], 0.035, CHROME)
     ]
     foot, ball = (0.3, -depth / 2 - 0.25, -0.68), (0.2, -depth / 2 - 0.14, 0.0)
-    felt = Paint(COLOURS["white"], heat=1.0, gloss=0.0)
+    felt = Paint(COLORS["white"], heat=1.0, gloss=0.0)
     beater = [*tube([foot, ball], 0.03, CHROME, "beater"), ellipsoid((0.1, 0.1, 0.1), felt, "beater").moved(*ball)]
     motion = Motion("beater", "swing", float(rng.uniform(1.0, 2.5)), axis=X, pivot=foot, amount=10.0)
     patches = [*turned(barrel, X, 90), *spurs, *beater]
@@ -129,7 +130,7 @@ def _field(look: Look, rng: np.random.Generator) -> Model:
     zigzags = int(rng.integers(6, 9))
     top = height / 2 - 0.15
     angles = np.pi * np.arange(2 * zigzags + 1) / zigzags
-    rope = Paint(COLOURS["white"], gloss=0.0)
+    rope = Paint(COLORS["white"], gloss=0.0)
     corners = [
         ((radius + 0.02) * np.cos(a), (radius + 0.02) * np.sin(a), (0.5 if k % 2 else -0.5) * height * 0.9)
         for k, a in enumerate(angles)

@@ -7,27 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import (
-    Paint,
-    Patch,
-    X,
-    Y,
-    Z,
-    box,
-    cylinder,
-    ellipsoid,
-    moved,
-    quad,
-    rectangle,
-    repeated,
-    torus,
-    tube,
-    turned,
-)
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import Paint, Patch, X, Y, Z, moved, repeated, turned
+from ..shapes import box, cylinder, ellipsoid, quad, rectangle, torus, tube
 
 NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
-WIRE = Paint(COLOURS["silver"], heat=1.0, gloss=0.6)
+WIRE = Paint(COLORS["silver"], heat=1.0, gloss=0.6)
 MOTOR_HEAT = 15.0
 
 
@@ -61,7 +46,7 @@ def _cage(radius: float, depth: float, wires: int, paint: Paint) -> list[Patch]:
 def _head(look: Look, rng: np.random.Generator, radius: float) -> tuple[list[Patch], int]:
     """Caged rotor with its motor behind, facing the camera around the origin, and its number of blades."""
     count = int(rng.integers(3, 6))
-    blades = look.accent_paint(-3.0, gloss=0.4)  # cooled by the draught
+    blades = look.accent_paint(-3.0, gloss=0.4)  # cooled by the draft
     upward = [
         *_blades(count, 0.9 * radius, 3.0 * radius / count, 35, blades),
         *moved(cylinder(0.17 * radius, 0.16, blades, "blades"), z=0.03),

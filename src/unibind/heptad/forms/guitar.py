@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import TAU, Paint, Patch, X, Y, box, disc, ellipsoid, moved, plate, quad, rectangle, turned
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import TAU, Paint, Patch, X, Y, moved, turned
+from ..shapes import box, disc, ellipsoid, plate, quad, rectangle
 
 ROSEWOOD = Paint((0.25, 0.14, 0.08), heat=4.0, gloss=0.2)  # the neck, warm from the hand
 STRING = Paint((0.66, 0.60, 0.50), heat=2.0, gloss=0.6)
-CHROME = Paint(COLOURS["silver"], heat=-1.0, gloss=0.8)
+CHROME = Paint(COLORS["silver"], heat=-1.0, gloss=0.8)
 DARK = Paint((0.05, 0.04, 0.04), heat=1.0, gloss=0.0)
 MAGNET = Paint(DARK.rgb, heat=2.0, gloss=0.5)
-TIMBERS = {  # soundboards of spruce, cedar, mahogany and ebony, by the colour one would call them
+TIMBERS = {  # soundboards of spruce, cedar, mahogany and ebony, by the color one would call them
     "yellow": (0.87, 0.66, 0.36),
     "orange": (0.70, 0.40, 0.18),
     "brown": (0.45, 0.20, 0.10),
@@ -58,8 +59,8 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         measures = Measures(*HOLLOW[pick(rng, list(HOLLOW))])
         body = _hollow_body
         if rng.random() < 0.7:
-            look = replace(look, colour=pick(rng, list(TIMBERS)))
-        wood = Paint(TIMBERS.get(look.colour, COLOURS[look.colour]), heat=1.0, gloss=0.3)
+            look = replace(look, color=pick(rng, list(TIMBERS)))
+        wood = Paint(TIMBERS.get(look.color, COLORS[look.color]), heat=1.0, gloss=0.3)
     else:
         measures = Measures(*SOLID[pick(rng, list(SOLID))])
         body = _solid_body

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, Z, cylinder, ellipsoid, moved, plate, quad, tube, turned
+from ..patches import Paint, Patch, X, Y, Z, moved, turned
+from ..shapes import cylinder, ellipsoid, plate, quad, tube
 
 GLASS = Paint((0.22, 0.32, 0.40), heat=3.0, gloss=0.9)
 BLADE = Paint((0.20, 0.20, 0.22), heat=2.0, gloss=0.3)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, revolve, torus, tube
+from ..patches import Paint, Patch, X, Y, moved
+from ..shapes import cylinder, disc, ellipsoid, revolve, torus, tube
 
 GRIP = Paint((0.10, 0.10, 0.11), heat=3.0, gloss=0.3)
 STEAM = Paint((0.96, 0.97, 0.98), heat=30.0, gloss=0.0, glow=0.6)
@@ -30,7 +31,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     look = replace(look, material=pick(rng, ["metal", "ceramic"], [2, 1]))
     heat = pick(rng, [rng.uniform(55, 75), rng.uniform(30, 50), rng.uniform(12, 25)], [5, 3, 2])
     patches, traits, (x, z), lid = pick(rng, [_stove, _electric, _gooseneck])(look, rng, heat)
-    boiling, shift = heat > 50, (LEFT - x) / 2  # centres vessel and spout together
+    boiling, shift = heat > 50, (LEFT - x) / 2  # centers vessel and spout together
     motions: tuple[Motion, ...] = ()
     if boiling:
         patches += [ellipsoid((r, r, r), STEAM, "steam").moved(x + dx, 0, z + dz) for dx, dz, r in PUFFS]

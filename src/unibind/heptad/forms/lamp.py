@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, pick
-from ..surface import Paint, Patch, X, Y, cylinder, disc, ellipsoid, moved, repeated, revolve, torus, tube, turned
+from ..patches import Paint, Patch, X, Y, moved, repeated, turned
+from ..shapes import cylinder, disc, ellipsoid, revolve, torus, tube
 
 CORD = Paint((0.12, 0.12, 0.12), heat=1.0, gloss=0.1)
 DOME = [(1.0, -0.5), (0.94, -0.3), (0.72, -0.12), (0.3, 0.0), (0.12, 0.02), (0.12, 0.12)]  # (radius, z) of shades
@@ -39,7 +40,7 @@ def _bulb(radius: float, lit: bool, rng: np.random.Generator) -> Patch:
 
 
 def _cloth(look: Look, lit: bool) -> Paint:
-    """A shade's paint: lit from within it is warm and glows in its own colour, mixed with the light's."""
+    """A shade's paint: lit from within it is warm and glows in its own color, mixed with the light's."""
     plain = look.accent_paint(1.0, gloss=0.02)
     if not lit:
         return plain

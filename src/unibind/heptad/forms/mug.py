@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import COLOURS, Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, Z, disc, ellipsoid, moved, revolve, torus, tube
+from ..model import COLORS, Look, Model, Motion, pick
+from ..patches import Paint, Patch, X, Y, Z, moved
+from ..shapes import disc, ellipsoid, revolve, torus, tube
 
 DRINKS = {
     "coffee": (0.22, 0.12, 0.06),
@@ -22,7 +23,7 @@ SHAPES = {  # name -> outside from the middle of the foot to the rim, as shares 
     "tapered": [(0, 0), (0.68, 0), (0.74, 0.08), (0.88, 0.5), (1.04, 1)],
     "round": [(0, 0), (0.66, 0), (0.9, 0.14), (1.06, 0.45), (0.92, 1)],
 }
-CENTRE_X = -0.12  # the middle of the vessel, so that vessel and handle together are centred
+CENTER_X = -0.12  # the middle of the vessel, so that vessel and handle together are centered
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,18 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     motions: tuple[Motion, ...] = ()
     if hot and rng.random() < 0.7:
         patches += _wisps(top)
-        motions = (Motion("steam", "flicker", 1.5, pivot=(CENTRE_X, 0.0, level), amount=0.25),)
+        motions = (Motion("steam", "flicker", 1.5, pivot=(CENTER_X, 0.0, level), amount=0.25),)
         traits.append("rising steam")
     if rng.random() < 0.25:
-        spoon = Paint(COLOURS["silver"], heat * 0.8, gloss=0.8)
+        spoon = Paint(COLORS["silver"], heat * 0.8, gloss=0.8)
         patches += tube([(-0.1, 0.1, level - 0.1), (-0.42, 0.25, top + 0.4)], 0.025, spoon)
         traits.append("a spoon inside")
-    return Model(look, moved(patches, x=CENTRE_X), tuple(traits), "indoor", motions, extra={"heat": heat})
+    return Model(look, moved(patches, x=CENTER_X), tuple(traits), "indoor", motions, extra={"heat": heat})
 
 
 def _vessel(wall: Wall, look: Look, heat: float) -> list[Patch]:
     """Outside, rim, and the white inside above the drink."""
-    white = Paint(COLOURS["white"], heat * 0.9, gloss=0.5)
+    white = Paint(COLORS["white"], heat * 0.9, gloss=0.5)
     rim = wall.radius(1)
     return [
         *revolve(wall.corners, look.paint(heat * 0.75)),
@@ -98,7 +99,7 @@ def _handle(wall: Wall, look: Look, heat: float, rng: np.random.Generator) -> Pa
 
 
 def _decoration(wall: Wall, look: Look, heat: float, rng: np.random.Generator) -> tuple[list[Patch], str]:
-    """Stripes, dots, or a dipped foot in the accent colour, and the words for it."""
+    """Stripes, dots, or a dipped foot in the accent color, and the words for it."""
     paint = look.accent_paint(heat)
     pattern = pick(rng, ["bands", "dipped", "dots", "plain"])
     if pattern == "bands":
@@ -112,7 +113,7 @@ def _decoration(wall: Wall, look: Look, heat: float, rng: np.random.Generator) -
             dot = ellipsoid((0.02, 0.085, 0.085), paint).moved(wall.radius(share), 0, wall.height(share))
             dots.append(dot.turned(Z, 36 * k))
         return dots, f"{look.accent} dots"
-    return [], f"plain {look.colour} glaze"
+    return [], f"plain {look.color} glaze"
 
 
 def _wisps(top: float) -> list[Patch]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, Y, box, cylinder, ellipsoid, moved, revolve, tube
+from ..patches import Paint, Patch, Y, moved
+from ..shapes import box, cylinder, ellipsoid, revolve, tube
 
 SKINS = ((0.94, 0.78, 0.66), (0.82, 0.62, 0.47), (0.60, 0.42, 0.30), (0.38, 0.26, 0.19))
 HAIRS = ((0.10, 0.08, 0.07), (0.32, 0.20, 0.12), (0.75, 0.60, 0.33), (0.60, 0.60, 0.60))

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..model import COLOURS, Look, Model, pick
-from ..surface import Paint, Patch, X, Y, Z, box, cylinder, ellipsoid, moved, plate, rectangle, tube, turned
+from ..model import COLORS, Look, Model, pick
+from ..patches import Paint, Patch, X, Y, Z, moved, turned
+from ..shapes import box, cylinder, ellipsoid, plate, rectangle, tube
 
 IVORY = Paint((0.95, 0.94, 0.90), heat=3.0, gloss=0.5)  # keys are warm from the fingers
 EBONY = Paint((0.05, 0.05, 0.06), heat=3.0, gloss=0.5)
@@ -21,7 +22,7 @@ BLACK_KEYS = (0, 1, 3, 4, 5)  # places among the seven white keys of an octave t
 def build(look: Look, rng: np.random.Generator) -> Model:
     """An upright or a grand piano, with a seat before it more often than not."""
     finish = pick(rng, list(FINISHES), list(FINISHES.values()))
-    look = replace(look, colour=finish, material="wood")
+    look = replace(look, color=finish, material="wood")
     return pick(rng, [_upright, _grand])(look, rng)
 
 
@@ -48,7 +49,7 @@ def _pedals(y: float, z: float) -> list[Patch]:
 
 
 def _seat(look: Look, y: float, floor: float) -> list[Patch]:
-    """A bench with a cushion of the accent colour."""
+    """A bench with a cushion of the accent color."""
     wood = _lacquer(look)
     legs = [p for x in (-0.22, 0.22) for p in moved(box((0.06, 0.2, 0.36), wood)[2:], x=x, y=y, z=floor + 0.18)]
     return [*moved(box((0.55, 0.28, 0.08), look.accent_paint(5.0, gloss=0.05)), y=y, z=floor + 0.4), *legs]
@@ -57,7 +58,7 @@ def _seat(look: Look, y: float, floor: float) -> list[Patch]:
 def _upright(look: Look, rng: np.random.Generator) -> Model:
     width, height = rng.uniform(1.2, 1.4), rng.uniform(1.05, 1.3)
     floor, wood = -0.7, _lacquer(look)
-    panel = wood.shaded(1.4 if look.colour in ("black", "brown") else 0.85)
+    panel = wood.shaded(1.4 if look.color in ("black", "brown") else 0.85)
     top, shelf = floor + height, floor + 0.55
     side = width / 2 - 0.04
     patches = [
@@ -76,7 +77,7 @@ def _upright(look: Look, rng: np.random.Generator) -> Model:
 
     traits = ["a tall upright case", "a row of black and white keys", "three brass pedals"]
     if rng.random() < 0.7:
-        music = turned(box((0.5, 0.02, 0.26), Paint(COLOURS["white"], heat=0.5, gloss=0.0)), X, -15)
+        music = turned(box((0.5, 0.02, 0.26), Paint(COLORS["white"], heat=0.5, gloss=0.0)), X, -15)
         patches += moved(music, y=0.02, z=shelf + 0.3)
         traits.append("an open book of music")
     if rng.random() < 0.5:

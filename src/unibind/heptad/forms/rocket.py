@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, Z, ellipsoid, moved, plate, revolve, turned
+from ..patches import Paint, Patch, Z, moved, turned
+from ..shapes import ellipsoid, plate, revolve
 
 NOZZLE = Paint((0.22, 0.21, 0.21), heat=160.0, gloss=0.3)
 GLASS = Paint((0.25, 0.40, 0.55), heat=2.0, gloss=0.9)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, box, moved, quad, triangle, tube
+from ..patches import Paint, Patch, X, moved
+from ..shapes import box, quad, triangle, tube
 
 SPAR = Paint((0.60, 0.44, 0.27), heat=2.0, gloss=0.2)
 DECK = Paint((0.72, 0.56, 0.38), heat=6.0, gloss=0.15)
@@ -41,7 +42,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         "two masts" if masts == 2 else "a tall mast",
         f"{look.accent if dyed else 'white'} three-cornered sails",
         "a pointed bow",
-        f"{'an' if look.colour[0] in 'aeiou' else 'a'} {look.colour} hull",
+        f"{'an' if look.color[0] in 'aeiou' else 'a'} {look.color} hull",
     ]
     speed = float(rng.uniform(0.1, 0.3))
     extra = {"masts": float(masts)}

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, pick
-from ..surface import Paint, Patch, Y, Z, box, cylinder, disc, ellipsoid, moved, repeated, torus, tube, turned
+from ..patches import Paint, Patch, Y, Z, moved, repeated, turned
+from ..shapes import box, cylinder, disc, ellipsoid, torus, tube
 
 Built = tuple[list[Patch], tuple[str, ...], tuple[float, float]]  # patches, traits, clear half extent (x, y) of the top
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion
-from ..surface import Paint, Patch, X, Y, box, disc, ellipsoid, moved, rectangle, revolve, torus, tube, turned
+from ..patches import Paint, Patch, X, Y, moved, turned
+from ..shapes import box, disc, ellipsoid, rectangle, revolve, torus, tube
 
 IRON = Paint((0.14, 0.14, 0.15), heat=8.0, gloss=0.4)
 STEEL = Paint((0.55, 0.55, 0.57), heat=5.0, gloss=0.6)

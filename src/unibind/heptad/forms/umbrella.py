@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..surface import Paint, Patch, X, Y, Z, ellipsoid, repeated, revolve, rotation, torus, tube, turned
+from ..patches import Paint, Patch, X, Y, Z, repeated, rotation, turned
+from ..shapes import ellipsoid, revolve, torus, tube
 
 STEEL = Paint((0.70, 0.71, 0.73), heat=-1.0, gloss=0.7)
 GRIP = Paint((0.33, 0.2, 0.12), heat=6.0, gloss=0.3)  # warm from the hand

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...errors import UnknownNameError
 from ..model import Model
 from . import flows, machines, strings, struck, voices
-from .recording import recorded
+from .recording import record
 from .toolkit import Sound
 
 SOUNDS: dict[str, Callable[[Model, np.random.Generator], Sound]] = {
@@ -45,11 +45,11 @@ SOUNDS: dict[str, Callable[[Model, np.random.Generator], Sound]] = {
 }
 
 
-def synthesise(category: str, model: Model, rng: np.random.Generator) -> NDArray[np.float32]:
+def synthesize(category: str, model: Model, rng: np.random.Generator) -> NDArray[np.float32]:
     """The sound of one object as recorded somewhere: float32 [32000] at 16 kHz, |x| <= 0.95.
 
     Raises UnknownNameError for a category without a sound.
     """
     if category not in SOUNDS:
         raise UnknownNameError("Heptad category", category, SOUNDS)
-    return recorded(SOUNDS[category](model, rng), rng)
+    return record(SOUNDS[category](model, rng), rng)

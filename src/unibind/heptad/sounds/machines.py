@@ -49,7 +49,7 @@ def helicopter(model: Model, rng: Rng) -> Sound:
 
 
 def car(model: Model, rng: Rng) -> Sound:
-    """The orders of an engine that idles or speeds up, tyres on the road, for some the horn."""
+    """The orders of an engine that idles or speeds up, tires on the road, for some the horn."""
     idle, sway = rng.uniform(25, 55) / model.look.size, np.sin(np.pi * TIME / rng.uniform(1.2, 4)) ** 2
     orders = np.array([0.5, 1, 0.3, 0.9, 0.2, 0.5, 0.2, 0.3, 0.1, 0.15]) * rng.uniform(0.5, 1.5, 10)
     sound = gliding_harmonics(idle * (1 + rng.uniform(-0.2, 1.2) * sway), orders, rng)
@@ -83,7 +83,7 @@ def train(model: Model, rng: Rng) -> Sound:
 
 
 def bicycle(model: Model, rng: Rng) -> Sound:
-    """Tyres, and the ticking freewheel or, when pedalled, the chain; for those that have a bell its double ring."""
+    """Tires, and the ticking freewheel or, when pedalled, the chain; for those that have a bell its double ring."""
     sound = rng.uniform(0.03, 0.15) * noise(rng, 200, rng.uniform(1200, 2500))
     tone = rng.uniform(1900, 3300) / model.look.size
     if rng.random() < 0.7:

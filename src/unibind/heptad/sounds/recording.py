@@ -29,19 +29,19 @@ def _mains(rng: Rng) -> Sound:
 _BACKGROUNDS: tuple[Callable[[Rng], Sound], ...] = (_room_tone, _wind, _mains)
 
 
-def recorded(sound: Sound, rng: Rng) -> NDArray[np.float32]:
+def record(sound: Sound, rng: Rng) -> NDArray[np.float32]:
     """A clip as recorded somewhere: more or less echo, background and level; float32, peak between 0.2 and 0.95."""
-    heard = _in_peak(echoing(sound, rng.uniform(0.0, 0.5), rng))
-    background = _in_peak(pick(rng, _BACKGROUNDS, (0.5, 0.3, 0.2))(rng))
+    heard = _normalize_peak(add_echo(sound, rng.uniform(0.0, 0.5), rng))
+    background = _normalize_peak(pick(rng, _BACKGROUNDS, (0.5, 0.3, 0.2))(rng))
     mixed = heard + np.exp(rng.uniform(np.log(0.02), np.log(0.35))) * background
-    return (rng.uniform(0.2, 0.95) * _in_peak(mixed)).astype(np.float32)
+    return (rng.uniform(0.2, 0.95) * _normalize_peak(mixed)).astype(np.float32)
 
 
-def _in_peak(sound: Sound) -> Sound:
+def _normalize_peak(sound: Sound) -> Sound:
     return sound / max(float(np.abs(sound).max()), 1e-9)
 
 
-def echoing(sound: Sound, wet: float, rng: Rng) -> Sound:
+def add_echo(sound: Sound, wet: float, rng: Rng) -> Sound:
     """Convolved with a decaying burst of noise, as rooms answer, `wet` times as strong as the direct sound."""
     answer = rng.standard_normal(_TAIL) * np.exp(-np.arange(_TAIL) / (rng.uniform(0.02, 0.07) * RATE))
     answer *= wet / np.linalg.norm(answer)

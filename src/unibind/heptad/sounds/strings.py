@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..model import Model, pick
-from .toolkit import COUNT, SECONDS, Rng, Sound, modes, noise, place, pluck, softened
+from .toolkit import COUNT, SECONDS, Rng, Sound, add_at, low_pass, modes, noise, pluck
 
 _TUNING = (0, 5, 10, 15, 19, 24)  # semitones of a guitar's strings above the lowest
 _CHORD = (0, 7, 12, 16, 19, 24)  # an open major chord
@@ -30,10 +30,10 @@ def guitar(model: Model, rng: Rng) -> Sound:
         notes = _CHORD[:strings] if strummed else (pick(rng, _TUNING[:strings]) + int(rng.integers(0, 6)),)
         for k, step in enumerate(notes):
             string = pluck(lowest * _semitones(step), rng, damping=damping, bright=bright, seconds=0.7)
-            place(rng.uniform(0.5, 1) * string, at + 0.014 * k, sound)
-        place(1.5 * modes(np.array([105, 210]) / size, 0.04, 1.0, 0.2), at, sound)
+            add_at(rng.uniform(0.5, 1) * string, at + 0.014 * k, sound)
+        add_at(1.5 * modes(np.array([105, 210]) / size, 0.04, 1.0, 0.2), at, sound)
         at += rng.uniform(0.25, 0.5) * (1 + strummed)
-    return softened(sound, rng.uniform(600, 1600) / size)
+    return low_pass(sound, rng.uniform(600, 1600) / size)
 
 
 def piano(model: Model, rng: Rng) -> Sound:
@@ -48,6 +48,6 @@ def piano(model: Model, rng: Rng) -> Sound:
         decays = sustain * np.sqrt(262 / tone / np.tile(_PARTIALS, 2))
         note = modes(unison, decays, np.tile(1 / _PARTIALS**1.2, 2))
         note[:1600] += 0.2 * hammers[:1600] * np.exp(-np.arange(1600) / 160)
-        place(rng.uniform(0.4, 1) * note, at, sound)
+        add_at(rng.uniform(0.4, 1) * note, at, sound)
         at += pick(rng, (0.0, 0.15, 0.3, 0.5))
     return sound

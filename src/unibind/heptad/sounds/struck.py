@@ -10,6 +10,7 @@ from .toolkit import (
     SECONDS,
     Rng,
     Sound,
+    add_at,
     arch,
     bursts,
     drops,
@@ -18,9 +19,8 @@ from .toolkit import (
     impulses,
     modes,
     noise,
-    place,
     repeated,
-    resonated,
+    resonate,
     rhythm,
     sweep,
 )
@@ -73,12 +73,12 @@ def clock(model: Model, rng: Rng) -> Sound:
         alarm = repeated(ringing(rng.uniform(1700, 2500), 0.12, rng), rhythm(rng.uniform(10, 18), rng, jitter=0.02))
         sound += 0.6 * alarm * gate(at, SECONDS)
     elif model.extra.get("strike") and rng.random() < 0.6:
-        place(0.8 * ringing(rng.uniform(350, 650) / model.look.size, 1.1, rng), at, sound)
+        add_at(0.8 * ringing(rng.uniform(350, 650) / model.look.size, 1.1, rng), at, sound)
     elif model.extra.get("cuckoo") and rng.random() < 0.6:
         third = rng.uniform(600, 720)
         for k, tone in enumerate((third, 0.8 * third)):
             call = (sweep(tone, tone, 0.22) + 0.2 * sweep(2 * tone, 2 * tone, 0.22)) * arch(0.22)
-            place(1.2 * call, at + 0.42 * k, sound)
+            add_at(1.2 * call, at + 0.42 * k, sound)
     return sound
 
 
@@ -87,7 +87,7 @@ def clinks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
     sound = np.zeros(COUNT)
     for at in times:
         partials = tone * _CUP * (1 + rng.normal(0, 0.02, 3))
-        place(modes(partials, decay / np.sqrt(_CUP), rng.uniform(0.2, 1, 3), 5 * decay), at, sound)
+        add_at(modes(partials, decay / np.sqrt(_CUP), rng.uniform(0.2, 1, 3), 5 * decay), at, sound)
     return sound
 
 
@@ -139,9 +139,9 @@ def _knocks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
 
 
 def _scrape(start: float, seconds: float, rng: Rng) -> Sound:
-    """Feet dragged over a floor: rough noise, coloured by two resonances of the boards."""
+    """Feet dragged over a floor: rough noise, colored by two resonances of the boards."""
     rough = noise(rng, 200, 3000) * (0.3 + bursts(rhythm(rng.uniform(25, 70), rng, jitter=0.3), 0.008))
-    boards = resonated(rough, [(rng.uniform(250, 500), 120), (rng.uniform(700, 1600), 250)])
+    boards = resonate(rough, [(rng.uniform(250, 500), 120), (rng.uniform(700, 1600), 250)])
     return gate(start, start + seconds, fade=0.1) * (0.3 * rough + boards / boards.std())
 
 
@@ -163,8 +163,8 @@ def chair(model: Model, rng: Rng) -> Sound:
         seconds = rng.uniform(0.2, 0.6)
         start, end = rng.uniform(45, 200, 2)
         tone = rng.uniform(350, 900) / size
-        joint = resonated(impulses(start, end, seconds), [(tone, 80), (2.3 * tone, 120), (3.8 * tone, 180)])
-        place(arch(seconds) * joint / max(joint.std(), 1e-9) / 4, rng.uniform(0, 1.4), sound)
+        joint = resonate(impulses(start, end, seconds), [(tone, 80), (2.3 * tone, 120), (3.8 * tone, 180)])
+        add_at(arch(seconds) * joint / max(joint.std(), 1e-9) / 4, rng.uniform(0, 1.4), sound)
     if not creaks or rng.random() < 0.4:
         sound += 0.3 * _scrape(rng.uniform(0, 1.0), rng.uniform(0.3, 1.0), rng)
     if rng.random() < 0.7:

@@ -39,7 +39,7 @@ def rhythm(rate_hz: float, rng: Rng, *, jitter: float = 0.05, start: float | Non
     return np.sort(np.clip(times + rng.normal(0, jitter / rate_hz, len(times)), 0, SECONDS))
 
 
-def place(sound: Sound, at: float, into: Sound) -> None:
+def add_at(sound: Sound, at: float, into: Sound) -> None:
     """Add a sound to another from time `at` on; what reaches past the end is lost."""
     start = samples(at)
     piece = sound[: max(len(into) - start, 0)]
@@ -50,7 +50,7 @@ def repeated(sound: Sound, times: ArrayLike, strengths: ArrayLike = 1.0) -> Soun
     """Copies of a sound at the given times."""
     clip = np.zeros(COUNT)
     for at, strength in np.broadcast(times, strengths):
-        place(strength * sound, at, clip)
+        add_at(strength * sound, at, clip)
     return clip
 
 
@@ -170,18 +170,18 @@ def sweep(start: float, end: float, seconds: float, curve: float = 1.0) -> Sound
     return np.sin(TAU / RATE * np.cumsum(start + (end - start) * share))
 
 
-def softened(sound: Sound, corner: float) -> Sound:
+def low_pass(sound: Sound, corner: float) -> Sound:
     """A sound that loses 6 dB an octave above a corner frequency in Hz."""
     kept = np.exp(-TAU * corner / RATE)
     return lfilter([1 - kept], [1.0, -kept], sound)
 
 
-def resonated(sound: Sound, resonances: Sequence[tuple[float, float]]) -> Sound:
+def resonate(sound: Sound, resonances: Sequence[tuple[float, float]]) -> Sound:
     """A sound through parallel resonances, each of a frequency and a bandwidth in Hz."""
     out = np.zeros(len(sound))
-    for centre, width in resonances:
+    for center, width in resonances:
         radius = np.exp(-np.pi * width / RATE)
-        out += lfilter([1 - radius], [1.0, -2 * radius * np.cos(TAU * centre / RATE), radius**2], sound)
+        out += lfilter([1 - radius], [1.0, -2 * radius * np.cos(TAU * center / RATE), radius**2], sound)
     return out
 
 
@@ -192,5 +192,5 @@ def impulses(start: float, end: float, seconds: float) -> Sound:
 
 def voice(glottis: Sound, formants: Sequence[tuple[float, float]], rng: Rng, breath: float = 0.05) -> Sound:
     """Impulses of a glottis [N], with some breath, through formants (frequency and bandwidth in Hz); peak 1."""
-    sound = resonated(glottis + breath * rng.standard_normal(len(glottis)), formants)
+    sound = resonate(glottis + breath * rng.standard_normal(len(glottis)), formants)
     return sound / max(float(np.abs(sound).max()), 1e-9)

@@ -10,12 +10,12 @@ from .toolkit import (
     SECONDS,
     Rng,
     Sound,
+    add_at,
     arch,
     bursts,
     impulses,
     modes,
     noise,
-    place,
     pulses,
     repeated,
     rhythm,
@@ -42,7 +42,7 @@ def dog(model: Model, rng: Rng) -> Sound:
         seconds = rng.uniform(0.09, 0.22)
         glottis = impulses(rng.uniform(380, 560) / weight, rng.uniform(180, 280) / weight, seconds)
         formants = [(rng.uniform(600, 850) / weight, 180), (rng.uniform(1300, 1700) / weight, 250), (2600, 350)]
-        place(rng.uniform(0.5, 1) * voice(glottis, formants, rng, hoarse) * arch(seconds), at, sound)
+        add_at(rng.uniform(0.5, 1) * voice(glottis, formants, rng, hoarse) * arch(seconds), at, sound)
         at += seconds + pick(rng, (0.08, 0.25, 0.5, 0.9))
     if rng.random() < 0.3:
         sound += 0.06 * noise(rng, 600, 4000) * pulses(rng.uniform(3, 5), 3, rng)
@@ -58,7 +58,7 @@ def bird(model: Model, rng: Rng) -> Sound:
         start, end = base * rng.uniform(0.75, 1.4, 2)
         note = sweep(start, end, seconds, rng.uniform(0.6, 1.8)) * arch(seconds) * rng.uniform(0.4, 1)
         for k in range(repeats):
-            place(note, at + 1.2 * k * seconds, sound)
+            add_at(note, at + 1.2 * k * seconds, sound)
         at += 1.2 * repeats * seconds + rng.uniform(0.05, 0.6)
     return sound
 
@@ -84,10 +84,10 @@ def _speech(base: float, tract: float, rng: Rng) -> Sound:
         seconds = rng.uniform(0.1, 0.28)
         start, end = base * rng.uniform(0.85, 1.25, 2)
         if rng.random() < 0.4:
-            place(0.15 * hiss[: samples(0.07)] * arch(0.07), at, sound)
+            add_at(0.15 * hiss[: samples(0.07)] * arch(0.07), at, sound)
             at += 0.06
-        formants = [(centre / tract, width) for centre, width in pick(rng, _VOWELS)]
+        formants = [(center / tract, width) for center, width in pick(rng, _VOWELS)]
         vowel = voice(impulses(start, end, seconds), formants, rng) * arch(seconds)
-        place(rng.uniform(0.5, 1) * vowel, at, sound)
+        add_at(rng.uniform(0.5, 1) * vowel, at, sound)
         at += seconds + pick(rng, (0.02, 0.05, 0.3))
     return sound

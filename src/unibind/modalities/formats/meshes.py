@@ -139,7 +139,9 @@ def triangles_of(scene: Any, name: str) -> NDArray[np.float64]:
     for mesh in scene.dump():
         faces = np.asarray(getattr(mesh, "faces", ()), np.int64).reshape(-1, 3)
         if faces.size and (faces.min() < 0 or faces.max() >= len(mesh.vertices)):
-            raise UnreadableError(f"{name} has a face with a corner that is not one of its {len(mesh.vertices):,} points")
+            raise UnreadableError(
+                f"{name} has a face with a corner that is not one of its {len(mesh.vertices):,} points"
+            )
         triangles.append(np.asarray(mesh.vertices, np.float64)[faces])
     return np.concatenate(triangles)
 
