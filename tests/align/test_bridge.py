@@ -19,6 +19,7 @@ from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.evaluate import plots
 from unibind.evaluate.protocols import CLASS_NAME, FITTED, evaluate
 from unibind.evaluate.report import write_report, zero_shot_rows
+from unibind.fitting import fit
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
 from unibind.retrieval import Index
@@ -52,7 +53,7 @@ def item_store(path, backbone, modalities=("audio",), splits=("train",), each=20
 
 def accuracy(backbone, modality):
     items, raws = labeled_items(modality, "test", 40, 10_000)
-    found = UniBind.zero_shot(backbone, KNOWLEDGE).classify(raws)
+    found = UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=backbone).classify(raws)
     return np.mean([prediction.label == item.label for prediction, item in zip(found, items, strict=True)])
 
 
@@ -83,7 +84,7 @@ def test_texts_alone_bridge_and_unlabeled_items_mend_the_gap(file, tmp_path):
 def accuracy_of_padded(bridged, vectors):
     """Accuracy of the test items' own vectors, merely padded, among the anchor's descriptions."""
     padded = np.pad(vectors, ((0, 0), (0, bridged.dim - vectors.shape[1])))
-    model = UniBind.zero_shot(bridged, KNOWLEDGE)
+    model = UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=bridged)
     items, _ = labeled_items("audio", "test", 40, 10_000)
     found = model.classify_vectors(padded, ["audio"] * len(items), [i.id for i in items])
     return np.mean([p.label == i.label for p, i in zip(found, items, strict=True)])
@@ -235,7 +236,7 @@ def foreign(file):
 
 
 def test_zero_shot_knows_nothing_of_foreign_parts_and_says_so(foreign):
-    model = UniBind.zero_shot(foreign, KNOWLEDGE)
+    model = UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=foreign)
     assert set(model.centers) == {"text", "image"}
     _, raws = labeled_items("point_cloud", "test", 1, 0)
     words = "the towers of point_cloud have spaces of their own, where no description is; fit them on labeled items"
@@ -246,7 +247,7 @@ def test_zero_shot_knows_nothing_of_foreign_parts_and_says_so(foreign):
 def test_a_fit_leads_foreign_parts_to_the_texts(foreign, tmp_path):
     modalities = ("image", "audio", "point_cloud")
     store = item_store(tmp_path / "store", foreign, modalities, ("train", "val", "test"))
-    model = UniBind.fit(foreign, store, KNOWLEDGE, FitConfig(steps=60, rank=2))
+    model = fit(store, knowledge=KNOWLEDGE, backbone=foreign, config=FitConfig(steps=60, rank=2))
     dim, heads = foreign.dim, {"image": 2 * 2 * 24 + 24 + 1}
     heads |= dict.fromkeys(("audio", "point_cloud"), dim * dim + dim + 1)  # the rank is for those that may stay near
     assert model.summary.learned_parameters == sum(heads.values())
@@ -271,7 +272,7 @@ def test_a_head_over_a_bridge_keeps_both_in_its_contract(file, tmp_path):
     (built,) = build_bridges(load_parts(file), KNOWLEDGE)
     bridged = create_backbone(f"composed:{file}")
     store = item_store(tmp_path / "store", bridged, splits=("train", "val"))
-    model = UniBind.fit(bridged, store, KNOWLEDGE, FitConfig(steps=20))
+    model = fit(store, knowledge=KNOWLEDGE, backbone=bridged, config=FitConfig(steps=20))
     assert model.contract("audio").head == f"{built.bridge.fingerprint}+{model.heads['audio'].fingerprint}"
     assert model.contract("audio").space == "lab_a@1"
 
@@ -291,7 +292,7 @@ def test_foreign_parts_are_refused_by_an_index_and_left_out_of_an_evaluation(for
     assert bare.left_out == ("audio",)
     assert bare.before.modalities == ("image",)
     assert bare.to_json()["left_out"] == ("audio",)
-    model = UniBind.fit(foreign, store, KNOWLEDGE, FitConfig(steps=20))
+    model = fit(store, knowledge=KNOWLEDGE, backbone=foreign, config=FitConfig(steps=20))
     found = evaluate(foreign, store, texts, fitted=model)
     assert found.before.modalities == ("image",)
     assert set(found.after.modalities) == {"image", "audio"}
@@ -319,7 +320,7 @@ def test_stored_vectors_of_another_width_are_refused(foreign, tmp_path):
     with pytest.raises(ContractError, match=words):
         UniBind(foreign).project(narrow.vectors("image"))
     with pytest.raises(ContractError, match=words):
-        UniBind.fit(foreign, narrow, KNOWLEDGE, FitConfig(steps=1))
+        fit(narrow, knowledge=KNOWLEDGE, backbone=foreign, config=FitConfig(steps=1))
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
@@ -377,7 +378,7 @@ def test_few_descriptions_are_refused(file):
 
 def test_a_saved_model_takes_its_bridges_along(file, tmp_path):
     build_bridges(load_parts(file), KNOWLEDGE)
-    model = UniBind.zero_shot(create_backbone(f"composed:{file}"), KNOWLEDGE)
+    model = UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=create_backbone(f"composed:{file}"))
     model.save_pretrained(tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
     for bridge in file.parent.glob("*.safetensors"):

@@ -401,7 +401,9 @@ def test_a_model_that_cannot_be_reached_is_one_sentence(monkeypatch):
         raise LocalEntryNotFoundError("no network\nand no cache")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    with pytest.raises(MissingFileError, match=r"'someone/nothing' is not a folder .*no network\); check the name") as e:
+    with pytest.raises(
+        MissingFileError, match=r"'someone/nothing' is not a folder .*no network\); check the name"
+    ) as e:
         create_backbone("transformers:someone/nothing")
     assert "\n" not in str(e.value)
 

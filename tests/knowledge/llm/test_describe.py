@@ -21,12 +21,12 @@ from PIL import Image as Picture
 from tests.helpers.bases import build
 from tests.helpers.llm_server import LLMServer, cut, descriptions, garbled, german, late, refusal, status
 from tests.helpers.toys import ToyBackbone
-from unibind import UniBind
 from unibind.align.fit import FitConfig
 from unibind.data.encode import encode
 from unibind.data.manifest import Item, read_manifest, write_manifest
 from unibind.data.store import Store
 from unibind.errors import UnibindError
+from unibind.fitting import fit
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import removed_rows
 from unibind.knowledge.journal import Journal
@@ -304,7 +304,7 @@ def test_a_model_is_fitted_on_described_items(server, tmp_path):
     knowledge, backbone, store = KnowledgeBase.load(tmp_path / "kb"), ToyBackbone(), Store.create(tmp_path / "store")
     assert set(knowledge.of_items()) == {i.id for i in items if i.split == "train"}
     encode(items, backbone, store)
-    model = UniBind.fit(backbone, store, knowledge, FitConfig(steps=20, batch_size=6))
+    model = fit(store, knowledge=knowledge, backbone=backbone, config=FitConfig(steps=20, batch_size=6))
     assert [p.label for p in model.classify([i.uri for i in items[:3]])] == list(COLORS)
 
 

@@ -28,7 +28,8 @@ NUMBERS = {2: "two", 3: "three", 4: "four", 6: "six"}
 @dataclass(frozen=True)
 class Measures:
     """Of one instrument: string count, pitch of the lowest string in Hz, half the body's width, its thickness, the
-    height of its shoulder, the length of the neck above it."""
+    height of its shoulder, the length of the neck above it.
+    """
 
     strings: int
     tone_hz: float
