@@ -168,7 +168,7 @@ def test_retrieval_by_hand():
 def test_a_query_does_not_retrieve_itself():
     one = stored("image", (0, 0, 1, 2), "abba", (None,) * 4)
     found = cross_modal({"image": one}, ks=(1,))
-    # 0 and 1 retrieve each other, with other labels; 2 and 3 retrieve the first of equals, 0: wrong for b, correct for a
+    # 0 and 1 retrieve each other, with other labels; 2 and 3 retrieve 0, the first of equals: correct for a only
     assert found.recall[1][0, 0] == pytest.approx(1 / 4)
 
 

@@ -80,7 +80,7 @@ def recall_matrices(panels: Mapping[str, CrossModal], k: int) -> Figure:
 
 
 def space_maps(panels: Mapping[str, Splits], *, per_modality: int = 96, seed: int = 0) -> Figure:
-    """t-SNE (cosine) of the test items, one row per panel, colored by modality on the left and by category on the right."""
+    """t-SNE (cosine) of the test items, one row per panel: colored by modality (left) and by category (right)."""
     figure = _figure(10.4, 5.0 * len(panels))
     for row, (title, embeddings) in enumerate(panels.items()):
         vectors, modalities, labels = _subset(embeddings, per_modality)

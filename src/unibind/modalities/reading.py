@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,7 +68,7 @@ def read(item: str | Path | bytes, modality: str | None = None, *, limits: Limit
         return reader(source, limits, **options)
 
 
-def _certain(rows: Sequence[FileFormat], head: bytes) -> Sequence[FileFormat]:
+def _certain(rows: list[FileFormat], head: bytes) -> list[FileFormat]:
     """The rows that recognize a file's first bytes, fallback rows only if no other does; else the fallback rows.
 
     All rows where that leaves none.
