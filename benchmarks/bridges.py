@@ -37,7 +37,7 @@ def main() -> None:
 
     store = Store.open(asked.store)
     train, test = ({m: e for m, e in split_of(store, s).items() if m != "text"} for s in ("train", asked.split))
-    knowledge = KnowledgeBase.heptad()
+    knowledge = KnowledgeBase.load("heptad")
     texts = [d.text for d in knowledge.descriptions]
     first = [texts.index(text) for text in dict.fromkeys(texts)]  # the first row of every distinct text
     own = embed_descriptions(knowledge, create_backbone("mini"))

@@ -35,7 +35,7 @@ BASELINE_TEXTS = 200
 
 def make_base(path: Path, classes: int, per_class: int) -> None:
     """A base of unlike texts about as long as the packaged ones."""
-    sentences = [d.text for d in KnowledgeBase.heptad().descriptions]
+    sentences = [d.text for d in KnowledgeBase.load("heptad").descriptions]
     with Journal(path) as folder:
         for c in range(classes):
             texts = [

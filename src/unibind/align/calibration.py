@@ -59,12 +59,14 @@ def _log_sum_exp(logits: Float64[np.ndarray, "n c"], extra: float) -> Float64[np
 
 @dataclass(frozen=True)
 class SigmoidCalibration:
-    """sigmoid(scale * score + bias) per category, as models with a sigmoid loss were trained (SigLIP, arXiv 2303.15343)."""
+    """sigmoid(scale * score + bias) per category, as models with a sigmoid loss are trained (arXiv 2303.15343)."""
 
     scale: float
     bias: float
 
-    def probabilities(self, scores: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    def probabilities(
+        self, scores: Float[np.ndarray, "n c"]
+    ) -> tuple[Float64[np.ndarray, "n c"], Float64[np.ndarray, " n"]]:
         """Scores [N, C] -> probability of each category on its own [N, C], and that none of them applies [N]."""
         p = 1 / (1 + np.exp(-(self.scale * scores.astype(np.float64) + self.bias)))
         return p, np.prod(1 - p, axis=1)

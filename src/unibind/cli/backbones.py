@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._console import JsonOption, print_json, print_table
+from ._console import INPUT, JsonOption, add_verb, print_json, print_table
 
 if TYPE_CHECKING:
     from ..backbones import Card
@@ -19,10 +19,12 @@ def _backbones() -> None:
     """List the frozen encoders to choose from."""
 
 
-@app.command("list")
 def list_backbones(
     commercial_only: Annotated[
-        bool, typer.Option("--commercial-only", help="Only those whose license allows commercial use.")
+        bool,
+        typer.Option(
+            "--commercial-only", help="Only those whose license allows commercial use.", rich_help_panel=INPUT
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -30,9 +32,9 @@ def list_backbones(
 
     Nothing is downloaded.
 
-    \b
-    unibind backbones list
-    unibind backbones list --commercial-only --json
+    Examples:
+      $ unibind backbones list
+      $ unibind backbones list --commercial-only --json
     """
     from ..backbones import backbone_specs
     from ..backbones.spec import commercial_only as commercial_only_everywhere
@@ -45,6 +47,9 @@ def list_backbones(
     else:
         columns = ("backbone", "modalities", "width", "license", "weights", "usable")
         print_table(columns, [_cells(row) for row in rows])
+
+
+add_verb(app, "list", list_backbones)
 
 
 def _row(kind: str, card: Card) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ._console import JsonOption, busy, print_json, print_table, say
+from ._console import JsonOption, busy, notify, print_json, print_table
 
 if TYPE_CHECKING:
     from ..doctor import BackboneState, Diagnosis
@@ -17,9 +17,9 @@ def doctor(json: JsonOption = False) -> None:
 
     The exit code is 1 if a required package is missing or a check fails. Nothing is downloaded.
 
-    \b
-    unibind doctor
-    unibind doctor --json
+    Examples:
+      $ unibind doctor
+      $ unibind doctor --json
     """
     from ..doctor import as_json, diagnose
 
@@ -47,7 +47,7 @@ def _print(diagnosis: Diagnosis) -> None:
     print_table(
         ("backbone", "golden checks", "usable"), [(b.kind, _checks(b), _usable(b)) for b in diagnosis.backbones]
     )
-    say("everything works" if diagnosis.healthy else "unibind: a package above is missing, or a golden check failed")
+    notify("everything works" if diagnosis.healthy else "unibind: a package above is missing, or a golden check failed")
 
 
 def _usable(backbone: BackboneState) -> str:
