@@ -12,7 +12,9 @@ import torch
 
 from tests.helpers.registered import entry, register, spec
 from unibind.backbones import Contract, License
+from unibind.data.encode import embed
 from unibind.data.manifest import Item
+from unibind.data.store import Store
 from unibind.errors import UnknownNameError
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.modalities.audio import Audio
@@ -136,3 +138,19 @@ def labeled_items(modality, split, each, seed):
     pairs = [(name, seed + len(CATEGORIES) * i + c) for i in range(each) for c, name in enumerate(CATEGORIES)]
     items = [Item(f"{modality}-{n}", modality, uri=f"{n}.x", label=name, split=split) for name, n in pairs]
     return items, [raw(modality, name, n) for name, n in pairs]
+
+
+def item_store(path, backbone, modalities=("audio",), splits=("train",), each=20):
+    """A store of labeled items of some modalities and splits, `each` of every category, encoded by a backbone."""
+    store = Store.create(path)
+    for modality in modalities:
+        for n, split in enumerate(splits):
+            items, raws = labeled_items(modality, split, each, 1000 * n)
+            store.add(items, embed(raws, backbone), backbone.contract(modality))
+    return store
+
+
+# tables of composed backbones: lab_a gives the anchor, lab_b the audio, with or without a bridge
+PARTS = '[text]\nbackbone = "lab_a"\n[image]\nbackbone = "lab_a"\n[point_cloud]\nbackbone = "lab_c"\n'
+UNBRIDGED = PARTS + '[audio]\nbackbone = "lab_b"\n'
+BRIDGED = UNBRIDGED + 'bridge = "audio.safetensors"\n'
