@@ -112,7 +112,7 @@ def _write_model(folder: Path, maps: Mapping[str, AffineMap], centers: Mapping[s
         artifact.Parts(
             backbone=backbone.name,
             options=backbone.options,
-            inside="weights",
+            folder_option="weights",
             contracts={m: backbone.contract(m) for m in backbone.modalities},
             heads={m: _head(fitted, backbone.logit_scales.get(TOWER_OF[m], 1.0)) for m, fitted in maps.items()},
             centers={
@@ -137,7 +137,7 @@ def _write_model(folder: Path, maps: Mapping[str, AffineMap], centers: Mapping[s
 
 
 def _head(fitted: AffineMap, scale: float) -> Head:
-    return Head(scale * fitted.weight, fitted.bias)
+    return Head(AffineMap(scale * fitted.weight, fitted.bias))
 
 
 def _products(folder: Path) -> list[Path]:
