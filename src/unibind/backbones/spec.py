@@ -30,7 +30,7 @@ class Card:
 
     `name` is what `create_backbone` takes, with the variable parts in capitals. `modalities`, `dim` and `license` are
     None where they depend on the model. `weights` says where the weights come from, and `extra` names the optional
-    dependencies that are needed. `base_model` is the Hub name of the model behind it, for the cards of fitted models.
+    dependencies that are needed. `base_model` is the name of the model on the Hugging Face Hub, for model cards.
     `unavailable` is the reason why an installed third-party backbone cannot be loaded.
     """
 

@@ -131,7 +131,8 @@ def _automatic(
     store: Store, modalities: Sequence[str], pool: str | None, validation_fraction: float, seed: int
 ) -> tuple[dict[str, Embeddings], dict[str, Embeddings], frozenset[str]]:
     """Training and validation items of the split `pool` (None: of all items), and the ids of the latter in all stored
-    modalities."""
+    modalities.
+    """
     stored = {m: store.vectors(m, pool) for m in store.modalities()}
     validation_objects = _validation_objects(stored, validation_fraction, seed)
     rows: dict[str, dict[bool, list[int]]] = {m: {False: [], True: []} for m in stored}
