@@ -14,7 +14,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from unibind.align.bridge import BridgeConfig, fit_map
-from unibind.align.centers import Scoring, select_centers
+from unibind.align.centers import Scoring
+from unibind.align.selection import select_centers
 from unibind.backbones import create_backbone
 from unibind.data.embeddings import TextEmbeddings, unit
 from unibind.data.store import Store
@@ -36,9 +37,9 @@ def main() -> None:
 
     store = Store.open(asked.store)
     train, test = ({m: e for m, e in split_of(store, s).items() if m != "text"} for s in ("train", asked.split))
-    knowledge = KnowledgeBase.heptad()
+    knowledge = KnowledgeBase.load("heptad")
     texts = [d.text for d in knowledge.descriptions]
-    first = [texts.index(text) for text in dict.fromkeys(texts)]  # a row of every unlike text
+    first = [texts.index(text) for text in dict.fromkeys(texts)]  # the first row of every distinct text
     own = embed_descriptions(knowledge, create_backbone("mini"))
     counts = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
     axes = unit(TruncatedSVD(AXES, random_state=0).fit_transform(counts).astype(np.float32))
@@ -61,7 +62,7 @@ def main() -> None:
                         m: fit_map(own.vectors[first], axes[first], e.vectors if with_items else None, config)
                         for m, e in train.items()
                     }
-                    found.append(mean_top1(centers, lambda m, x, maps=maps: unit(x @ maps[m].weight.T + maps[m].bias)))
+                    found.append(mean_top1(centers, lambda m, x, maps=maps: unit(maps[m].map(x))))
                     recall.append(list(next(iter(maps.values())).recall.values())[-1][1])
                 told = f"noise {noise:g}, {steps} steps, {'with' if with_items else 'without'} items"
                 print(

@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from unibind.backbones._shared.precision import lower
-from unibind.backbones.imagebind import items_at_once
+from unibind.backbones._shared.precision import to_precision
+from unibind.backbones.imagebind.model import chunk_size
 from unibind.backbones.imagebind.towers import END_OF_TEXT, SIZES, Size, build_tower
 
 # width, hidden layer, stem and positions of ImageBind-huge: what decides the shapes of a tower
@@ -102,10 +102,10 @@ def speed(tower: str, *, batch: int, layers: int | None, rounds: int, device: st
     """One row a precision: items a second, ratio to the baseline, smallest cosine to it, share of the matrix rate."""
     kind = torch.device(device).type
     ours, plain = ([x.to(device) for x in xs] for xs in inputs(tower, batch))
-    ours = [part for x in ours for part in x.split(items_at_once(tower, device))]  # as the backbone does
+    ours = [part for x in ours for part in x.split(chunk_size(tower, device))]  # as the backbone does
     items = sum(map(len, ours))
     baseline = random_tower(tower, layers).to(device)
-    candidates = {p: lower(random_tower(tower, layers), p, device) for p in PRECISIONS[kind]}
+    candidates = {p: to_precision(random_tower(tower, layers), p, device) for p in PRECISIONS[kind]}
     if compiled:
         candidates["bfloat16, compiled"] = torch.compile(candidates["bfloat16"])
     size = 4096 if kind == "cpu" else 8192

@@ -1,9 +1,9 @@
-"""The headline figures on Heptad with mini, over several seeds of data and fit.
+"""Headline figures on Heptad with the backbone mini, over several seeds of data and fit.
 
     python benchmarks/heptad_figures.py --seeds 0 1 2 --out runs/figures
 
-For every seed: objects are drawn, encoded, fitted and measured on the test split; then mean and standard deviation
-over the seeds are printed and written to figures.json.
+For each seed, objects are generated and encoded, a model is fitted, and it is evaluated on the test split. The mean and
+standard deviation over seeds are printed and written to figures.json.
 """
 
 import argparse
@@ -18,44 +18,46 @@ from unibind.evaluate.protocols import METHODS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--per-category", type=int, default=12)
+    parser.add_argument("--per-category", type=int, default=12, help="test objects per category")
     parser.add_argument("--out", type=Path, default=Path("runs/figures"))
     arguments = parser.parse_args()
     n = arguments.per_category
     splits = {"train": 2 * n, "val": max(2, n // 2), "test": n}
-    found = []
+    results = []
     for seed in arguments.seeds:
-        made = run_demo(
+        demo = run_demo(
             arguments.out / f"seed{seed}", per_category=splits, seed=seed, stage=lambda name, total: lambda done: None
         )
-        found.append(made.evaluation.to_json())
-        print(f"seed {seed}: {found[-1]['gains']}", flush=True)
+        results.append(demo.evaluation.to_json())
+        print(f"seed {seed}: {results[-1]['gains']}", flush=True)
     figures = {
         "seeds": arguments.seeds,
         "per_category": splits,
-        "top1": {m: summary([100 * f["zero_shot"]["mean"][m] for f in found]) for m in METHODS},
-        "gains": {name: summary([f["gains"][name] for f in found]) for name in found[0]["gains"]},
+        "top1": {m: summary([100 * r["zero_shot"]["mean"][m] for r in results]) for m in METHODS},
+        "gains": {name: summary([r["gains"][name] for r in results]) for name in results[0]["gains"]},
         "balance": {
-            moment: {
-                fact: summary([100 * f["retrieval"][moment]["balance"]["@20"][fact] for f in found])
-                for fact in ("mean", "std")
+            stage: {
+                statistic: summary([100 * r["retrieval"][stage]["balance"]["@20"][statistic] for r in results])
+                for statistic in ("mean", "std")
             }
-            for moment in ("before", "after")
+            for stage in ("before", "after")
         },
-        "learned_parameters": found[0]["learned_parameters"],
-        "per_seed": found,
+        "learned_parameters": results[0]["learned_parameters"],
+        "per_seed": results,
     }
     (arguments.out / "figures.json").write_text(json.dumps(figures, indent=1))
     for part in ("top1", "gains"):
-        for name, fact in figures[part].items():
-            print(f"{name:60s} {fact['mean']:6.2f} +- {fact['std']:.2f}")
-    for moment, facts in figures["balance"].items():
+        for name, value in figures[part].items():
+            print(f"{name:60s} {value['mean']:6.2f} +- {value['std']:.2f}")
+    for stage, balance in figures["balance"].items():
         print(
-            f"recall@20 of unlike pairs, {moment}: mean {facts['mean']['mean']:.1f}, spread {facts['std']['mean']:.1f}"
+            f"recall@20 between different modalities, {stage} the fit: "
+            f"mean {balance['mean']['mean']:.1f}, spread {balance['std']['mean']:.1f}"
         )
 
 
 def summary(values: list[float]) -> dict[str, float]:
+    """Mean and standard deviation, rounded to two decimals."""
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return {"mean": round(statistics.mean(values), 2), "std": round(spread, 2)}
 

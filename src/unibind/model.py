@@ -12,8 +12,9 @@ import numpy as np
 
 from . import serialization
 from .align.calibration import Calibration, SigmoidCalibration
-from .align.centers import Centers, Scoring, select_centers
+from .align.centers import Centers, Scoring
 from .align.heads import Head
+from .align.selection import select_centers
 from .backbones import Backbone, Contract, create_backbone
 from .data.embeddings import Embeddings, Vectors
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed_stream, in_order, raise_failure
@@ -43,7 +44,8 @@ _UNCALIBRATED_THRESHOLD = -1.0  # "none of these" needs a fit; before one it has
 @dataclass(frozen=True)
 class FitSummary:
     """What a fit did: the total of learned parameters, and per modality the training items, the best step, the
-    validation top-1 with the selected centers, and the loss curve."""
+    validation top-1 with the selected centers, and the loss curve.
+    """
 
     learned_parameters: int
     train_items: dict[str, int]

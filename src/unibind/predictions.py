@@ -75,7 +75,7 @@ def predict(
     """Classify embeddings [N, D] of one modality; `texts` maps description ids to descriptions."""
     probabilities, none = calibration.probabilities(centers.scores(vectors))
     best = np.argmax(probabilities, axis=1)
-    nearest = centers.winners(vectors, best)
+    nearest = centers.nearest_descriptions(vectors, best)
     predictions = []
     for row, name in enumerate(names):
         order = np.argsort(-probabilities[row], kind="stable")[:top]
@@ -104,8 +104,8 @@ def explain(
 
 
 def _evidence(vector: Vectors, label: str, centers: Centers, texts: Mapping[str, str]) -> list[Evidence]:
-    edges, category = centers.edges, centers.labels.index(label)
-    rows = slice(edges[category], edges[category + 1])
+    offsets, category = centers.offsets, centers.labels.index(label)
+    rows = slice(offsets[category], offsets[category + 1])
     cosines = centers.vectors[rows].astype(np.float64) @ vector
     shares = _shares(cosines, centers)
     ids = centers.description_ids[rows]

@@ -10,7 +10,7 @@ def test_probabilities_by_hand():
     assert none[0] == pytest.approx(0.25)
 
 
-def test_a_threshold_out_of_reach_means_never_none():
+def test_with_a_very_low_threshold_none_is_never_the_answer():
     p, none = Calibration(100.0, -1.0).probabilities(np.array([[0.9, 0.1]], np.float32))
     assert none[0] < 1e-9
     assert p.sum() == pytest.approx(1)
@@ -24,23 +24,23 @@ def separable(n, noise, seed=0):
     return scores.astype(np.float32), labels
 
 
-def test_the_threshold_lies_between_own_and_foreign_scores():
+def test_the_threshold_lies_between_known_and_unknown_scores():
     scores, labels = separable(400, 0.02)
-    found = fit_calibration(scores, labels)
-    assert 0.12 < found.threshold < 0.4
-    foreign = np.random.default_rng(1).normal(0.1, 0.02, (200, 5)).astype(np.float32)
-    assert found.probabilities(foreign)[1].mean() > 0.9
-    assert found.probabilities(scores)[1].mean() < 0.1
+    fitted = fit_calibration(scores, labels)
+    assert 0.12 < fitted.threshold < 0.4
+    unknown = np.random.default_rng(1).normal(0.1, 0.02, (200, 5)).astype(np.float32)
+    assert fitted.probabilities(unknown)[1].mean() > 0.9
+    assert fitted.probabilities(scores)[1].mean() < 0.1
 
 
-def test_harder_scores_give_humbler_probabilities():
-    sharp, vague = (fit_calibration(*separable(400, noise)) for noise in (0.02, 0.2))
-    assert sharp.scale > 2 * vague.scale
+def test_noisier_scores_get_a_smaller_scale():
+    clean, noisy = (fit_calibration(*separable(400, noise)) for noise in (0.02, 0.2))
+    assert clean.scale > 2 * noisy.scale
 
 
 def test_confidence_matches_accuracy_on_fresh_data():
-    found = fit_calibration(*separable(2000, 0.12))
+    fitted = fit_calibration(*separable(2000, 0.12))
     scores, labels = separable(2000, 0.12, seed=7)
-    p, none = found.probabilities(scores)
-    known = p / (1 - none)[:, None]  # given that one of the categories is right
+    p, none = fitted.probabilities(scores)
+    known = p / (1 - none)[:, None]  # given that one of the categories is correct
     assert known.max(axis=1).mean() == pytest.approx((known.argmax(axis=1) == labels).mean(), abs=0.1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from unibind.affine import AffineMap
 from unibind.align.heads import Head, load_heads, save_heads
 from unibind.errors import UnibindError
 
@@ -16,7 +17,7 @@ def test_identity_changes_nothing():
 
 
 def test_a_head_by_hand():
-    head = Head(np.array([[0, 1], [1, 0]], np.float32), np.array([1, 0], np.float32))
+    head = Head(AffineMap(np.array([[0, 1], [1, 0]], np.float32), np.array([1, 0], np.float32)))
     assert head(np.array([[1, 0]], np.float32)) == pytest.approx(np.array([[0.5**0.5, 0.5**0.5]]))
 
 
@@ -27,7 +28,10 @@ def test_a_head_refuses_another_width():
 
 def test_round_trip_and_fingerprint(tmp_path):
     rng = np.random.default_rng(0)
-    heads = {m: Head(rng.normal(size=(4, 4)).astype(np.float32), np.zeros(4, np.float32)) for m in ("audio", "event")}
+    heads = {
+        m: Head(AffineMap(rng.normal(size=(4, 4)).astype(np.float32), np.zeros(4, np.float32)))
+        for m in ("audio", "event")
+    }
     save_heads(heads, tmp_path / "heads.safetensors")
     loaded = load_heads(tmp_path / "heads.safetensors")
     assert {m: h.fingerprint for m, h in loaded.items()} == {m: h.fingerprint for m, h in heads.items()}

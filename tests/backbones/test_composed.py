@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.helpers.labs import LABS, Lab, labeled_items, open_labs, raw
+from unibind.affine import AffineMap
 from unibind.backbones import License, create_backbone
-from unibind.backbones._shared.bridge_file import Bridge, Ends
-from unibind.data.encode import embed, encode
+from unibind.backbones._shared.bridge_file import Bridge, BridgeEndpoints
+from unibind.data.encode import embed, encode_items
 from unibind.data.manifest import Item
 from unibind.data.store import Store
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
@@ -34,12 +35,12 @@ def compose(folder, **options):
     return create_backbone(f"composed:{folder / 'parts.toml'}", **options)
 
 
-def random_bridge(shape=(16, 24), **ends):
+def random_bridge(shape=(16, 24), **endpoints):
     own = LABS["lab_b"].create(modalities=["audio"]).contract("audio")
     anchor = LABS["lab_a"].create(modalities=["text"]).contract("text")
     rng = np.random.default_rng(0)
     weight, bias = rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[0]).astype(np.float32)
-    return Bridge(weight, bias, replace(Ends.of(own, anchor), **ends))
+    return Bridge(AffineMap(weight, bias), replace(BridgeEndpoints.of(own, anchor), **endpoints))
 
 
 # --- what it is ----------------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def test_it_is_as_wide_as_its_widest_part_and_keeps_every_vector(tmp_path):
         assert not found[:, alone.shape[1] :].any()
 
 
-def test_equal_parts_share_a_backbone_made_with_what_they_need(tmp_path):
+def test_equal_parts_share_a_backbone_with_only_their_modalities(tmp_path):
     toml(tmp_path)
     compose(tmp_path, device="cuda:7")
     made = [(name, modalities, device) for name, modalities, _, device in Lab.made]
@@ -83,18 +84,18 @@ def test_the_license_is_the_strictest(tmp_path):
     assert compose(tmp_path).license == License("MIT AND Apache-2.0", commercial=True)
 
 
-def test_contracts_tell_the_near_from_the_foreign(tmp_path):
+def test_contracts_distinguish_parts_inside_and_outside_the_anchor_space(tmp_path):
     toml(tmp_path)
     composed, alone = compose(tmp_path), LABS["lab_a"].create()
     assert composed.contract("image") == alone.contract("image")
-    foreign = composed.contract("audio")
-    assert (foreign.space, foreign.anchor, foreign.head) == ("lab_b@1", "lab_a@1", None)
+    outside = composed.contract("audio")
+    assert (outside.space, outside.anchor, outside.head) == ("lab_b@1", "lab_a@1", None)
     composed.contract("image").check_comparable(composed.contract("text"))
-    with pytest.raises(ContractError, match="audio has the space lab_b@1 to itself"):
-        foreign.check_comparable(composed.contract("text"))
+    with pytest.raises(ContractError, match="the audio tower has its own space, lab_b@1"):
+        outside.check_comparable(composed.contract("text"))
 
 
-def test_an_equal_one_is_made_from_name_and_options(tmp_path):
+def test_its_name_and_options_rebuild_an_equal_backbone(tmp_path):
     random_bridge().save(tmp_path / "audio.safetensors")
     toml(tmp_path, audio='bridge = "audio.safetensors"')
     composed = compose(tmp_path, device="cuda", precision="int8")
@@ -107,9 +108,9 @@ def test_an_equal_one_is_made_from_name_and_options(tmp_path):
     assert again.options == composed.options
 
 
-def test_a_noted_width_spares_the_parts_that_are_not_used(tmp_path):
+def test_with_a_recorded_width_unused_parts_are_not_opened(tmp_path):
     toml(tmp_path)
-    assert compose(tmp_path, modalities=["image"]).dim == 24  # found out by opening all
+    assert compose(tmp_path, modalities=["image"]).dim == 24  # by opening all parts
     options = compose(tmp_path).options
     Lab.made = ()
     some = create_backbone("composed", modalities=["point_cloud"], **options)
@@ -149,33 +150,34 @@ def test_a_bridge_maps_into_the_anchors_space(tmp_path):
     composed = compose(tmp_path)
     item = raw("audio", "rain", 5)
     alone = embed([item], LABS["lab_b"].create())[0]
-    moved = bridge.weight @ alone + bridge.bias
+    moved = bridge.map.weight @ alone + bridge.map.bias
     assert embed([item], composed)[0] == pytest.approx(np.pad(moved / np.linalg.norm(moved), (0, 8)), abs=1e-6)
     contract = composed.contract("audio")
     assert (contract.space, contract.anchor, contract.head) == ("lab_a@1", None, bridge.fingerprint)
     contract.check_comparable(composed.contract("text"))
 
 
-def test_a_bridge_file_tells_all_it_was_given(tmp_path):
-    bridge = replace(random_bridge(), made={"texts": 3, "recall": {"ridge": {"@1": 0.5}}})
+def test_a_bridge_survives_its_file(tmp_path):
+    bridge = replace(random_bridge(), provenance={"texts": 3, "recall": {"ridge": {"@1": 0.5}}})
     bridge.save(tmp_path / "b.safetensors")
     again = Bridge.load(tmp_path / "b.safetensors")
-    assert np.array_equal(again.weight, bridge.weight)
-    assert np.array_equal(again.bias, bridge.bias)
-    assert (again.ends, again.made, again.fingerprint) == (bridge.ends, bridge.made, bridge.fingerprint)
-    assert replace(bridge, bias=-bridge.bias).fingerprint != bridge.fingerprint
+    assert np.array_equal(again.map.weight, bridge.map.weight)
+    assert np.array_equal(again.map.bias, bridge.map.bias)
+    assert (again.endpoints, again.provenance) == (bridge.endpoints, bridge.provenance)
+    assert again.fingerprint == bridge.fingerprint
+    assert replace(bridge, map=replace(bridge.map, bias=-bridge.map.bias)).fingerprint != bridge.fingerprint
 
 
 @pytest.mark.parametrize(
     ("bridge", "words"),
     [
-        (random_bridge(shape=(16, 20)), "maps 20 numbers to 16, not 24 to 16"),
-        (random_bridge(shape=(24, 16)), "maps 16 numbers to 24, not 24 to 16"),
-        (random_bridge(source="lab_b@9"), "made for other weights .source lab_b@9 where lab_b@1 is."),
-        (random_bridge(target="lab_z@1"), "target lab_z@1 where lab_a@1 is"),
-        (random_bridge(tower="audio9"), "tower audio9 where audio1 is"),
-        (random_bridge(target_text="text9"), "target_text text9 where text1 is"),
-        (random_bridge(modality="video"), "modality video where audio is"),
+        (random_bridge(shape=(16, 20)), "maps width 20 to 16, not 24 to 16"),
+        (random_bridge(shape=(24, 16)), "maps width 16 to 24, not 24 to 16"),
+        (random_bridge(source="lab_b@9"), "created for other weights .source is lab_b@1, not lab_b@9."),
+        (random_bridge(target="lab_z@1"), "target is lab_a@1, not lab_z@1"),
+        (random_bridge(tower="audio9"), "tower is audio1, not audio9"),
+        (random_bridge(target_text="text9"), "target_text is text1, not text9"),
+        (random_bridge(modality="video"), "modality is audio, not video"),
     ],
 )
 def test_bridges_of_other_weights_or_widths_are_refused(tmp_path, bridge, words):
@@ -185,15 +187,15 @@ def test_bridges_of_other_weights_or_widths_are_refused(tmp_path, bridge, words)
         compose(tmp_path)
 
 
-def test_a_bridge_that_is_not_there_or_not_needed(tmp_path):
+def test_a_bridge_that_is_missing_or_not_needed(tmp_path):
     toml(tmp_path, audio='bridge = "audio.safetensors"')
     with pytest.raises(
-        MissingFileError, match=r"there is no bridge at .*audio.safetensors; make it with `unibind bridge`"
+        MissingFileError, match=r"the bridge .*audio.safetensors does not exist; create it with `unibind bridge`"
     ):
         compose(tmp_path)
     random_bridge().save(tmp_path / "b.safetensors")
     toml(tmp_path, image='bridge = "b.safetensors"')
-    with pytest.raises(UnibindError, match=r"\[image\] is in the space of the anchor and needs no bridge"):
+    with pytest.raises(UnibindError, match=r"\[image\] is in the anchor's space and needs no bridge"):
         compose(tmp_path)
 
 
@@ -206,7 +208,7 @@ def test_a_bridge_that_is_not_there_or_not_needed(tmp_path):
         lambda b: b.replace(b'\\"source\\"', b'\\"sauce_\\"'),
         lambda b: b.replace(b'"F32"', b'"I32"', 1),
         lambda b: b.replace(b"[16,24]", b"[24,16]"),
-        lambda b: b[:-4] + b"\x00\x00\xc0\x7f",  # not a number
+        lambda b: b[:-4] + b"\x00\x00\xc0\x7f",  # NaN
         lambda b: b.replace(b'"bridge"', b'"badger"'),
     ],
 )
@@ -216,11 +218,11 @@ def test_damaged_bridges_are_refused(tmp_path, damage):
     damaged = damage(path.read_bytes())
     assert damaged != path.read_bytes()
     path.write_bytes(damaged)
-    with pytest.raises(UnibindError, match=r"b.safetensors is no bridge, or damaged; make it anew"):
+    with pytest.raises(UnibindError, match=r"b.safetensors is damaged or not a bridge; create it again"):
         Bridge.load(path)
 
 
-# --- files that say too little or too much -------------------------------------------------------------------------
+# --- incomplete and wrong files -------------------------------------------------------------------------
 
 A, B = '[text]\nbackbone = "lab_a"\n', '[audio]\nbackbone = "lab_b"\n'
 
@@ -229,23 +231,23 @@ A, B = '[text]\nbackbone = "lab_a"\n', '[audio]\nbackbone = "lab_b"\n'
     ("text", "words"),
     [
         ("text = [", "parts.toml is not TOML"),
-        (B, r"parts.toml has no table \[text\]; name the backbone whose text tower is the anchor"),
+        (B, r"parts.toml has no table \[text\]; add the backbone whose text tower is the anchor"),
         (
             A + '[smell]\nbackbone = "lab_b"',
-            "unknown table in .*parts.toml: 'smell'; choose one of: image, text, audio",
+            r"parts.toml has a table \[smell\]: unknown modality 'smell'; choose one of: .*image",
         ),
         ('text = "lab_a"', r"\[text\] of .*parts.toml names no backbone"),
         (A + "[audio]\nbackbone = 3", r"\[audio\] of .* names no backbone"),
         (A + B + "bridg = 'x'", r"unknown key in \[audio\] of .*parts.toml: 'bridg'; choose one of: backbone, options"),
-        (A + B + "options = 3", r"\[audio\] of .*: options is a table"),
+        (A + B + "options = 3", r"\[audio\] of .* must have a table as options"),
         (A + "bridge = 'x'", r"\[text\] of .* is the anchor that bridges lead to"),
-        (A + '[audio]\nbackbone = "composed:other.toml"', r"\[audio\] of .* is composed itself"),
+        (A + '[audio]\nbackbone = "composed:other.toml"', r"\[audio\] of .* is itself composed"),
         (
             A + '[audio]\nbackbone = "lab_a"',
             r"\[text\], \[audio\] cannot be encoded by lab_a: unknown modality 'audio'",
         ),
         (A + '[audio]\nbackbone = "lab_x"', r"\[audio\] cannot be encoded by lab_x: unknown backbone 'lab_x'"),
-        (A + B + "options = { speed = 3 }", r"\[audio\] cannot be encoded by lab_b: .* cannot be made this way"),
+        (A + B + "options = { speed = 3 }", r"\[audio\] cannot be encoded by lab_b: .* does not take speed"),
         ('[text]\nbackbone = "lab_c"', r"\[text\] cannot be encoded by lab_c: unknown modality 'text'"),
     ],
 )
@@ -256,13 +258,13 @@ def test_a_wrong_file_gets_one_sentence(tmp_path, text, words):
 
 
 def test_a_missing_file_and_a_missing_name(tmp_path):
-    with pytest.raises(MissingFileError, match=r"there is no file .*parts.toml"):
+    with pytest.raises(MissingFileError, match=r"parts.toml does not exist"):
         compose(tmp_path)
-    with pytest.raises(UnibindError, match=r"told by a file: write composed:FILE.toml"):
+    with pytest.raises(UnibindError, match=r"described by a file: write composed:FILE.toml"):
         create_backbone("composed")
     toml(tmp_path)
     options = compose(tmp_path).options
-    with pytest.raises(UnibindError, match="a part of the composed backbone is 24 wide, more than the 20 noted"):
+    with pytest.raises(UnibindError, match="dim is 20, but a part of the composed backbone is 24 wide"):
         create_backbone("composed", **{**options, "dim": 20})
     with pytest.raises(UnknownNameError, match="unknown modality 'video'; choose one of: text, image, audio"):
         compose(tmp_path, modalities=["video"])
@@ -271,14 +273,14 @@ def test_a_missing_file_and_a_missing_name(tmp_path):
 # --- in a store ----------------------------------------------------------------------------------------------------
 
 
-def test_near_and_foreign_parts_share_a_store_and_strangers_do_not(tmp_path):
+def test_all_parts_share_a_store_that_refuses_other_backbones(tmp_path):
     toml(tmp_path)
     composed = compose(tmp_path)
     store = Store.create(tmp_path / "store")
     for modality in ("image", "audio", "point_cloud"):
         items, raws = labeled_items(modality, "test", 1, 0)
         store.add(items, embed(raws, composed), composed.contract(modality))
-    encode([Item("t", "text", text="drum car")], composed, store)
+    encode_items([Item("t", "text", text="drum car")], composed, store)
     opened = Store.open(tmp_path / "store")
     assert opened.counts() == {"image": 6, "audio": 6, "point_cloud": 6, "text": 1}
     assert opened.contracts()["audio"] == composed.contract("audio")

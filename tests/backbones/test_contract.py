@@ -11,7 +11,7 @@ IMAGE = Contract(
 
 
 def test_the_hash_is_the_same_everywhere():
-    assert IMAGE.hash == "e98df2fd46fa"  # stores on disk carry such hashes
+    assert IMAGE.hash == "506b15e0465a"  # stores on disk contain such hashes
     assert IMAGE.hash == replace(IMAGE, preprocessing={"crop": "middle", "size": 96}).hash
 
 
@@ -66,22 +66,29 @@ def test_one_modality_must_agree_in_everything(other, named):
     assert other.hash in str(refused.value)
 
 
-def test_heads_form_a_chain_that_may_lead_into_another_space():
+def test_heads_form_a_chain_that_may_end_in_another_space():
     assert IMAGE.with_head("h") == replace(IMAGE, head="h")
     assert IMAGE.with_head("g").with_head("h").head == "g+h"
-    foreign = replace(IMAGE, anchor="texts@1")
-    assert foreign.with_head("h").anchor == "texts@1"
-    assert foreign.with_head("h", "texts@1") == replace(IMAGE, space="texts@1", head="h")
+    outside = replace(IMAGE, anchor="texts@1")
+    assert outside.with_head("h").anchor == "texts@1"
+    assert outside.with_head("h", "texts@1") == replace(IMAGE, space="texts@1", head="h")
 
 
-def test_a_foreign_space_is_told_from_that_of_another_backbone():
+def test_a_tower_outside_the_anchor_space_is_distinguished_from_another_backbone():
     text = replace(IMAGE, space="texts@1", modality="text")
-    foreign = replace(IMAGE, anchor="texts@1")
-    assert (foreign.anchor_space, text.anchor_space, IMAGE.anchor_space) == ("texts@1", "texts@1", "toy@1")
-    for one, other in ((foreign, text), (text, foreign)):
+    outside = replace(IMAGE, anchor="texts@1")
+    assert (outside.anchor_space, text.anchor_space, IMAGE.anchor_space) == ("texts@1", "texts@1", "toy@1")
+    for one, other in ((outside, text), (text, outside)):
         with pytest.raises(
-            ContractError, match="image has the space toy@1 to itself; fit it on labeled items, or bridge"
+            ContractError,
+            match="the image tower has its own space, toy@1; fit it .* or use `unibind bridge`",
         ):
             one.check_comparable(other)
     with pytest.raises(ContractError, match="differ in anchor"):
-        IMAGE.check_comparable(foreign)
+        IMAGE.check_comparable(outside)
+
+
+def test_a_tower_is_anchored_to_the_texts_it_is_used_with():
+    own, other = (replace(IMAGE, modality="text", space=space) for space in ("toy@1", "texts@1"))
+    assert IMAGE.anchored_to(own) == IMAGE
+    assert IMAGE.anchored_to(other) == replace(IMAGE, anchor="texts@1")

@@ -8,11 +8,14 @@ from safetensors.torch import load_file
 
 from tests.helpers.reference import REFERENCE, SAMPLES
 from tests.helpers.tiny_imagebind import SIZES, public_state
-from unibind import Audio, Depth, Events, Image, Imu, PointCloud, Text, Thermal, embed, read
+from unibind import Audio, Depth, Events, Image, Imu, PointCloud, Text, Thermal, read
 from unibind.backbones import Backbone, create_backbone
 from unibind.backbones._shared.golden import rule_normal
+from unibind.backbones.imagebind import SPEC
 from unibind.backbones.imagebind.checkpoint import locate
 from unibind.backbones.imagebind.golden import _tiny_tower, golden
+from unibind.backbones.imagebind.model import TOWER_OF
+from unibind.data.encode import embed
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 
 
@@ -50,6 +53,10 @@ def random_items():
     ]
 
 
+def test_the_card_agrees_with_the_towers():
+    assert SPEC.card.modalities == tuple(TOWER_OF)
+
+
 def test_it_is_a_backbone_of_all_modalities(tiny):
     assert isinstance(tiny, Backbone)
     assert tiny.dim == 32
@@ -65,7 +72,7 @@ def test_every_modality_is_embedded_at_unit_length(tiny):
     assert len({tuple(np.round(row, 3)) for row in z}) == len(z)
 
 
-def test_scales_are_the_checkpoints_and_kept_apart(tiny):
+def test_logit_scales_come_from_the_checkpoint(tiny):
     assert tiny.logit_scale == pytest.approx(100 / 7, rel=1e-5)
     assert tiny.logit_scales["audio"] == pytest.approx(20, rel=1e-5)
     assert "vision" not in tiny.logit_scales
@@ -86,19 +93,19 @@ def test_only_the_towers_in_use_are_read(weights, tmp_path):
     backbone = create_backbone("imagebind", weights=few, sizes=SIZES)
     assert set(backbone.modalities) == {"text", "audio"}
     backbone.encode("text", backbone.preprocess("text", Text("a dog"))[None])
-    assert set(backbone._towers) == {"text"}
+    assert set(backbone._towers.built) == {"text"}
     with pytest.raises(UnibindError, match=r"few.pth has no vision tower, which video needs"):
         create_backbone("imagebind", weights=few, modalities=["video"], sizes=SIZES)
 
 
 def test_towers_stay_frozen_whatever_is_called(tiny):
-    tower = tiny._tower("audio")
+    tower = tiny._towers["audio"]
     tower.train()
-    assert not tiny._tower("audio").training
+    assert not tiny._towers["audio"].training
     assert not any(p.requires_grad for p in tower.parameters())
 
 
-def test_contracts_say_what_decides_an_embedding(weights, tiny):
+def test_contracts_contain_what_decides_an_embedding(weights, tiny):
     def contract(modality="audio", **options):
         return create_backbone("imagebind", weights=weights, sizes=SIZES, **options).contract(modality)
 
@@ -111,13 +118,13 @@ def test_contracts_say_what_decides_an_embedding(weights, tiny):
     assert json.loads(contract(stride=0.5).to_json())["preprocessing"]["policy"]["stride"] == 0.5
 
 
-def test_its_options_make_an_equal_one(weights):
+def test_its_options_rebuild_an_equal_backbone(weights):
     made = create_backbone("imagebind", weights=weights, sizes=SIZES, precision="bfloat16", stride=0.5, clips=4)
     again = create_backbone("imagebind", weights=weights, **json.loads(json.dumps(made.options)))
     assert again.contract("video").hash == made.contract("video").hash
 
 
-def test_recordings_of_unlike_length_may_have_unlike_counts_of_clips(weights):
+def test_recordings_of_different_length_may_have_different_numbers_of_clips(weights):
     backbone = create_backbone("imagebind", weights=weights, sizes=SIZES, stride=1.0, clips=10)
     noise = np.random.default_rng(0)
     recordings = [Audio(noise.standard_normal(16_000 * s).astype(np.float32) / 9, 16_000) for s in (1, 3, 5, 30)]
@@ -128,12 +135,12 @@ def test_recordings_of_unlike_length_may_have_unlike_counts_of_clips(weights):
 
 
 @pytest.mark.parametrize(("precision", "least"), [("bfloat16", 0.999), ("int8", 0.99)])
-def test_lower_precisions_stay_near(weights, tiny, precision, least):
+def test_lower_precisions_are_close_to_float32(weights, tiny, precision, least):
     rough = embed(random_items(), create_backbone("imagebind", weights=weights, sizes=SIZES, precision=precision))
     assert (rough * embed(random_items(), tiny)).sum(axis=1).min() >= least
 
 
-def test_workers_are_sent_no_weights(tiny):
+def test_pickles_for_workers_contain_no_weights(tiny):
     copy = pickle.dumps(tiny)
     assert len(copy) < 20_000
     text = Text("a dog")
@@ -146,7 +153,7 @@ def test_a_long_text_is_read_at_its_end_token(tiny):
     assert ids[-1] == 49407
 
 
-def test_weights_are_asked_for_in_one_sentence(monkeypatch, tmp_path):
+def test_missing_weights_are_explained_in_one_sentence(monkeypatch, tmp_path):
     monkeypatch.delenv("UNIBIND_WEIGHTS", raising=False)
     with pytest.raises(MissingFileError, match=r"ImageBind.*CC-BY-NC.*dl.fbaipublicfiles.com.*--weights"):
         create_backbone("imagebind")
@@ -186,7 +193,7 @@ def test_wrong_requests_are_refused(weights, tiny):
 
 
 @pytest.mark.reference
-def test_point_clouds_are_embedded_as_the_reference_embeds_them():
+def test_point_clouds_are_embedded_as_by_the_reference():
     shapes = {name: tuple(shape) for name, shape in golden()["shapes"].items()}
     tower = _tiny_tower("point_cloud", locate(shapes)[0]["point_cloud"], shapes)
     expected = load_file(REFERENCE / "imagebind_tiny.golden.safetensors")

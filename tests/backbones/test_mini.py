@@ -8,9 +8,10 @@ from torch import nn
 
 from unibind.backbones import Backbone, Contract
 from unibind.backbones._shared.batching import collate
-from unibind.backbones.mini import MODALITIES, Mini
+from unibind.backbones.mini import MODALITIES, SPEC
 from unibind.backbones.mini import text as text_tower
 from unibind.backbones.mini.augment import AUGMENTATIONS
+from unibind.backbones.mini.model import Mini
 from unibind.backbones.mini.preprocessing import parameters
 from unibind.backbones.mini.text import Tokenizer, load_text_tower, model_folder
 from unibind.backbones.mini.towers import DIM, TOWERS, load_tower, save_tower
@@ -192,7 +193,7 @@ def test_loudness_does_not_matter_and_silence_is_fine():
 
 
 def test_a_raw_item_of_another_modality_is_refused():
-    with pytest.raises(UnibindError, match="the image tower was given text; name the item's own modality"):
+    with pytest.raises(UnibindError, match="the image tower was given text; pass the item's own modality"):
         Mini().preprocess("image", Text("a dog"))
 
 
@@ -240,9 +241,9 @@ def test_mini_embeds_every_modality(weights):
 def test_only_what_is_asked_for_is_read(weights, tmp_path):
     (tmp_path / "audio.safetensors").write_bytes((weights / "audio.safetensors").read_bytes())
     mini = Mini(["audio"], weights=tmp_path)  # no other weights are there
-    assert mini._towers == {}
+    assert not mini._towers.built
     mini.encode("audio", torch.zeros(1, *SHAPES["audio"]))
-    assert list(mini._towers) == ["audio"]
+    assert list(mini._towers.built) == ["audio"]
     assert mini.contract("audio").modality == "audio"
     for refused in (
         lambda: mini.encode("image", torch.zeros(1, *SHAPES["image"])),
@@ -254,7 +255,7 @@ def test_only_what_is_asked_for_is_read(weights, tmp_path):
 
 
 def test_missing_weights_are_told_in_a_sentence(tmp_path):
-    wanted = r"mini's video tower has no weights at .*video\.safetensors; reinstall unibind or train them with"
+    wanted = r"mini's video tower has no weights at .*video\.safetensors; reinstall unibind, or train them with"
     for call in (lambda m: m.encode("video", torch.zeros(1, *SHAPES["video"])), lambda m: m.contract("video")):
         with pytest.raises(MissingFileError, match=wanted):
             call(Mini(weights=tmp_path))
@@ -268,9 +269,9 @@ def test_a_pickle_leaves_the_towers_behind(weights):
     data = pickle.dumps(mini)
     assert len(data) < 10_000
     again = pickle.loads(data)
-    assert again._towers == {}
+    assert not again._towers.built
     assert torch.equal(again.encode("thermal", x), z)
-    assert list(mini._towers) == ["thermal", "text"]
+    assert list(mini._towers.built) == ["thermal", "text"]
 
 
 def test_mini_is_frozen_inside_a_module_that_trains(weights):
@@ -279,10 +280,10 @@ def test_mini_is_frozen_inside_a_module_that_trains(weights):
     x = torch.randn(4, *SHAPES["image"])
     z = mini.encode("image", x)
     module.train()
-    mini._towers["image"].train()
+    mini._towers.built["image"].train()
     assert torch.equal(mini.encode("image", x), z)  # batch norm neither switches nor moves
-    assert not any(p.requires_grad for t in mini._towers.values() for p in t.parameters())
-    assert not any(m.training for t in mini._towers.values() for m in t.modules())
+    assert not any(p.requires_grad for t in mini._towers.built.values() for p in t.parameters())
+    assert not any(m.training for t in mini._towers.built.values() for m in t.modules())
     assert list(module.parameters()) == []
 
 
@@ -331,6 +332,11 @@ def test_augmentations_keep_shape_and_follow_their_generator(modality):
 
 def test_every_trained_tower_has_an_augmentation():
     assert AUGMENTATIONS.keys() == TOWERS.keys() == set(MODALITIES) - {"text"}
+
+
+def test_the_card_agrees_with_the_towers():
+    assert set(SPEC.card.modalities) == {"text", *TOWERS}
+    assert SPEC.card.dim == DIM
 
 
 def test_a_turned_cloud_keeps_its_heights():

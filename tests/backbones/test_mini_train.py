@@ -13,38 +13,38 @@ from unibind.heptad import CATEGORIES
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """One training at toy size: its folder, the targets of every tower, the order of its files, its data, its card."""
+    """A toy training run: its folder, the targets per tower, the order of written files, its data, its card."""
     out = tmp_path_factory.mktemp("run")
-    targets, written, drawn = {}, [], []
-    real_draw, real_train, real_write = train.draw_data, train.train_tower, files.write_whole
+    targets, written, prepared = {}, [], []
+    real_prepare, real_train, real_write = train.prepare_data, train.train_tower, files.write_whole
 
-    def draw_data(*arguments):
-        drawn.append(real_draw(*arguments))
-        return drawn[-1]
+    def prepare_data(*arguments):
+        prepared.append(real_prepare(*arguments))
+        return prepared[-1]
 
-    def train_tower(modality, data, wanted, *rest):
-        targets[modality] = wanted
-        return real_train(modality, data, wanted, *rest)
+    def train_tower(modality, data, tower_targets, *rest):
+        targets[modality] = tower_targets
+        return real_train(modality, data, tower_targets, *rest)
 
     def write_whole(path, content):
         written.append(path.name)
         real_write(path, content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "draw_data", draw_data)
+        patch.setattr(train, "prepare_data", prepare_data)
         patch.setattr(train, "train_tower", train_tower)
         for module in (train, towers):
             patch.setattr(module, "write_whole", write_whole)
         patch.setattr(train, "BATCH", 12)
         patch.setattr(train, "EPOCHS", dict.fromkeys(TOWERS, 1))
         card = train.train(out, per_category=2, seed=3, workers=1)
-    return out, targets, written, drawn[0], card
+    return out, targets, written, prepared[0], card
 
 
-def test_the_data_are_two_objects_of_every_category_a_tenth_held_out(run):
+def test_the_data_are_two_objects_per_category_with_a_tenth_held_out(run):
     _, _, _, data, _ = run
     assert data.labels.tolist() == list(range(len(CATEGORIES))) * 2
-    assert torch.nonzero(data.held_out)[:, 0].tolist() == [0, 10, 20, 24 + 9, 24 + 19]
+    assert torch.nonzero(data.holdout)[:, 0].tolist() == [0, 10, 20, 24 + 9, 24 + 19]
     assert data.captions.shape == (48, DIM)
     assert torch.allclose(data.captions.norm(dim=-1), torch.ones(48), atol=1e-5)
     assert data.inputs.keys() == TOWERS.keys()
@@ -52,20 +52,20 @@ def test_the_data_are_two_objects_of_every_category_a_tenth_held_out(run):
 
 
 @pytest.mark.parametrize("per_category", [1, 12, 160])
-def test_every_category_has_its_share_of_held_out_objects(per_category, monkeypatch):
+def test_every_category_has_its_share_of_the_holdout(per_category, monkeypatch):
     monkeypatch.setattr(train, "_inputs", lambda job: ("a thing", {}))
     monkeypatch.setattr(train, "embed_texts", lambda texts: torch.zeros(len(texts), DIM))
     monkeypatch.setattr(train, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
-    data = train.draw_data(per_category, 0, 1)
-    counts = torch.bincount(data.labels[data.held_out], minlength=len(CATEGORIES))
+    data = train.prepare_data(per_category, 0, 1)
+    counts = torch.bincount(data.labels[data.holdout], minlength=len(CATEGORIES))
     assert int(counts.max() - counts.min()) <= 1
-    assert int(counts.sum()) == pytest.approx(per_category * len(CATEGORIES) / train.HELD_OUT, abs=1)
+    assert int(counts.sum()) == pytest.approx(per_category * len(CATEGORIES) / train.HOLDOUT_EVERY, abs=1)
 
 
-def test_every_tower_is_written_before_its_scores_and_the_readme_last(run):
+def test_each_tower_is_written_before_its_scores_and_the_readme_last(run):
     out, _, written, _, card = run
-    each = [name for modality in TOWERS for name in (f"{modality}.safetensors", "card.json")]
-    assert written == [*each, "README.md"]
+    expected = [name for modality in TOWERS for name in (f"{modality}.safetensors", "card.json")]
+    assert written == [*expected, "README.md"]
     assert json.loads((out / "card.json").read_text()) == card
     assert card["objects"] == 48
     assert card["scores"].keys() == TOWERS.keys()
@@ -73,10 +73,10 @@ def test_every_tower_is_written_before_its_scores_and_the_readme_last(run):
     assert all(f"| {modality} | {card['parameters'][modality]:,} | 1 |" in readme for modality in TOWERS)
 
 
-def test_only_images_ever_meet_text(run):
+def test_only_images_are_trained_against_text(run):
     out, targets, _, data, _ = run
     assert targets["image"] is data.captions
-    images = train.outputs(load_tower("image", out / "image.safetensors"), data.inputs["image"])
+    images = train.embed_inputs(load_tower("image", out / "image.safetensors"), data.inputs["image"])
     for modality in TOWERS.keys() - {"image"}:
         assert torch.allclose(targets[modality], images, atol=1e-5)
     assert not torch.allclose(images, data.captions, atol=0.01)
@@ -84,11 +84,11 @@ def test_only_images_ever_meet_text(run):
 
 @pytest.fixture
 def interrupted(run, tmp_path, monkeypatch):
-    """A copy of the run that was stopped before the event tower's scores were written; what is trained from then on."""
+    """A copy of the run, stopped before the scores of the event tower were written; and the towers trained since."""
     out, _, _, data, card = run
     for path in out.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    scores = {m: found for m, found in card["scores"].items() if m != "event"}
+    scores = {m: tower_scores for m, tower_scores in card["scores"].items() if m != "event"}
     (tmp_path / "card.json").write_text(json.dumps(card | {"scores": scores}))
     (tmp_path / "README.md").unlink()
     trained = []
@@ -97,13 +97,13 @@ def interrupted(run, tmp_path, monkeypatch):
         trained.append(modality)
         return TOWERS[modality](), card["scores"][modality]
 
-    monkeypatch.setattr(train, "draw_data", lambda *_: data)
+    monkeypatch.setattr(train, "prepare_data", lambda *_: data)
     monkeypatch.setattr(train, "train_tower", train_tower)
     monkeypatch.setattr(train, "EPOCHS", dict.fromkeys(TOWERS, 1))
     return tmp_path, trained
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(run, interrupted):
+def test_an_interrupted_run_resumes_where_it_stopped(run, interrupted):
     complete, card = run[0], run[4]
     out, trained = interrupted
     assert train.train(out, per_category=2, seed=3, workers=1)["scores"] == card["scores"]
@@ -115,7 +115,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(run, interrupted):
     assert trained == ["event"]
 
 
-def test_a_tower_whose_file_is_gone_is_trained_again(run, interrupted):
+def test_a_tower_whose_file_is_missing_is_trained_again(run, interrupted):
     complete, (out, trained) = run[0], interrupted
     (out / "card.json").write_bytes((complete / "card.json").read_bytes())
     (out / "event.safetensors").unlink(missing_ok=True)
@@ -126,19 +126,19 @@ def test_a_tower_whose_file_is_gone_is_trained_again(run, interrupted):
 
 def test_the_folder_of_another_run_is_refused(interrupted):
     out, trained = interrupted
-    with pytest.raises(UnibindError, match=r"card\.json is of .*; name another folder"):
+    with pytest.raises(UnibindError, match=r"card\.json belongs to a run with different .*; choose another --out"):
         train.train(out, per_category=2, seed=4, workers=1)
     assert trained == []
 
 
-def test_mini_reads_what_was_written(run):
+def test_mini_reads_the_written_towers(run):
     out, _, _, data, _ = run
     x = data.inputs["audio"][:4].float()
-    wanted = train.outputs(load_tower("audio", out / "audio.safetensors"), x)
-    assert torch.allclose(Mini(["audio"], weights=out).encode("audio", x), wanted, atol=1e-6)
+    expected = train.embed_inputs(load_tower("audio", out / "audio.safetensors"), x)
+    assert torch.allclose(Mini(["audio"], weights=out).encode("audio", x), expected, atol=1e-6)
 
 
-def test_training_is_deterministic_and_meets_its_targets(run, monkeypatch):
+def test_training_is_deterministic_and_reaches_its_targets(run, monkeypatch):
     _, _, _, data, _ = run
     monkeypatch.setattr(train, "BATCH", 43)
     monkeypatch.setattr(train, "EPOCHS", {"thermal": 45})
@@ -149,13 +149,6 @@ def test_training_is_deterministic_and_meets_its_targets(run, monkeypatch):
         tower, _ = train.train_tower("thermal", data, targets, 0, targets)
         states.append(tower.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    seen = ~data.held_out
-    similarity = train.outputs(tower, data.inputs["thermal"][seen]) @ targets[seen].T
+    trained = ~data.holdout
+    similarity = train.embed_inputs(tower, data.inputs["thermal"][trained]) @ targets[trained].T
     assert (similarity.argmax(dim=1) == torch.arange(43)).float().mean() > 0.9
-
-
-def test_contrast_by_hand():
-    eye = torch.eye(2)
-    assert float(train.contrast(eye, eye, torch.tensor(0.0))) == pytest.approx(0.6931, abs=1e-4)  # ln 2: no knowledge
-    assert float(train.contrast(eye, eye, torch.tensor(2.0))) == pytest.approx(0.1269, abs=1e-4)  # ln(1 + e^-2)
-    assert float(train.contrast(eye, eye.flip(0), torch.tensor(2.0))) == pytest.approx(2.1269, abs=1e-4)

@@ -10,9 +10,9 @@ import torch
 from PIL import Image as Pillow
 from torch import nn
 
-from unibind.backbones import Backbone, create_backbone
+from unibind.backbones import Backbone, SigmoidBackbone, create_backbone
 from unibind.backbones._shared.batching import collate
-from unibind.backbones.open_clip.model import PictureTransform
+from unibind.backbones.open_clip.transform import PictureTransform
 from unibind.errors import MissingExtraError, UnibindError, UnknownNameError
 from unibind.modalities.event import EventFrame
 from unibind.modalities.image import Image
@@ -115,22 +115,22 @@ def embed(backbone, modality, raws):
     return backbone.encode(modality, collate([backbone.preprocess(modality, raw) for raw in raws]))
 
 
-def test_without_the_library_one_sentence_says_what_to_install(monkeypatch):
+def test_without_the_library_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(MissingExtraError, match=r"open_clip_torch, and the torchvision made for torch .*\[open_clip\]"):
+    with pytest.raises(MissingExtraError, match=r"open_clip_torch, and the torchvision built for .*\[open_clip\]"):
         create_backbone(NAME)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("operator torchvision::nms does not exist"), AttributeError("nms")])
-def test_a_torchvision_of_another_torch_is_the_same_sentence(monkeypatch, error):
+def test_a_torchvision_built_for_another_torch_gives_the_same_message(monkeypatch, error):
     def import_module(name):
         raise error
 
     monkeypatch.setattr("importlib.import_module", import_module)
-    from unibind.backbones.open_clip import model as open_clip
+    from unibind.backbones.open_clip.model import OpenClip
 
-    with pytest.raises(MissingExtraError, match="torchvision made for torch"):
-        open_clip.create("ViT-T-8/tiny")
+    with pytest.raises(MissingExtraError, match="torchvision built for torch"):
+        OpenClip("ViT-T-8/tiny")
 
 
 @pytest.mark.parametrize("name", ["open_clip", "open_clip:ViT-T-8", "open_clip:ViT-T-8/", "open_clip:/tiny"])
@@ -139,7 +139,7 @@ def test_architecture_and_tag_must_be_named(library, name):
         create_backbone(name)
 
 
-def test_unknown_architectures_and_tags_are_told_the_known_ones(library):
+def test_unknown_architectures_and_tags_list_the_known_ones(library):
     with pytest.raises(UnknownNameError, match="architecture 'ViT-X'; choose one of: ViT-T-8, ViT-S-8"):
         create_backbone("open_clip:ViT-X/tiny")
     with pytest.raises(UnknownNameError, match="tag of ViT-T-8 'huge'; choose one of: tiny, other"):
@@ -149,7 +149,7 @@ def test_unknown_architectures_and_tags_are_told_the_known_ones(library):
 
 def test_embeddings_are_the_models_own_at_unit_length(library):
     backbone, model = create_backbone(NAME), Model(0, None)
-    assert isinstance(backbone, Backbone)
+    assert isinstance(backbone, Backbone) and isinstance(backbone, SigmoidBackbone)
     assert library.asked == [("ViT-T-8", "tiny")]
     assert backbone.dim == WIDTH and backbone.modalities == ("text", "image", "video", "thermal", "event")
     pictures = to_tensor(np.stack([square(picture, SIZE) for picture in PICTURES]), MEAN, STD)
@@ -165,7 +165,7 @@ def test_embeddings_are_the_models_own_at_unit_length(library):
     torch.testing.assert_close(frames, nn.functional.normalize(mean, dim=-1), atol=1e-6, rtol=0)
 
 
-def test_drawn_modalities_have_the_shape_of_pictures(library):
+def test_other_modalities_become_pictures(library):
     backbone = create_backbone(NAME)
     for modality in ("thermal", "event", "image"):
         assert backbone.preprocess(modality, RAW[modality][0]).shape == (1, 3, SIZE, SIZE)
@@ -174,7 +174,7 @@ def test_drawn_modalities_have_the_shape_of_pictures(library):
         backbone.preprocess("image", RAW["text"][0])
 
 
-def test_temperature_and_bias_are_the_checkpoints(library):
+def test_temperature_and_bias_come_from_the_checkpoint(library):
     assert create_backbone(NAME).logit_scale == pytest.approx(np.exp(2))
     assert create_backbone(NAME).logit_bias is None
     library.bias = -10.0
@@ -182,7 +182,7 @@ def test_temperature_and_bias_are_the_checkpoints(library):
 
 
 @pytest.mark.parametrize(("modality", "gone"), [("image", "token_embedding"), ("text", "visual")])
-def test_towers_not_asked_for_are_dropped(library, modality, gone):
+def test_towers_that_are_not_requested_are_dropped(library, modality, gone):
     backbone, whole = create_backbone(NAME, modalities=[modality]), create_backbone(NAME)
     assert getattr(backbone._model, gone) is None
     assert torch.equal(embed(backbone, modality, RAW[modality]), embed(whole, modality, RAW[modality]))

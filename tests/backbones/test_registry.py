@@ -1,35 +1,34 @@
-from importlib.metadata import EntryPoint
+import subprocess
+import sys
 
 import pytest
 
+from tests.helpers.registered import entry, register, spec
 from tests.helpers.toys import ToyBackbone
-from unibind import backbones
-from unibind.backbones import Backbone, backbone_cards, create_backbone
+from unibind.backbones import Backbone, License, backbone_specs, create_backbone, list_backbones
 from unibind.errors import UnibindError, UnknownNameError
 
-calls = []
-
-
-def create_toy(argument=None, *, modalities=None, **options):
-    calls.append((argument, modalities, options))
-    return ToyBackbone()
-
-
-def create_other(argument=None, **_):
-    raise AssertionError("another entry point was asked for")
-
-
-def entry(name, factory="create_toy"):
-    return EntryPoint(name, f"{__name__}:{factory}", "unibind.backbones")
+BUILT_IN = ["composed", "imagebind", "mini", "open_clip", "transformers"]
 
 
 @pytest.fixture
-def registered(monkeypatch):
-    def register(*entries):
-        monkeypatch.setattr(backbones, "entry_points", lambda group: [e for e in entries if e.group == group])
-        calls.clear()
+def calls():
+    return []
 
-    return register
+
+@pytest.fixture
+def toy(calls):
+    """A spec that builds the toy backbone and records its arguments."""
+
+    def create(argument=None, *, modalities=None, shade="dark", device="cpu"):
+        calls.append((argument, modalities, shade, device))
+        return ToyBackbone()
+
+    return entry("toy", spec("toy", create))
+
+
+def must_not_load():
+    raise AssertionError("another entry point was loaded")
 
 
 def test_the_toy_of_these_tests_is_a_backbone():
@@ -37,28 +36,68 @@ def test_the_toy_of_these_tests_is_a_backbone():
     assert not isinstance(object(), Backbone)
 
 
-def test_an_unknown_name_is_told_the_known_ones(registered):
-    registered(entry("toy"))
-    with pytest.raises(UnknownNameError, match=r"unknown backbone 'clip'; choose one of: .*mini.*toy"):
-        create_backbone("clip:large")
+# --- listing -------------------------------------------------------------------------------------------------------
 
 
-def test_entry_points_get_the_argument_modalities_and_options(registered):
-    registered(entry("other", "create_other"), entry("toy"))
-    assert isinstance(create_backbone("toy:large", modalities=["image"], device="cpu"), ToyBackbone)
-    create_backbone("toy")
-    assert calls == [("large", ["image"], {"device": "cpu"}), (None, None, {})]
+def test_every_backbone_is_listed_in_alphabetical_order(monkeypatch, toy):
+    register(monkeypatch, toy)
+    assert list(backbone_specs()) == sorted([*BUILT_IN, "toy"])
+    assert [card.name.partition(":")[0] for card in list_backbones()] == sorted([*BUILT_IN, "toy"])
 
 
-def test_one_name_registered_twice_is_listed_once_and_built_once(registered):
-    registered(entry("toy"), entry("toy"), entry("mini"))
-    assert list(backbone_cards()).count("toy") == 1
+def test_listing_imports_neither_torch_nor_any_backbone_code():
+    script = """
+import sys
+from unibind.backbones import list_backbones
+assert len(list_backbones()) >= 5
+code = [m for m in sys.modules if m.startswith("unibind.backbones.") and m.count(".") > 2 and "._shared" not in m]
+print([m for m in ("torch", "numpy", "PIL", "transformers", "open_clip") if m in sys.modules], code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[] []", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (entry("broken", None, load=lambda: 1 / 0), "package:broken cannot be imported (ZeroDivisionError"),
+        (entry("broken", "text"), "package:broken is a str, not a BackboneSpec"),
+    ],
+)
+def test_a_broken_third_party_backbone_is_listed_as_unavailable(monkeypatch, toy, broken, reason):
+    register(monkeypatch, broken, toy)
+    cards = {card.name: card for card in list_backbones()}
+    assert cards["broken"].unavailable.startswith(reason)
+    assert cards["toy"].unavailable is None
+    with pytest.raises(UnibindError, match=r"the backbone broken cannot be loaded: .*; update or remove its package"):
+        create_backbone("broken", device="cpu")
+
+
+def test_a_name_registered_twice_is_listed_and_built_once(monkeypatch, toy, calls):
+    register(monkeypatch, toy, entry("toy", None, load=must_not_load), entry("mini", None, load=must_not_load))
+    assert list(backbone_specs()).count("toy") == 1
     create_backbone("toy")
     assert len(calls) == 1
 
 
-def test_nobody_replaces_a_built_in_backbone(registered):
-    registered(entry("mini", "create_other"))
+# --- creating ------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_lists_the_known_ones_without_loading_them(monkeypatch):
+    register(monkeypatch, entry("toy", None, load=must_not_load))
+    with pytest.raises(UnknownNameError, match=r"unknown backbone 'clip'; choose one of: .*mini.*toy"):
+        create_backbone("clip:large")
+
+
+def test_entry_points_get_the_argument_and_the_given_options(monkeypatch, toy, calls):
+    register(monkeypatch, entry("other", None, load=must_not_load), toy)
+    assert isinstance(create_backbone("toy:large", modalities=["image"], device="cuda:1", shade=None), ToyBackbone)
+    create_backbone("toy")
+    assert calls == [("large", ["image"], "dark", "cuda:1"), (None, None, "dark", "cpu")]
+
+
+def test_a_built_in_backbone_cannot_be_replaced(monkeypatch):
+    register(monkeypatch, entry("mini", None, load=must_not_load))
     assert create_backbone("mini").name == "mini"
 
 
@@ -67,22 +106,37 @@ def test_modalities_limit_what_a_backbone_offers():
     assert len(create_backbone("mini").modalities) == 7
     with pytest.raises(UnknownNameError, match="unknown modality 'smell'"):
         create_backbone("mini", modalities=["smell"])
+    with pytest.raises(UnibindError, match="no modality was requested; choose at least one of: image, text"):
+        create_backbone("mini", modalities=[])
 
 
-def test_options_a_backbone_does_not_take_are_named():
-    with pytest.raises(UnibindError, match=r"mini cannot be made this way.*flavour"):
-        create_backbone("mini", flavour="sweet")
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mini", {"flavor": "sweet"}, "mini does not take flavor; its options are modalities, weights, precision, dev"),
+        ("mini", {"flavor": "sweet", "clips": 3}, "mini does not take flavor, clips; its options are"),
+        ("imagebind", {"frames": 3}, "imagebind does not take frames; its options are modalities, weights, .*, sizes"),
+        ("transformers:x", {"weights": "w"}, "transformers does not take weights; its options are modalities, precis"),
+        ("open_clip:a/b", {"weights": "w"}, "open_clip does not take weights; its options are modalities, precision"),
+        ("composed:x.toml", {"weights": "w"}, "composed does not take weights; its options are modalities, table, dim"),
+        ("toy", {"precision": "int8"}, "toy does not take precision; its options are modalities, shade, device$"),
+    ],
+)
+def test_an_unknown_option_is_named_beside_the_known_ones(monkeypatch, toy, name, options, message):
+    register(monkeypatch, toy)
+    with pytest.raises(UnibindError, match=f"the backbone {message}"):
+        create_backbone(name, **options)
 
 
-def test_weights_that_forbid_commercial_use_can_be_refused(registered, monkeypatch):
-    registered(entry("toy"))
-    monkeypatch.setattr(ToyBackbone, "license", backbones.License("CC-BY-NC-4.0", commercial=False))
+def test_weights_that_forbid_commercial_use_can_be_refused(monkeypatch, toy):
+    register(monkeypatch, toy)
+    monkeypatch.setattr(ToyBackbone, "license", License("CC-BY-NC-4.0", commercial=False))
     create_backbone("toy")
     monkeypatch.setenv("UNIBIND_COMMERCIAL_ONLY", "1")
-    with pytest.raises(UnibindError, match=r"weights of toy are under CC-BY-NC-4.0.*--commercial-only"):
+    with pytest.raises(UnibindError, match=r"weights of toy are licensed under CC-BY-NC-4.0.*--commercial-only"):
         create_backbone("toy")
 
 
 def test_mini_has_no_variants():
-    with pytest.raises(UnibindError, match=r"mini.*large'"):
+    with pytest.raises(UnibindError, match=r"mini has no variant 'large'; write mini alone"):
         create_backbone("mini:large")

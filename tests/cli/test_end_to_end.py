@@ -198,7 +198,7 @@ def test_the_demo_takes_a_generated_knowledge_base(demo, tmp_path):
     shutil.copytree(demo[0], out)
     classes = ",".join(unibind.heptad.CATEGORIES)
     with LLMServer() as server:
-        asked = ("--model", "m", "--base-url", server.base_url, "--per-class", 6, "--near", 0)
+        asked = ("--model", "m", "--base-url", server.base_url, "--per-class", 6, "--max-similarity", 0)
         made = run_json("knowledge", "generate", classes, "--out", base, *asked)
     assert run_json("demo", "--out", out, "--per-category", 3, "--knowledge", base)["zero_shot"]
     knowledge = unibind.UniBind.from_pretrained(out / "model").knowledge

@@ -6,7 +6,8 @@ from tests.helpers.released import LABELS, WIDTH, centers, linear, pickled, save
 from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind import UniBind
 from unibind.align.centers import Scoring
-from unibind.backbones.imagebind import ImageBind, towers
+from unibind.backbones.imagebind import towers
+from unibind.backbones.imagebind.model import ImageBind
 from unibind.backbones.imagebind.towers import Size
 from unibind.compat import released_checkpoint as released
 from unibind.compat.released_checkpoint import convert
@@ -41,7 +42,7 @@ def fitted(state, tmp_path):
 
 
 def released_scores(fitted, state, raw):
-    """The reference's similarities, written out: W (s u) + b, at unit length, against unit centers."""
+    """The similarities of the reference, written out: W (s u) + b at unit length, against unit-length centers."""
     backbone = ImageBind(["thermal"], weights=fitted.parent / "out")
     u = backbone.encode("thermal", backbone.preprocess("thermal", raw)[None])
     s = state["modality_postprocessors.thermal.1.log_logit_scale"].exp()
@@ -53,9 +54,9 @@ def released_scores(fitted, state, raw):
 
 def test_a_fitted_checkpoint_and_its_centers_become_a_model(fitted, state, tmp_path):
     out = tmp_path / "out"
-    done = convert([fitted, pickled(tmp_path / "c.pkl", centers())], out)
-    assert set(done.towers) == {"text", "thermal", "audio"}
-    assert (done.heads, done.centers) == (("thermal",), ("thermal",))
+    converted = convert([fitted, pickled(tmp_path / "c.pkl", centers())], out)
+    assert set(converted.towers) == {"text", "thermal", "audio"}
+    assert (converted.heads, converted.centers) == (("thermal",), ("thermal",))
     model = UniBind.from_pretrained(out)
     kept = model.centers["thermal"]
     assert kept.labels == LABELS
@@ -75,23 +76,23 @@ def test_a_fitted_checkpoint_and_its_centers_become_a_model(fitted, state, tmp_p
 def test_the_heads_scale_is_the_towers(fitted, tmp_path):
     convert([fitted], tmp_path / "out")
     head = UniBind.from_pretrained(tmp_path / "out").heads["thermal"]
-    assert np.allclose(head.weight, 10 * linear("thermal")["mlp_for_thermal.weight"].numpy(), rtol=1e-6)
-    assert np.array_equal(head.bias, linear("thermal")["mlp_for_thermal.bias"].numpy())
+    assert np.allclose(head.affine.weight, 10 * linear("thermal")["mlp_for_thermal.weight"].numpy(), rtol=1e-6)
+    assert np.array_equal(head.affine.bias, linear("thermal")["mlp_for_thermal.bias"].numpy())
 
 
 def test_the_vision_towers_scale_is_one(tmp_path):
     path = saved(tmp_path / "a.pt", public_state("text", "vision") | linear("event"))
     convert([path], tmp_path / "out")
     head = UniBind.from_pretrained(tmp_path / "out").heads["event"]
-    assert np.array_equal(head.weight, linear("event")["mlp_for_event.weight"].numpy())
+    assert np.array_equal(head.affine.weight, linear("event")["mlp_for_event.weight"].numpy())
 
 
 def test_centers_alone_need_a_modality(state, tmp_path):
     path, pkl = saved(tmp_path / "a.pth", state), pickled(tmp_path / "c.pkl", centers())
     with pytest.raises(UnibindError, match="--modality"):
         convert([path, pkl], tmp_path / "out")
-    done = convert([path, pkl], tmp_path / "out", modality="audio")
-    assert (done.heads, done.centers) == ((), ("audio",))
+    converted = convert([path, pkl], tmp_path / "out", modality="audio")
+    assert (converted.heads, converted.centers) == ((), ("audio",))
     model = UniBind.from_pretrained(tmp_path / "out", modalities=["audio"])
     sound = Audio(np.sin(np.arange(32000, dtype=np.float32) / 9), 16000)
     u = model.backbone.encode("audio", model.backbone.preprocess("audio", sound)[None]).numpy()
@@ -99,11 +100,11 @@ def test_centers_alone_need_a_modality(state, tmp_path):
     assert model.classify([sound])[0].label == max(best, key=best.get)
 
 
-def test_towers_alone_are_no_model(state, tmp_path):
-    done = convert([saved(tmp_path / "a.pth", state)], tmp_path / "out")
-    assert (done.heads, done.centers) == ((), ())
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {f"{t}.safetensors" for t in done.towers}
-    with pytest.raises(MissingFileError, match="no complete unibind model"):
+def test_towers_alone_are_not_a_model(state, tmp_path):
+    converted = convert([saved(tmp_path / "a.pth", state)], tmp_path / "out")
+    assert (converted.heads, converted.centers) == ((), ())
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {f"{t}.safetensors" for t in converted.towers}
+    with pytest.raises(MissingFileError, match="not a complete unibind model"):
         UniBind.from_pretrained(tmp_path / "out")
 
 
@@ -128,7 +129,7 @@ def test_a_saved_model_keeps_its_backbones_options(state, tmp_path):
         UniBind.from_pretrained(tmp_path / "model", weights=weights, modalities=["audio"], clips=3)
 
 
-def test_what_is_there_is_replaced_only_on_demand(fitted, state, tmp_path):
+def test_existing_files_are_replaced_only_with_force(fitted, state, tmp_path):
     out = tmp_path / "out"
     convert([fitted], out)
     before = {p.name: p.read_bytes() for p in out.iterdir()}
@@ -160,7 +161,7 @@ def refused(sources, out, *words, kind=UnibindError, **options):
     assert not out.exists()
 
 
-def test_what_does_not_belong_together(fitted, state, tmp_path):
+def test_files_that_do_not_belong_together_are_refused(fitted, state, tmp_path):
     out, pkl = tmp_path / "out", pickled(tmp_path / "c.pkl", centers())
     narrow = pickled(tmp_path / "narrow.pkl", centers(8))
     refused([fitted, narrow], out, "width 8", f"have {WIDTH}")
@@ -173,3 +174,18 @@ def test_what_does_not_belong_together(fitted, state, tmp_path):
     refused([pkl], out, "no tower", modality="audio")
     refused([tmp_path / "none.pth"], out, "none.pth", kind=MissingFileError)
     refused([fitted, tmp_path / "none.pkl"], out, "none.pkl", kind=MissingFileError)
+
+
+def test_categories_keep_their_numbers_of_centers(fitted, tmp_path):
+    """The public event centers have 5,124 rows for 101 classes."""
+    generator = torch.Generator().manual_seed(1)
+    sizes = (50,) * 27 + (51,) * 74
+    ragged = {f"class {i}": 3 * torch.randn(size, WIDTH, generator=generator) for i, size in enumerate(sizes)}
+    convert([fitted, pickled(tmp_path / "c.pkl", ragged)], tmp_path / "out")
+    kept = UniBind.from_pretrained(tmp_path / "out").centers["thermal"]
+    assert kept.sizes == sizes
+    assert len(kept.vectors) == len(kept.description_ids) == 5124
+    queries = torch.nn.functional.normalize(torch.randn(4, WIDTH, generator=generator), dim=1)
+    normal = torch.nn.functional.normalize
+    expected = torch.stack([(queries @ normal(c, dim=1).T).max(dim=1).values for c in ragged.values()], dim=1)
+    assert kept.scores(queries.numpy()) == pytest.approx(expected.numpy(), abs=1e-5)

@@ -30,14 +30,14 @@ def store(tmp_path):
     return store
 
 
-def test_what_was_added_comes_back_by_id(store):
+def test_added_items_come_back_sorted_by_id(store):
     for opened in (store, Store.open(store.path)):
-        found = opened.vectors("image")
-        assert (found.ids, found.labels) == (["a", "b", "it's"], ["drum", "bell", "drum"])
-        assert found.objects == [None, "7", None]
-        assert found.vectors.dtype == np.float32
-        assert np.array_equal(found.vectors, unit(0, 1, 2))
-        assert found.contract == IMAGE
+        images = opened.vectors("image")
+        assert (images.ids, images.labels) == (["a", "b", "it's"], ["drum", "bell", "drum"])
+        assert images.objects == [None, "7", None]
+        assert images.vectors.dtype == np.float32
+        assert np.array_equal(images.vectors, unit(0, 1, 2))
+        assert images.contract == IMAGE
         assert opened.counts() == {"image": 3, "text": 1}
         assert opened.modalities() == ["image", "text"]
         assert opened.contracts() == {"image": IMAGE, "text": TEXT}
@@ -45,18 +45,23 @@ def test_what_was_added_comes_back_by_id(store):
         assert len(opened) == 4
 
 
-def test_splits_are_chosen_by_name_only(store):
+def test_a_split_is_matched_literally(store):
     assert store.vectors("image", "test").ids == ["a", "it's"]
     empty = store.vectors("image", "' OR '1'='1")
     assert empty.ids == []
     assert empty.vectors.shape == (0, 4)
 
 
-def test_a_text_is_its_own_description(store):
+def test_splits_and_the_ids_outside_train(store):
+    assert store.splits() == {"image": {"train", "test"}, "text": {"test"}}
+    assert store.non_train_ids() == {"a", "it's", "t"}
+
+
+def test_the_description_of_a_text_is_the_text(store):
     assert store.vectors("text").descriptions == ["a drum"]
 
 
-def test_a_single_modality_needs_no_name(tmp_path, store):
+def test_the_modality_may_be_omitted_if_there_is_only_one(tmp_path, store):
     alone = Store.create(tmp_path / "alone")
     alone.add(pictures("x"), unit(1), IMAGE)
     assert alone.vectors().ids == ["x"]
@@ -66,16 +71,16 @@ def test_a_single_modality_needs_no_name(tmp_path, store):
         store.vectors("smell")
 
 
-def test_float16_halves_the_precision_not_the_order(tmp_path):
+def test_float16_rounds_the_vectors_and_keeps_the_order(tmp_path):
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(20, 4)).astype(np.float32)
     Store.create(tmp_path / "half", precision="float16").add(pictures(*map(str, range(20))), vectors, IMAGE)
     reopened = Store.open_or_create(tmp_path / "half", precision="float32")
     assert reopened.precision == "float16"
     reopened.add(pictures("z"), vectors[:1], IMAGE)
-    found = reopened.vectors("image")
-    order = [int(i) for i in found.ids[:-1]]
-    assert np.array_equal(found.vectors[:-1], vectors[order].astype(np.float16).astype(np.float32))
+    stored = reopened.vectors("image")
+    order = [int(i) for i in stored.ids[:-1]]
+    assert np.array_equal(stored.vectors[:-1], vectors[order].astype(np.float16).astype(np.float32))
 
 
 def test_relative_uris_survive_a_move_of_store_and_data(tmp_path, monkeypatch):
@@ -92,12 +97,12 @@ def test_relative_uris_survive_a_move_of_store_and_data(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("items", "vectors", "contract", "error", "words"),
     [
-        (pictures("a"), unit(0), IMAGE, UnibindError, "'a' already"),
+        (pictures("a"), unit(0), IMAGE, UnibindError, "already contains the item 'a'"),
         (pictures("n", "n"), unit(0, 1), IMAGE, UnibindError, "'n' occurs twice"),
         (pictures("n"), unit(0, 1), IMAGE, UnibindError, r"\[1, D\]"),
         (pictures("n"), unit(0) * np.nan, IMAGE, UnibindError, "finite"),
-        (pictures("n"), unit(0), TEXT, UnibindError, "image came with a contract for text"),
-        (pictures("n"), np.ones((1, 3), np.float32), IMAGE, ContractError, "3 numbers.*4"),
+        (pictures("n"), unit(0), TEXT, UnibindError, "modality image were given with a contract for text"),
+        (pictures("n"), np.ones((1, 3), np.float32), IMAGE, ContractError, "3 dimensions.*4"),
         (pictures("n"), unit(0), dataclasses.replace(IMAGE, weights="v"), ContractError, "differ in weights"),
         (
             [Item("n", "audio", uri="n.wav")],
@@ -108,7 +113,7 @@ def test_relative_uris_survive_a_move_of_store_and_data(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_what_does_not_belong_is_refused_and_changes_nothing(store, items, vectors, contract, error, words):
+def test_invalid_additions_are_refused_and_change_nothing(store, items, vectors, contract, error, words):
     with pytest.raises(error, match=words):
         store.add(items, vectors, contract)
     assert Store.open(store.path).counts() == {"image": 3, "text": 1}
@@ -142,8 +147,8 @@ def test_compacting_changes_nothing(store):
     assert np.array_equal(after.vectors, before.vectors)
 
 
-def test_stores_are_not_made_twice_nor_opened_where_none_is(tmp_path, store):
-    with pytest.raises(UnibindError, match="is a store already"):
+def test_create_and_open_refuse_what_does_not_fit(tmp_path, store):
+    with pytest.raises(UnibindError, match="is already a store"):
         Store.create(store.path)
     with pytest.raises(MissingFileError, match="nowhere"):
         Store.open(tmp_path / "nowhere")
@@ -157,9 +162,15 @@ def test_stores_are_not_made_twice_nor_opened_where_none_is(tmp_path, store):
 
 
 @pytest.mark.parametrize(
-    ("mark", "words"), [("{", "damaged"), ("[]", "damaged"), ('{"format": 9, "precision": "float32"}', "format 9")]
+    ("mark", "words"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"format": 9, "precision": "float32"}', "format 9"),
+        ('{"format": 1, "precision": "float32"}', "format 1, but this version of unibind reads 2"),
+    ],
 )
-def test_a_mark_that_is_not_understood_is_refused(store, mark, words):
+def test_a_damaged_or_newer_mark_is_refused(store, mark, words):
     (store.path / "store.json").write_text(mark)
     with pytest.raises(UnibindError, match=words):
         Store.open(store.path)
@@ -172,7 +183,7 @@ def test_an_empty_store_is_a_store(tmp_path):
 
 
 def half_written(path, table):
-    """The folder as it is between the first file of a table and its first commit."""
+    """Leave the folder as it is between the first file of a table and its first commit."""
     if (path / f"{table}.lance").exists():
         shutil.rmtree(path / f"{table}.lance" / "_versions")
     else:
@@ -193,7 +204,7 @@ def test_a_table_without_a_commit_is_started_again(tmp_path, table):
     assert [r["id"] for r in opened.quarantined()] == ["q"]
 
 
-def test_a_contract_whose_items_were_never_written_binds_nobody(tmp_path, store):
+def test_a_contract_without_items_has_no_effect(tmp_path, store):
     path = tmp_path / "fresh"
     Store.create(path)
     shutil.copytree(store.path / "contracts.lance", path / "contracts.lance")

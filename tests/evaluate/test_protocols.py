@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
-from unibind import UniBind
 from unibind.align.fit import FitConfig
 from unibind.backbones import Contract
 from unibind.data.embeddings import Embeddings
 from unibind.data.manifest import Item
 from unibind.data.store import Store
-from unibind.errors import ContractError, UnibindError
+from unibind.errors import ContractError, UnibindError, UnknownNameError
+from unibind.evaluate.cross_modal import cross_modal
 from unibind.evaluate.protocols import (
     CLASS_NAME,
     FITTED,
@@ -16,11 +16,13 @@ from unibind.evaluate.protocols import (
     METHODS,
     RANDOM_WORDS,
     TEMPLATE,
-    cross_modal,
+    calibration_errors,
     evaluate,
     split_of,
     zero_shot,
 )
+from unibind.evaluate.stores import evaluate_store
+from unibind.fitting import fit
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
 
@@ -34,13 +36,13 @@ TEXTS = embed_descriptions(KNOWLEDGE, BACKBONE)
 
 
 def near(axes, seed):
-    """Unit vectors [N, 8] near axes of the space."""
+    """Unit vectors [N, 8] near the given axes."""
     vectors = np.eye(DIM)[list(axes)] + np.random.default_rng(seed).normal(0, 0.02, (len(axes), DIM))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def filled_store(path, test_labels=CATEGORIES * 2, train_labels=CATEGORIES * 2):
-    """Pictures lie where their words do; of the tones, red and green ones lie the wrong way round. Texts are right."""
+    """Pictures and texts lie near the axis of their word; red and green tones are swapped."""
     store = Store.create(path)
     for seed, (modality, places) in enumerate({"image": (0, 1, 2), "audio": (1, 0, 2), "text": (0, 1, 2)}.items()):
         for n, split in enumerate(("train", "val", "test")):
@@ -60,13 +62,13 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(store):
-    return UniBind.fit(BACKBONE, store, KNOWLEDGE, FitConfig(steps=120, batch_size=6, lr=0.02))
+    return fit(store, knowledge=KNOWLEDGE, backbone=BACKBONE, config=FitConfig(steps=120, batch_size=6, lr=0.02))
 
 
 # --- zero-shot -----------------------------------------------------------------------------------------------------
 
 
-def test_every_method_gets_its_known_answer(store, fitted):
+def test_every_method_reaches_its_known_accuracy(store, fitted):
     found = zero_shot(BACKBONE, store, TEXTS, fitted=fitted)
     assert tuple(found.top1) == METHODS
     for method in (CLASS_NAME, TEMPLATE, LLM_CENTERS):
@@ -75,7 +77,7 @@ def test_every_method_gets_its_known_answer(store, fitted):
     assert found.top1[FITTED] == {"image": 1.0, "audio": 1.0}
 
 
-def test_without_a_fit_there_is_no_row_of_it(store):
+def test_without_a_fit_there_is_no_row_for_it(store):
     assert tuple(zero_shot(BACKBONE, store, TEXTS).top1) == METHODS[:-1]
 
 
@@ -124,7 +126,7 @@ def test_training_labels_do_not_reach_the_unfitted_methods(store, tmp_path):
     assert honest.top1 == other.top1
 
 
-def test_items_without_labels_cannot_be_scored(tmp_path):
+def test_items_without_labels_are_refused(tmp_path):
     with pytest.raises(UnibindError, match="6 stored audio items have no label"):
         zero_shot(BACKBONE, filled_store(tmp_path / "store", test_labels=(None,) * 6), TEXTS)
 
@@ -150,7 +152,7 @@ def stored(modality, axes, labels, objects, space="toy@1"):
 
 def test_retrieval_by_hand():
     images = stored("image", (0, 1, 2), "abc", ("x", "y", "z"))
-    tones = stored("audio", (0, 2, 1), "abc", ("x", "z", "y"))  # the right objects under wrong labels
+    tones = stored("audio", (0, 2, 1), "abc", ("x", "z", "y"))  # the same objects with other labels
     found = cross_modal({"image": images, "audio": tones}, ks=(1, 3))
     assert found.modalities == ("image", "audio")
     assert found.pair("image", "audio", 1) == pytest.approx(1 / 3)
@@ -163,10 +165,10 @@ def test_retrieval_by_hand():
     assert found.balance(1) == pytest.approx({"mean": 1 / 3, "std": 0, "min": 1 / 3, "max": 1 / 3, "range": 0})
 
 
-def test_a_query_never_finds_itself():
+def test_a_query_does_not_retrieve_itself():
     one = stored("image", (0, 0, 1, 2), "abba", (None,) * 4)
     found = cross_modal({"image": one}, ks=(1,))
-    # 0 finds 1 and 1 finds 0, of other labels; 2 and 3 find the first of equals, 0: wrong for b, right for a
+    # 0 and 1 retrieve each other, with other labels; 2 and 3 retrieve 0, the first of equals: correct for a only
     assert found.recall[1][0, 0] == pytest.approx(1 / 4)
 
 
@@ -177,7 +179,7 @@ def test_the_gap_is_the_distance_of_the_means():
 
 
 @pytest.mark.parametrize("objects", [(None, None), ("x", None)])
-def test_objects_that_are_not_told_are_not_scored(objects):
+def test_unknown_objects_are_not_scored(objects):
     a = stored("image", (0, 1), "ab", ("x", "y"))
     b = stored("audio", (0, 1), "ab", objects)
     found = cross_modal({"image": a, "audio": b}, ks=(1,))
@@ -185,34 +187,78 @@ def test_objects_that_are_not_told_are_not_scored(objects):
     assert found.pair("image", "audio", 1) == 1
 
 
-def test_spaces_are_not_mixed():
+def test_different_spaces_are_not_compared():
     a = stored("image", (0, 1), "ab", (None, None))
     b = stored("audio", (0, 1), "ab", (None, None), space="toy@2")
     with pytest.raises(ContractError, match="image live in the space toy@1 and audio in toy@2"):
         cross_modal({"image": a, "audio": b})
 
 
+# --- calibration ---------------------------------------------------------------------------------------------------
+
+
+def test_the_calibration_error_is_that_of_the_conditional_confidence(store, fitted):
+    errors = calibration_errors(fitted, {"audio": store.vectors("audio", "test")})
+    assert list(errors) == ["audio"]
+    stored = fitted.project(store.vectors("audio", "test"))
+    p, none = fitted.calibration["audio"].probabilities(fitted.centers["audio"].scores(stored.vectors))
+    confidence = p.max(axis=1) / (1 - none)
+    assert errors["audio"] == pytest.approx(1 - confidence.mean(), abs=1e-9)  # all are correct, and in one bin
+    assert evaluate(BACKBONE, store, TEXTS, fitted=fitted).calibration_error.keys() == {"audio", "image"}
+
+
 # --- everything ----------------------------------------------------------------------------------------------------
 
 
-def test_an_evaluation_tells_before_and_after(store, fitted):
-    found = evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3)
-    assert found.items == {s: {"audio": 6, "image": 6, "text": 6} for s in ("train", "val", "test")}
-    assert found.learned_parameters == fitted.summary.learned_parameters
-    assert found.before.pair("image", "audio", 1) == pytest.approx(1 / 3)
-    assert found.after.pair("image", "audio", 1) == 1
-    assert found.after.pair("image", "text", 1) == 1
-    facts = found.to_json()
+def test_an_evaluation_measures_before_and_after(store, fitted):
+    measured = evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3)
+    assert measured.items == {s: {"audio": 6, "image": 6, "text": 6} for s in ("train", "val", "test")}
+    assert measured.learned_parameters == fitted.summary.learned_parameters
+    assert measured.before.pair("image", "audio", 1) == pytest.approx(1 / 3)
+    assert measured.after.pair("image", "audio", 1) == 1
+    assert measured.after.pair("image", "text", 1) == 1
+    facts = measured.to_json()
     assert facts["gains"]["fitted over the best unfitted, top-1"] == 33.33
     assert facts["gains"]["LLM centers over class names, top-1"] == 0
     assert facts["zero_shot"]["mean"][FITTED] == 1
+    for gallery in ("audio", "image"):  # all 6 items are among the first 20 hits
+        assert facts["gains"][f"text to {gallery} after fit over before, recall@20"] == 0
     assert facts["retrieval"]["before"]["same_object"]["@1"][0][0] is None
     assert evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3).to_json() == facts
 
 
-def test_an_evaluation_without_a_fit_claims_no_gain(store):
+def test_an_evaluation_without_a_fit_reports_no_gains(store):
     facts = evaluate(BACKBONE, store, TEXTS).to_json()
-    assert "gains" not in facts
+    assert not {"gains", "calibration_error"} & set(facts)
     assert "after" not in facts["retrieval"]
     assert facts["learned_parameters"] == 0
     assert set(split_of(store, "test")) == {"audio", "image", "text"}
+
+
+def test_a_store_is_evaluated_with_descriptions_of_training_items_only(store, fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr("unibind.evaluate.report.write_report", lambda out, *_, **__: out.mkdir())
+    leak = Description("leak", "red", "a description of a test item", item="image-test-0")
+    knowledge = KnowledgeBase([*KNOWLEDGE.descriptions, leak])
+    measured = evaluate_store(store, model=fitted, knowledge=knowledge, out=tmp_path / "report", seed=3)
+    assert measured.to_json() == evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3).to_json()
+    assert (tmp_path / "report").is_dir()
+    assert evaluate_store(store.path, model=fitted, seed=3).to_json() == measured.to_json()
+    unfitted = evaluate_store(store, backbone=BACKBONE, knowledge=KNOWLEDGE, seed=3)
+    assert unfitted.to_json() == evaluate(BACKBONE, store, TEXTS, seed=3).to_json()
+    with pytest.raises(UnibindError, match="the model was fitted on toy, not on mini; leave out the backbone"):
+        evaluate_store(store, model=fitted, backbone="mini")
+
+
+def test_labels_without_descriptions_are_refused(store):
+    without_blue = KnowledgeBase(d for d in KNOWLEDGE.descriptions if d.category != "blue")
+    with pytest.raises(UnknownNameError, match="unknown label 'blue'; choose one of: red, green"):
+        evaluate_store(store, backbone=BACKBONE, knowledge=without_blue)
+
+
+def test_a_store_without_test_items_is_refused(tmp_path):
+    store = Store.create(tmp_path / "store")
+    for n, split in enumerate(("train", "val")):
+        items = [Item(f"{split}-{i}", "image", uri="x", label=name, split=split) for i, name in enumerate(CATEGORIES)]
+        store.add(items, near((0, 1, 2), n), BACKBONE.contract("image"))
+    with pytest.raises(UnibindError, match="has no test items of image"):
+        evaluate_store(store, backbone=BACKBONE, knowledge=KNOWLEDGE)

@@ -1,19 +1,20 @@
-"""Three laboratories' encoders of one world, each in a space of its own, whose true relation is known.
+"""Encoders of three laboratories over one latent world, each with its own space, so that their relation is known.
 
-A word means a point of a latent world of LATENT axes; a text means the sum of its words', an item what its samples
-hold. An encoder reads words a little in its own way, takes meanings linearly into its space, adds the modality's own
-offset, and goes to unit length.
+A word is a point in a latent space with LATENT axes; a text is the sum of its words, and an item is what its samples
+contain. An encoder perturbs the words, maps meanings linearly into its space, adds an offset per modality, and
+normalizes to unit length.
 """
 
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import torch
 
-import unibind.backbones
+from tests.helpers.registered import entry, register, spec
 from unibind.backbones import Contract, License
+from unibind.data.encode import embed
 from unibind.data.manifest import Item
+from unibind.data.store import Store
 from unibind.errors import UnknownNameError
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.modalities.audio import Audio
@@ -48,7 +49,7 @@ def _of_picture(image):
 
 
 def _of_text(text):
-    known = {word: i for i, word in enumerate(_WORDS)}  # any other word is one of the fillers
+    known = {word: i for i, word in enumerate(_WORDS)}  # any other word counts as one of the fillers
     ids = [known.get(word, len(CATEGORIES) + zlib.crc32(word.encode()) % len(FILLERS)) for word in text.text.split()]
     return torch.tensor([1 + i for i in ids])
 
@@ -62,7 +63,7 @@ _MEANING = {
 
 
 def meaning(category, seed, noise=0.8):
-    """What an item of a category holds: the category's meaning with noise, float32 [LATENT]."""
+    """The content of an item: the meaning of its category with noise, float32 [LATENT]."""
     noise = np.random.default_rng(seed).normal(0, noise, LATENT)
     return (MEANINGS[CATEGORIES.index(category)] + noise).astype(np.float32)
 
@@ -76,7 +77,7 @@ def raw(modality, category, seed):
 
 
 class Lab:
-    """A backbone; `made` lists the modalities and options of every one that was made."""
+    """A backbone; `made` lists the modalities and options of every instance that was created."""
 
     made = ()
 
@@ -97,7 +98,7 @@ class Lab:
         return new
 
     def offset(self, modality):
-        """Where the modality's items lie, [dim]: texts anywhere near the middle, items `gap` away."""
+        """The offset of a modality, [dim]: small for texts, `gap` for items."""
         away = self.map @ _rng(f"gap of {modality}").normal(size=LATENT) / LATENT**0.5
         return (0.3 if modality == "text" else self.gap) * away
 
@@ -127,11 +128,9 @@ LABS = {
 
 
 def open_labs(monkeypatch):
-    """Register the laboratories' backbones as if packages brought them; forgets what was made before."""
+    """Register the laboratories' backbones as third-party packages would, and clear `Lab.made`."""
     Lab.made = ()
-    entries = [SimpleNamespace(name=name, load=lambda lab=lab: lab.create) for name, lab in LABS.items()]
-    monkeypatch.setattr(unibind.backbones, "_entry_points", lambda: entries)
-    monkeypatch.setattr(unibind.backbones, "backbone_cards", lambda: dict.fromkeys(LABS))
+    register(monkeypatch, *(entry(name, spec(name, lab.create)) for name, lab in LABS.items()))
 
 
 def labeled_items(modality, split, each, seed):
@@ -139,3 +138,19 @@ def labeled_items(modality, split, each, seed):
     pairs = [(name, seed + len(CATEGORIES) * i + c) for i in range(each) for c, name in enumerate(CATEGORIES)]
     items = [Item(f"{modality}-{n}", modality, uri=f"{n}.x", label=name, split=split) for name, n in pairs]
     return items, [raw(modality, name, n) for name, n in pairs]
+
+
+def item_store(path, backbone, modalities=("audio",), splits=("train",), each=20):
+    """A store of labeled items of some modalities and splits, `each` of every category, encoded by a backbone."""
+    store = Store.create(path)
+    for modality in modalities:
+        for n, split in enumerate(splits):
+            items, raws = labeled_items(modality, split, each, 1000 * n)
+            store.add(items, embed(raws, backbone), backbone.contract(modality))
+    return store
+
+
+# tables of composed backbones: lab_a gives the anchor, lab_b the audio, with or without a bridge
+PARTS = '[text]\nbackbone = "lab_a"\n[image]\nbackbone = "lab_a"\n[point_cloud]\nbackbone = "lab_c"\n'
+UNBRIDGED = PARTS + '[audio]\nbackbone = "lab_b"\n'
+BRIDGED = UNBRIDGED + 'bridge = "audio.safetensors"\n'

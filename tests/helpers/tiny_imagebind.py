@@ -1,4 +1,4 @@
-"""A tiny ImageBind whose weights follow a rule, as public checkpoints hold it."""
+"""A tiny ImageBind with generated weights, under the names of public checkpoints."""
 
 import torch
 
@@ -13,7 +13,7 @@ def public_shapes():
 
 
 def public_state(*towers):
-    """Entries under their public names, of some towers or of all; with the scales that the released model has."""
+    """Weights under their public names, of some towers or all, with the logit scales of the released model."""
     wanted = tuple(f".{tower}." for tower in towers)
     shapes = {n: s for n, s in public_shapes().items() if not towers or any(t in n for t in wanted)}
     scales = {"text": 100 / 7, "audio": 20.0, "depth": 5.0, "thermal": 10.0, "imu": 5.0}

@@ -1,4 +1,4 @@
-"""Tiny models of every supported architecture with random weights, saved in the files that real ones have."""
+"""Tiny models of every supported architecture with random weights, saved in the same files as real ones."""
 
 import json
 
@@ -15,7 +15,7 @@ def write_json(path, value):
 
 
 def save(folder, model, seed=0, license="mit"):
-    """Weights drawn anew from a seed, larger than a first initialization: no two inputs come out alike."""
+    """Random weights from a seed, larger than a usual initialization, so that inputs get distinct embeddings."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1 or "bias" in name or "embedding" in name:

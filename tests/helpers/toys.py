@@ -1,4 +1,4 @@
-"""A backbone whose answers are known: red, green and blue, as words, colors and pitches, are the first three axes."""
+"""A backbone with known answers: red, green and blue, as words, colors and pitches, are the first three axes."""
 
 from collections import Counter
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Embeddings of a base: none twice, whatever is killed, and in the folder where the next command finds them."""
+"""Embeddings of a base: cached in its folder, never computed twice, and complete after a kill."""
 
 import os
 import signal
@@ -9,18 +9,19 @@ import time
 import numpy as np
 import pytest
 
+from tests.helpers.bases import build
 from tests.helpers.toys import ToyBackbone
 from unibind.data.encode import embed
 from unibind.errors import MissingFileError, UnibindError
 from unibind.knowledge import KnowledgeBase
-from unibind.knowledge.embedding import CachedEmbedder, embed_descriptions, texts_in
+from unibind.knowledge.embedding import CachedEmbedder, embed_descriptions, iterate_texts
 from unibind.knowledge.embedding_cache import EmbeddingCache
 from unibind.knowledge.journal import Answer, Journal
 from unibind.modalities.text import Text
 
 
 class Counting(ToyBackbone):
-    """Remembers every batch of texts that it was given."""
+    """Records the texts that it embeds."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -32,26 +33,26 @@ class Counting(ToyBackbone):
 
 
 def base_of(path, texts, category="drum"):
-    with Journal(path) as folder:
-        key = f"key {len(list(folder.answers()))}"
-        folder.append_answer(
+    with Journal(path) as journal:
+        key = f"key {len(list(journal.answers()))}"
+        journal.append_answer(
             Answer(key, "category", category, None, "image", "looks", "p", "m", list(texts), "", trusted=True)
         )
-        return folder.build()
+        return build(journal)
 
 
 def test_each_text_is_embedded_once_and_only_new_ones_later(tmp_path):
     base_of(tmp_path, ["red", "a blue thing", "red "])
     backbone = Counting()
     embedder = CachedEmbedder(tmp_path, backbone)
-    assert embedder.fill(texts_in(tmp_path)) == 2
-    assert embedder.fill(texts_in(tmp_path)) == 0
+    assert embedder.fill(iterate_texts(tmp_path)) == 2
+    assert embedder.fill(iterate_texts(tmp_path)) == 0
     base_of(tmp_path, ["green"])
-    assert CachedEmbedder(tmp_path, backbone).fill(texts_in(tmp_path)) == 1
+    assert CachedEmbedder(tmp_path, backbone).fill(iterate_texts(tmp_path)) == 1
     assert sorted(backbone.given) == ["a blue thing", "green", "red"]
 
 
-def test_batches_are_sorted_by_length_and_the_vectors_those_of_embed(tmp_path):
+def test_batches_are_sorted_by_length_and_vectors_equal_those_of_embed(tmp_path):
     texts = [f"{'very ' * (i * 7 % 10)}round {i}" for i in range(30)]
     backbone, seen = Counting(), []
     embedder = CachedEmbedder(tmp_path, backbone)
@@ -62,7 +63,7 @@ def test_batches_are_sorted_by_length_and_the_vectors_those_of_embed(tmp_path):
     np.testing.assert_allclose(embedder.cache.vectors(texts), expected, atol=1e-6)
 
 
-def test_another_backbone_has_embeddings_of_its_own(tmp_path):
+def test_another_backbone_has_its_own_embeddings(tmp_path):
     base = base_of(tmp_path, ["red", "blue"])
     first, second = Counting(), Counting(weights="2")
     for backbone in (first, second, first, second):
@@ -80,7 +81,7 @@ def test_a_base_of_a_folder_is_embedded_through_its_cache(tmp_path):
     np.testing.assert_array_equal(first.vectors, again.vectors)
 
 
-def test_a_damaged_file_of_the_cache_is_named(tmp_path):
+def test_a_damaged_cache_file_is_named(tmp_path):
     embedder = CachedEmbedder(tmp_path, ToyBackbone())
     embedder.fill(["red", "blue"])
     file = next((tmp_path / "embeddings").rglob("*.arrow"))
@@ -89,8 +90,8 @@ def test_a_damaged_file_of_the_cache_is_named(tmp_path):
         CachedEmbedder(tmp_path, ToyBackbone())
 
 
-def test_what_a_kill_leaves_is_whole(tmp_path):
-    """A process is killed while it writes one file after the other: whatever is there can be read, and is right."""
+def test_the_cache_is_complete_after_a_kill(tmp_path):
+    """A process is killed while it writes one file after the other: what exists can be read and is correct."""
     code = (
         "import sys, itertools, numpy as np;"
         "from tests.helpers.toys import ToyBackbone;"

@@ -1,4 +1,4 @@
-"""Other people's files: told by their content, read with what they say, written so that they can be read again."""
+"""File formats of knowledge bases: recognized by content, read and written without loss."""
 
 import json
 
@@ -23,25 +23,30 @@ def test_cupl(tmp_path):
     file = written(
         tmp_path / "cupl.json", {"hen": ["A hen is a bird.", "A  hen\nis brown."], "sea lion": ["It swims."]}
     )
-    found = read_descriptions(file, generator="gpt-3", modality="image")
-    assert pairs(found) == [("hen", "A hen is a bird."), ("hen", "A hen is brown."), ("sea lion", "It swims.")]
-    assert {(d.generator, d.modality, d.prompt_id) for d in found} == {("gpt-3", "image", "import:cupl.json")}
+    descriptions = read_descriptions(file, generator="gpt-3", modality="image")
+    assert pairs(descriptions) == [("hen", "A hen is a bird."), ("hen", "A hen is brown."), ("sea lion", "It swims.")]
+    assert {(d.generator, d.modality, d.prompt_id) for d in descriptions} == {("gpt-3", "image", "import:cupl.json")}
 
 
-def test_descriptors_become_sentences_and_come_back(tmp_path):
+def test_descriptors_become_sentences_and_back(tmp_path):
     traits = {"hen": ["two legs", "a small head", "can be brown"], "sea_lion": ["often wet"]}
-    found = read_descriptions(written(tmp_path / "traits.json", traits))
-    assert ("hen", "hen, which has two legs") in pairs(found)
-    assert ("sea_lion", "sea lion, which often wet") in pairs(found)
-    write_descriptions(KnowledgeBase(found), tmp_path / "again.json", "descriptors")
+    descriptions = read_descriptions(written(tmp_path / "traits.json", traits))
+    assert ("hen", "hen, which has two legs") in pairs(descriptions)
+    assert ("sea_lion", "sea lion, which often wet") in pairs(descriptions)
+    write_descriptions(KnowledgeBase(descriptions), tmp_path / "again.json", "descriptors")
     assert json.loads((tmp_path / "again.json").read_text()) == traits
 
 
 def test_unibinds_train_json(tmp_path):
     rows = [{"data": "a/1.jpg", "label": "hen", "description": "A brown hen."}, {"data": "a/2.jpg", "label": "hen"}]
-    (found,) = read_descriptions(written(tmp_path / "train.json", rows))
-    assert (found.kind, found.item, found.category, found.text) == ("data", "a/1.jpg", "hen", "A brown hen.")
-    write_descriptions(KnowledgeBase([found]), tmp_path / "again.json", "unibind")
+    (description,) = read_descriptions(written(tmp_path / "train.json", rows))
+    assert (description.kind, description.item, description.category, description.text) == (
+        "data",
+        "a/1.jpg",
+        "hen",
+        "A brown hen.",
+    )
+    write_descriptions(KnowledgeBase([description]), tmp_path / "again.json", "unibind")
     assert json.loads((tmp_path / "again.json").read_text()) == rows[:1]
 
 
@@ -66,22 +71,22 @@ def test_tables_keep_everything(tmp_path, ending):
     [
         ("x.json", "{", "not JSON"),
         ("x.json", {}, "without entries"),
-        ("x.json", {"hen": "A hen."}, "no knowledge base"),
+        ("x.json", {"hen": "A hen."}, "not a knowledge base"),
         ("x.json", {"hen": ["A hen.", 3]}, "'hen'"),
         ("x.json", {" ": ["A hen."]}, "without a name"),
-        ("x.json", {"hen": [], "dog": [" "]}, "holds no descriptions"),
+        ("x.json", {"hen": [], "dog": [" "]}, "contains no descriptions"),
         ("x.json", "[" * 100_000, "not JSON"),
         ("x.csv", "name,words\nhen,A hen.\n", "columns"),
         ("x.jsonl", '{"data": "a", "description": "A hen.", "label": null}\n{"label": "hen"}\n', "label"),
         ("x.txt", "A hen.", ".txt"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path, name, content, words):
+def test_invalid_files_are_refused(tmp_path, name, content, words):
     with pytest.raises(UnibindError, match=words):
         read_descriptions(written(tmp_path / name, content))
 
 
-def test_wrong_names_are_told(tmp_path):
+def test_unknown_formats_and_missing_files_are_named(tmp_path):
     file = written(tmp_path / "cupl.json", {"hen": ["A hen is a bird."]})
     with pytest.raises(UnknownNameError, match="cupl"):
         read_descriptions(file, "clip")
@@ -89,5 +94,5 @@ def test_wrong_names_are_told(tmp_path):
         read_descriptions(file, "unibind")
     with pytest.raises(MissingFileError, match="nowhere"):
         read_descriptions(tmp_path / "nowhere.json")
-    with pytest.raises(UnibindError, match="describes no items"):
+    with pytest.raises(UnibindError, match="descriptions of items"):
         write_descriptions(KnowledgeBase(read_descriptions(file)), tmp_path / "x.json", "unibind")

@@ -1,4 +1,4 @@
-"""What is said of a base, on one whose faults are known."""
+"""Reports and checks of bases whose problems are known."""
 
 from collections import Counter
 
@@ -11,8 +11,8 @@ from unibind.cli import app
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.base import description_id
 from unibind.knowledge.embedding import embed_descriptions
-from unibind.knowledge.inspection import Limits, check_base, flatten, inspect_base
-from unibind.knowledge.page import draw_texts, write_page
+from unibind.knowledge.inspection import CheckThresholds, check_base, inspect_base, project_2d
+from unibind.knowledge.page import text_map_png, write_page
 
 
 def described(category, text, **facts):
@@ -23,21 +23,20 @@ def base_of(**texts):
     return KnowledgeBase(described(category, text) for category, those in texts.items() for text in those)
 
 
-def look(base, **checks):
-    embedded = embed_descriptions(base, ToyBackbone())
-    reports = inspect_base(base, embedded)
-    return reports, check_base(base, reports, **checks)
+def inspect(base, **checks):
+    inspection = inspect_base(base, embed_descriptions(base, ToyBackbone()))
+    return inspection, check_base(inspection, **checks)
 
 
-def kinds(faults):
-    return {(fault.category, fault.kind) for fault in faults}
+def kinds(problems):
+    return {(problem.category, problem.kind) for problem in problems}
 
 
 def test_a_report_counts_and_names_the_nearest_class():
     base = base_of(
         red=["red", "red red green", "red x"], green=["green", "green green"], blue=["blue", "blue blue blue green"]
     )
-    reports, _ = look(base)
+    reports = inspect(base)[0].reports
     red = reports[0]
     assert (red.category, red.texts, red.counts["kind"]) == ("red", 3, Counter(category=3))
     assert {r.category: r.nearest for r in reports} == {"red": "green", "green": "red", "blue": "green"}
@@ -46,26 +45,28 @@ def test_a_report_counts_and_names_the_nearest_class():
     assert red.cosine == pytest.approx(float(means[0] @ means[1]), abs=1e-6)
 
 
-def test_a_text_that_fits_elsewhere_is_counted_where_it_belongs():
-    reports, faults = look(
+def test_a_text_that_fits_another_class_is_counted_as_a_misfit():
+    inspection, problems = inspect(
         base_of(red=["red", "red red", "red red red", "blue", "blue blue"], blue=["blue", "blue blue blue"]),
-        limits=Limits(1),
+        thresholds=CheckThresholds(1),
     )
-    assert reports[0].misfits == Counter(blue=2)
-    assert ("red", "ambiguous") in kinds(faults)
-    assert ("blue", "ambiguous") not in kinds(faults)
+    assert inspection.reports[0].misfits == Counter(blue=2)
+    assert ("red", "ambiguous") in kinds(problems)
+    assert ("blue", "ambiguous") not in kinds(problems)
 
 
 def test_thin_and_missing_classes_are_named():
     base = base_of(red=["red"] + [f"red {'x ' * i}y" for i in range(5)], green=["green", "green green"])
-    _, faults = look(base, limits=Limits(fewest=4, cosine=1.0), wanted=["red", "green", "blue"])
-    assert kinds(faults) == {("blue", "thin"), ("green", "thin")}
+    _, problems = inspect(
+        base, thresholds=CheckThresholds(min_texts=4, max_cosine=1.0), expected_classes=["red", "green", "blue"]
+    )
+    assert kinds(problems) == {("blue", "thin"), ("green", "thin")}
 
 
-def test_leaks_are_shared_texts_other_names_and_held_out_items():
+def test_leaks_are_shared_texts_other_names_and_non_training_items():
     base = KnowledgeBase(
         [
-            described("electric guitar", "A guitar with pickups"),  # a word of its own name is no leak
+            described("electric guitar", "A guitar with pickups"),  # a word of its own name is not a leak
             described("electric guitar", "Steel strings over a flat body"),
             described("drum", "A DRUM beside a guitar."),  # names itself too
             described("drum", "It stands beside pianos"),  # a leak
@@ -74,42 +75,42 @@ def test_leaks_are_shared_texts_other_names_and_held_out_items():
             described("piano", "Keys", kind="data", item="test/7"),
         ]
     )
-    _, faults = look(base, limits=Limits(1, 1.0, 1.0), held_out={"test/7"})
+    _, problems = inspect(base, thresholds=CheckThresholds(1, 1.0, 1.0), non_train_ids={"test/7"})
     texts = {d.id: d.text for d in base.descriptions}
-    assert {(f.category, texts[name]) for f in faults for name in f.ids} == {
+    assert {(p.category, texts[name]) for p in problems for name in p.ids} == {
         ("drum", "It stands beside pianos"),
         ("drum", "A thing to play, round"),
         ("piano", "A thing to play: round!"),
         ("piano", "Keys"),
     }
-    assert {f.kind for f in faults} == {"leaking"}
+    assert {p.kind for p in problems} == {"leaking"}
 
 
-def test_a_sound_base_has_no_faults_and_one_class_no_neighbor():
-    assert look(base_of(red=["red", "red x"], blue=["blue", "blue x"]), limits=Limits(2))[1] == []
-    reports, faults = look(base_of(red=["red", "red x"]), limits=Limits(2))
-    assert (reports[0].nearest, faults) == (None, [])
+def test_a_good_base_has_no_problems_and_a_single_class_no_neighbor():
+    assert inspect(base_of(red=["red", "red x"], blue=["blue", "blue x"]), thresholds=CheckThresholds(2))[1] == []
+    inspection, problems = inspect(base_of(red=["red", "red x"]), thresholds=CheckThresholds(2))
+    assert (inspection.reports[0].nearest, problems) == (None, [])
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 60])
-def test_any_number_of_texts_is_drawn(count):
+def test_any_number_of_texts_is_mapped(count):
     base = base_of(**{name: [f"{name} {'x ' * i}" for i in range(count)] for name in ("red", "blue")})
     embedded = embed_descriptions(base, ToyBackbone())
-    places, classes = flatten(embedded, most=50)
-    assert np.isfinite(places).all()
-    assert len(places) == len(classes) == min(50, 2 * count)
-    assert draw_texts(embedded).startswith(b"\x89PNG")
+    points, classes = project_2d(embedded, max_texts=50)
+    assert np.isfinite(points).all()
+    assert len(points) == len(classes) == min(50, 2 * count)
+    assert text_map_png(embedded).startswith(b"\x89PNG")
 
 
 def test_the_page_escapes_what_models_say(tmp_path):
     base = base_of(**{"<b>red": ["red <script>alert(1)</script>", "red"], "blue $x^2$": ["blue"]})
-    reports, faults = look(base)
-    page = write_page(tmp_path / "kb.html", "a <base>", reports, faults, b"", {}, "toy")
+    inspection, problems = inspect(base)
+    page = write_page(tmp_path / "kb.html", "a <base>", inspection, problems, b"", "toy")
     written = page.read_text()
     assert "<script" not in written
     assert "<b>red" not in written
     assert "&lt;script&gt;" in written
-    assert draw_texts(embed_descriptions(base, ToyBackbone()))
+    assert text_map_png(embed_descriptions(base, ToyBackbone()))
 
 
 def test_the_commands(tmp_path):
@@ -125,7 +126,7 @@ def test_the_commands(tmp_path):
     one = run(app, ["knowledge", "show", str(path), "--class", "bell", "--json"])
     assert '"category": "bell"' in one.stdout
     assert '"category": "drum"' not in one.stdout
-    assert run(app, ["knowledge", "check", str(path), "--at-least", "1", "--misfits", "1"]).exit_code == 0
-    thin = run(app, ["knowledge", "check", str(path), "--at-least", "2", "--json"])
+    assert run(app, ["knowledge", "check", str(path), "--min-texts", "1", "--max-misfits", "1"]).exit_code == 0
+    thin = run(app, ["knowledge", "check", str(path), "--min-texts", "2", "--json"])
     assert thin.exit_code == 1
     assert '"kind": "thin"' in thin.stdout

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from tests.helpers.toys import ToyBackbone
-from unibind.data.manifest import Item
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 from unibind.evaluate.controls import class_names, random_words, templates
 from unibind.knowledge import Description, KnowledgeBase
+from unibind.knowledge.base import description_id
 from unibind.knowledge.embedding import embed_descriptions
 from unibind.modalities import modality_names, modality_spec
 
@@ -27,15 +27,15 @@ def small(tmp_path):
 
 
 def test_the_packaged_base_covers_heptad_evenly():
-    base = KnowledgeBase.heptad()
+    base = KnowledgeBase.load("heptad")
     assert len(base.categories) == 24
     for category in base.categories:
-        mine = base.filter(categories=[category])
-        assert len(mine) == len(set(mine.texts(category))) == 64
-        assert len({d.aspect for d in mine.descriptions}) == 8
+        own = base.of_categories([category])
+        assert len(own) == len(set(own.texts(category))) == 64
+        assert len({d.aspect for d in own.descriptions}) == 8
 
 
-def test_what_a_base_holds(small):
+def test_categories_and_texts_of_a_base(small):
     assert small.categories == ("drum", "bell")
     assert small.texts("drum") == ["A round box.", "It booms."]
     with pytest.raises(UnknownNameError, match="drum, bell"):
@@ -52,36 +52,41 @@ def test_ids_belong_to_category_and_text_alone(small, tmp_path):
 
 @pytest.mark.parametrize("name", ["k.parquet", "k.jsonl", "k.csv"])
 def test_saving_keeps_everything(small, tmp_path, name):
-    data = [Item("i7", "image", uri="x.png", label="bell", description="A bell in the snow.")]
-    full = small.add_data(data, generator="some-model")
+    text = "A bell in the snow."
+    of_item = Description(
+        description_id("bell", text, "i7"), "bell", text, "data", "i7", modality="image", generator="some-model"
+    )
+    full = KnowledgeBase([*small.descriptions, of_item])
     full.save(tmp_path / name)
     assert KnowledgeBase.load(tmp_path / name).descriptions == full.descriptions
 
 
-def test_data_descriptions_come_under_the_label_and_name_their_item(small):
-    items = [
-        Item("i7", "image", uri="x.png", label="bell", description="A bell in the snow."),
-        Item("i8", "image", uri="y.png", label="bell", description="A bell in the snow."),
-        Item("i9", "image", uri="z.png", label="bell"),
+def test_names_and_templates_make_a_base_without_descriptions():
+    base = KnowledgeBase.from_names(["fire_truck", "drum"], "audio")
+    assert base.categories == ("fire_truck", "drum")
+    assert base.texts("fire_truck")[:2] == ["fire truck", "the sound of a fire truck."]
+    assert {(d.kind, d.modality) for d in base.descriptions} == {("name", None), ("template", "audio")}
+    assert [d.id for d in base.descriptions] == [
+        d.id for d in KnowledgeBase.from_names(["fire_truck", "drum"], "audio").descriptions
     ]
-    full = small.add_data(items)
-    added = full.filter(kinds=["data"]).descriptions
-    assert [(d.category, d.item, d.modality) for d in added] == [("bell", "i7", "image"), ("bell", "i8", "image")]
-    assert full.add_data(items).descriptions == full.descriptions
-    with pytest.raises(UnibindError, match=r"'i1'.*label"):
-        small.add_data([Item("i1", "image", uri="x.png", description="Something.")])
+    assert "this is a drum." in KnowledgeBase.from_names(["drum"]).texts("drum")
+    for classes in ([], [" "]):
+        with pytest.raises(UnibindError, match="class names"):
+            KnowledgeBase.from_names(classes)
+    with pytest.raises(UnknownNameError, match="smell"):
+        KnowledgeBase.from_names(["drum"], "smell")
 
 
-def test_filters_combine_and_refuse_to_leave_nothing(small):
-    assert [d.text for d in small.filter(categories=["drum"], aspects=["sound"]).descriptions] == ["It booms."]
-    with pytest.raises(UnibindError, match="at least one"):
-        small.filter(categories=["bell"], aspects=["shape"])
+def test_a_base_can_be_limited_to_categories(small):
+    assert small.of_categories(["bell"]).categories == ("bell",)
+    with pytest.raises(UnknownNameError, match="harp"):
+        small.of_categories(["bell", "harp"])
 
 
 def test_the_fingerprint_follows_content_not_order(small):
     turned = KnowledgeBase(small.descriptions[::-1])
     assert turned.fingerprint == small.fingerprint
-    assert small.filter(aspects=["sound"]).fingerprint != small.fingerprint
+    assert small.of_categories(["drum"]).fingerprint != small.fingerprint
 
 
 def test_repeated_texts_are_read_once(tmp_path):
@@ -108,7 +113,7 @@ def test_bad_bases_are_refused(tmp_path, content, words):
 def test_missing_files_and_double_ids_are_refused(tmp_path):
     with pytest.raises(MissingFileError, match=r"none\.jsonl"):
         KnowledgeBase.load(tmp_path / "none.jsonl")
-    with pytest.raises(UnibindError, match="one id"):
+    with pytest.raises(UnibindError, match="same id"):
         KnowledgeBase([Description("d", "drum", "x"), Description("d", "bell", "y")])
 
 
@@ -124,7 +129,9 @@ def test_templates_name_the_category_in_the_words_of_the_modality(modality):
     found = templates(["fire_truck"], modality)["fire_truck"]
     assert len(set(found)) == len(modality_spec(modality).templates) == 5
     assert all("fire truck" in text for text in found)
-    assert all(set(found).isdisjoint(templates(["fire_truck"], m)["fire_truck"]) for m in modality_names() if m != modality)
+    assert all(
+        set(found).isdisjoint(templates(["fire_truck"], m)["fire_truck"]) for m in modality_names() if m != modality
+    )
 
 
 def test_random_words_share_their_noise_between_categories():

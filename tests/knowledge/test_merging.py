@@ -1,4 +1,4 @@
-"""Bases brought together and changed by hand: nothing doubled, nothing undone."""
+"""Imports, merges and edits of bases: nothing is duplicated, and no edit is undone."""
 
 import json
 
@@ -27,7 +27,7 @@ def cupl(path, **lists):
     return path
 
 
-def test_an_import_doubles_nothing_and_says_who_wrote(tmp_path):
+def test_an_import_duplicates_nothing_and_keeps_the_author(tmp_path):
     file, kb = cupl(tmp_path / "a.json", hen=["A hen is a bird.", "ok"], dog=["A dog barks."]), tmp_path / "kb"
     assert json.loads(run("import", file, "--out", kb, "--generator", "gpt-3", "--json"))["new"] == 3
     again = json.loads(run("import", file, "--out", kb, "--json"))
@@ -35,11 +35,11 @@ def test_an_import_doubles_nothing_and_says_who_wrote(tmp_path):
     assert {(d.generator, d.prompt_id) for d in KnowledgeBase.load(kb).descriptions} == {("gpt-3", "import:a.json")}
 
 
-def test_an_import_that_was_stopped_goes_on(tmp_path):
-    """A journal that holds the first half only, and a torn line, as a kill leaves it."""
+def test_a_stopped_import_continues(tmp_path):
+    """The journal has only the first half and an incomplete line, as after a kill."""
     file = cupl(tmp_path / "a.json", **{f"class {i}": [f"text {i} {j}" for j in range(5)] for i in range(10)})
-    with Journal(tmp_path / "kb") as folder:
-        import_descriptions(folder, read_descriptions(file)[:25])
+    with Journal(tmp_path / "kb") as journal:
+        import_descriptions(journal, read_descriptions(file)[:25])
     with (tmp_path / "kb" / "answers.jsonl").open("ab") as journal:
         journal.write(b'{"key": "torn')
     assert json.loads(run("import", file, "--out", tmp_path / "kb", "--json"))["new"] == 25
@@ -78,17 +78,28 @@ def test_texts_changed_in_an_exported_table_are_edits(tmp_path):
     assert (done["new"], done["edited"], done["descriptions"]) == (0, 1, 3)
     assert texts(kb) == [("dog", "A dog barks."), ("hen", "A hen is a bird."), ("hen", "Hens walk.")]
     run("export", kb, table)
-    for file in (table, tmp_path / "a.json"):  # what is edited stays so, also where its first text comes again
+    for file in (table, tmp_path / "a.json"):  # an edit stays, also when the original text is imported again
         done = json.loads(run("import", file, "--out", kb, "--json"))
         assert (done["new"], done["edited"], done["descriptions"]) == (0, 0, 3)
 
 
-def test_what_a_person_changed_survives_further_answers(tmp_path):
+def test_edits_survive_further_answers(tmp_path):
     kb = tmp_path / "kb"
     with LLMServer() as server:
 
         def generate(count):
-            options = ("--out", kb, "--model", "m", "--base-url", server.base_url, "--near", "0", "--per-class", count)
+            options = (
+                "--out",
+                kb,
+                "--model",
+                "m",
+                "--base-url",
+                server.base_url,
+                "--max-similarity",
+                "0",
+                "--per-class",
+                count,
+            )
             run("generate", "drum", *options)
 
         generate(20)
@@ -105,7 +116,7 @@ def test_what_a_person_changed_survives_further_answers(tmp_path):
     assert "Welcome back, drum." in [text for _, text in texts(kb)]
 
 
-def test_edits_of_what_is_not_there_are_refused(tmp_path):
+def test_edits_of_unknown_descriptions_are_refused(tmp_path):
     run("import", cupl(tmp_path / "a.json", hen=["A hen is a bird."]), "--out", tmp_path / "kb")
     done = CliRunner().invoke(app, ["knowledge", "block", str(tmp_path / "kb"), "0123"])
     assert "0123" in str(done.exception)

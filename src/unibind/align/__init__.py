@@ -1,1 +1,1 @@
-"""The method: heads, losses, fitting, bridges, embedding centers and calibration."""
+"""The method of the paper: heads, losses, fitting, bridges, embedding centers and calibration."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
+from ..affine import AffineMap
 from ..data.embeddings import Vectors
 from ..errors import UnibindError
 
@@ -11,11 +13,11 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 class Ridge:
-    """Affine maps from `x` [N, D_in] to `y` [N, D_out], one for every penalty; one eigendecomposition serves all.
+    """Affine maps from `x` [N, D_in] to `y` [N, D_out], one per penalty; one eigendecomposition serves them all.
 
-    A penalty is in units of the mean eigenvalue of x's scatter. Penalizing by p is fitting x with Gaussian noise of p
-    times x's mean variance added to every number (Bishop 1995, "Training with noise is equivalent to Tikhonov
-    regularization"). The offset is not penalized. Raises UnibindError where there is nothing to fit.
+    A penalty is given in units of the mean eigenvalue of x's scatter matrix. A penalty p is equivalent to adding
+    Gaussian noise of p times the mean variance of x to every value of x (Bishop 1995, "Training with noise is
+    equivalent to Tikhonov regularization"). The bias is not penalized. Raises UnibindError for fewer than two pairs.
     """
 
     def __init__(self, x: Vectors, y: Vectors) -> None:
@@ -25,28 +27,28 @@ class Ridge:
         x, y = x - self._mean_x, y - self._mean_y
         values, self._axes = np.linalg.eigh(x.T @ x)  # [D_in], [D_in, D_in]
         self._values = np.maximum(values, 0.0)
-        self._turned = x @ self._axes  # [N, D_in]
-        self._cross = self._turned.T @ y  # [D_in, D_out]
+        self._rotated = x @ self._axes  # [N, D_in]
+        self._cross = self._rotated.T @ y  # [D_in, D_out]
         self._y = y
 
-    def map(self, penalty: float) -> tuple[Vectors, Vectors]:
-        """Weight [D_out, D_in] and bias [D_out], float32."""
+    def fit(self, penalty: float) -> AffineMap:
+        """The map for one penalty."""
         weight = (self._axes @ (self._cross / self._damped(penalty)[:, None])).T
         bias = self._mean_y - weight @ self._mean_x
-        return weight.astype(np.float32), bias.astype(np.float32)
+        return AffineMap(weight.astype(np.float32), bias.astype(np.float32))
 
-    def left_out_error(self, penalty: float) -> float:
-        """Mean squared error for a pair, by the map that is fitted on all the others."""
+    def leave_one_out_error(self, penalty: float) -> float:
+        """Mean squared error of each pair under the map that is fitted on all the other pairs."""
         damped = self._damped(penalty)
-        leverage = 1 / len(self._y) + (self._turned**2 / damped).sum(axis=1)  # [N]
-        errors = self._y - self._turned @ (self._cross / damped[:, None])
+        leverage = 1 / len(self._y) + (self._rotated**2 / damped).sum(axis=1)  # [N]
+        errors = self._y - self._rotated @ (self._cross / damped[:, None])
         return float(np.mean(np.sum(errors**2, axis=1) / np.maximum(1 - leverage, 1e-9) ** 2))
 
-    def _damped(self, penalty: float) -> Vectors:
+    def _damped(self, penalty: float) -> Float[np.ndarray, " d_in"]:
         return self._values + max(penalty * float(self._values.mean()), 1e-12)
 
 
-def best_map(x: Vectors, y: Vectors) -> tuple[Vectors, Vectors]:
-    """Weight and bias of the map whose penalty has the least leave-one-out error."""
+def best_ridge_map(x: Vectors, y: Vectors) -> AffineMap:
+    """The map whose penalty has the smallest leave-one-out error."""
     solver = Ridge(x, y)
-    return solver.map(min(PENALTIES, key=solver.left_out_error))
+    return solver.fit(min(PENALTIES, key=solver.leave_one_out_error))

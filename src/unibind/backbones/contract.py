@@ -1,6 +1,6 @@
-"""Contract: everything that decides what an embedding means, boiled down to a short hash.
+"""Contract: everything that decides what an embedding means, with a short hash.
 
-The hash travels with every store, center set, head and index; vectors whose contracts do not fit are refused.
+The hash is stored with every store, center set, head and index. Vectors whose contracts do not fit cannot be compared.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ..errors import ContractError
 class Contract:
     """What decides the meaning of one modality's embeddings.
 
-    `space` names the shared space (backbone and fingerprint of its anchor weights): vectors of different modalities
-    are comparable when their spaces agree, vectors of one modality only when their whole contracts agree. A part of a
-    composed backbone that is foreign to its texts' space names that in `anchor`: a head may lead there.
+    `space` names the shared space (the backbone and the fingerprint of its text tower): vectors of different modalities
+    are comparable if they share a space, vectors of one modality only if their whole contracts are equal. Where a tower
+    of a composed backbone is outside the space of the backbone's texts, `anchor` names the space of these texts.
     """
 
     space: str
@@ -29,18 +29,17 @@ class Contract:
     weights: str  # fingerprint of this tower's weights
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "float32"
-    head: str | None = None  # fingerprint of the maps applied after the tower, in their order, joined by "+"
-    anchor: str | None = None  # where `space` holds no texts of its backbone: the space that does
+    head: str | None = None  # fingerprints of the maps applied after the tower, in order, joined by "+"
+    anchor: str | None = None  # the space of the backbone's texts, if it is not `space`
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that name this contract."""
+        """Twelve hexadecimal digits that identify this contract."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
-        """Canonical JSON text; `from_json` reads it back."""
-        facts = asdict(self)
-        return json.dumps(facts, sort_keys=True, separators=(",", ":"))
+        """Canonical JSON text, which `from_json` reads."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Contract:
@@ -48,26 +47,30 @@ class Contract:
         return cls(**json.loads(text))
 
     def with_head(self, fingerprint: str, space: str | None = None) -> Contract:
-        """The contract after one more map with this fingerprint, which leads into `space` (None: stays in this one)."""
+        """The contract after one more map with this fingerprint, into `space` (None: within the same space)."""
         chain = fingerprint if self.head is None else f"{self.head}+{fingerprint}"
         return replace(self, head=chain, space=space or self.space, anchor=None if space else self.anchor)
 
     @property
     def in_anchor_space(self) -> bool:
-        """Whether these vectors lie in the space of their backbone's texts."""
+        """Whether these vectors are in the space of their backbone's texts."""
         return self.anchor is None
 
     @property
     def anchor_space(self) -> str:
-        """The space of the texts that these vectors belong with, whether or not they lie in it."""
+        """The space of their backbone's texts, whether or not these vectors are in it."""
         return self.anchor or self.space
 
+    def anchored_to(self, texts: Contract) -> Contract:
+        """The contract of this tower in a backbone with these texts, where it may be outside the anchor space."""
+        return replace(self, anchor=None if self.shares_space(texts) else texts.space)
+
     def shares_space(self, other: Contract) -> bool:
-        """Whether vectors of both contracts lie in one space."""
+        """Whether vectors of both contracts are in one space."""
         return self.space == other.space
 
     def shares_anchor(self, other: Contract) -> bool:
-        """Whether both belong with the same texts, whether or not they lie in those texts' space."""
+        """Whether both have the same anchor space, whether or not their vectors are in it."""
         return self.anchor_space == other.anchor_space
 
     def check_comparable(self, other: Contract, *, here: str = "these vectors", there: str = "those") -> None:
@@ -75,16 +78,16 @@ class Contract:
         if not self.shares_space(other) and self.shares_anchor(other):
             outside = other if self.in_anchor_space else self
             raise ContractError(
-                f"{here} and {there} cannot be compared: the {outside.modality} tower has its own space, {outside.space}; "
-                "fit it on labeled items, or bridge it with `unibind bridge` if its model has a text tower"
+                f"{here} and {there} cannot be compared: the {outside.modality} tower has its own space, "
+                f"{outside.space}; fit it on labeled items, or use `unibind bridge` if its model has a text tower"
             )
         if not self.shares_space(other):
             raise ContractError(
                 f"{here} live in the space {self.space} and {there} in {other.space}; encode both with one backbone"
             )
         if self.modality == other.modality and self.hash != other.hash:
-            ours, theirs = asdict(self), asdict(other)
-            names = ", ".join(name for name in ours if ours[name] != theirs[name])
+            own, others = asdict(self), asdict(other)
+            names = ", ".join(name for name in own if own[name] != others[name])
             raise ContractError(
                 f"{here} and {there} ({self.modality}) differ in {names} "
                 f"(contracts {self.hash} and {other.hash}); encode both the same way"

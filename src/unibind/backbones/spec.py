@@ -1,11 +1,16 @@
-"""What is known of a backbone before anything is loaded: its card, and the license of its weights."""
+"""BackboneSpec: what registers a backbone, and what is known about it before any of its code is imported."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import UnibindError
+
+if TYPE_CHECKING:
+    from .protocol import Backbone
 
 
 @dataclass(frozen=True)
@@ -21,33 +26,66 @@ class License:
 
 @dataclass(frozen=True)
 class Card:
-    """What `unibind backbones list` shows of a backbone.
+    """What `unibind backbones list` shows about a backbone.
 
-    `name` is written as `create_backbone` takes it, variable parts in capitals. `dim` and `license` are None where
-    they are the model's own. `weights` says where the weights come from, `extra` which optional dependencies it needs.
+    `name` is what `create_backbone` takes, with the variable parts in capitals. `modalities`, `dim` and `license` are
+    None where they depend on the model. `weights` says where the weights come from, and `extra` names the optional
+    dependencies that are needed. `base_model` is the Hub name of the model behind it, for the cards of fitted models.
+    `unavailable` is the reason why an installed third-party backbone cannot be loaded.
     """
 
     name: str
     summary: str
-    modalities: tuple[str, ...]
+    modalities: tuple[str, ...] | None
     dim: int | None
     license: License | None
     weights: str
     extra: str | None = None
+    base_model: str | None = None
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True)
+class GoldenCheck:
+    """Result of one golden check: the largest difference from the golden values, and the largest one allowed."""
+
+    what: str
+    difference: float
+    allowed: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is small enough; NaN never passes."""
+        return self.difference <= self.allowed
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Registers a backbone: as `SPEC` of a package in `unibind.backbones`, or as an entry point `unibind.backbones`.
+
+    `create(argument, **options)` builds it; `argument` is the text after the colon of its name, or None. The options
+    `modalities`, `weights`, `precision` and `device` are passed only where the caller gives them. `golden_checks`
+    compares this machine's results with recorded ones, for `unibind doctor`. Keep the module that defines the spec
+    light, and import the model's code inside these functions: listing the backbones imports that module.
+    """
+
+    card: Card
+    create: Callable[..., Backbone]
+    golden_checks: Callable[[], list[GoldenCheck]] | None = None
 
 
 COMMERCIAL_ONLY = "UNIBIND_COMMERCIAL_ONLY"  # environment variable; `unibind --commercial-only` sets it
 
 
 def commercial_only() -> bool:
-    """Whether only weights that allow commercial use are wanted."""
+    """Whether only weights that allow commercial use may be loaded."""
     return os.environ.get(COMMERCIAL_ONLY, "") not in ("", "0")
 
 
 def check_commercial(name: str, license: License) -> None:
-    """Raise UnibindError where only commercially usable weights are wanted and these are not."""
+    """Raise UnibindError if only weights for commercial use may be loaded and these do not allow it."""
     if commercial_only() and not license.commercial:
         raise UnibindError(
-            f"the weights of {name} are under {license.spdx}, which forbids commercial use; "
-            f"choose another backbone or do without --commercial-only ({COMMERCIAL_ONLY})"
+            f"the weights of {name} are licensed under {license.spdx}, which forbids commercial use; "
+            f"choose another backbone, or drop --commercial-only ({COMMERCIAL_ONLY})"
         )

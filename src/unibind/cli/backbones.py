@@ -1,4 +1,4 @@
-"""`unibind backbones`: which frozen encoders there are."""
+"""`unibind backbones`: the available frozen encoders."""
 
 from __future__ import annotations
 
@@ -6,54 +6,56 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._console import JsonOption, print_json, print_table
+from ._console import INPUT, JsonOption, add_verb, print_json, print_table
 
 if TYPE_CHECKING:
     from ..backbones import Card
 
-app = typer.Typer(help="Frozen encoders to choose from.", no_args_is_help=True)
+app = typer.Typer(help="List the frozen encoders to choose from.", no_args_is_help=True)
 
 
 @app.callback()
 def _backbones() -> None:
-    """Frozen encoders to choose from."""
+    """List the frozen encoders to choose from."""
 
 
-@app.command("list")
 def list_backbones(
     commercial_only: Annotated[
-        bool, typer.Option("--commercial-only", help="Only those whose license allows commercial use.")
+        bool,
+        typer.Option(
+            "--commercial-only", help="Only those whose license allows commercial use.", rich_help_panel=INPUT
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List every backbone: what it encodes, under which license, where its weights come from, and if they are here.
+    """List every backbone: its modalities, license, source of weights, and whether it can be used now.
 
     Nothing is downloaded.
 
-    \b
-    unibind backbones list
-    unibind backbones list --commercial-only --json
+    Examples:
+      $ unibind backbones list
+      $ unibind backbones list --commercial-only --json
     """
-    from ..backbones import backbone_cards
-    from ..backbones.spec import commercial_only as asked_everywhere
+    from ..backbones import backbone_specs
+    from ..backbones.spec import commercial_only as commercial_only_everywhere
 
-    rows = [_facts(kind, card) for kind, card in backbone_cards().items()]
-    if commercial_only or asked_everywhere():
-        rows = [facts for facts in rows if facts["commercial"] is not False]
+    rows = [_row(kind, spec.card) for kind, spec in backbone_specs().items()]
+    if commercial_only or commercial_only_everywhere():
+        rows = [row for row in rows if row["commercial"] is not False]
     if json:
         print_json(rows)
     else:
-        columns = ("backbone", "modalities", "width", "license", "weights", "here now")
-        print_table(columns, [_cells(facts) for facts in rows])
+        columns = ("backbone", "modalities", "width", "license", "weights", "usable")
+        print_table(columns, [_cells(row) for row in rows])
 
 
-def _facts(kind: str, card: Card | None) -> dict[str, Any]:
-    """What is known of a backbone; `commercial` is None where each of its models has a license of its own."""
+add_verb(app, "list", list_backbones)
+
+
+def _row(kind: str, card: Card) -> dict[str, Any]:
+    """What is known about a backbone; `commercial` is None if its license depends on the model."""
     from ..doctor import missing
 
-    lacking = missing(kind, card)
-    if card is None:
-        return {"name": kind, "commercial": None, "missing": lacking}
     return {
         "name": card.name,
         "summary": card.summary,
@@ -63,17 +65,21 @@ def _facts(kind: str, card: Card | None) -> dict[str, Any]:
         "commercial": card.license.commercial if card.license else None,
         "weights": card.weights,
         "extra": card.extra,
-        "missing": lacking,
+        "missing": missing(kind, card),
     }
 
 
-def _cells(facts: dict[str, Any]) -> tuple[str, ...]:
-    missing = facts["missing"]
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    depends = "depends on the model"
+    missing = row["missing"]
     return (
-        facts["name"],
-        ", ".join(facts.get("modalities", ())),
-        str(facts.get("width") or "its own"),
-        facts.get("license") or "its own",
-        facts.get("weights", ""),
-        "as its model" if missing is None else "no" if missing else "yes",
+        row["name"],
+        depends if row["modalities"] is None else ", ".join(row["modalities"]),
+        str(row["width"] or depends),
+        row["license"] or depends,
+        row["weights"],
+        depends if missing is None else f"no: {missing}" if missing else "yes",
     )
+
+
+add_verb(app, "list", list_backbones)

@@ -87,7 +87,7 @@ def bridge(
             device=device,
         )
     if json:
-        print_json([{"modality": b.modality, "bridge": str(b.path), **b.bridge.made} for b in built])
+        print_json([{"modality": b.modality, "bridge": str(b.path), **b.bridge.provenance} for b in built])
         return
     print_table(("modality", "map", "recall@1 %", "recall@5 %", "held-out texts"), [r for b in built for r in _rows(b)])
     for one in built:
@@ -95,7 +95,7 @@ def bridge(
 
 
 def _rows(built: BuiltBridge) -> list[tuple[object, ...]]:
-    made = built.bridge.made
+    made = built.bridge.provenance
     return [
         (built.modality, _METHODS[method], percent(recall["@1"]), percent(recall["@5"]), made["holdout_count"])
         for method, recall in made["recall"].items()
@@ -103,7 +103,7 @@ def _rows(built: BuiltBridge) -> list[tuple[object, ...]]:
 
 
 def _gap(built: BuiltBridge) -> str:
-    made = built.bridge.made
+    made = built.bridge.provenance
     if made["gap"] is None:
         return "the modality gap of its items is not corrected: name some with --items"
     return f"its items lie {made['gap']:.3f} from its texts, corrected by the mean of {made['items']} items"

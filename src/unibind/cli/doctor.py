@@ -1,4 +1,4 @@
-"""`unibind doctor`: what this installation can do, and whether it computes what it should."""
+"""`unibind doctor`: what this installation can do, and whether it computes the expected results."""
 
 from __future__ import annotations
 
@@ -6,53 +6,58 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ._console import JsonOption, busy, print_json, print_table, say
+from ._console import JsonOption, busy, notify, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..doctor import BackboneState
+    from ..doctor import BackboneState, Diagnosis
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Show torch, devices, decoders and extras, and check every backbone that is here against golden numbers.
+    """Show torch, devices, decoders and extras, and check every available backbone against golden values.
 
-    The exit code is 1 where something required is missing or a check fails. Nothing is downloaded.
+    The exit code is 1 if a required package is missing or a check fails. Nothing is downloaded.
 
-    \b
-    unibind doctor
-    unibind doctor --json
+    Examples:
+      $ unibind doctor
+      $ unibind doctor --json
     """
-    from ..doctor import DECODERS, as_json, diagnose
+    from ..doctor import as_json, diagnose
 
-    with busy("examining"):
-        found = diagnose()
+    with busy("examining the installation"):
+        diagnosis = diagnose()
     if json:
-        print_json(as_json(found))
+        print_json(as_json(diagnosis))
     else:
-        print_table(("system", ""), list(found.system.items()))
-        print_table(
-            ("decoder", "version", "reads"), [(p, v or "missing", DECODERS[p]) for p, v in found.decoders.items()]
-        )
-        print_table(
-            ("extra", "state"),
-            [
-                (extra, f"cannot import {', '.join(missing)}" if missing else "there")
-                for extra, missing in found.extras.items()
-            ],
-        )
-        print_table(("backbone", "golden check", "here now"), [(b.kind, _checks(b), _here(b)) for b in found.backbones])
-        say("all is well" if found.healthy else "unibind: something above is missing or does not compute as it should")
-    if not found.healthy:
+        _print(diagnosis)
+    if not diagnosis.healthy:
         raise typer.Exit(1)
 
 
-def _here(backbone: BackboneState) -> str:
-    return "as the model one names" if backbone.missing is None else backbone.missing or "yes"
+def _print(diagnosis: Diagnosis) -> None:
+    from ..doctor import DECODERS
+
+    decoders = [(package, version or "missing", DECODERS[package]) for package, version in diagnosis.decoders.items()]
+    extras = [
+        (extra, f"cannot import {', '.join(missing)}" if missing else "installed")
+        for extra, missing in diagnosis.extras.items()
+    ]
+    print_table(("system", ""), list(diagnosis.system.items()))
+    print_table(("decoder", "version", "reads"), decoders)
+    print_table(("extra", "state"), extras)
+    print_table(
+        ("backbone", "golden checks", "usable"), [(b.kind, _checks(b), _usable(b)) for b in diagnosis.backbones]
+    )
+    notify("everything works" if diagnosis.healthy else "unibind: a package above is missing, or a golden check failed")
+
+
+def _usable(backbone: BackboneState) -> str:
+    return "depends on the model" if backbone.missing is None else backbone.missing or "yes"
 
 
 def _checks(backbone: BackboneState) -> str:
     if not backbone.checks:
         return "none"
     worst = max(backbone.checks, key=lambda check: check.difference / check.allowed)
-    word = "passed" if backbone.passed else "FAILED"
-    found = f"largest difference {worst.difference:.0e}, allowed {worst.allowed:.0e}"
-    return f"{word}: {len(backbone.checks)} modalities, {found}"
+    verdict = "passed" if backbone.passed else "FAILED"
+    difference = f"largest difference {worst.difference:.0e}, allowed {worst.allowed:.0e}"
+    return f"{verdict}: {len(backbone.checks)} modalities, {difference}"

@@ -1,4 +1,4 @@
-"""`unibind heptad`: make and look at the procedural test bed."""
+"""`unibind heptad`: generate the procedural test bed and look at it."""
 
 from __future__ import annotations
 
@@ -7,59 +7,93 @@ from typing import Annotated
 
 import typer
 
-from ._console import JsonOption, busy, print_json, progress_bar, say
+from ._console import ADVANCED, INPUT, OUTPUT, JsonOption, add_verb, busy, notify, print_json
 
-app = typer.Typer(help="The procedural test bed: 24 categories, seven modalities, known truth.", no_args_is_help=True)
+app = typer.Typer(
+    help="Generate the procedural test bed: 24 categories, seven modalities, known ground truth.", no_args_is_help=True
+)
+
+Seed = Annotated[
+    int, typer.Option(min=0, metavar="SEED", help="Random seed.", show_default=True, rich_help_panel=INPUT)
+]
 
 
-@app.command()
 def make(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files and manifest.csv.")],
-    per_category: Annotated[int, typer.Option(min=1, help="Objects of every category in every split.")] = 12,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    split: Annotated[list[str] | None, typer.Option(help="Only these splits; repeat the option.")] = None,
-    workers: Annotated[int, typer.Option(min=1)] = 2,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FOLDER", help="Folder for files and manifest.csv.", rich_help_panel=OUTPUT
+        ),
+    ],
+    per_category: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Objects per category and split.", rich_help_panel=INPUT)
+    ] = 12,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPLIT",
+            help="pretrain, train, val or test; repeat for several. Default: train, val and test.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processes that generate objects.", rich_help_panel=ADVANCED)
+    ] = 2,
     json: JsonOption = False,
 ) -> None:
-    """Draw objects and write each as seven ordinary files; the same seed gives the same bytes.
+    """Generate objects and write each one as seven ordinary files.
 
-    \b
-    unibind heptad make --out data/heptad --per-category 12 --seed 0
-    unibind heptad make --out data/more --per-category 100 --split train
+    The same seed gives the same bytes.
+
+    Examples:
+      $ unibind heptad make --out data/heptad --per-category 12 --seed 0
+      $ unibind heptad make --out data/more --per-category 100 --split train
     """
     from .. import heptad
+    from ..progress import progress_bar
 
     counts = dict.fromkeys(split or ("train", "val", "test"), per_category)
-    with progress_bar() as progress:
-        task = progress.add_task("drawing objects", total=sum(counts.values()) * len(heptad.CATEGORIES))
-        manifest = heptad.make(
-            out, counts, seed=seed, workers=workers, progress=lambda done: progress.advance(task, done)
-        )
+    total = sum(counts.values()) * len(heptad.CATEGORIES)
+    with progress_bar("generating objects", total) as advance:
+        manifest = heptad.make(out, counts, seed=seed, workers=workers, progress=advance)
     if json:
-        print_json({"manifest": str(manifest), "objects": sum(counts.values()) * len(heptad.CATEGORIES)})
+        print_json({"manifest": str(manifest), "objects": total})
     else:
-        say(f"the manifest: {manifest}")
+        notify(f"{total} objects, manifest in {manifest}")
 
 
-@app.command()
 def show(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")] = Path("heptad.png"),
-    category: Annotated[list[str] | None, typer.Option(help="Only these categories; repeat the option.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CATEGORY",
+            help="Show only this category; repeat for several. Default: all 24.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="PNG file to write.", rich_help_panel=OUTPUT)
+    ] = Path("heptad.png"),
     json: JsonOption = False,
 ) -> None:
-    """Draw a contact sheet: one object of every category, in all its modalities.
+    """Render a contact sheet: one row per category, with all modalities of one object.
 
-    \b
-    unibind heptad show --out heptad.png
-    unibind heptad show --category dog --category bird --seed 3
+    Examples:
+      $ unibind heptad show --out heptad.png
+      $ unibind heptad show --category dog --category bird --seed 3
     """
     from .. import heptad
     from ..modalities.pictures import save_png
 
-    with busy("drawing objects"):
+    with busy("rendering objects"):
         save_png(heptad.contact_sheet(seed=seed, categories=category), out)
     if json:
         print_json({"picture": str(out), "categories": category or list(heptad.CATEGORIES)})
     else:
-        say(f"drawn in {out}")
+        notify(f"contact sheet in {out}")
+
+
+add_verb(app, "make", make)
+add_verb(app, "show", show)

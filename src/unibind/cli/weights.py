@@ -1,4 +1,4 @@
-"""`unibind weights`: make released weights quick and safe to load."""
+"""`unibind weights`: convert released weights to files that load quickly and safely."""
 
 from __future__ import annotations
 
@@ -8,51 +8,68 @@ from typing import Annotated
 
 import typer
 
-from ._console import JsonOption, print_json, print_table, progress_bar, say
+from ..progress import progress_stages
+from ._console import INPUT, OUTPUT, JsonOption, add_verb, notify, print_json, print_table
 
-app = typer.Typer(help="Weights of real encoders.", no_args_is_help=True)
+app = typer.Typer(help="Convert released weights.", no_args_is_help=True)
 
 
 @app.callback()
 def _weights() -> None:
-    """Weights of real encoders."""
+    """Convert released weights."""
 
 
-@app.command()
 def convert(
     files: Annotated[
-        list[Path], typer.Argument(help="Released checkpoints, and a .pkl of centers.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Released checkpoints, and at most one .pkl of centers.", show_default=False
+        ),
     ],
-    out: Annotated[Path, typer.Argument(help="Folder for the towers.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the towers.", show_default=False)],
     modality: Annotated[
-        str | None, typer.Option("--modality", "-m", help="What the centers are for. Default: what was fitted.")
+        str | None,
+        typer.Option(
+            "--modality",
+            "-m",
+            metavar="MODALITY",
+            help="Modality of the centers. Default: that of the fitted checkpoint.",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what the folder holds.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the content of the folder.", rich_help_panel=OUTPUT)
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Split imagebind_huge.pth, or UniBind's checkpoints, into one safetensors file a tower.
+    """Split imagebind_huge.pth, or UniBind's checkpoints, into one safetensors file per tower.
 
-    Only the towers in use are then read, memory-mapped. A checkpoint that UniBind has fitted, or its centers, make the
-    folder a model for --model. Nothing in the files is executed.
+    Afterwards only the towers in use are read, memory-mapped. With a checkpoint that UniBind has fitted, or with its
+    centers, the folder becomes a model for --model. No code in the files is executed.
 
-    \b
-    unibind weights convert imagebind_huge.pth weights/imagebind
-    unibind weights convert fitted_audio.pt audio_centers.pkl models/unibind-audio
+    Examples:
+      $ unibind weights convert imagebind_huge.pth weights/imagebind
+      $ unibind weights convert fitted_audio.pt audio_centers.pkl models/unibind-audio
     """
     from ..compat.released_checkpoint import convert as convert_released
 
-    with progress_bar() as bar:
-        task = bar.add_task("reading", total=None)
+    with progress_stages() as stage:
 
         def show(tower: str, count: int) -> None:
-            bar.update(task, description=f"converting {tower}", total=count, advance=1)
+            stage(f"converting {tower}", None)
 
-        done = convert_released(files, out, modality=modality, force=force, progress=show)
+        converted = convert_released(files, out, modality=modality, force=force, progress=show)
     if json:
-        print_json({"folder": str(out), **asdict(done)})
+        print_json({"folder": str(out), **asdict(converted)})
+        return
+    print_table(("tower", "fingerprint"), list(converted.towers.items()))
+    if converted.heads or converted.centers:
+        notify(f"to use the model: unibind classify FILE --model {out}")
     else:
-        print_table(("tower", "fingerprint"), list(done.towers.items()))
-        if done.heads or done.centers:
-            say(f"a model: unibind classify FILE --model {out}")
-        else:
-            say(f"to use it: --backbone imagebind --weights {out}")
+        notify(f"to use the towers: --backbone imagebind --weights {out}")
+
+
+add_verb(app, "convert", convert)
+
+
+add_verb(app, "convert", convert)

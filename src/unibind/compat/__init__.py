@@ -1,1 +1,1 @@
-"""Reading the files that UniBind released: pickled centers and fitted checkpoints."""
+"""Reads the files that the authors of UniBind released: pickled centers and fitted checkpoints."""

@@ -1,4 +1,4 @@
-"""From the files that UniBind and ImageBind released to a folder that this package loads."""
+"""Converts the files that UniBind and ImageBind released into a folder that this package loads."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import serialization as artifact
+from .. import serialization
+from ..affine import AffineMap
 from ..align.centers import Centers, Scoring
 from ..align.heads import Head
-from ..backbones.imagebind import TOWER_OF, ImageBind
-from ..backbones.imagebind.convert import LinearMap, Released, open_released, write_towers
+from ..backbones import Contract
+from ..backbones.imagebind.convert import Released, open_released, write_towers
+from ..backbones.imagebind.model import TOWER_OF, ImageBind
 from ..backbones.imagebind.towers import TOWERS
 from ..data.embeddings import Vectors, unit
 from ..errors import UnibindError
-from ..modalities import check_modality
+from ..modalities import ANCHOR, check_modality
 from .pickled_centers import load_centers_pickle
 
 _CENTERS_SUFFIX = ".pkl"
@@ -25,7 +27,7 @@ _CENTERS_SUFFIX = ".pkl"
 
 @dataclass(frozen=True)
 class Converted:
-    """What a conversion wrote: fingerprints of towers; the modalities with heads and with centers, if it is a model."""
+    """What a conversion wrote: the fingerprint of each tower, and the modalities that got a head and centers."""
 
     towers: dict[str, str]
     heads: tuple[str, ...]
@@ -40,92 +42,81 @@ def convert(
     force: bool = False,
     progress: Callable[[str, int], None] = lambda *_: None,
 ) -> Converted:
-    """Convert released files into the folder `out`, all of it or nothing.
+    """Convert released files into the folder `out`, completely or not at all.
 
-    `sources` are checkpoints, whose towers become `<tower>.safetensors`, and at most one .pkl of embedding centers. A
-    fitted checkpoint or centers make the folder a model, which `UniBind.from_pretrained` loads. The centers are those
-    of `modality`, by default of the one that a checkpoint was fitted for. `progress` is told each tower before it is
-    written, and how many there are.
+    `sources` are checkpoints, whose towers become `<tower>.safetensors`, and at most one .pkl file of centers. With a
+    fitted checkpoint or centers, the folder becomes a model that `UniBind.from_pretrained` loads. The centers belong to
+    `modality`, by default the one that a checkpoint was fitted for. `progress` is called with the name of each tower
+    before it is written, and the number of towers.
 
-    The reference applies its linear map W x + b to an embedding x = s u, where u has unit length and s is the
-    modality's logit scale (1 for the vision tower): so the head's weight is s W. It averages s u over several clips
-    without bringing the mean back to unit length, so heads equal the reference exactly for items of one clip.
+    The reference applies its linear map W x + b to an embedding x = s u, where u has unit length and s is the logit
+    scale of the modality (1 for the vision tower), so the head's weight is s W. The reference averages s u over several
+    clips without normalizing the mean, so heads equal the reference exactly for items of one clip.
 
-    Raises UnibindError, naming the file, for what cannot be read or does not belong together, and where `out` holds
-    a conversion or model already, unless `force` says to replace it.
+    Raises UnibindError, naming the file, for files that cannot be read or do not belong together, and if `out` already
+    contains a conversion or model, unless `force` is set.
     """
     pickles = [path for path in sources if path.suffix == _CENTERS_SUFFIX]
     released = open_released(path for path in sources if path not in pickles)
     centers = _read_centers(pickles, released, modality)
     for m in released.maps.keys() | centers.keys():
         _check_complete(m, released, centers.get(m, {}))
-    there = [path for path in _products(out) if path.exists()]
-    if there and not force:
-        raise UnibindError(f"{there[0]} exists; name another folder, or replace it with --force")
+    existing = [path for path in _products(out) if path.exists()]
+    if existing and not force:
+        raise UnibindError(f"{existing[0]} exists; choose another folder, or replace it with --force")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".converting-") as name:
         folder = Path(name)
         fingerprints = write_towers(released.towers, folder, progress)
         if released.maps or centers:
             _write_model(folder, released.maps, centers)
-        _replace(there, folder, out)
+        _replace(existing, folder, out)
     return Converted(fingerprints, tuple(sorted(released.maps)), tuple(centers))
 
 
 def _read_centers(pickles: Sequence[Path], released: Released, modality: str | None) -> dict[str, dict[str, Vectors]]:
-    """Label -> centers [K, D], by modality."""
+    """Centers [K, D] by label, by modality."""
     if not pickles:
         return {}
     if len(pickles) > 1:
-        raise UnibindError(f"{pickles[0]} and {pickles[1]} are both centers; convert one file of centers at a time")
+        raise UnibindError(f"{pickles[0]} and {pickles[1]} are both centers; convert one centers file at a time")
     if modality is None and len(released.maps) != 1:
-        raise UnibindError(f"which modality are the centers of {pickles[0]} for? Say it with --modality")
-    whose = next(iter(released.maps)) if modality is None else check_modality(modality, tuple(TOWER_OF))
-    return {whose: load_centers_pickle(pickles[0])}
+        raise UnibindError(f"the modality of the centers in {pickles[0]} is not clear; give it with --modality")
+    target = next(iter(released.maps)) if modality is None else check_modality(modality, tuple(TOWER_OF))
+    return {target: load_centers_pickle(pickles[0])}
 
 
 def _check_complete(modality: str, released: Released, centers: Mapping[str, Vectors]) -> None:
-    """A model of a modality needs its tower and, as the space's anchor, that of texts, all of one width."""
-    missing = sorted({TOWER_OF[modality], "text"} - released.towers.keys())
+    """A model of a modality needs the tower of the modality and that of the anchor, all of one width."""
+    missing = sorted({TOWER_OF[modality], ANCHOR} - released.towers.keys())
     if missing:
         raise UnibindError(
-            f"a model of {modality} needs the towers of {' and '.join(missing)}, which nothing that was named holds; "
-            "name UniBind's pretrained_weights.pt too"
+            f"a model of {modality} needs the towers {' and '.join(missing)}, which none of the given files contains; "
+            "add UniBind's pretrained_weights.pt"
         )
-    width = released.towers["text"].shapes["project.weight"][0]
-    mapped = [len(released.maps[modality].bias)] if modality in released.maps else []
+    width = released.towers[ANCHOR].shapes["project.weight"][0]
+    mapped = [released.maps[modality].dim_out] if modality in released.maps else []
     others = {*mapped, *(vectors.shape[1] for vectors in centers.values())} - {width}
     if others:
         raise UnibindError(
-            f"the map or the centers of {modality} have the width {others.pop()} where the towers have {width}; "
-            "name files that belong together"
+            f"the map or the centers of {modality} have the width {others.pop()}, but the towers have {width}; "
+            "pass files that belong together"
         )
 
 
-def _write_model(folder: Path, maps: Mapping[str, LinearMap], centers: Mapping[str, Mapping[str, Vectors]]) -> None:
-    """Make a folder of towers a model over itself."""
+def _write_model(folder: Path, maps: Mapping[str, AffineMap], centers: Mapping[str, Mapping[str, Vectors]]) -> None:
+    """Turn a folder of towers into a model whose backbone reads its weights from that folder."""
     backbone = ImageBind(weights=folder)
-    texts = backbone.contract("text")
-    artifact.write(
+    anchor = backbone.contract(ANCHOR)
+    serialization.write(
         folder,
-        artifact.Parts(
+        serialization.Parts(
             backbone=backbone.name,
             options=backbone.options,
-            inside="weights",
+            folder_option="weights",
             contracts={m: backbone.contract(m) for m in backbone.modalities},
             heads={m: _head(fitted, backbone.logit_scales.get(TOWER_OF[m], 1.0)) for m, fitted in maps.items()},
-            centers={
-                m: Centers(
-                    unit(np.concatenate(list(found.values()))),
-                    tuple(len(vectors) for vectors in found.values()),
-                    tuple(found),
-                    tuple(f"{label}/{i}" for label, vectors in found.items() for i in range(len(vectors))),
-                    "released",
-                    Scoring("max"),
-                    texts,
-                )
-                for m, found in centers.items()
-            },
+            centers={m: _center_sets(by_label, anchor) for m, by_label in centers.items()},
             calibration={},
             knowledge=None,
             summary=None,
@@ -135,18 +126,37 @@ def _write_model(folder: Path, maps: Mapping[str, LinearMap], centers: Mapping[s
     )
 
 
-def _head(fitted: LinearMap, scale: float) -> Head:
-    return Head((scale * fitted.weight).numpy(), fitted.bias.numpy())
+def _head(fitted: AffineMap, scale: float) -> Head:
+    return Head(AffineMap(scale * fitted.weight, fitted.bias))
+
+
+def _center_sets(by_label: Mapping[str, Vectors], contract: Contract) -> Centers:
+    """Centers as released, at unit length; `<label>/<number>` stands in for the ids of their descriptions."""
+    return Centers(
+        unit(np.concatenate(list(by_label.values()))),
+        tuple(len(vectors) for vectors in by_label.values()),
+        tuple(by_label),
+        tuple(f"{label}/{i}" for label, vectors in by_label.items() for i in range(len(vectors))),
+        "released",
+        Scoring("max"),
+        contract,
+    )
 
 
 def _products(folder: Path) -> list[Path]:
-    """What a conversion may write, the mark of a complete model first."""
-    names = (artifact.MANIFEST, artifact.HEADS, artifact.CENTERS, artifact.DESCRIPTIONS, artifact.CARD)
+    """Files that a conversion may write, first the one that marks a complete model."""
+    names = (
+        serialization.MANIFEST,
+        serialization.HEADS,
+        serialization.CENTERS,
+        serialization.DESCRIPTIONS,
+        serialization.CARD,
+    )
     return [folder / name for name in (*names, *(f"{tower}.safetensors" for tower in TOWERS))]
 
 
 def _replace(old: Sequence[Path], folder: Path, out: Path) -> None:
-    """Put the finished files in place of the old ones: the mark goes first and comes last."""
+    """Replace the old files by the new ones: the mark of a complete model is removed first and comes back last."""
     for path in old:
         path.unlink()
     for path in reversed(_products(folder)):

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32, Int
 from numpy.typing import NDArray
 
 from ..backbones.contract import Contract
 from ..errors import UnibindError
 
-Vectors = NDArray[np.float32]  # [N, D]
+Vectors = Float32[np.ndarray, "n d"]
+CategoryIndex = Int[np.ndarray, " n"]  # row of each item's category in a list of categories
 
-BLOCK = 1 << 24  # similarities held at a time
+BLOCK = 1 << 24  # most similarities computed at once
 
 
-def unit(vectors: Vectors) -> Vectors:
-    """The vectors [..., D] at unit length; zeros stay zero."""
+def unit(vectors: Float32[np.ndarray, "... d"]) -> Float32[np.ndarray, "... d"]:
+    """The vectors scaled to unit length; zero vectors stay zero."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def class_means(vectors: Vectors, owner: NDArray[np.intp], count: int) -> Vectors:
-    """Unit mean of each class's vectors, [count, D]; `owner` [N] are class indices; zero where a class has none."""
+def class_means(vectors: Vectors, category_index: CategoryIndex, count: int) -> Float32[np.ndarray, "count d"]:
+    """Unit-length mean vector of each of `count` categories; a category without vectors gets zeros."""
     sums = np.zeros((count, vectors.shape[1]), np.float32)
-    np.add.at(sums, owner, vectors)
+    np.add.at(sums, category_index, vectors)
     return unit(sums)
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Stored embeddings of one modality, by id: `vectors` float32 [N, D], unit length, and what is known of the items.
+    """Stored embeddings of N items of one modality, at unit length, with what the store knows about each item.
 
-    An inline text that has no description of its own is its own description.
+    The description of an inline text is the text itself, unless the manifest gives another one.
     """
 
     modality: str
     ids: list[str]
     labels: list[str | None]
-    vectors: NDArray[np.float32]
+    vectors: Vectors
     contract: Contract
     uris: list[str | None]
     objects: list[str | None]
     descriptions: list[str | None]
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
     def known_labels(self) -> list[str]:
-        """The labels, where every item has one; raises UnibindError otherwise."""
+        """The labels; raises UnibindError, naming the first item, if an item has none."""
         missing = [name for name, label in zip(self.ids, self.labels, strict=True) if label is None]
         if missing:
             raise UnibindError(
@@ -54,21 +59,50 @@ class Embeddings:
             )
         return [str(label) for label in self.labels]
 
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Embeddings:
+        """The items at the given rows, in the order of `rows`."""
+        rows = np.asarray(rows, np.intp)
+        return Embeddings(
+            self.modality,
+            [self.ids[i] for i in rows],
+            [self.labels[i] for i in rows],
+            self.vectors[rows],
+            self.contract,
+            [self.uris[i] for i in rows],
+            [self.objects[i] for i in rows],
+            [self.descriptions[i] for i in rows],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class TextEmbeddings:
-    """Embedded descriptions: `vectors` float32 [M, D], unit length, of the descriptions `ids` [M] of `categories`
-    [M]."""
+    """Embeddings of M descriptions, at unit length, with the id and the category of each description."""
 
     ids: list[str]
     categories: list[str]
-    vectors: NDArray[np.float32]
+    vectors: Vectors
     contract: Contract
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> TextEmbeddings:
+        """The descriptions at the given rows, in the order of `rows`."""
+        rows = np.asarray(rows, np.intp)
+        return TextEmbeddings(
+            [self.ids[i] for i in rows], [self.categories[i] for i in rows], self.vectors[rows], self.contract
+        )
+
     def without(self, ids: Collection[str]) -> TextEmbeddings:
-        """These, less the descriptions with those ids."""
-        kept = [i for i, name in enumerate(self.ids) if name not in ids]
-        if len(kept) == len(self.ids):
-            return self
-        names, categories = ([column[i] for i in kept] for column in (self.ids, self.categories))
-        return TextEmbeddings(names, categories, self.vectors[kept], self.contract)
+        """The descriptions whose ids are not in `ids`."""
+        kept = [row for row, name in enumerate(self.ids) if name not in ids]
+        return self if len(kept) == len(self.ids) else self.take(kept)
+
+    def category_names(self) -> tuple[str, ...]:
+        """The distinct categories, in the order of their first description."""
+        return tuple(dict.fromkeys(self.categories))
+
+    def category_index(self) -> CategoryIndex:
+        """Position of each description's category in `category_names`, [M]."""
+        position = {name: i for i, name in enumerate(self.category_names())}
+        return np.array([position[name] for name in self.categories], np.intp)

@@ -108,7 +108,8 @@ def _stands_alone(uri: str) -> bool:
 
 def _modality_of(path: str | Path) -> str:
     """What the file's name and first bytes say; of a file that cannot be opened what its ending says, for reading it
-    will tell what is wrong, and one bad file is no reason to refuse a manifest."""
+    will tell what is wrong, and one bad file is no reason to refuse a manifest.
+    """
     from ..modalities.reading import modality_of, suffixes
 
     try:

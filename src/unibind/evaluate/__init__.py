@@ -1,1 +1,1 @@
-"""Evaluation: pure metrics, protocols that apply them to a model, and reports people want to look at."""
+"""Evaluation: metrics, controls, protocols, plots and the report."""

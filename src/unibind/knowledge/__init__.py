@@ -1,4 +1,4 @@
-"""The knowledge base: descriptions of categories and items, whose embeddings stand for meaning (paper, section 3.1)."""
+"""The knowledge base: descriptions of categories and items, whose embeddings represent meaning (paper, section 3.1)."""
 
 from __future__ import annotations
 

@@ -1,28 +1,39 @@
-"""Descriptions as a table that can be read, saved, filtered and fingerprinted."""
+"""The knowledge base: a table of descriptions that can be generated, read, saved and fingerprinted."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..data.tables import Row, read_rows, write_rows
 from ..errors import UnibindError, UnknownNameError
+from ..modalities import ANCHOR, modality_spec
 
-KINDS = ("category", "data")
+if TYPE_CHECKING:
+    from ..backbones import Backbone
+    from ..data.manifest import Item
+    from ..modalities import RenderOptions
+    from .llm.describe import DescriptionResult
+    from .llm.generate import GenerationResult
+    from .llm.session import RunOptions
+
+KINDS = ("category", "data", "name", "template")
+PACKAGED = "heptad"  # the name of the packaged base
 DESCRIPTIONS = "descriptions.parquet"  # the table in the folder of a base
 
 
 @dataclass(frozen=True)
 class Description:
-    """One text about a category: written from the category's name (`kind` "category") or of one `item` ("data").
+    """One text that describes a category.
 
-    `aspect` says what it is about (shape, sound, ...), `modality` which modality it was written for, `generator`
-    and `prompt_id` who wrote it and how, `created` when (ISO 8601); None where not known.
+    `kind` is "category" (a model or person wrote it from the category's name), "data" (it describes one `item`),
+    "name" (the bare category name) or "template" (the name in a fixed sentence). `aspect` is its topic (shape, sound,
+    ...), `modality` the modality it was written for, `generator` and `prompt_id` who wrote it and with which prompt,
+    `created` when (ISO 8601); None where unknown.
     """
 
     id: str
@@ -42,35 +53,11 @@ class Description:
             raise UnknownNameError("kind of description", self.kind, KINDS)
 
 
-class Described(Protocol):
-    """What `add_data` needs of an item: a manifest's Item has it."""
-
-    @property
-    def id(self) -> str:
-        """Name of the item."""
-        ...
-
-    @property
-    def modality(self) -> str:
-        """Modality of the item."""
-        ...
-
-    @property
-    def label(self) -> str | None:
-        """Category of the item."""
-        ...
-
-    @property
-    def description(self) -> str | None:
-        """What the item is described as."""
-        ...
-
-
 COLUMNS = tuple(field.name for field in fields(Description))
 
 
 class KnowledgeBase:
-    """Descriptions, at least one, with unlike ids. `folder` is the folder of the base that they come from, if any."""
+    """One or more descriptions with distinct ids; `folder` is the folder that they were read from, if any."""
 
     def __init__(self, descriptions: Iterable[Description], *, folder: Path | None = None) -> None:
         self.descriptions = tuple(descriptions)
@@ -78,42 +65,150 @@ class KnowledgeBase:
         if not self.descriptions:
             raise UnibindError("a knowledge base needs at least one description")
         if len({d.id for d in self.descriptions}) < len(self.descriptions):
-            raise UnibindError("two descriptions of a knowledge base have one id; leave out one of them")
+            raise UnibindError("two descriptions of a knowledge base have the same id; remove one of them")
 
     def __len__(self) -> int:
         return len(self.descriptions)
 
+    # --- where bases come from -------------------------------------------------------------------------------------
+
     @classmethod
     def load(cls, path: str | Path) -> KnowledgeBase:
-        """Read JSONL, CSV or Parquet with the columns category and text, and optionally the others of Description,
-        or a folder in which a base is being made (see `folder`).
+        """Read a table (JSONL, CSV or Parquet), the folder of a base, or the packaged base `heptad`.
 
-        A text that occurs again for its category is read once. Raises MissingFileError for no such file, and
+        A table needs the columns category and text; the other columns of Description are optional. Repeated texts of a
+        category are read once. The packaged base has 64 descriptions (8 per aspect) of each of Heptad's 24 categories;
+        for a folder of that name, pass "./heptad". Raises MissingFileError where `path` does not exist, and
         UnibindError, naming file and row, for rows without category or text.
         """
+        if path == PACKAGED:
+            with resources.as_file(resources.files(__package__) / "data" / "heptad.jsonl") as packaged:
+                return cls.load(packaged)
         path = Path(path)
         folder = path if path.is_dir() else None
         if folder is not None:
             path = folder / DESCRIPTIONS
-        found: dict[str, Description] = {}
+        descriptions: dict[str, Description] = {}
         for number, row in read_rows(path, COLUMNS):
             try:
                 description = _description(row)
             except UnibindError as error:
                 raise UnibindError(f"{path}, row {number}: {error}") from error
-            found.setdefault(description.id, description)
-        if not found:
-            raise UnibindError(f"{path} holds no descriptions; fill it, or name another knowledge base")
-        return cls(found.values(), folder=folder)
+            descriptions.setdefault(description.id, description)
+        if not descriptions:
+            raise UnibindError(f"{path} contains no descriptions; add some, or pass another knowledge base")
+        return cls(descriptions.values(), folder=folder)
 
     @classmethod
-    def heptad(cls) -> KnowledgeBase:
-        """The packaged base: 64 descriptions, 8 of each of 8 aspects, of each of Heptad's 24 categories."""
-        with resources.as_file(resources.files(__package__) / "data" / "heptad.jsonl") as path:
-            return cls.load(path)
+    def from_names(cls, classes: Sequence[str], modality: str | None = None) -> KnowledgeBase:
+        """A base for classes without descriptions: the name of each class, and the name in a few fixed sentences.
+
+        The sentences suit one modality ("a photo of a {}."); with `modality` None they are neutral ("this is a {}.").
+        Underscores in names become spaces. Descriptions classify better: see `generate`.
+        """
+        names = dict.fromkeys(classes)
+        if not names or not all(name.strip() for name in names):
+            raise UnibindError("zero-shot classification needs class names; pass at least one, none of them blank")
+        templates = modality_spec(modality or ANCHOR).templates
+        bare = [(name, spoken(name), "name", None) for name in names]
+        filled = [
+            (name, template.format(spoken(name)), "template", modality) for name in names for template in templates
+        ]
+        descriptions: dict[str, Description] = {}
+        for category, text, kind, suited in bare + filled:
+            name = description_id(category, text)
+            descriptions.setdefault(name, Description(name, category, text, kind, modality=suited))
+        return cls(descriptions.values())
+
+    @classmethod
+    def generate(
+        cls,
+        classes: Sequence[str],
+        out: str | Path,
+        *,
+        model: str | Sequence[str],
+        base_url: str | None = None,
+        per_class: int = 100,
+        modalities: Sequence[str] | None = None,
+        aspects: Sequence[str] | None = None,
+        questions: int = 6,
+        per_request: int = 10,
+        language: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        backbone: str | Backbone | None = None,
+        options: RunOptions | None = None,
+        progress: bool | Callable[[int], None] | None = None,
+    ) -> GenerationResult:
+        """Have language models describe classes, and keep the descriptions in the folder `out`.
+
+        See `llm.generate.generation_job` for the arguments. Continues where an earlier run stopped; load the base with
+        `KnowledgeBase.load(out)`. `progress` is a bool (None: a bar on a terminal), or is called with the number of
+        descriptions just added.
+        """
+        # imported here: the models write a base, so their package is above this module
+        from .llm.generate import generation_job
+
+        job = generation_job(
+            classes,
+            out,
+            model=model,
+            base_url=base_url,
+            per_class=per_class,
+            modalities=modalities,
+            aspects=aspects,
+            questions=questions,
+            per_request=per_request,
+            language=language,
+            filters=filters,
+            backbone=backbone,
+            options=options,
+        )
+        return job.run(progress)
+
+    @classmethod
+    def describe(
+        cls,
+        manifest: str | Path | Iterable[Item],
+        out: str | Path,
+        *,
+        model: str | Sequence[str],
+        base_url: str | None = None,
+        splits: Collection[str] | None = ("train",),
+        modality: str | None = None,
+        include_label: bool = False,
+        render: RenderOptions | None = None,
+        language: str | None = None,
+        backbone: str | Backbone | None = None,
+        options: RunOptions | None = None,
+        progress: bool | Callable[[int], None] | None = None,
+    ) -> DescriptionResult:
+        """Have multimodal language models describe items, one text each, and keep the texts in the folder `out`.
+
+        See `llm.describe.description_job` for the arguments. Continues where an earlier run stopped. `progress` is a
+        bool (None: a bar on a terminal), or is called with the number of items just done.
+        """
+        # imported here: the models write a base, so their package is above this module
+        from .llm.describe import description_job
+
+        job = description_job(
+            manifest,
+            out,
+            model=model,
+            base_url=base_url,
+            splits=splits,
+            modality=modality,
+            include_label=include_label,
+            render=render,
+            language=language,
+            backbone=backbone,
+            options=options,
+        )
+        return job.run(progress)
+
+    # --- what a base contains --------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write a table whole or not at all: Parquet, JSONL or CSV by suffix."""
+        """Write a table atomically: Parquet, JSONL or CSV, according to the suffix."""
         write_rows(Path(path), [asdict(d) for d in self.descriptions], COLUMNS)
 
     @property
@@ -123,70 +218,44 @@ class KnowledgeBase:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change with any description's id or text, not with their order."""
+        """Twelve hexadecimal digits that depend on all ids and texts, but not on their order."""
         rows = sorted(f"{d.id}\0{d.text}" for d in self.descriptions)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
 
     def texts(self, category: str) -> list[str]:
-        """Texts of one category; raises UnknownNameError for one that is not there."""
+        """Texts of one category; raises UnknownNameError for an unknown one."""
         if category not in self.categories:
             raise UnknownNameError("category", category, self.categories)
         return [d.text for d in self.descriptions if d.category == category]
 
+    def of_categories(self, categories: Sequence[str]) -> KnowledgeBase:
+        """The descriptions of these categories; raises UnknownNameError for an unknown one."""
+        for category in categories:
+            self.texts(category)
+        return KnowledgeBase((d for d in self.descriptions if d.category in categories), folder=self.folder)
+
     def of_items(self) -> dict[str, str]:
-        """Item -> what it is described as, of the descriptions of items; the first one of each."""
-        found: dict[str, str] = {}
+        """Item id -> its description; the first one where an item has several."""
+        texts: dict[str, str] = {}
         for d in self.descriptions:
             if d.item is not None:
-                found.setdefault(d.item, d.text)
-        return found
+                texts.setdefault(d.item, d.text)
+        return texts
 
     def without_items(self, items: Collection[str]) -> KnowledgeBase:
-        """The descriptions that are not of one of these items; raises UnibindError where none is left."""
+        """This base without the descriptions of these items; raises UnibindError where none would be left."""
         return KnowledgeBase((d for d in self.descriptions if d.item not in items), folder=self.folder)
 
-    def filter(
-        self,
-        *,
-        categories: Collection[str] | None = None,
-        kinds: Collection[str] | None = None,
-        aspects: Collection[str] | None = None,
-    ) -> KnowledgeBase:
-        """The descriptions with one of the given categories, kinds and aspects (None: any).
 
-        Raises UnibindError where none is left.
-        """
-        wanted = (("category", categories), ("kind", kinds), ("aspect", aspects))
-        kept = (
-            d for d in self.descriptions if all(values is None or getattr(d, name) in values for name, values in wanted)
-        )
-        return KnowledgeBase(kept, folder=self.folder)
+def spoken(category: str) -> str:
+    """A category as words: underscores become spaces."""
+    return category.replace("_", " ")
 
-    def add_data(self, items: Iterable[Described], *, generator: str | None = None) -> KnowledgeBase:
-        """A base with the items' descriptions added under the items' labels; items without a description are left out.
 
-        Pass training items only: a test item's description would give its label away. Raises UnibindError for a
-        described item without a label.
-        """
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        known = {d.id: d for d in self.descriptions}
-        for item in items:
-            if item.description is None:
-                continue
-            if item.label is None:
-                raise UnibindError(f"item {item.id!r} has a description but no label to put it under; give it one")
-            added = Description(
-                description_id(item.label, item.description, item.id),
-                item.label,
-                item.description,
-                kind="data",
-                item=item.id,
-                modality=item.modality,
-                generator=generator,
-                created=created,
-            )
-            known.setdefault(added.id, added)
-        return KnowledgeBase(known.values(), folder=self.folder)
+def description_id(category: str, text: str, item: str | None = None) -> str:
+    """Id of a description, which depends on nothing but category, text and item."""
+    parts = (category, text) if item is None else (category, text, item)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _description(row: Row) -> Description:
@@ -194,11 +263,5 @@ def _description(row: Row) -> Description:
     missing = [name for name in ("category", "text") if name not in cells]
     if missing:
         raise UnibindError(f"a description needs a {' and a '.join(missing)}; fill that column")
-    stable = description_id(cells["category"], cells["text"], cells.get("item"))
-    return Description(**{"id": stable, **cells})
-
-
-def description_id(category: str, text: str, item: str | None = None) -> str:
-    """Id of a description: the same wherever and whenever it is read or made."""
-    parts = (category, text) if item is None else (category, text, item)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    stable_id = description_id(cells["category"], cells["text"], cells.get("item"))
+    return Description(**{"id": stable_id, **cells})

@@ -1,4 +1,4 @@
-"""From the journals of a knowledge base to its descriptions, class by class, so that memory stays small."""
+"""Building the descriptions of a base from its journals, one class at a time so that memory stays small."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,18 @@ import numpy as np
 from ..errors import UnibindError
 from ..files import write_whole
 from .base import COLUMNS, Description
-from .filters import BLOCKED, MISFIT, NEAR, REPEATED, Embed, Judge, Rules, Verdict, better_fits, fault
+from .filters import (
+    BLOCKED,
+    MISFIT,
+    NEAR_DUPLICATE,
+    REPEATED,
+    ClassFilter,
+    EmbedTexts,
+    FilterRules,
+    Verdict,
+    nearest_classes,
+    rejection_reason,
+)
 from .journal import QUESTIONS, Answer, Edit, Journal
 
 REMOVED, FILTERS = "removed.jsonl", "filters.json"
@@ -25,9 +36,10 @@ _ROW_GROUP = 4096
 
 
 @dataclass
-class Built:
-    """What a rebuild found: descriptions kept by category, how many were removed by reason, and how many of each
-    category fit another one better, kept or not."""
+class BuildResult:
+    """Counts of a rebuild: descriptions kept by category, removed by reason, and misfits by category (texts that fit
+    another class better, kept or not).
+    """
 
     kept: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
@@ -35,70 +47,71 @@ class Built:
 
 
 def rebuild(
-    folder: Journal,
-    rules: Rules | None = None,
-    embed: Embed | None = None,
+    journal: Journal,
+    rules: FilterRules | None = None,
+    embed: EmbedTexts | None = None,
     *,
     progress: Callable[[int], None] | None = None,
-) -> Built:
-    """Write descriptions.parquet and removed.jsonl anew from all answers and edits.
+) -> BuildResult:
+    """Rewrite descriptions.parquet and removed.jsonl from all answers and edits.
 
-    `rules` default to those of the last build. Near duplicates and texts that fit another class better are found by
-    `embed`; without it, the findings of the last build with it stand. What a person edited stays whatever the rules
-    say; what was blocked goes. `progress` is called with the number of answers just read.
+    `rules` default to those of the last build. `embed` is used to find near duplicates and misfits; without it, the
+    results of the last build that used one apply. Edited texts are kept whatever the rules say; blocked ones are
+    removed. `progress` is called with the number of answers just read.
     """
-    rules = rules or saved_rules(folder)
-    built, edits, known = Built(), folder.edits(), {} if embed else known_verdicts(folder, rules)
-    with _Spool(folder.path, embed is not None) as spool, _tables(folder) as (table, removed):
-        for category, places in folder.index().items():
-            _judge(category, folder.answers_at(places), Judge(rules, embed, known.get(category)), edits, spool)
+    rules = rules or saved_rules(journal)
+    result, edits = BuildResult(), journal.edits()
+    earlier = {} if embed else earlier_verdicts(journal, rules)
+    with _Spool(journal.path, embed is not None) as spool, _open_tables(journal) as (table, removed):
+        for category, offsets in journal.index().items():
+            class_filter = ClassFilter(rules, embed, earlier.get(category))
+            _filter_category(category, journal.answers_at(offsets), class_filter, edits, spool)
             if progress is not None:
-                progress(len(places))
-        for description, verdict, better in spool.rows(edits):
-            built.misfits[description.category] += better is not None or verdict.reason == MISFIT
-            if better is not None and rules.drop_misfits:
-                verdict = Verdict(verdict.text, MISFIT, better)
-            edit = edits.get(description.id) if verdict.reason is None else None
-            if edit is not None:
-                verdict = Verdict(verdict.text, BLOCKED if edit.text is None else None)
-            if verdict.reason is None:
-                built.kept[description.category] += 1
-                table.add(asdict(description) | {"text": verdict.text if edit is None else edit.text})
+                progress(len(offsets))
+        for description, verdict, better_class in spool.rows():
+            edit = edits.get(description.id)
+            better_class = None if edit is not None else better_class
+            result.misfits[description.category] += better_class is not None or verdict.reason == MISFIT
+            final = _final_verdict(verdict, better_class, edit, rules)
+            if final.reason is None:
+                result.kept[description.category] += 1
+                table.add(asdict(replace(description, text=final.text)))
             else:
-                built.removed[verdict.reason] += 1
-                row = asdict(description) | {"reason": verdict.reason, "like": verdict.like}
+                result.removed[final.reason] += 1
+                row = asdict(description) | {"reason": final.reason, "conflict": final.conflict}
                 removed.write(json.dumps(row, ensure_ascii=False) + "\n")
-    write_whole(folder.path / FILTERS, json.dumps(asdict(rules), indent=1) + "\n")
-    return built
+    write_whole(journal.path / FILTERS, json.dumps(asdict(rules), indent=1) + "\n")
+    return result
 
 
-def saved_rules(folder: Journal) -> Rules:
-    """The rules of the last build, else the default ones."""
-    path = folder.path / FILTERS
+def saved_rules(journal: Journal) -> FilterRules:
+    """The rules of the last build, or the default ones."""
+    path = journal.path / FILTERS
     if not path.is_file():
-        return Rules()
+        return FilterRules()
     try:
-        return Rules(**json.loads(path.read_text()))
+        return FilterRules(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise UnibindError(f"{path} holds no filters ({error}); remove it to have the default ones") from error
+        raise UnibindError(f"{path} is not valid ({error}); remove it to use the default filters") from error
 
 
-def known_verdicts(folder: Journal, rules: Rules) -> dict[str, dict[str, Verdict]]:
-    """What the last look at embeddings found and the rules still ask for: category -> text -> verdict."""
-    asked = {NEAR} if rules.near is not None else set()
-    asked |= {MISFIT} if rules.drop_misfits else set()
-    found: dict[str, dict[str, Verdict]] = {}
-    for row in removed_rows(folder):
-        if row["reason"] in asked:
-            verdict = Verdict(row["text"], row["reason"], row["like"])
-            found.setdefault(row["category"], {})[row["text"]] = verdict
-    return found
+def earlier_verdicts(journal: Journal, rules: FilterRules) -> dict[str, dict[str, Verdict]]:
+    """What the last comparison of embeddings removed, as far as the rules still ask for it: category -> text ->
+    verdict.
+    """
+    reasons = {NEAR_DUPLICATE} if rules.max_similarity is not None else set()
+    reasons |= {MISFIT} if rules.drop_misfits else set()
+    verdicts: dict[str, dict[str, Verdict]] = {}
+    for row in removed_rows(journal):
+        if row["reason"] in reasons:
+            verdict = Verdict(row["text"], row["reason"], row["conflict"])
+            verdicts.setdefault(row["category"], {})[row["text"]] = verdict
+    return verdicts
 
 
-def removed_rows(folder: Journal) -> Iterator[dict[str, Any]]:
-    """What the last build left out: the columns of a description, `reason`, and `like`: what a text repeats, or the
-    class it fits better."""
-    path = folder.path / REMOVED
+def removed_rows(journal: Journal) -> Iterator[dict[str, Any]]:
+    """What the last build removed: the columns of a description, `reason`, and `conflict` (see Verdict)."""
+    path = journal.path / REMOVED
     if path.is_file():
         with path.open(encoding="utf-8", errors="surrogatepass") as file:
             yield from (json.loads(line) for line in file)
@@ -107,50 +120,68 @@ def removed_rows(folder: Journal) -> Iterator[dict[str, Any]]:
 # --- one class -----------------------------------------------------------------------------------------------------
 
 
-def _judge(category: str, answers: Iterator[Answer], judge: Judge, edits: Mapping[str, Edit], spool: _Spool) -> None:
-    there = set[str]()
-    for answer in answers:
-        if answer.kind == QUESTIONS:
-            continue
-        ids = answer.ids()
-        for name, verdict in zip(ids, verdicts_of(answer, ids, judge, edits), strict=True):
-            if name in there and verdict.reason is None:  # the very same text of the same item
-                verdict = Verdict(verdict.text, REPEATED, verdict.text)
-            there.add(name)
-            description = Description(
-                name,
-                category,
-                verdict.text,
-                answer.kind,
-                answer.item,
-                answer.aspect,
-                answer.modality,
-                answer.model,
-                answer.prompt_id,
-                answer.created or None,
-            )
-            spool.add(description, verdict)
-    spool.end_category(category, judge)
-
-
-def verdicts_of(answer: Answer, ids: list[str], judge: Judge, edits: Mapping[str, Edit]) -> list[Verdict]:
-    """What becomes of an answer's texts. Descriptions of items may repeat one another: alike items are alike."""
+def verdicts_on(answer: Answer, ids: list[str], class_filter: ClassFilter, edits: Mapping[str, Edit]) -> list[Verdict]:
+    """Verdicts on an answer's texts. Descriptions of items may repeat each other, because items may look alike."""
     pinned = [i for i, name in enumerate(ids) if name in edits]
     if answer.kind == "category":
-        return judge.judge(answer.texts, trusted=answer.trusted, pinned=pinned)
-    unlimited = Rules(1, 10_000, judge.rules.language)  # whoever describes items sees to their length
+        return class_filter.filter(answer.texts, trusted=answer.trusted, pinned=pinned)
+    any_length = FilterRules(1, 10_000, class_filter.rules.language)  # their length is checked when they are made
     return [
-        Verdict(text, None if answer.trusted or i in pinned else fault(text, unlimited))
+        Verdict(text, None if answer.trusted or i in pinned else rejection_reason(text, any_length))
         for i, text in enumerate(answer.texts)
     ]
 
 
-# --- all classes: rows and vectors wait on disk until every class's mean is known -----------------------------------
+def _filter_category(
+    category: str,
+    answers: Iterator[Answer],
+    class_filter: ClassFilter,
+    edits: Mapping[str, Edit],
+    spool: _Spool,
+) -> None:
+    ids_so_far = set[str]()
+    for answer in answers:
+        if answer.kind == QUESTIONS:
+            continue
+        ids = answer.ids()
+        for name, verdict in zip(ids, verdicts_on(answer, ids, class_filter, edits), strict=True):
+            if name in ids_so_far and verdict.reason is None:  # the same text of the same item
+                verdict = Verdict(verdict.text, REPEATED, verdict.text)
+            ids_so_far.add(name)
+            spool.add(_description(name, category, verdict.text, answer), verdict)
+    spool.end_category(category, class_filter)
+
+
+def _description(name: str, category: str, text: str, answer: Answer) -> Description:
+    return Description(
+        name,
+        category,
+        text,
+        answer.kind,
+        answer.item,
+        answer.aspect,
+        answer.modality,
+        answer.model,
+        answer.prompt_id,
+        answer.created or None,
+    )
+
+
+def _final_verdict(verdict: Verdict, better_class: str | None, edit: Edit | None, rules: FilterRules) -> Verdict:
+    if better_class is not None and rules.drop_misfits:
+        return Verdict(verdict.text, MISFIT, better_class)
+    if verdict.reason is not None or edit is None:
+        return verdict
+    return Verdict(verdict.text, BLOCKED) if edit.text is None else Verdict(edit.text)
+
+
+# --- all classes: rows and vectors wait on disk until the mean of every class is known -------------------------------
 
 
 class _Spool:
-    """Rows of all classes, and the vectors of those that were embedded and are no near duplicates, in temporary files
-    of the folder."""
+    """Temporary files with the rows of all classes, and the vectors of the texts that were embedded and are not near
+    duplicates.
+    """
 
     def __init__(self, folder: Path, embedded: bool) -> None:
         self._rows = tempfile.TemporaryFile("w+", dir=folder, encoding="utf-8", errors="surrogatepass")  # noqa: SIM115
@@ -168,48 +199,48 @@ class _Spool:
         self._vectors.close()
 
     def add(self, description: Description, verdict: Verdict) -> None:
-        row = [asdict(description), verdict.reason, verdict.like]
+        row = [asdict(description), verdict.reason, verdict.conflict]
         self._rows.write(json.dumps(row, ensure_ascii=True) + "\n")
 
-    def end_category(self, category: str, judge: Judge) -> None:
+    def end_category(self, category: str, class_filter: ClassFilter) -> None:
         self._rows.write("\n")
         self._categories.append(category)
-        self._counts.append(len(judge.vectors))
+        self._counts.append(len(class_filter.vectors))
         if self._embedded:
-            self._vectors.write(judge.vectors.astype("<f4").tobytes())
-            self._sums.append(judge.vectors.sum(axis=0, dtype=np.float64))
+            self._vectors.write(class_filter.vectors.astype("<f4").tobytes())
+            self._sums.append(class_filter.vectors.sum(axis=0, dtype=np.float64))
 
-    def rows(self, edits: Mapping[str, Edit]) -> Iterator[tuple[Description, Verdict, str | None]]:
-        """(description, verdict, class that it fits better) of all rows."""
+    def rows(self) -> Iterator[tuple[Description, Verdict, str | None]]:
+        """(description, verdict, the class that it fits better than its own, if any) of all rows."""
         self._rows.seek(0)
-        self._vectors.seek(0)
-        width = max((len(s) for s in self._sums), default=0)
-        sums = np.array([s if len(s) else np.zeros(width) for s in self._sums], np.float32)  # [C, D]
-        counts = np.array(self._counts)
-        for own in range(len(self._categories)):
-            better: Iterator[int] = iter(())
-            if width:
-                data = self._vectors.read(4 * width * self._counts[own])
-                vectors = np.frombuffer(data, "<f4").reshape(-1, width)
-                better = iter(better_fits(vectors, own, sums, counts).tolist())
+        for own, nearest in enumerate(self._nearest_classes()):
             while (line := self._rows.readline()) != "\n":
-                facts, reason, like = json.loads(line)
-                description = Description(**facts)
-                fits = own
-                if description.kind == "category" and reason is None:
-                    fits = next(better, own)
-                yield (
-                    description,
-                    Verdict(description.text, reason, like),
-                    (None if fits == own or description.id in edits else self._categories[fits]),
-                )
+                columns, reason, conflict = json.loads(line)
+                description = Description(**columns)
+                embedded = description.kind == "category" and reason is None
+                best = next(nearest, own) if embedded else own
+                better_class = None if best == own else self._categories[best]
+                yield description, Verdict(description.text, reason, conflict), better_class
+
+    def _nearest_classes(self) -> Iterator[Iterator[int]]:
+        """For every class, the nearest class of each of its vectors; nothing where no texts were embedded."""
+        self._vectors.seek(0)
+        dim = max((len(s) for s in self._sums), default=0)
+        sums = np.array([s if len(s) else np.zeros(dim) for s in self._sums], np.float32)  # [C, D]
+        counts = np.array(self._counts)
+        for own, count in enumerate(self._counts):
+            if not dim:
+                yield iter(())
+                continue
+            vectors = np.frombuffer(self._vectors.read(4 * dim * count), "<f4").reshape(-1, dim)
+            yield iter(nearest_classes(vectors, own, sums, counts).tolist())
 
 
-# --- tables, put in place when whole -------------------------------------------------------------------------------
+# --- the two tables, moved into place when complete -----------------------------------------------------------------
 
 
 class _Table:
-    """Rows to Parquet, a few thousand at a time."""
+    """Writes rows to Parquet in row groups."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow
@@ -218,11 +249,11 @@ class _Table:
         self._pyarrow = pyarrow
         self._schema = pyarrow.schema([(name, pyarrow.string()) for name in COLUMNS])
         self._writer = parquet.ParquetWriter(path, self._schema)
-        self._waiting: list[dict[str, Any]] = []
+        self._pending: list[dict[str, Any]] = []
 
     def add(self, row: dict[str, Any]) -> None:
-        self._waiting.append(row)
-        if len(self._waiting) == _ROW_GROUP:
+        self._pending.append(row)
+        if len(self._pending) == _ROW_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -230,21 +261,21 @@ class _Table:
         self._writer.close()
 
     def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(self._pyarrow.Table.from_pylist(self._waiting, self._schema))
-            self._waiting = []
+        if self._pending:
+            self._writer.write_table(self._pyarrow.Table.from_pylist(self._pending, self._schema))
+            self._pending = []
 
 
 @contextmanager
-def _tables(folder: Journal) -> Iterator[tuple[_Table, IO[str]]]:
-    """The two tables, written beside their places and put there together when the block ends well."""
-    with tempfile.TemporaryDirectory(dir=folder.path, prefix=".building-") as beside:
-        first, second = Path(beside) / folder.table.name, Path(beside) / REMOVED
-        table = _Table(first)
-        with second.open("w", encoding="utf-8", errors="surrogatepass") as removed:
+def _open_tables(journal: Journal) -> Iterator[tuple[_Table, IO[str]]]:
+    """The two tables, written to temporary files and moved into place when the block ends without an error."""
+    with tempfile.TemporaryDirectory(dir=journal.path, prefix=".building-") as temporary:
+        descriptions_file, removed_file = Path(temporary) / journal.table.name, Path(temporary) / REMOVED
+        table = _Table(descriptions_file)
+        with removed_file.open("w", encoding="utf-8", errors="surrogatepass") as removed:
             yield table, removed
         table.close()
-        for path in (second, first):
+        for path in (removed_file, descriptions_file):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            path.replace(folder.path / path.name)
+            path.replace(journal.path / path.name)

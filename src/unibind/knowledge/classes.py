@@ -1,4 +1,4 @@
-"""Which categories to describe: a text file, a list in words, or the labels of a manifest."""
+"""Reading class names: from a text file, a comma-separated list, or the labels of a manifest."""
 
 from __future__ import annotations
 
@@ -11,26 +11,32 @@ from ..errors import MissingFileError, UnibindError
 _TABLES = (".csv", ".jsonl", ".json", ".parquet")
 
 
-def read_classes(said: str) -> tuple[str, ...]:
-    """Unlike categories in their order, of a .txt file (one a line, # begins a remark), a table or folder with labels,
-    or a comma list.
+def read_classes(source: str) -> tuple[str, ...]:
+    """Distinct class names in order of first appearance.
 
-    Raises MissingFileError for what looks like a file and is none, and UnibindError where there are no categories.
+    `source` is a .txt file (one class per line, lines starting with # are comments), a table or folder with labels, or
+    a comma-separated list. Raises MissingFileError for a file that does not exist, and UnibindError where there are no
+    class names.
     """
-    path = Path(said)
-    if path.suffix.lower() in _TABLES or os.path.isdir(said):  # noqa: PTH112 - Path refuses long lists
-        names = [item.label or "" for item in read_manifest(path)]
-    elif os.path.isfile(said):  # noqa: PTH113
+    names = (" ".join(name.split()) for name in _raw_names(source))
+    classes = tuple(dict.fromkeys(name for name in names if name))
+    if not classes:
+        raise UnibindError(
+            f"{source!r} contains no class names; write one per line, or label the items of the manifest"
+        )
+    return classes
+
+
+def _raw_names(source: str) -> list[str]:
+    path = Path(source)
+    if path.suffix.lower() in _TABLES or os.path.isdir(source):  # noqa: PTH112 - Path raises for very long lists
+        return [item.label or "" for item in read_manifest(path)]
+    if os.path.isfile(source):  # noqa: PTH113
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise UnibindError(f"{path} is not UTF-8 text; write one category a line") from error
-        names = [line for line in lines if not line.lstrip().startswith("#")]
-    elif "/" in said or path.suffix.lower() == ".txt":
-        raise MissingFileError(f"there is no file {said}; name one, or give categories as a comma list")
-    else:
-        names = said.split(",")
-    found = tuple(dict.fromkeys(name for name in (" ".join(name.split()) for name in names) if name))
-    if not found:
-        raise UnibindError(f"{said!r} holds no categories; write one a line, or label the manifest's items")
-    return found
+            raise UnibindError(f"{path} is not UTF-8 text; write one class per line in UTF-8") from error
+        return [line for line in lines if not line.lstrip().startswith("#")]
+    if "/" in source or path.suffix.lower() == ".txt":
+        raise MissingFileError(f"{source} does not exist; pass an existing file, or class names separated by commas")
+    return source.split(",")

@@ -1,10 +1,11 @@
-"""Embedding the descriptions of a base, through the cache in its folder: no text is embedded twice."""
+"""Embedding the descriptions of a base through the cache in its folder, so that no text is embedded twice."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress, islice
 from pathlib import Path
 
@@ -14,82 +15,112 @@ from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings, Vectors
 from ..data.encode import embed
 from ..data.tables import read_rows
+from ..modalities import ANCHOR
 from ..modalities.text import Text
+from ..progress import progress_bar
 from .base import DESCRIPTIONS, KnowledgeBase
 from .embedding_cache import FOLDER, EmbeddingCache
+from .journal import open_existing
 
-_WRITTEN_AT_ONCE = 1024  # texts a file of the cache, where they come a few at a time
-_LOOKED_UP_AT_ONCE = 8192  # texts of a whole base that are sorted by length together
-_COMMIT_S = 20.0  # work that a kill may cost
+_WRITE_SIZE = 1024  # texts per cache file where they arrive a few at a time
+_CHUNK_SIZE = 8192  # texts of a whole base that are sorted by length together
+_COMMIT_S = 20.0  # work that a kill may lose
 
 
 class CachedEmbedder:
-    """Call it with texts [N] for float32 [N, D]; close it to have the last texts written to the cache of `base`.
+    """Embeds texts through the cache in the folder `base`; `close` writes what is not written yet.
 
-    A text is embedded once. What a killed process had not written yet is embedded again, which costs time only.
+    Call it with texts [N] for unit vectors float32 [N, D]. What a killed process had not written is embedded again.
     """
 
     def __init__(self, base: str | Path, backbone: Backbone) -> None:
-        self.cache = EmbeddingCache(Path(base) / FOLDER, backbone.contract("text"))
+        self.cache = EmbeddingCache(Path(base) / FOLDER, backbone.contract(ANCHOR))
         self._backbone = backbone
         self._unwritten: dict[str, Vectors] = {}
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of texts."""
-        there = self.cache.has(texts)
-        missing = list(dict.fromkeys(t for t, known in zip(texts, there, strict=True) if not known))
+        cached = self.cache.has(texts)
+        missing = list(dict.fromkeys(compress(texts, ~cached)))
         fresh = [text for text in missing if text not in self._unwritten]
-        self._unwritten |= zip(fresh, embed([Text(text) for text in fresh], self._backbone), strict=True)
-        out = np.empty((len(texts), self._backbone.dim), np.float32)
-        if there.any():
-            out[there] = self.cache.vectors([t for t, known in zip(texts, there, strict=True) if known])
-        for row in np.flatnonzero(~there).tolist():
-            out[row] = self._unwritten[texts[row]]
-        if len(self._unwritten) >= _WRITTEN_AT_ONCE:
+        self._unwritten |= zip(fresh, _embed(fresh, self._backbone), strict=True)
+        vectors = np.empty((len(texts), self._backbone.dim), np.float32)
+        if cached.any():
+            vectors[cached] = self.cache.vectors(list(compress(texts, cached)))
+        for row in np.flatnonzero(~cached).tolist():
+            vectors[row] = self._unwritten[texts[row]]
+        if len(self._unwritten) >= _WRITE_SIZE:
             self.close()
-        return out
+        return vectors
 
     def fill(self, texts: Iterable[str], *, batch_size: int = 64, progress: Callable[[int], None] | None = None) -> int:
-        """Embed what the cache lacks of any number of texts, in bounded memory and in batches of like lengths; returns
-        how many were new.
+        """Embed the texts that the cache lacks, in batches of similar lengths; returns how many were new.
 
-        Stopped or killed at any moment, the next call goes on there: at most 20 seconds' work is done again.
-        `progress` is called with the number of texts just done.
+        Memory does not grow with the number of texts. After a kill the next call continues; at most 20 seconds of work
+        are repeated. `progress` is called with the number of texts just done.
         """
         report = progress or (lambda _: None)
-        rest, embedded = iter(texts), 0
-        while chunk := list(islice(rest, _LOOKED_UP_AT_ONCE)):
-            unlike = list(dict.fromkeys(chunk))
-            new = sorted(compress(unlike, ~self.cache.has(unlike)), key=len)
+        remaining, embedded = iter(texts), 0
+        while chunk := list(islice(remaining, _CHUNK_SIZE)):
+            distinct = list(dict.fromkeys(chunk))
+            new = sorted(compress(distinct, ~self.cache.has(distinct)), key=len)
             report(len(chunk) - len(new))
-            for group, vectors in self._timely(new, batch_size, report):
+            for group, vectors in self._embed_in_commits(new, batch_size, report):
                 self.cache.add(group, vectors)
             embedded += len(new)
         return embedded
 
-    def _timely(
+    def _embed_in_commits(
         self, texts: Sequence[str], batch_size: int, report: Callable[[int], None]
     ) -> Iterator[tuple[Sequence[str], Vectors]]:
-        """Texts and their vectors, as often as they should be written."""
-        done, waiting, since = 0, list[Vectors](), time.monotonic()
+        """Texts and their vectors, in portions of about `_COMMIT_S` seconds of work."""
+        written, pending, since = 0, list[Vectors](), time.monotonic()
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
-            waiting.append(embed([Text(text) for text in batch], self._backbone, batch_size=batch_size))
+            pending.append(_embed(batch, self._backbone, batch_size=batch_size))
             report(len(batch))
             end = start + len(batch)
             if end == len(texts) or time.monotonic() - since > _COMMIT_S:
-                yield texts[done:end], np.concatenate(waiting)
-                done, waiting, since = end, [], time.monotonic()
+                yield texts[written:end], np.concatenate(pending)
+                written, pending, since = end, [], time.monotonic()
 
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Write what is not written yet to the cache."""
         if self._unwritten:
             self.cache.add(list(self._unwritten), np.stack(list(self._unwritten.values())))
             self._unwritten = {}
 
 
-def texts_in(folder: str | Path) -> Iterator[str]:
-    """The texts of the base in a folder, one after the other, without holding them."""
+@dataclass(frozen=True)
+class EmbedResult:
+    """Counts of `embed_folder`: descriptions in the base, those embedded now, and the seconds that it took."""
+
+    descriptions: int
+    embedded: int
+    seconds: float
+
+
+def embed_folder(
+    folder: str | Path,
+    backbone: Backbone,
+    *,
+    batch_size: int = 64,
+    progress: bool | None = None,
+) -> EmbedResult:
+    """Embed the descriptions of the base in a folder that are not cached yet.
+
+    `progress` shows a bar (None: on a terminal). Raises MissingFileError where `folder` is not a base.
+    """
+    started = time.monotonic()
+    count = sum(1 for _ in iterate_texts(open_existing(folder).path))
+    embedder = CachedEmbedder(folder, backbone)
+    with progress_bar("embedding", count, progress) as advance:
+        embedded = embedder.fill(iterate_texts(folder), batch_size=batch_size, progress=advance)
+    return EmbedResult(count, embedded, time.monotonic() - started)
+
+
+def iterate_texts(folder: str | Path) -> Iterator[str]:
+    """The texts of the base in a folder, one at a time."""
     for _, row in read_rows(Path(folder) / DESCRIPTIONS, ("text",)):
         if row["text"] is not None:
             yield row["text"]
@@ -98,27 +129,34 @@ def texts_in(folder: str | Path) -> Iterator[str]:
 def embed_descriptions(
     texts: KnowledgeBase | Mapping[str, Sequence[str]], backbone: Backbone, *, batch_size: int = 64
 ) -> TextEmbeddings:
-    """Embed the texts of a knowledge base, or of category -> texts; ids of the latter are "category/number".
+    """Embed the texts of a knowledge base, or of category -> texts (whose ids are then "category/number").
 
-    Every unlike text is embedded once, so equal texts have bit-identical vectors here. Between calls they may differ
-    in the last bits where the backbone's arithmetic depends on the padding of a batch. Of a base that comes from a
-    folder that may be written to, vectors are taken from the folder's cache, and new ones put there.
+    Each distinct text is embedded once, so equal texts have bit-identical vectors within one call. Between calls they
+    may differ in the last bits where the backbone's arithmetic depends on the padding of a batch. If the base comes
+    from a writable folder, vectors are read from the folder's cache, and new ones are added to it.
     """
     if isinstance(texts, KnowledgeBase):
         rows = [(d.id, d.category, d.text) for d in texts.descriptions]
     else:
         rows = [(f"{category}/{i}", category, text) for category, ts in texts.items() for i, text in enumerate(ts)]
-    place = {text: i for i, text in enumerate(dict.fromkeys(text for _, _, text in rows))}
-    unlike = list(place)
-    if isinstance(texts, KnowledgeBase) and texts.folder is not None and os.access(texts.folder, os.W_OK):
-        embedder = CachedEmbedder(texts.folder, backbone)
-        embedder.fill(unlike, batch_size=batch_size)
-        vectors = embedder.cache.vectors(unlike)
-    else:
-        vectors = embed([Text(text) for text in unlike], backbone, batch_size=batch_size)
+    row_of = {text: i for i, text in enumerate(dict.fromkeys(text for _, _, text in rows))}
+    folder = texts.folder if isinstance(texts, KnowledgeBase) else None
+    vectors = _embed_distinct(list(row_of), backbone, folder, batch_size)
     return TextEmbeddings(
         [name for name, _, _ in rows],
         [category for _, category, _ in rows],
-        vectors[[place[text] for _, _, text in rows]],
-        backbone.contract("text"),
+        vectors[[row_of[text] for _, _, text in rows]],
+        backbone.contract(ANCHOR),
     )
+
+
+def _embed_distinct(texts: Sequence[str], backbone: Backbone, folder: Path | None, batch_size: int) -> Vectors:
+    if folder is None or not os.access(folder, os.W_OK):
+        return _embed(texts, backbone, batch_size=batch_size)
+    embedder = CachedEmbedder(folder, backbone)
+    embedder.fill(texts, batch_size=batch_size)
+    return embedder.cache.vectors(texts)
+
+
+def _embed(texts: Sequence[str], backbone: Backbone, *, batch_size: int = 64) -> Vectors:
+    return embed([Text(text) for text in texts], backbone, batch_size=batch_size)

@@ -1,6 +1,6 @@
-"""What is kept of models' answers: no refusals, no talk about the task, the wanted language and length, no repetitions.
+"""Filters on models' answers: refusals, talk about the task, wrong length or language, repetitions and near duplicates.
 
-All of these are pure functions of the texts in their order, so that a base rebuilt from its journal is the same base.
+All of these are pure functions of the texts in their order, so rebuilding a base from its journal gives the same base.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from ..data.embeddings import Vectors, unit
 from ..errors import UnibindError, UnknownNameError
 
-Embed = Callable[[Sequence[str]], Vectors]  # texts [N] -> float32 [N, D], unit length
+EmbedTexts = Callable[[Sequence[str]], Vectors]  # texts [N] -> unit float32 [N, D]
 
-REPEATED, NEAR, MISFIT, BLOCKED = "repeated", "near duplicate", "fits another class", "blocked"
-REASONS = ("refusal", "meta talk", "wrong length", "wrong language", REPEATED, NEAR, MISFIT, BLOCKED)
+REPEATED, NEAR_DUPLICATE, MISFIT, BLOCKED = "repeated", "near duplicate", "fits another class", "blocked"
+WRONG_LENGTH = "wrong length"
 ANY_LANGUAGE = "any"
 
-# The commonest words that languages in Latin letters do not share.
-_COMMON = {
+# The most common words that languages in Latin script do not share.
+_COMMON_WORDS = {
     "en": "the of and is are with its it on that an from by when at as or this has have can not but they often which",
     "de": "der die das und ist mit ein eine einen einem auf von den dem im sich sind wie oder auch nicht wird als zu",
     "fr": "le la les des et est une un dans avec sur du qui son sa ses il elle en aux ou pas sont par au plus",
@@ -33,7 +33,7 @@ _COMMON = {
     "pt": "o os as e é uma um com que de do da no na em são para se como dos das seu sua mais muito",
     "nl": "de het een en is van met op zijn aan dat die in te voor door niet ook wordt naar bij uit als",
 }
-_LANGUAGES = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+_LANGUAGES = {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
 
 _REFUSAL = re.compile(
     r"\b(as an ai\b|as a (?:large )?language model|i(?:'m| am) sorry|i apologi[sz]e|"
@@ -53,49 +53,57 @@ _META = re.compile(
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What descriptions must be like.
+class FilterRules:
+    """Which descriptions are kept.
 
-    Words `shortest` to `longest`; `language` one of en, de, fr, es, it, pt, nl or "any"; `near` the cosine from which
-    on two texts of a class count as the same (None: not looked at); `drop_misfits` whether a text that fits another
-    class better than its own is left out or only counted.
+    A text has `min_words` to `max_words` words in `language` (en, de, fr, es, it, pt, nl or "any"). A text whose cosine
+    similarity to an earlier one of its class is at least `max_similarity` is a near duplicate (None: not compared).
+    With `drop_misfits`, texts that fit another class better than their own are removed, otherwise only counted.
     """
 
-    shortest: int = 4
-    longest: int = 60
+    min_words: int = 4
+    max_words: int = 60
     language: str = "en"
-    near: float | None = 0.95
+    max_similarity: float | None = 0.95
     drop_misfits: bool = False
 
     def __post_init__(self) -> None:
         """Refuse rules that nothing or everything would pass."""
-        if not 1 <= self.shortest <= self.longest:
-            raise UnibindError(f"lengths must be 1 <= shortest <= longest, not {self.shortest} and {self.longest}")
+        if not 1 <= self.min_words <= self.max_words:
+            raise UnibindError(
+                f"word limits must satisfy 1 <= min_words <= max_words, not {self.min_words} and {self.max_words}"
+            )
         if self.language != ANY_LANGUAGE and self.language not in _LANGUAGES:
             raise UnknownNameError("language", self.language, [*_LANGUAGES, ANY_LANGUAGE])
-        if self.near is not None and not 0 < self.near <= 1:
-            raise UnibindError(f"the cosine of near duplicates must be above 0 and at most 1, not {self.near}")
+        if self.max_similarity is not None and not 0 < self.max_similarity <= 1:
+            raise UnibindError(f"max_similarity must be above 0 and at most 1, not {self.max_similarity}")
+
+    @property
+    def need_embeddings(self) -> bool:
+        """Whether the rules compare embeddings."""
+        return self.max_similarity is not None or self.drop_misfits
 
 
 # --- one text ------------------------------------------------------------------------------------------------------
 
 
-def fault(text: str, rules: Rules) -> str | None:
-    """Why a text is no description, or None where it is one."""
+def rejection_reason(text: str, rules: FilterRules) -> str | None:
+    """Why a text is not a usable description, or None where it is one."""
     if _REFUSAL.search(text):
         return "refusal"
     if _META.search(text):
         return "meta talk"
-    if not rules.shortest <= len(text.split()) <= rules.longest:
-        return "wrong length"
-    if not speaks(text, rules.language):
+    if not rules.min_words <= len(text.split()) <= rules.max_words:
+        return WRONG_LENGTH
+    if not may_be_in(rules.language, text):
         return "wrong language"
     return None
 
 
-def speaks(text: str, language: str) -> bool:
-    """Whether a text may be in a language: most of its letters are Latin, and no other language's common words
-    outnumber its own. A few words without any common one pass."""
+def may_be_in(language: str, text: str) -> bool:
+    """Whether a text may be in a language: most letters are Latin, and no other language's common words outnumber its
+    own by more than one. Short texts without any common word pass.
+    """
     if language == ANY_LANGUAGE:
         return True
     letters = [c for c in text if c.isalpha()]
@@ -107,113 +115,132 @@ def speaks(text: str, language: str) -> bool:
     return hits[language] + 1 >= max(hits.values())
 
 
-def same(text: str) -> str:
-    """What two texts that differ in case, punctuation or spacing only have in common."""
+def normalized(text: str) -> str:
+    """A text without case, punctuation and spacing, for comparison."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
 
-# --- the texts of a class ------------------------------------------------------------------------------------------
+# --- the texts of one class ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a text is kept (`reason` None), else why not; `like` is what it repeats, or the class it fits better."""
+    """Whether a text is kept (`reason` None) or why it is removed.
+
+    `conflict` is the text that it repeats, or the class that it fits better.
+    """
 
     text: str
     reason: str | None = None
-    like: str | None = None
+    conflict: str | None = None
 
 
-def passed(verdicts: Sequence[Verdict]) -> list[str]:
-    """The texts that nothing was found against."""
+def accepted(verdicts: Sequence[Verdict]) -> list[str]:
+    """The texts that are kept so far."""
     return [verdict.text for verdict in verdicts if verdict.reason is None]
 
 
-class Judge:
-    """Decides on the texts of one class in their order.
+class ClassFilter:
+    """Filters the texts of one class in their order.
 
-    `known` are verdicts of an earlier look at embeddings, by text: they stand where a text has passed the rest.
+    `earlier` are verdicts, by text, of an earlier comparison of embeddings: they apply where a text passes the other
+    filters.
     """
 
-    def __init__(self, rules: Rules, embed: Embed | None = None, known: Mapping[str, Verdict] | None = None) -> None:
+    def __init__(
+        self, rules: FilterRules, embed: EmbedTexts | None = None, earlier: Mapping[str, Verdict] | None = None
+    ) -> None:
         self.rules = rules
-        self._embed, self._known = embed, known or {}
-        self._seen: dict[str, str] = {}  # what texts have in common -> the first text
+        self._embed, self._earlier = embed, earlier or {}
+        self._first_by_normalized: dict[str, str] = {}
         self._exact = set[str]()
-        self._held: list[str] = []  # texts that later ones must be unlike
-        self._vectors = np.empty((0, 0), np.float32)  # [capacity, D], of which the first len(held) count
+        self._kept_texts: list[str] = []
+        self._buffer = np.empty((0, 0), np.float32)  # [capacity, D]; the first len(_kept_texts) rows are in use
 
-    def judge(self, texts: Sequence[str], *, trusted: bool = False, pinned: Collection[int] = ()) -> list[Verdict]:
-        """Decide on texts, one after the other; of trusted ones only repetitions are refused, of the texts at the
-        places `pinned` none is."""
-        sifted = self.sift(texts, trusted=trusted, pinned=pinned)
-        fresh = passed(sifted)
+    def filter(self, texts: Sequence[str], *, trusted: bool = False, pinned: Collection[int] = ()) -> list[Verdict]:
+        """Verdicts on texts in their order.
+
+        Of `trusted` texts only repetitions are removed; texts at the positions `pinned` are always kept.
+        """
+        verdicts = self.filter_plain(texts, trusted=trusted, pinned=pinned)
+        fresh = accepted(verdicts)
         vectors = self._embed(fresh) if self._embed and fresh else None
-        return self.compare(sifted, vectors, trusted=trusted, pinned=pinned)
+        return self.filter_similar(verdicts, vectors, trusted=trusted, pinned=pinned)
 
-    def sift(self, texts: Sequence[str], *, trusted: bool = False, pinned: Collection[int] = ()) -> list[Verdict]:
-        """The first half of `judge`: what needs no embeddings."""
-        return [self._plain(text, trusted, i in pinned) for i, text in enumerate(texts)]
-
-    def compare(
-        self, sifted: Sequence[Verdict], vectors: Vectors | None, *, trusted: bool = False, pinned: Collection[int] = ()
+    def filter_plain(
+        self, texts: Sequence[str], *, trusted: bool = False, pinned: Collection[int] = ()
     ) -> list[Verdict]:
-        """The second half: `vectors` [M, D] are of those that `passed` so far, None where nothing is embedded."""
+        """The first half of `filter`, which needs no embeddings."""
+        return [self._check_plain(text, trusted, i in pinned) for i, text in enumerate(texts)]
+
+    def filter_similar(
+        self,
+        verdicts: Sequence[Verdict],
+        vectors: Vectors | None,
+        *,
+        trusted: bool = False,
+        pinned: Collection[int] = (),
+    ) -> list[Verdict]:
+        """The second half of `filter`: `vectors` [M, D] are those of the accepted texts; None without embeddings."""
         rest = iter(vectors) if vectors is not None else repeat(None)
         return [
-            verdict if verdict.reason is not None else self._compare(verdict.text, next(rest), trusted or i in pinned)
-            for i, verdict in enumerate(sifted)
+            verdict
+            if verdict.reason is not None
+            else self._check_similar(verdict.text, next(rest), trusted or i in pinned)
+            for i, verdict in enumerate(verdicts)
         ]
 
-    def _plain(self, text: str, trusted: bool, pinned: bool) -> Verdict:
-        reason = None if trusted or pinned else fault(text, self.rules)
+    @property
+    def vectors(self) -> Vectors:
+        """Embeddings of the texts that are not near duplicates [N, D]; empty without embeddings."""
+        return self._buffer[: len(self._kept_texts)]
+
+    def _check_plain(self, text: str, trusted: bool, pinned: bool) -> Verdict:
+        reason = None if trusted or pinned else rejection_reason(text, self.rules)
         if reason is not None:
             return Verdict(text, reason)
-        first = self._seen.setdefault(same(text), text)
+        first = self._first_by_normalized.setdefault(normalized(text), text)
         if text in self._exact or (first != text and not pinned):
             return Verdict(text, REPEATED, first)
         self._exact.add(text)
         return Verdict(text)
 
-    def _compare(self, text: str, vector: NDArray[np.float32] | None, certain: bool) -> Verdict:
-        verdict = Verdict(text) if certain else self._known.get(text) or self._nearest(text, vector)
-        if verdict.reason != NEAR:
-            self._hold(text, vector)
+    def _check_similar(self, text: str, vector: NDArray[np.float32] | None, always_keep: bool) -> Verdict:
+        verdict = Verdict(text) if always_keep else self._earlier.get(text) or self._compare(text, vector)
+        if verdict.reason != NEAR_DUPLICATE:
+            self._remember(text, vector)
         return verdict
 
-    def _nearest(self, text: str, vector: NDArray[np.float32] | None) -> Verdict:
-        if vector is None or self.rules.near is None or not self._held:
+    def _compare(self, text: str, vector: NDArray[np.float32] | None) -> Verdict:
+        if vector is None or self.rules.max_similarity is None or not self._kept_texts:
             return Verdict(text)
         cosines = np.dot(self.vectors, vector)
         nearest = int(cosines.argmax())
-        return Verdict(text, NEAR, self._held[nearest]) if cosines[nearest] >= self.rules.near else Verdict(text)
+        if cosines[nearest] >= self.rules.max_similarity:
+            return Verdict(text, NEAR_DUPLICATE, self._kept_texts[nearest])
+        return Verdict(text)
 
-    def _hold(self, text: str, vector: NDArray[np.float32] | None) -> None:
+    def _remember(self, text: str, vector: NDArray[np.float32] | None) -> None:
         if vector is None:
             return
-        count = len(self._held)
-        if count == len(self._vectors):
+        count = len(self._kept_texts)
+        if count == len(self._buffer):
             grown = np.empty((max(64, 2 * count), len(vector)), np.float32)
             if count:
-                grown[:count] = self._vectors
-            self._vectors = grown
-        self._vectors[count] = vector
-        self._held.append(text)
-
-    @property
-    def vectors(self) -> Vectors:
-        """Of the texts that are not near duplicates [N, D]; empty where nothing is embedded."""
-        return self._vectors[: len(self._held)]
+                grown[:count] = self._buffer
+            self._buffer = grown
+        self._buffer[count] = vector
+        self._kept_texts.append(text)
 
 
-# --- the classes beside each other ---------------------------------------------------------------------------------
+# --- comparing classes ---------------------------------------------------------------------------------------------
 
 
-def better_fits(vectors: Vectors, own: int, sums: Vectors, counts: NDArray[np.int64]) -> NDArray[np.intp]:
-    """For each text [N, D] of class `own`: the class whose mean it is nearest to, `own` where that is its own.
+def nearest_classes(vectors: Vectors, own: int, sums: Vectors, counts: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The class with the nearest mean for each text [N, D] of class `own`.
 
-    `sums` [C, D] and `counts` [C] are of the vectors of all classes; a text is left out of its own class's mean, and a
-    class of one text keeps it.
+    `sums` [C, D] and `counts` [C] are of the vectors of all classes. A text is excluded from the mean of its own class;
+    the text of a class with one text counts as nearest to it.
     """
     cosines = np.dot(vectors, unit(sums).T)  # [N, C]
     if counts[own] > 1:

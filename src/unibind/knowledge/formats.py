@@ -1,10 +1,10 @@
-"""Knowledge bases in other people's files: read, written, and told apart by what they hold.
+"""Reading and writing knowledge bases in common file formats, which are recognized by their content.
 
-table        a row a description, with columns category and text: CSV, JSONL, JSON or Parquet
-cupl         JSON, class -> list of texts, as CuPL's (arXiv 2209.03320)
-descriptors  JSON, class -> list of short traits, as "Visual classification via description" has them
-             (arXiv 2210.07183); a trait becomes a text as there: "hen, which has two legs"
-unibind      a row an item, with data (or uri, id), label and description, as UniBind's train JSON and manifests
+table        one row per description, with columns category and text: CSV, JSONL, JSON or Parquet
+cupl         JSON, class -> list of texts, as in CuPL (arXiv 2209.03320)
+descriptors  JSON, class -> list of short traits, as in "Visual classification via description" (arXiv 2210.07183);
+             a trait becomes a text as in that paper: "hen, which has two legs"
+unibind      one row per item, with data (or uri, id), label and description, as in UniBind's train JSON and manifests
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from typing import Any
 from ..data.tables import Row, read_rows, write_rows
 from ..errors import MissingFileError, UnibindError, UnknownNameError
 from ..files import write_whole
-from .base import COLUMNS, Description, KnowledgeBase, description_id
+from .base import COLUMNS, Description, KnowledgeBase, description_id, spoken
 
 _ITEM_COLUMNS = ("data", "uri", "id", "label", "description", "modality", "generator", "prompt_id", "created")
-_LOOKED_AT = 100  # rows whose columns tell the format
+_PREVIEW_ROWS = 100  # rows whose columns decide the format
 
 
 @dataclass(frozen=True)
-class Format:
-    """A way to write a base down: `fits` says whether a file may be one, from the lists in it or its columns."""
+class KnowledgeFormat:
+    """A file format of knowledge bases: `matches` decides from a preview whether a file may be in it."""
 
     summary: str
-    fits: Callable[[_Look], bool]
-    read: Callable[[_Look], Iterable[Description]]
+    matches: Callable[[_Preview], bool]
+    read: Callable[[_Preview], Iterable[Description]]
     write: Callable[[Path, Sequence[Description]], None]
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What the beginning of a file shows: class -> list of texts, or the columns of its first rows."""
+class _Preview:
+    """The content of a JSON object (class -> list of texts), or the columns of a table's first rows."""
 
     path: Path
     lists: Mapping[str, Any] | None = None
@@ -52,18 +52,18 @@ def read_descriptions(
     modality: str | None = None,
     aspect: str | None = None,
 ) -> list[Description]:
-    """Descriptions of a file in one of `FORMATS` (None: told by its content), or of the folder of a base.
+    """Descriptions in a file of one of the `FORMATS` (None: recognized by content), or in the folder of a base.
 
-    `generator`, `modality` and `aspect` are filled in where the file does not say them; where a description's prompt is
-    unknown, its prompt id names the file. A text that occurs again for its category is read once. Raises
-    MissingFileError for no such file, and UnibindError, naming what is wrong, for content of another form.
+    `generator`, `modality` and `aspect` apply where the file does not give them; where a description's prompt is
+    unknown, its prompt id names the file. Repeated texts of a category are read once. Raises MissingFileError where
+    `path` does not exist, and UnibindError for content in another form.
     """
     path = Path(path)
     if path.is_dir():
         return list(KnowledgeBase.load(path).descriptions)
-    look = _look(path)
-    found: dict[str, Description] = {}
-    for description in FORMATS[format_of(look, format)].read(look):
+    preview = _preview(path)
+    descriptions: dict[str, Description] = {}
+    for description in FORMATS[_format_name(preview, format)].read(preview):
         completed = replace(
             description,
             generator=description.generator or generator,
@@ -71,17 +71,17 @@ def read_descriptions(
             aspect=description.aspect or aspect,
             prompt_id=description.prompt_id or f"import:{path.name}",
         )
-        found.setdefault(completed.id, completed)
-    if not found:
-        raise UnibindError(f"{path} holds no descriptions; fill it, or name another file")
-    return list(found.values())
+        descriptions.setdefault(completed.id, completed)
+    if not descriptions:
+        raise UnibindError(f"{path} contains no descriptions; add some, or pass another file")
+    return list(descriptions.values())
 
 
 def write_descriptions(base: KnowledgeBase, path: str | Path, format: str | None = None) -> None:
-    """Write a base whole or not at all; by default .json as cupl, and .csv, .jsonl and .parquet as table.
+    """Write a base atomically; by default .json as cupl, and .csv, .jsonl and .parquet as table.
 
-    Only `table` keeps everything; `cupl` and `descriptors` keep categories and texts, `unibind` items. Raises
-    UnibindError where nothing can be written in that format.
+    Only `table` preserves everything; `cupl` and `descriptors` keep categories and texts, `unibind` keeps descriptions
+    of items. Raises UnibindError where the format cannot represent any description.
     """
     path = Path(path)
     name = format or ("cupl" if path.suffix.lower() == ".json" else "table")
@@ -90,43 +90,51 @@ def write_descriptions(base: KnowledgeBase, path: str | Path, format: str | None
     FORMATS[name].write(path, base.descriptions)
 
 
-def format_of(look: _Look, said: str | None) -> str:
-    """The format that was said, else the first that fits; raises UnibindError, saying what was found, for none."""
-    if said is not None:
-        if said not in FORMATS:
-            raise UnknownNameError("format", said, FORMATS)
-        if not FORMATS[said].fits(look) and not (said in _LISTS and look.lists is not None):
-            raise UnibindError(f"{look.path} is not in the format {said} ({FORMATS[said].summary}): {_found(look)}")
-        return said
-    for name, each in FORMATS.items():
-        if each.fits(look):
+# --- recognizing a format -------------------------------------------------------------------------------------------
+
+
+def _format_name(preview: _Preview, requested: str | None) -> str:
+    """The requested format, or the first that matches; raises UnibindError, naming the content, where none does."""
+    if requested is not None:
+        return _check_format(preview, requested)
+    for name, candidate in FORMATS.items():
+        if candidate.matches(preview):
             return name
-    wanted = "; ".join(f"{name}: {each.summary}" for name, each in FORMATS.items())
-    raise UnibindError(
-        f"{look.path} is no knowledge base that is known here: {_found(look)}; wanted is one of {wanted}"
-    )
+    known = "; ".join(f"{name}: {candidate.summary}" for name, candidate in FORMATS.items())
+    raise UnibindError(f"{preview.path} is not a knowledge base: {_content(preview)}; use one of {known}")
 
 
-def _found(look: _Look) -> str:
-    if look.lists is not None:
-        return "it is a JSON object" + ("" if look.lists else " without entries")
-    return f"it has the columns {', '.join(sorted(look.columns)) or '(none)'}"
+def _check_format(preview: _Preview, name: str) -> str:
+    if name not in FORMATS:
+        raise UnknownNameError("format", name, FORMATS)
+    if not FORMATS[name].matches(preview) and not (name in _LIST_FORMATS and preview.lists is not None):
+        raise UnibindError(
+            f"{preview.path} is not in the format {name} ({FORMATS[name].summary}): {_content(preview)}; "
+            "choose another format"
+        )
+    return name
 
 
-def _look(path: Path) -> _Look:
+def _content(preview: _Preview) -> str:
+    if preview.lists is not None:
+        return "it is a JSON object" + ("" if preview.lists else " without entries")
+    return f"it has the columns {', '.join(sorted(preview.columns)) or '(none)'}"
+
+
+def _preview(path: Path) -> _Preview:
     if path.suffix.lower() == ".json":
-        value = _json(path)
+        value = _read_json(path)
         if isinstance(value, dict):
-            return _Look(path, lists=value)
+            return _Preview(path, lists=value)
     columns = frozenset(
-        name for _, row in islice(read_rows(path, (*COLUMNS, *_ITEM_COLUMNS)), _LOOKED_AT) for name in row
+        name for _, row in islice(read_rows(path, (*COLUMNS, *_ITEM_COLUMNS)), _PREVIEW_ROWS) for name in row
     )
-    return _Look(path, columns=columns)
+    return _Preview(path, columns=columns)
 
 
-def _json(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}; name a JSON, JSONL, CSV or Parquet file")
+        raise MissingFileError(f"{path} does not exist; pass a JSON, JSONL, CSV or Parquet file")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -136,12 +144,12 @@ def _json(path: Path) -> Any:
 # --- table ---------------------------------------------------------------------------------------------------------
 
 
-def _is_table(look: _Look) -> bool:
-    return {"category", "text"} <= look.columns
+def _is_table(preview: _Preview) -> bool:
+    return {"category", "text"} <= preview.columns
 
 
-def _read_table(look: _Look) -> Iterable[Description]:
-    return KnowledgeBase.load(look.path).descriptions
+def _read_table(preview: _Preview) -> Iterable[Description]:
+    return KnowledgeBase.load(preview.path).descriptions
 
 
 def _write_table(path: Path, descriptions: Sequence[Description]) -> None:
@@ -151,42 +159,42 @@ def _write_table(path: Path, descriptions: Sequence[Description]) -> None:
 # --- class -> list of texts ----------------------------------------------------------------------------------------
 
 
-def _is_lists(look: _Look) -> bool:
-    return bool(look.lists) and all(isinstance(texts, list) for texts in (look.lists or {}).values())
+def _is_lists(preview: _Preview) -> bool:
+    return bool(preview.lists) and all(isinstance(texts, list) for texts in (preview.lists or {}).values())
 
 
-def _are_traits(look: _Look) -> bool:
-    """Phrases rather than sentences: most do not end like one, nor name their class."""
-    if not _is_lists(look):
+def _is_traits(preview: _Preview) -> bool:
+    """Phrases rather than sentences: most neither end like a sentence nor contain the name of their class."""
+    if not _is_lists(preview):
         return False
-    pairs = [(category, text) for category, texts in (look.lists or {}).items() for text in texts]
+    pairs = [(category, text) for category, texts in (preview.lists or {}).items() for text in texts]
     sentences = sum(
-        isinstance(text, str) and (text.rstrip().endswith((".", "!", "?")) or _spoken(c).lower() in text.lower())
+        isinstance(text, str) and (text.rstrip().endswith((".", "!", "?")) or spoken(c).lower() in text.lower())
         for c, text in pairs
     )
     return 2 * sentences < len(pairs)
 
 
-def _read_lists(look: _Look) -> Iterator[Description]:
-    for category, text in _texts(look):
-        yield _described(category, text)
+def _read_lists(preview: _Preview) -> Iterator[Description]:
+    for category, text in _listed_texts(preview):
+        yield _new_description(category, text)
 
 
-def _read_traits(look: _Look) -> Iterator[Description]:
-    for category, trait in _texts(look):
-        yield _described(category, f"{_spoken(category)}, {_relative_clause(trait)}")
+def _read_traits(preview: _Preview) -> Iterator[Description]:
+    for category, trait in _listed_texts(preview):
+        yield _new_description(category, f"{spoken(category)}, {_relative_clause(trait)}")
 
 
-def _texts(look: _Look) -> Iterator[tuple[str, str]]:
-    for category, texts in (look.lists or {}).items():
+def _listed_texts(preview: _Preview) -> Iterator[tuple[str, str]]:
+    for category, texts in (preview.lists or {}).items():
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise UnibindError(f"{look.path}: class {category!r} does not hold a list of texts; write one there")
+            raise UnibindError(f"{preview.path}: the value of class {category!r} is not a list of texts; make it one")
         if not category.strip():
-            raise UnibindError(f"{look.path} has a class without a name; name it")
+            raise UnibindError(f"{preview.path} has a class without a name; name it")
         yield from ((category, tidy) for tidy in (" ".join(text.split()) for text in texts) if tidy)
 
 
-def _described(category: str, text: str) -> Description:
+def _new_description(category: str, text: str) -> Description:
     return Description(description_id(category, text), category, text)
 
 
@@ -199,10 +207,10 @@ def _write_traits(path: Path, descriptions: Sequence[Description]) -> None:
 
 
 def _by_category(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, dict[str, None]] = {}
+    texts_of: dict[str, dict[str, None]] = {}
     for category, text in pairs:
-        found.setdefault(category, {})[text] = None
-    return {category: list(texts) for category, texts in found.items()}
+        texts_of.setdefault(category, {})[text] = None
+    return {category: list(texts) for category, texts in texts_of.items()}
 
 
 _NOUNS = ("a", "an", "one", "made", "used", "usually", "found")  # "which is ..."
@@ -216,8 +224,8 @@ def _relative_clause(trait: str) -> str:
 
 
 def _trait(description: Description) -> str:
-    """Inverse of `_relative_clause`; a text that is none stays as it is."""
-    opening = f"{_spoken(description.category)}, which "
+    """Inverse of `_relative_clause`; any other text is returned unchanged."""
+    opening = f"{spoken(description.category)}, which "
     if not description.text.startswith(opening):
         return description.text
     rest = description.text.removeprefix(opening)
@@ -225,31 +233,27 @@ def _trait(description: Description) -> str:
     return bare if f"which {rest}" == _relative_clause(bare or rest) else rest
 
 
-def _spoken(category: str) -> str:
-    return category.replace("_", " ")
-
-
 # --- items ---------------------------------------------------------------------------------------------------------
 
 
-def _is_items(look: _Look) -> bool:
-    return {"label", "description"} <= look.columns and bool({"data", "uri", "id"} & look.columns)
+def _is_items(preview: _Preview) -> bool:
+    return {"label", "description"} <= preview.columns and bool({"data", "uri", "id"} & preview.columns)
 
 
-def _read_items(look: _Look) -> Iterator[Description]:
-    for number, row in read_rows(look.path, _ITEM_COLUMNS):
+def _read_items(preview: _Preview) -> Iterator[Description]:
+    for number, row in read_rows(preview.path, _ITEM_COLUMNS):
         if row.get("description") is not None:
-            yield _item(row, f"{look.path}, row {number}")
+            yield _item_description(row, f"{preview.path}, row {number}")
 
 
-def _item(row: Row, where: str) -> Description:
+def _item_description(row: Row, where: str) -> Description:
     item, label, text = row.get("id") or row.get("uri") or row.get("data"), row.get("label"), row.get("description")
     if item is None or label is None:
-        lacking = "a label" if label is None else "data, uri or id"
-        raise UnibindError(f"{where} has a description but lacks {lacking}; fill that column")
+        missing = "a label" if label is None else "data, uri or id"
+        raise UnibindError(f"{where} has a description but lacks {missing}; fill that column")
     text = " ".join(str(text).split())
-    facts = {name: row.get(name) for name in ("modality", "generator", "prompt_id", "created")}
-    return Description(description_id(label, text, item), label, text, "data", item, **facts)
+    columns = {name: row.get(name) for name in ("modality", "generator", "prompt_id", "created")}
+    return Description(description_id(label, text, item), label, text, "data", item, **columns)
 
 
 def _write_items(path: Path, descriptions: Sequence[Description]) -> None:
@@ -259,7 +263,7 @@ def _write_items(path: Path, descriptions: Sequence[Description]) -> None:
         if d.kind == "data"
     ]
     if not rows:
-        raise UnibindError("this base describes no items, which is all that the format unibind holds; choose another")
+        raise UnibindError("the format unibind contains descriptions of items, and this base has none; use another")
     if path.suffix.lower() == ".json":
         _write_json(path, [{name: cell for name, cell in row.items() if cell is not None} for row in rows])
     else:
@@ -268,14 +272,14 @@ def _write_items(path: Path, descriptions: Sequence[Description]) -> None:
 
 def _write_json(path: Path, value: object) -> None:
     if path.suffix.lower() != ".json":
-        raise UnknownNameError(f"ending for this format of {path}:", path.suffix, [".json"])
+        raise UnknownNameError(f"suffix for this format of {path}:", path.suffix, [".json"])
     write_whole(path, json.dumps(value, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
 
 
-FORMATS: dict[str, Format] = {
-    "table": Format("rows with the columns category and text", _is_table, _read_table, _write_table),
-    "unibind": Format("rows with data, label and description", _is_items, _read_items, _write_items),
-    "descriptors": Format("JSON, class -> list of short traits", _are_traits, _read_traits, _write_traits),
-    "cupl": Format("JSON, class -> list of texts", _is_lists, _read_lists, _write_lists),
+FORMATS: dict[str, KnowledgeFormat] = {
+    "table": KnowledgeFormat("rows with the columns category and text", _is_table, _read_table, _write_table),
+    "unibind": KnowledgeFormat("rows with data, label and description", _is_items, _read_items, _write_items),
+    "descriptors": KnowledgeFormat("JSON, class -> list of short traits", _is_traits, _read_traits, _write_traits),
+    "cupl": KnowledgeFormat("JSON, class -> list of texts", _is_lists, _read_lists, _write_lists),
 }
-_LISTS = ("descriptors", "cupl")
+_LIST_FORMATS = ("descriptors", "cupl")

@@ -1,4 +1,4 @@
-"""What is in a base, counted and measured: how many texts of what kind, which classes are alike, and what is amiss."""
+"""What a base contains, counted and measured: texts by kind, similar classes, and problems."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings, unit
-from .base import Description, KnowledgeBase
-from .filters import better_fits, same
+from .base import Description, KnowledgeBase, spoken
+from .building import removed_rows
+from .embedding import embed_descriptions
+from .filters import nearest_classes, normalized
+from .journal import Journal
 
+COUNTED = ("aspect", "modality", "generator", "kind")
 _EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class ClassReport:
-    """One class: how many `texts`, by aspect, modality, generator and kind; some `examples` of the most typical; the
-    nearest other class and the cosine of both means; how many of its texts fit another class better; what was removed
-    when the base was built, by reason."""
+    """One class.
+
+    `texts` is the number of descriptions, `counts` splits it by aspect, modality, generator and kind, `examples` are
+    the most typical ones. `nearest` is the class with the most similar mean, at `cosine`. `misfits` counts the texts
+    that fit another class better, by that class; `removed` counts the texts that the last build removed, by reason.
+    """
 
     category: str
     texts: int
@@ -41,57 +50,89 @@ class ClassReport:
             **{f"by_{name}": dict(count) for name, count in self.counts.items()},
             "nearest": self.nearest,
             "cosine": None if self.cosine is None else round(self.cosine, 4),
-            "fit_another_class_better": dict(self.misfits),
+            "misfits": dict(self.misfits),
             "removed": dict(self.removed),
             "examples": [{"id": d.id, "text": d.text} for d in self.examples],
         }
 
 
+@dataclass(frozen=True)
+class Inspection:
+    """A base with the embeddings of its texts and a report on each class, in the order of the base."""
+
+    base: KnowledgeBase
+    embedded: TextEmbeddings
+    reports: tuple[ClassReport, ...]
+
+    @property
+    def removed(self) -> Counter[str]:
+        """Texts that the last build removed, by reason."""
+        return sum((report.removed for report in self.reports), Counter())
+
+    def report(self, category: str) -> ClassReport:
+        """The report on one class; raises UnknownNameError for an unknown one."""
+        self.base.texts(category)
+        return next(report for report in self.reports if report.category == category)
+
+    def texts(self, category: str, count: int) -> list[Description]:
+        """Up to `count` descriptions of a class, the most typical ones first."""
+        typical = {d.id: d for d in self.report(category).examples}
+        rest = (d for d in self.base.descriptions if d.category == category and d.id not in typical)
+        return [*typical.values(), *rest][:count]
+
+
+def inspect_folder(path: str | Path, backbone: Backbone) -> Inspection:
+    """Inspect the base in a folder or table; embeddings go through the folder's cache."""
+    base = KnowledgeBase.load(path)
+    removed: dict[str, Counter[str]] = {}
+    if Path(path).is_dir():
+        for row in removed_rows(Journal(path)):
+            removed.setdefault(row["category"], Counter())[row["reason"]] += 1
+    return inspect_base(base, embed_descriptions(base, backbone), removed)
+
+
 def inspect_base(
     base: KnowledgeBase, embedded: TextEmbeddings, removed: Mapping[str, Counter[str]] | None = None
-) -> list[ClassReport]:
-    """A report of every class, in the base's order; `embedded` is the whole base, `removed` by class and reason."""
+) -> Inspection:
+    """Inspect a base whose descriptions are `embedded`; `removed` counts removed texts by class and reason."""
     names = base.categories
-    place = {name: i for i, name in enumerate(names)}
-    owner = np.array([place[d.category] for d in base.descriptions])
+    class_index = {name: i for i, name in enumerate(names)}
+    owners = np.array([class_index[d.category] for d in base.descriptions])  # [N]
     sums = np.zeros((len(names), embedded.vectors.shape[1]), np.float32)  # [C, D]
-    np.add.at(sums, owner, embedded.vectors)
-    counts = np.bincount(owner, minlength=len(names))
+    np.add.at(sums, owners, embedded.vectors)
+    counts = np.bincount(owners, minlength=len(names))
     means = unit(sums)
-    alike = means @ means.T
-    np.fill_diagonal(alike, -np.inf)
-    by_class = np.split(np.argsort(owner, kind="stable"), np.cumsum(counts)[:-1])
+    cosines = means @ means.T
+    np.fill_diagonal(cosines, -np.inf)
+    rows_by_class = np.split(np.argsort(owners, kind="stable"), np.cumsum(counts)[:-1])
     reports = []
     for own, name in enumerate(names):
-        rows = by_class[own]
+        rows = rows_by_class[own]
         texts = [base.descriptions[i] for i in rows.tolist()]
         vectors = embedded.vectors[rows]
-        other = int(alike[own].argmax()) if len(names) > 1 else None
-        better = better_fits(vectors, own, sums, counts)
+        other = int(cosines[own].argmax()) if len(names) > 1 else None
+        nearest = nearest_classes(vectors, own, sums, counts)
         reports.append(
             ClassReport(
                 name,
                 len(texts),
-                {of: Counter(str(getattr(d, of) or "not said") for d in texts) for of in _COUNTED},
+                {column: Counter(str(getattr(d, column) or "unknown") for d in texts) for column in COUNTED},
                 tuple(texts[i] for i in np.argsort(-(vectors @ means[own]), kind="stable")[:_EXAMPLES].tolist()),
                 None if other is None else names[other],
-                None if other is None else float(alike[own, other]),
-                Counter(names[i] for i in better[better != own].tolist()),
+                None if other is None else float(cosines[own, other]),
+                Counter(names[i] for i in nearest[nearest != own].tolist()),
                 (removed or {}).get(name, Counter()),
             )
         )
-    return reports
+    return Inspection(base, embedded, tuple(reports))
 
 
-_COUNTED = ("aspect", "modality", "generator", "kind")
-
-
-# --- what is amiss -------------------------------------------------------------------------------------------------
+# --- problems ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Something amiss with a class: `kind` is "thin", "ambiguous" or "leaking"; `ids` of the texts in question."""
+class Problem:
+    """A problem of a class: `kind` is "thin", "ambiguous" or "leaking"; `ids` are the descriptions concerned."""
 
     category: str
     kind: str
@@ -100,121 +141,131 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """A class is thin below `fewest` texts, and ambiguous where more than a share `misfits` of them fit others better
-    or its mean is at a cosine of more than `cosine` to another's. It leaks where more than a share `naming` of its
-    texts name another class and not their own."""
+class CheckThresholds:
+    """When a class counts as a problem.
 
-    fewest: int = 20
-    misfits: float = 0.3
-    cosine: float = 0.98
-    naming: float = 0.1
+    It is thin with fewer than `min_texts` texts. It is ambiguous where more than the fraction `max_misfits` of its
+    texts fit another class better, or where the cosine of its mean to another class's exceeds `max_cosine`. It is
+    leaking where more than the fraction `max_other_names` of its texts contain the name of another class but not its
+    own.
+    """
+
+    min_texts: int = 20
+    max_misfits: float = 0.3
+    max_cosine: float = 0.98
+    max_other_names: float = 0.1
 
 
 def check_base(
-    base: KnowledgeBase,
-    reports: Sequence[ClassReport],
-    limits: Limits | None = None,
+    inspection: Inspection,
+    thresholds: CheckThresholds | None = None,
     *,
-    wanted: Collection[str] = (),
-    held_out: Collection[str] = (),
-) -> list[Fault]:
-    """What is amiss, class by class.
+    expected_classes: Collection[str] = (),
+    non_train_ids: Collection[str] = (),
+) -> list[Problem]:
+    """The problems of a base, class by class.
 
-    Thin: fewer texts than wanted, or none of a class of `wanted`. Ambiguous: its texts are nearer to other classes.
-    Leaking: texts that another class has too, too many that name another class only, or ones of items of `held_out`.
+    Thin: too few texts, or no texts of an expected class. Ambiguous: texts that are more similar to other classes.
+    Leaking: texts that occur in another class too, that name another class only, or that describe non-training items.
     """
-    limits = limits or Limits()
-    faults = [
-        Fault(name, "thin", f"no descriptions, at least {limits.fewest} are wanted")
-        for name in dict.fromkeys(wanted)
-        if name not in base.categories
+    thresholds = thresholds or CheckThresholds()
+    problems = [
+        Problem(name, "thin", f"0 descriptions, at least {thresholds.min_texts} expected")
+        for name in dict.fromkeys(expected_classes)
+        if name not in inspection.base.categories
     ]
-    for report in reports:
-        faults += _thin(report, limits)
-        faults += _ambiguous(report, limits)
-    return faults + _leaking(base, limits, held_out)
+    for report in inspection.reports:
+        problems += _thin(report, thresholds)
+        problems += _ambiguous(report, thresholds)
+    return problems + _leaking(inspection.base, thresholds, non_train_ids)
 
 
-def _thin(report: ClassReport, limits: Limits) -> list[Fault]:
-    if report.texts >= limits.fewest:
+def _thin(report: ClassReport, thresholds: CheckThresholds) -> list[Problem]:
+    if report.texts >= thresholds.min_texts:
         return []
-    return [Fault(report.category, "thin", f"{report.texts} descriptions, at least {limits.fewest} are wanted")]
+    message = f"{report.texts} descriptions, at least {thresholds.min_texts} expected"
+    return [Problem(report.category, "thin", message)]
 
 
-def _ambiguous(report: ClassReport, limits: Limits) -> list[Fault]:
-    faults = []
+def _ambiguous(report: ClassReport, thresholds: CheckThresholds) -> list[Problem]:
+    problems = []
     misfits = report.misfits.total()
-    if misfits > limits.misfits * report.texts:
-        other, most = report.misfits.most_common(1)[0]
-        said = f"{misfits} of {report.texts} descriptions fit another class better, {most} of them {other!r}"
-        faults.append(Fault(report.category, "ambiguous", said))
-    if report.cosine is not None and report.cosine > limits.cosine:
-        said = f"its mean is at a cosine of {report.cosine:.3f} to that of {report.nearest!r}"
-        faults.append(Fault(report.category, "ambiguous", said))
-    return faults
+    if misfits > thresholds.max_misfits * report.texts:
+        other, count = report.misfits.most_common(1)[0]
+        message = f"{misfits} of {report.texts} descriptions fit another class better, {count} of them {other!r}"
+        problems.append(Problem(report.category, "ambiguous", message))
+    if report.cosine is not None and report.cosine > thresholds.max_cosine:
+        message = f"the cosine of its mean to that of {report.nearest!r} is {report.cosine:.3f}"
+        problems.append(Problem(report.category, "ambiguous", message))
+    return problems
 
 
-def _leaking(base: KnowledgeBase, limits: Limits, held_out: Collection[str]) -> list[Fault]:
+def _leaking(base: KnowledgeBase, thresholds: CheckThresholds, non_train_ids: Collection[str]) -> list[Problem]:
     owners: dict[str, set[str]] = {}
     for d in base.descriptions:
-        owners.setdefault(same(d.text), set()).add(d.category)
-    names, totals = _Names(base.categories), Counter(d.category for d in base.descriptions)
+        owners.setdefault(normalized(d.text), set()).add(d.category)
+    names, totals = _ClassNames(base.categories), Counter(d.category for d in base.descriptions)
     shared: dict[str, list[str]] = {}
-    naming: dict[str, list[str]] = {}
-    told: dict[str, list[str]] = {}
+    other_names: dict[str, list[str]] = {}
+    non_train: dict[str, list[str]] = {}
     for d in base.descriptions:
-        if len(owners[same(d.text)]) > 1:
+        if len(owners[normalized(d.text)]) > 1:
             shared.setdefault(d.category, []).append(d.id)
-        if names.only_others(d):
-            naming.setdefault(d.category, []).append(d.id)
-        if d.item is not None and d.item in held_out:
-            told.setdefault(d.category, []).append(d.id)
-    naming = {name: ids for name, ids in naming.items() if len(ids) > limits.naming * totals[name]}
-    said = (
-        (shared, "are word for word under another class too"),
-        (naming, "name another class and not their own"),
-        (told, "are of items that are held out"),
+        if names.names_only_others(d):
+            other_names.setdefault(d.category, []).append(d.id)
+        if d.item is not None and d.item in non_train_ids:
+            non_train.setdefault(d.category, []).append(d.id)
+    limit = thresholds.max_other_names
+    other_names = {name: ids for name, ids in other_names.items() if len(ids) > limit * totals[name]}
+    leaks = (
+        (shared, "also occur word for word in another class"),
+        (other_names, "name another class but not their own"),
+        (non_train, "describe items outside the train split"),
     )
     return [
-        Fault(name, "leaking", f"{len(ids)} of {totals[name]} descriptions {what}", tuple(ids))
-        for found, what in said
-        for name, ids in found.items()
+        Problem(name, "leaking", f"{len(ids)} of {totals[name]} descriptions {what}", tuple(ids))
+        for ids_by_class, what in leaks
+        for name, ids in ids_by_class.items()
     ]
 
 
-class _Names:
-    """Finds names of classes in texts, as whole words, in the singular or with an s."""
+class _ClassNames:
+    """Finds class names in texts, as whole words, in the singular or with an s."""
 
     def __init__(self, categories: Sequence[str]) -> None:
-        self._spoken = {name: same(name.replace("_", " ")) for name in categories}
+        self._names = {category: normalized(spoken(category)) for category in categories}
         # longest first: "electric guitar" does not name "guitar"
-        names = sorted(filter(None, set(self._spoken.values())), key=len, reverse=True)
+        names = sorted(filter(None, set(self._names.values())), key=len, reverse=True)
         self._pattern = re.compile(rf"\b({'|'.join(map(re.escape, names))})s?\b") if names else None
 
-    def only_others(self, d: Description) -> bool:
-        """Whether a description names classes, and its own is not among them, nor any word of its own name."""
-        found = set(self._pattern.findall(same(d.text))) if self._pattern else set()
-        own = self._spoken[d.category]
-        return bool(found) and own not in found and not any(name in own.split() for name in found)
+    def names_only_others(self, d: Description) -> bool:
+        """Whether a description names classes, but neither its own nor any word of its own name."""
+        matches = set(self._pattern.findall(normalized(d.text))) if self._pattern else set()
+        own = self._names[d.category]
+        return bool(matches) and own not in matches and not any(name in own.split() for name in matches)
 
 
-# --- a picture -----------------------------------------------------------------------------------------------------
+# --- a map of the texts --------------------------------------------------------------------------------------------
 
 
-def flatten(embedded: TextEmbeddings, *, most: int = 3000, seed: int = 0) -> tuple[NDArray[np.float32], list[str]]:
-    """Places [N, 2] of at most `most` of the texts on a plane (t-SNE of their first 50 principal components), and their
-    classes. Raises nothing for few texts: fewer than four lie on a line."""
+def project_2d(
+    embedded: TextEmbeddings, *, max_texts: int = 3000, seed: int = 0
+) -> tuple[NDArray[np.float32], list[str]]:
+    """2-D coordinates [N, 2] of at most `max_texts` of the texts, and their classes.
+
+    The coordinates are a t-SNE of the first 50 principal components; fewer than four texts are put on a line.
+    """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
     rows = np.arange(len(embedded.vectors))
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    if len(rows) > max_texts:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, max_texts, replace=False))
     vectors = embedded.vectors[rows]
     classes = [embedded.categories[i] for i in rows.tolist()]
     if len(rows) < 4:
         return np.stack([np.arange(len(rows)), np.zeros(len(rows))], axis=1).astype(np.float32), classes
     reduced = PCA(min(50, *vectors.shape), random_state=seed).fit_transform(vectors)
-    places = TSNE(2, perplexity=min(30.0, (len(rows) - 1) / 3), init="pca", random_state=seed).fit_transform(reduced)
-    return places.astype(np.float32), classes
+    perplexity = min(30.0, (len(rows) - 1) / 3)
+    coordinates = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    return coordinates.astype(np.float32), classes

@@ -1,11 +1,12 @@
-"""A base as one HTML page that works offline, and the picture of its texts on it."""
+"""A base as an offline HTML page, and the map of its texts as a picture."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -13,72 +14,79 @@ from numpy.typing import NDArray
 
 from ..data.embeddings import TextEmbeddings
 from ..files import write_whole
-from .inspection import ClassReport, Fault, flatten
+from .inspection import COUNTED, Inspection, Problem, check_base, project_2d
 
-_NAMED = 40  # classes that get a color and a name in the picture
+_LABELED_CLASSES = 40  # the largest classes get a color and a label in the picture
 
 
-def draw_texts(embedded: TextEmbeddings, *, seed: int = 0) -> bytes:
-    """A PNG of the texts on a plane, near where their embeddings are alike; the largest classes are colored."""
-    from matplotlib import colormaps
+def text_map_png(embedded: TextEmbeddings, *, seed: int = 0) -> bytes:
+    """A PNG map of the texts, in which texts with similar embeddings are close together."""
     from matplotlib.figure import Figure
 
-    places, classes = flatten(embedded, seed=seed)
-    named = [name for name, _ in Counter(classes).most_common(_NAMED)]
+    coordinates, classes = project_2d(embedded, seed=seed)
     figure = Figure(figsize=(9, 6.5), dpi=110)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.margins(0.08)
     axes.set_axis_off()
-    owner = dict.fromkeys(classes, -1) | {name: i for i, name in enumerate(named)}
-    index = [owner[name] for name in classes]
-    rest = [i for i, own in enumerate(index) if own < 0]
-    axes.scatter(places[rest, 0], places[rest, 1], s=5, color="#cccccc", linewidths=0)
-    for i, name in enumerate(named):
-        rows = [row for row, own in enumerate(index) if own == i]
-        color = colormaps["gist_ncar"](0.03 + 0.92 * (7 * i % len(named) if len(named) % 7 else i) / len(named))
-        axes.scatter(places[rows, 0], places[rows, 1], s=7, color=color, alpha=0.8, linewidths=0)
-        x, y = _medoid(places[rows])
+    labeled = [name for name, _ in Counter(classes).most_common(_LABELED_CLASSES)]
+    rest = coordinates[[i for i, name in enumerate(classes) if name not in labeled]]
+    axes.scatter(rest[:, 0], rest[:, 1], s=5, color="#cccccc", linewidths=0)
+    for i, name in enumerate(labeled):
+        points = coordinates[[row for row, owner in enumerate(classes) if owner == name]]
+        axes.scatter(points[:, 0], points[:, 1], s=7, color=_color(i, len(labeled)), alpha=0.8, linewidths=0)
+        x, y = _medoid(points)
         box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
         axes.text(x, y, name.replace("$", r"\$"), fontsize=8, ha="center", va="center", bbox=box)
-    out = io.BytesIO()
-    figure.savefig(out, format="png")
-    return out.getvalue()
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    return png.getvalue()
 
 
-def _medoid(places: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The place [2] of those [N, 2] that is nearest to all: unlike a mean, it lies among them."""
-    far = np.linalg.norm(places[:, None] - places[None], axis=-1).sum(axis=1)
-    return np.asarray(places[int(far.argmin())])
+def _color(index: int, count: int) -> tuple[float, float, float, float]:
+    """Colors that differ strongly between adjacent indices, because classes of adjacent size are often neighbors."""
+    from matplotlib import colormaps
+
+    position = 7 * index % count if count % 7 else index
+    return colormaps["gist_ncar"](0.03 + 0.92 * position / count)
+
+
+def _medoid(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The point [2] of points [N, 2] with the smallest distance to all others; a mean may lie in an empty region."""
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1).sum(axis=1)
+    return np.asarray(points[int(distances.argmin())])
+
+
+def write_outputs(
+    inspection: Inspection, title: str, backbone: str, *, html: Path | None = None, png: Path | None = None
+) -> list[Path]:
+    """Write the requested files, a page and a picture of the map; returns their paths."""
+    if html is None and png is None:
+        return []
+    picture = text_map_png(inspection.embedded)
+    if png is not None:
+        write_whole(png, picture)
+    if html is not None:
+        write_page(html, title, inspection, check_base(inspection), picture, backbone)
+    return [path for path in (png, html) if path is not None]
 
 
 def write_page(
-    out: Path,
-    name: str,
-    reports: Sequence[ClassReport],
-    faults: Sequence[Fault],
-    picture: bytes,
-    removed: Mapping[str, int],
-    backbone: str,
+    out: Path, title: str, inspection: Inspection, problems: Sequence[Problem], picture: bytes, backbone: str
 ) -> Path:
-    """Write the page whole or not at all; returns its path."""
-    from importlib import resources
-
+    """Write the page atomically; returns its path."""
     from jinja2 import Environment
 
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (resources.files(__package__) / "page.html.jinja").read_text(encoding="utf-8")
     )
-    totals = {of: sum((r.counts[of] for r in reports), Counter()) for of in ("aspect", "modality", "generator", "kind")}
-    amiss: dict[str, list[Fault]] = {}
-    for fault in faults:
-        amiss.setdefault(fault.category, []).append(fault)
+    totals = {column: sum((r.counts[column] for r in inspection.reports), Counter()) for column in COUNTED}
     page = template.render(
-        name=name,
-        reports=reports,
-        amiss=amiss,
-        faults=faults,
+        title=title,
+        reports=inspection.reports,
+        problems=problems,
+        problem_classes={problem.category for problem in problems},
         totals=totals,
-        removed=removed,
+        removed=inspection.removed,
         backbone=backbone,
         picture=base64.b64encode(picture).decode(),
     )

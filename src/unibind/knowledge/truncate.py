@@ -1,4 +1,4 @@
-"""Texts cut to what a text tower reads, at the ends of sentences where that can be."""
+"""Truncating texts to the context length of a text tower, at sentence ends where possible."""
 
 from __future__ import annotations
 
@@ -6,44 +6,45 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable
 
-import torch
-
 from ..backbones import Backbone
 from ..errors import UnknownNameError
+from ..modalities import ANCHOR
 from ..modalities.text import Text
 
-Fits = Callable[[str], bool]
+FitsContext = Callable[[str], bool]
 
-_ENDS = (
-    (re.compile(r"(?<=[.!?…])\s+(?=[^\sa-z])"), ""),  # of sentences
-    (re.compile(r"[,;:]\s"), "."),  # of clauses
-    (re.compile(r"\s+"), "."),  # of words
+_BOUNDARIES = (
+    (re.compile(r"(?<=[.!?…])\s+(?=[^\sa-z])"), ""),  # sentences
+    (re.compile(r"[,;:]\s"), "."),  # clauses
+    (re.compile(r"\s+"), "."),  # words
 )
 
 
-def shortened(text: str, fits: Fits) -> str:
-    """The text, or as many whole sentences of its beginning as fit; where not even one does, clauses, else words."""
+def truncated(text: str, fits: FitsContext) -> str:
+    """The text, or as many of its first sentences as fit; where not even one fits, clauses, and then words."""
     if fits(text):
         return text
-    for boundary, end in _ENDS:
-        places = [match.start() for match in boundary.finditer(text)]
-        count = bisect_left(places, True, key=lambda place: not fits(text[:place] + end))
+    for boundary, ending in _BOUNDARIES:
+        cuts = [match.start() for match in boundary.finditer(text)]
+        count = bisect_left(cuts, True, key=lambda cut: not fits(text[:cut] + ending))
         if count:
-            return text[: places[count - 1]] + end
+            return text[: cuts[count - 1]] + ending
     return text
 
 
-def fits_context(backbone: Backbone) -> Fits:
-    """Whether a backbone's text tower reads a text to its end: one more word changes what it is given.
+def fits_context(backbone: Backbone) -> FitsContext:
+    """A function that returns whether a backbone's text tower reads a text to its end.
 
-    That takes no knowledge of how texts are cut and padded; a text that fills the last place counts as too long.
-    Raises UnknownNameError for a backbone without a text tower.
+    It does where appending a word changes the tower's input, whatever its tokenizer does about truncation and padding;
+    a text that fills the last position counts as too long. Raises UnknownNameError for a backbone without a text tower.
     """
-    if "text" not in backbone.modalities:
-        raise UnknownNameError(f"modality of {backbone.name}:", "text", backbone.modalities)
+    if ANCHOR not in backbone.modalities:
+        raise UnknownNameError(f"modality of {backbone.name}:", ANCHOR, backbone.modalities)
 
     def fits(text: str) -> bool:
-        given, longer = (backbone.preprocess("text", Text(t)) for t in (text, f"{text} also"))
-        return not torch.equal(given, longer)
+        import torch
+
+        short, longer = (backbone.preprocess(ANCHOR, Text(t)) for t in (text, f"{text} also"))
+        return not torch.equal(short, longer)
 
     return fits

@@ -1,4 +1,4 @@
-"""The official SDK against a server on loopback that fails in every way."""
+"""The client against a local server that fails in every way."""
 
 import asyncio
 import email.utils
@@ -9,8 +9,8 @@ import pytest
 from tests.helpers.llm_server import LLMServer, Turn, cut, garbled, late, silence, status
 from unibind.errors import UnibindError
 from unibind.knowledge.llm import client as llm
-from unibind.knowledge.llm.budget import Budget, BudgetSpent, Price
-from unibind.knowledge.llm.client import Client, Reply, RequestRefused, ServerError, ServerRefusal
+from unibind.knowledge.llm.budget import Budget, BudgetExceeded, Price
+from unibind.knowledge.llm.client import Client, Reply, RequestRejected, ServerError, ServerRefusal
 
 ASKED = [{"role": "user", "content": "What is a drum?"}]
 SCHEMA = {"type": "object", "properties": {}}
@@ -52,7 +52,7 @@ def test_tokens_are_estimated_where_the_server_does_not_count(server):
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [
         status(500),
         status(503),
@@ -70,14 +70,14 @@ def test_tokens_are_estimated_where_the_server_does_not_count(server):
     ],
     ids=repr,
 )
-def test_passing_trouble_is_outlived(server, trouble):
-    server.script(trouble)
+def test_transient_errors_are_retried(server, failure):
+    server.script(failure)
     client, (reply,) = ask(server, timeout=2.5)  # far more than an answer takes, also on a busy machine
     assert reply.text == "a round box"
     assert client.retried == 1
 
 
-def test_retries_come_to_an_end(server):
+def test_retries_are_limited(server):
     server.answer = lambda _: status(500, message="out of order")
     with pytest.raises(ServerError, match="out of order"):
         ask(server, retries=2)
@@ -94,18 +94,18 @@ def test_pauses_grow(server, monkeypatch):
     assert third >= 0.3
 
 
-@pytest.mark.parametrize("said", ["0.6", None], ids=["seconds", "date"])
-def test_retry_after_is_kept_by_all(server, said):
-    said = said or email.utils.formatdate(time.time() + 1.7, usegmt=True)  # whole seconds: at least 0.7 from now
-    server.script(status(429, retry_after=said))
+@pytest.mark.parametrize("value", ["0.6", None], ids=["seconds", "date"])
+def test_all_requests_observe_retry_after(server, value):
+    value = value or email.utils.formatdate(time.time() + 1.7, usegmt=True)  # whole seconds: at least 0.7 from now
+    server.script(status(429, retry_after=value))
     ask(server, times=6, concurrency=2)
     begun = server.times[0]
-    # one other request was on its way with the first; all others wait
+    # one other request was in flight with the first; all others wait
     assert sum(t - begun > 0.55 for t in server.times) >= 5
     assert len(server.requests) == 7
 
 
-def test_a_pause_that_is_too_long_is_not_waited_for(server):
+def test_a_very_long_pause_is_not_waited_for(server):
     server.script(status(429, retry_after=86_400))
     with pytest.raises(ServerError):
         ask(server)
@@ -117,7 +117,7 @@ def test_a_pause_that_is_too_long_is_not_waited_for(server):
     [status(401, message="bad key"), status(404, message="no such model"), status(429, kind="insufficient_quota")],
     ids=["key", "model", "credit"],
 )
-def test_what_will_not_pass_is_not_tried_again(server, answer):
+def test_permanent_errors_are_not_retried(server, answer):
     server.script(answer)
     with pytest.raises(ServerRefusal, match=r"m at 127\.0\.0\.1"):
         ask(server)
@@ -125,13 +125,13 @@ def test_what_will_not_pass_is_not_tried_again(server, answer):
 
 
 @pytest.mark.parametrize("code", [400, 413, 422])
-def test_a_request_that_is_refused_says_nothing_of_the_next(server, code):
+def test_a_rejected_request_does_not_affect_the_next(server, code):
     filtered = status(code, message="content filter")
     server.answer = lambda request: filtered if "gun" in str(request["messages"]) else "{}"
 
     async def both():
         async with Client(server.base_url, "m") as client:
-            with pytest.raises(RequestRefused, match=r"refuses this request .*content filter"):
+            with pytest.raises(RequestRejected, match=r"rejects this request .*content filter"):
                 await client.ask([{"role": "user", "content": "gun"}], SCHEMA)
             await client.ask([{"role": "user", "content": "drum"}], SCHEMA)
 
@@ -140,21 +140,21 @@ def test_a_request_that_is_refused_says_nothing_of_the_next(server, code):
     assert len(server.requests) <= 4
 
 
-def test_a_dead_server_is_told_in_a_sentence():
+def test_an_unreachable_server_is_reported_in_a_sentence():
     with LLMServer() as gone:
         url = gone.base_url
     gone.base_url = url
-    with pytest.raises(ServerError, match="check server"):
+    with pytest.raises(ServerError, match="check the server"):
         ask(gone, retries=1)
 
 
-def test_never_more_at_once_than_allowed(server):
+def test_concurrency_is_limited(server):
     server.answer = lambda _: late(0.05, "x")
     ask(server, times=12, concurrency=3)
-    assert server.most_at_once == 3
+    assert server.max_in_flight == 3
 
 
-def test_formats_that_the_server_does_not_know_are_left_out(server):
+def test_unsupported_response_formats_are_dropped(server):
     def picky(request):
         kind = request.get("response_format", {}).get("type")
         return status(400, message=f"{kind} is not supported") if kind else "plain"
@@ -172,14 +172,14 @@ def test_formats_that_the_server_does_not_know_are_left_out(server):
     assert server.requests[0]["response_format"]["json_schema"]["schema"] == SCHEMA
 
 
-def test_the_newer_name_of_the_limit(server):
+def test_the_new_name_of_the_token_limit(server):
     server.script(status(400, message="Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."))
     ask(server, schema=SCHEMA, max_output_tokens=77)
     assert server.requests[0]["max_tokens"] == server.requests[1]["max_completion_tokens"] == 77
     assert server.requests[1]["response_format"]["type"] == "json_schema"
 
 
-def test_a_bad_request_is_no_endless_loop(server):
+def test_a_bad_request_is_not_retried_endlessly(server):
     server.answer = lambda _: status(400, message="use max_completion_tokens; response_format")
     with pytest.raises(ServerError):
         ask(server, schema=SCHEMA)
@@ -189,7 +189,7 @@ def test_a_bad_request_is_no_endless_loop(server):
 # --- the key -------------------------------------------------------------------------------------------------------
 
 
-def test_the_key_comes_from_the_environment_and_stays_out_of_words(server, monkeypatch):
+def test_the_key_comes_from_the_environment_and_stays_out_of_messages(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.token = "another"
     with pytest.raises(ServerRefusal) as caught:
@@ -212,7 +212,7 @@ def test_openai_itself_needs_a_key(monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [{"max_tokens": 1000}, {"max_cost": 0.01}])
-def test_the_budget_is_never_passed(server, limit):
+def test_the_budget_is_never_exceeded(server, limit):
     budget = Budget(**limit, prices={"m": Price(10.0, 10.0)})  # 1,000 tokens cost 0.01
 
     async def work():
@@ -222,12 +222,12 @@ def test_the_budget_is_never_passed(server, limit):
     results = asyncio.run(work())
     answered = [r for r in results if isinstance(r, Reply)]
     assert len(answered) == len(server.requests)
-    assert all(isinstance(r, (Reply, BudgetSpent)) for r in results)
+    assert all(isinstance(r, (Reply, BudgetExceeded)) for r in results)
     assert 5 <= len(answered) <= 6
     assert budget.tokens == 150 * len(answered) <= 1000
     assert budget.cost == pytest.approx(budget.tokens * 1e-5)
 
 
-def test_a_limit_of_cost_needs_a_price():
+def test_a_cost_limit_needs_a_price():
     with pytest.raises(UnibindError, match="price of m"):
         Budget(max_cost=1.0).reserve("m", 1, 1)

@@ -18,27 +18,34 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from tests.helpers.bases import build
 from tests.helpers.llm_server import LLMServer, cut, descriptions, garbled, german, late, refusal, status
 from tests.helpers.toys import ToyBackbone
-from unibind import UniBind
+from unibind import fit
 from unibind.align.fit import FitConfig
-from unibind.data.encode import encode
+from unibind.data.encode import encode_items
 from unibind.data.manifest import Item, read_manifest, write_manifest
 from unibind.data.store import Store
 from unibind.errors import UnibindError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import removed_rows
-from unibind.knowledge.filters import Rules
 from unibind.knowledge.journal import Journal
 from unibind.knowledge.llm import client as llm
-from unibind.knowledge.llm.budget import Budget, Price
-from unibind.knowledge.llm.client import Client, ServerRefusal
-from unibind.knowledge.llm.describe import Describer, Plan, choose, estimate, read_answer
-from unibind.knowledge.llm.prompts import Wording
+from unibind.knowledge.llm.budget import Price
+from unibind.knowledge.llm.client import ServerRefusal
+from unibind.knowledge.llm.describe import (
+    MAX_OUTPUT_TOKENS,
+    NOT_ASKED,
+    Describer,
+    description_job,
+    parse_answer,
+    select_items,
+)
+from unibind.knowledge.llm.session import RunOptions
 from unibind.modalities import RenderOptions
 
 COMMAND = Path(sys.executable).parent / "unibind"
-RULES = Rules(near=None)
+FILTERS = {"max_similarity": None}
 COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
@@ -79,29 +86,33 @@ def pictures(folder, count=6, **facts):
     return items
 
 
-def describe(server, path, items, *, models=("m",), budget=None, rules=RULES, fits=lambda _: True, client=None, **plan):
+def prepare(server, path, items, *, model="m", options=None, **arguments):
+    """A job against the server."""
+    run_options = RunOptions(**{"concurrency": 3, "timeout": 5.0, "retries": 3} | (options or {}))
+    arguments = {"base_url": server.base_url, "splits": None, "filters": FILTERS} | arguments
+    return description_job(items, path, model=model, options=run_options, **arguments)
+
+
+def describe(server, path, items, *, fits=lambda _: True, **arguments):
     done = []
+    job = prepare(server, path, items, **arguments)
 
     async def work():
-        options = {"concurrency": 3, "timeout": 5.0, "retries": 3} | (client or {})
-        async with Client(server.base_url, models[0], budget=budget, max_output_tokens=600, **options) as asked:
-            wanted = Plan(tuple(items), tuple(models), **plan)
-            return await Describer(
-                folder, asked, wanted, Wording(), rules, fits, concurrency=3, progress=done.append
-            ).run()
+        async with job.session.connect(MAX_OUTPUT_TOKENS) as client:
+            return await Describer(job.session, job.plan, client, fits, progress=done.append).run()
 
-    with Journal(path) as folder:
-        summary = asyncio.run(work())
-    assert sum(done) == len(items) - list(summary.missing.values()).count("not asked yet")
-    return summary
+    with job.session.journal:
+        result = asyncio.run(work())
+    assert sum(done) == len(items) - list(result.missing.values()).count(NOT_ASKED)
+    return result
 
 
-# --- the way of an item --------------------------------------------------------------------------------------------
+# --- describing items ----------------------------------------------------------------------------------------------
 
 
 def test_every_item_gets_one_description_of_what_it_shows(server, tmp_path):
-    summary = describe(server, tmp_path / "kb", pictures(tmp_path))
-    assert (summary.described, summary.there, summary.missing, summary.stopped) == (6, 0, {}, None)
+    result = describe(server, tmp_path / "kb", pictures(tmp_path))
+    assert (result.described, result.already_described, result.missing, result.usage.stopped) == (6, 0, {}, None)
     assert len(server.requests) == 6
     base = KnowledgeBase.load(tmp_path / "kb")
     assert {d.item: d.category for d in base.descriptions} == {f"i{i}": list(COLORS)[i % 3] for i in range(6)}
@@ -116,17 +127,17 @@ def test_every_item_gets_one_description_of_what_it_shows(server, tmp_path):
 def test_what_was_answered_is_not_asked_again(server, tmp_path):
     items = pictures(tmp_path)
     describe(server, tmp_path / "kb", items[:4])
-    summary = describe(server, tmp_path / "kb", items)
-    assert (summary.described, summary.there) == (2, 4)
+    result = describe(server, tmp_path / "kb", items)
+    assert (result.described, result.already_described) == (2, 4)
     assert len(server.requests) == 6
-    assert describe(server, tmp_path / "kb", items, models=("another",)).there == 6
+    assert describe(server, tmp_path / "kb", items, model="another").already_described == 6
     assert len(server.requests) == 6
 
 
-def test_the_question_tells_the_medium_and_the_label_only_if_it_may(server, tmp_path):
+def test_the_prompt_names_the_medium_and_the_label_only_if_requested(server, tmp_path):
     items = pictures(tmp_path, 1)
     describe(server, tmp_path / "kb", items)
-    describe(server, tmp_path / "other", items, tell_label=True)
+    describe(server, tmp_path / "other", items, include_label=True)
     plain, told = (r["messages"][-1]["content"][0]["text"] for r in server.requests)
     assert "a collection of photographs" in plain
     assert "shape: outline" in plain
@@ -136,15 +147,15 @@ def test_the_question_tells_the_medium_and_the_label_only_if_it_may(server, tmp_
 
 
 def test_the_models_take_turns(server, tmp_path):
-    describe(server, tmp_path / "kb", pictures(tmp_path, 12), models=("m", "n"))
+    describe(server, tmp_path / "kb", pictures(tmp_path, 12), model=("m", "n"))
     asked = Counter(r["model"] for r in server.requests)
     assert set(asked) == {"m", "n"}
 
 
-def test_a_refused_item_is_put_to_the_next_model(server, tmp_path):
+def test_a_refused_item_is_sent_to_the_next_model(server, tmp_path):
     server.script(refusal())
-    summary = describe(server, tmp_path / "kb", pictures(tmp_path, 1), models=("m", "n"))
-    assert summary.described == 1
+    result = describe(server, tmp_path / "kb", pictures(tmp_path, 1), model=("m", "n"))
+    assert result.described == 1
     assert len({r["model"] for r in server.requests}) == 2
     assert len(KnowledgeBase.load(tmp_path / "kb")) == 1
     assert [row["reason"] for row in removed_rows(Journal(tmp_path / "kb"))] == ["refusal"]
@@ -162,16 +173,16 @@ def test_a_refused_item_is_put_to_the_next_model(server, tmp_path):
         (descriptions("Here is what you asked for as JSON."), "meta talk"),
     ],
 )
-def test_useless_answers_are_told_and_not_asked_for_without_end(server, tmp_path, said, why):
+def test_unusable_answers_are_reported_and_not_asked_for_endlessly(server, tmp_path, said, why):
     server.answer = lambda _: said
     (item,) = pictures(tmp_path, 1)
-    for requests in (2, 2):  # the second run asks nothing
-        summary = describe(server, tmp_path / "kb", [item])
-        assert summary.missing == {"i0": f"no usable answer: {why}"}
+    for requests in (2, 2):  # the second run sends nothing
+        result = describe(server, tmp_path / "kb", [item])
+        assert result.missing == {"i0": f"no usable answer: {why}"}
         assert len(server.requests) == requests
-    assert not summary.built.kept.total()
+    assert not result.built.kept.total()
     other = describe(
-        server, tmp_path / "kb", [item], manner=RenderOptions(side=100)
+        server, tmp_path / "kb", [item], render=RenderOptions(side=100)
     )  # shown in another way: asked again
     assert other.missing
     assert len(server.requests) == 4
@@ -181,34 +192,34 @@ def test_an_unreadable_file_stops_nothing(server, tmp_path):
     items = pictures(tmp_path)
     Path(items[1].uri).write_bytes(b"no picture at all")
     Path(items[4].uri).unlink()
-    summary = describe(server, tmp_path / "kb", items)
-    assert summary.described == 4
-    assert set(summary.missing) == {"i1", "i4"}
-    assert "1.png" in summary.missing["i1"]
-    assert "4.png" in summary.missing["i4"]
+    result = describe(server, tmp_path / "kb", items)
+    assert result.described == 4
+    assert set(result.missing) == {"i1", "i4"}
+    assert "1.png" in result.missing["i1"]
+    assert "4.png" in result.missing["i4"]
     Picture.new("RGB", (40, 40)).save(items[1].uri)
     assert set(describe(server, tmp_path / "kb", items).missing) == {"i4"}
 
 
-def test_an_item_without_a_label_is_told(server, tmp_path):
+def test_an_item_without_a_label_is_reported(server, tmp_path):
     items = [*pictures(tmp_path, 2), *(Item(**vars(i) | {"id": "x", "label": None}) for i in pictures(tmp_path, 1))]
     assert "no label" in describe(server, tmp_path / "kb", items).missing["x"]
 
 
-def test_trouble_on_the_way_is_overcome(server, tmp_path):
+def test_transient_errors_are_survived(server, tmp_path):
     server.script(status(500), cut(), garbled(), status(429, retry_after=0.1), late(6.0))
-    summary = describe(server, tmp_path / "kb", pictures(tmp_path), client={"retries": 6, "timeout": 0.5})
-    assert (summary.described, summary.missing) == (6, {})
-    assert summary.retried >= 5
+    result = describe(server, tmp_path / "kb", pictures(tmp_path), options={"retries": 6, "timeout": 0.5})
+    assert (result.described, result.missing) == (6, {})
+    assert result.usage.retried >= 5
 
 
 def test_a_server_that_is_gone_ends_the_run_and_keeps_the_rest(server, tmp_path):
     items = pictures(tmp_path, 30)
     server.script(*[look] * 4)
     server.answer = lambda _: status(500)
-    summary = describe(server, tmp_path / "kb", items, client={"retries": 0})
-    assert summary.stopped
-    assert summary.described == 4
+    result = describe(server, tmp_path / "kb", items, options={"retries": 0})
+    assert result.usage.stopped
+    assert result.described == 4
     assert len(server.requests) < 15
     server.answer = look
     assert describe(server, tmp_path / "kb", items).described == 26
@@ -218,53 +229,53 @@ def test_pictures_that_the_server_refuses_stop_nothing(server, tmp_path):
     items = pictures(tmp_path, 20)
     turns = count()
     server.answer = lambda request: status(413) if next(turns) < 30 else look(request)  # three tries an item
-    summary = describe(server, tmp_path / "kb", items, client={"concurrency": 1})
-    assert summary.stopped is None
-    assert (summary.described, len(summary.missing)) == (10, 10)
-    assert "refuses this request" in str(summary.missing)
+    result = describe(server, tmp_path / "kb", items, options={"concurrency": 1})
+    assert result.usage.stopped is None
+    assert (result.described, len(result.missing)) == (10, 10)
+    assert "rejects this request" in str(result.missing)
 
 
-def test_a_wrong_key_is_told_after_what_was_answered_is_kept(server, tmp_path, monkeypatch):
+def test_a_wrong_key_is_reported_without_showing_it(server, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-99")
     server.token = "sk-right"
-    with pytest.raises(ServerRefusal) as told:
+    with pytest.raises(ServerRefusal) as error:
         describe(server, tmp_path / "kb", pictures(tmp_path))
-    assert "sk-wrong-99" not in str(told.value)
+    assert "sk-wrong-99" not in str(error.value)
 
 
-def test_the_budget_counts_what_earlier_runs_took(server, tmp_path):
+def test_the_budget_counts_earlier_runs(server, tmp_path):
     items = pictures(tmp_path, 30)
-    first = describe(server, tmp_path / "kb", items, budget=Budget(max_tokens=6000))
-    assert "--max-tokens" in first.stopped
+    first = describe(server, tmp_path / "kb", items, options={"max_tokens": 6000})
+    assert "--max-tokens" in first.usage.stopped
     assert 0 < first.described < 30
     assert 150 * first.described <= 6000
-    again = describe(server, tmp_path / "kb", items, budget=Budget(max_tokens=6000))
+    again = describe(server, tmp_path / "kb", items, options={"max_tokens": 6000})
     assert again.described == 0
 
 
 def test_a_blocked_description_is_replaced_and_an_edited_one_stays(server, tmp_path):
     items = pictures(tmp_path, 2)
     describe(server, tmp_path / "kb", items)
-    folder = Journal(tmp_path / "kb")
-    first, second = (next(d for d in folder.build().descriptions if d.item == i.id) for i in items)
-    folder.block(first.id)
-    folder.edit(second.id, "A mended text about a green card.")
+    journal = Journal(tmp_path / "kb")
+    first, second = (next(d for d in build(journal).descriptions if d.item == i.id) for i in items)
+    journal.block(first.id)
+    journal.edit(second.id, "An edited text about a green card.")
     server.answer = lambda _: descriptions("Another text about this very card, which is red.")
-    summary = describe(server, tmp_path / "kb", items)
-    assert (summary.described, summary.there) == (1, 1)
+    result = describe(server, tmp_path / "kb", items)
+    assert (result.described, result.already_described) == (1, 1)
     assert {d.item: d.text for d in KnowledgeBase.load(tmp_path / "kb").descriptions} == {
         "i0": "Another text about this very card, which is red.",
-        "i1": "A mended text about a green card.",
+        "i1": "An edited text about a green card.",
     }
 
 
-def test_alike_items_may_have_equal_descriptions(server, tmp_path):
+def test_similar_items_may_have_equal_descriptions(server, tmp_path):
     server.answer = lambda _: descriptions("The same words for every card of the pack.")
     describe(server, tmp_path / "kb", pictures(tmp_path))
     assert len(KnowledgeBase.load(tmp_path / "kb")) == 6
 
 
-def test_texts_are_shortened_before_they_are_stored(server, tmp_path):
+def test_texts_are_truncated_before_they_are_stored(server, tmp_path):
     describe(server, tmp_path / "kb", pictures(tmp_path, 1), fits=lambda text: len(text.split()) <= 10)
     (found,) = KnowledgeBase.load(tmp_path / "kb").descriptions
     assert found.text == "A plain red card that fills the view."
@@ -272,29 +283,28 @@ def test_texts_are_shortened_before_they_are_stored(server, tmp_path):
     assert "smooth" in answer.raw
 
 
-def test_an_estimate_asks_nothing_and_shrinks_with_what_is_done(server, tmp_path):
+def test_an_estimate_sends_nothing_and_excludes_finished_items(server, tmp_path):
     items = [*pictures(tmp_path), Item("gone", "image", uri="gone.png", label="red")]
-    wanted = Plan(tuple(items[:6]), ("m",))
-    folder = Journal(tmp_path / "kb")
-    before = estimate(folder, wanted, Wording(), RULES)["m"]
+    job = prepare(server, tmp_path / "kb", items[:6], options={"prices": (Price(1, 2),)})
+    before = job.estimate()["m"]
     assert before.requests == 6
     assert before.input_tokens > 6 * 1000  # a picture
-    assert not folder.path.exists()
+    assert not (tmp_path / "kb").exists()
     assert not server.requests
-    describe(server, folder.path, items[:4])
-    after = estimate(folder, wanted, Wording(), RULES)["m"]
+    describe(server, tmp_path / "kb", items[:4])
+    after = job.estimate()["m"]
     assert after.requests == 2
     assert after.input_tokens == before.input_tokens // 3
-    assert Budget(prices={"m": Price(1, 2)}).prices["m"].cost(after.input_tokens, after.output_tokens) > 0
+    assert after.cost == pytest.approx((after.input_tokens + 2 * after.output_tokens) / 1e6)
 
 
-def test_a_model_is_fitted_on_what_was_described(server, tmp_path):
+def test_a_model_is_fitted_on_described_items(server, tmp_path):
     items = [Item(**vars(i) | {"id": f"{s}-{i.id}", "split": s}) for s in ("train", "val") for i in pictures(tmp_path)]
-    describe(server, tmp_path / "kb", choose(items))
+    describe(server, tmp_path / "kb", select_items(items))
     knowledge, backbone, store = KnowledgeBase.load(tmp_path / "kb"), ToyBackbone(), Store.create(tmp_path / "store")
     assert set(knowledge.of_items()) == {i.id for i in items if i.split == "train"}
-    encode(items, backbone, store)
-    model = UniBind.fit(backbone, store, knowledge, FitConfig(steps=20, batch_size=6))
+    encode_items(items, backbone, store)
+    model = fit(store, knowledge=knowledge, backbone=backbone, config=FitConfig(steps=20, batch_size=6))
     assert [p.label for p in model.classify([i.uri for i in items[:3]])] == list(COLORS)
 
 
@@ -304,22 +314,22 @@ def test_a_model_is_fitted_on_what_was_described(server, tmp_path):
 def test_only_training_items_are_described_unless_others_are_named(tmp_path):
     train, test = (pictures(tmp_path, 1, split=s) for s in ("train", "test"))
     text = [Item("t", "text", text="a card", split="train")]
-    assert choose([*train, *test, *text]) == tuple(train)
-    assert choose([*train, *test, *text], ["test"]) == tuple(test)
-    assert choose([*train, *test, *text], None) == (*train, *test)
+    assert select_items([*train, *test, *text]) == tuple(train)
+    assert select_items([*train, *test, *text], ["test"]) == tuple(test)
+    assert select_items([*train, *test, *text], None) == (*train, *test)
 
 
 def test_a_manifest_without_splits_is_described_whole(tmp_path):
     items = pictures(tmp_path, 2, split=None)
-    assert choose(items) == tuple(items)
+    assert select_items(items) == tuple(items)
 
 
-def test_nothing_to_describe_is_told_with_the_splits_there_are(tmp_path):
+def test_an_empty_selection_names_the_existing_splits(tmp_path):
     with pytest.raises(UnibindError, match="nothing to describe in the splits train; it has test, val"):
-        choose([*pictures(tmp_path, 1, split="val"), *pictures(tmp_path, 1, split="test")])
+        select_items([*pictures(tmp_path, 1, split="val"), *pictures(tmp_path, 1, split="test")])
 
 
-# --- what is made of an answer -------------------------------------------------------------------------------------
+# --- parsing answers ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -337,7 +347,7 @@ def test_nothing_to_describe_is_told_with_the_splits_there_are(tmp_path):
     ],
 )
 def test_answers_become_one_text(said, text):
-    assert read_answer(said, "en") == (text, None)
+    assert parse_answer(said, "en") == (text, None)
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
@@ -355,7 +365,7 @@ def run(server, manifest, out, *more, **environment):
     )
 
 
-def test_the_command_tells_what_it_could_not_read_by_its_exit_code(server, tmp_path):
+def test_the_command_exits_with_1_where_items_cannot_be_read(server, tmp_path):
     items = pictures(tmp_path)
     write_manifest(items, tmp_path / "manifest.csv")
     Path(items[2].uri).write_bytes(b"broken")
@@ -363,17 +373,17 @@ def test_the_command_tells_what_it_could_not_read_by_its_exit_code(server, tmp_p
     assert broken.returncode == 1
     assert "Traceback" not in broken.stderr
     assert "2.png" in broken.stdout
-    assert "5 items described" in broken.stderr
+    assert "5 items described now" in broken.stderr
     Picture.new("RGB", (40, 40), COLORS["blue"]).save(items[2].uri)
     done = run(server, tmp_path / "manifest.csv", tmp_path / "kb", "--json", OPENAI_API_KEY="sk-secret-42")
     assert done.returncode == 0
     said = json.loads(done.stdout)
-    assert (said["described"], said["there"], said["descriptions"], said["missing"]) == (1, 5, 6, {})
+    assert (said["described"], said["already_described"], said["descriptions"], said["missing"]) == (1, 5, 6, {})
     written = b"".join(path.read_bytes() for path in (tmp_path / "kb").rglob("*") if path.is_file())
     assert b"sk-secret-42" not in written
 
 
-def test_kill_at_any_moment_loses_nothing_and_pays_for_nothing_twice(server, tmp_path):
+def test_a_kill_at_any_moment_loses_nothing_and_nothing_is_paid_for_twice(server, tmp_path):
     dice = random.Random(3)
     kills, flying, out = 20, 0, tmp_path / "kb"
     write_manifest(pictures(tmp_path, 400), tmp_path / "manifest.csv")

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 
@@ -24,16 +25,17 @@ from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import removed_rows
 from unibind.knowledge.classes import read_classes
 from unibind.knowledge.embedding import CachedEmbedder
-from unibind.knowledge.filters import Rules
 from unibind.knowledge.journal import Journal
 from unibind.knowledge.llm import client as llm
-from unibind.knowledge.llm.budget import Budget, Price
-from unibind.knowledge.llm.client import Client, ServerRefusal
-from unibind.knowledge.llm.generate import PATIENCE, Generator, Plan, estimate
-from unibind.knowledge.llm.prompts import Wording
+from unibind.knowledge.llm.budget import Price
+from unibind.knowledge.llm.client import ServerRefusal
+from unibind.knowledge.llm.generate import PATIENCE, Generator, generation_job
+from unibind.knowledge.llm.prompts import PromptLibrary
+from unibind.knowledge.llm.session import RunOptions
 
 COMMAND = Path(sys.executable).parent / "unibind"
-RULES = Rules(near=None)
+NO_COMPARISON = {"max_similarity": None}
+RUN_OPTIONS = {field.name for field in fields(RunOptions)}
 
 
 @pytest.fixture(autouse=True)
@@ -48,19 +50,22 @@ def server():
         yield running
 
 
-def plan(categories=("drum", "bell"), per_class=20, models=("m",), modalities=("image",), **facts):
-    return Plan(tuple(categories), per_class, tuple(models), tuple(modalities), **facts)
+def prepare(server, path, categories=("drum", "bell"), per_class=20, *, filters=NO_COMPARISON, **arguments):
+    """A job against the server; arguments that are fields of RunOptions become its options."""
+    options = {name: arguments.pop(name) for name in list(arguments) if name in RUN_OPTIONS}
+    arguments = {"model": "m", "modalities": ("image",), "base_url": server.base_url} | arguments
+    options = RunOptions(**{"concurrency": 4} | options)
+    return generation_job(categories, path, per_class=per_class, filters=filters, options=options, **arguments)
 
 
-def generate(server, path, wanted, *, rules=RULES, wording=None, budget=None, embed=None, concurrency=4, **options):
+def generate(server, path, *arguments, embed=None, **options):
+    job = prepare(server, path, *arguments, **options)
+
     async def work():
-        most = wanted.most_output_tokens
-        client = Client(server.base_url, "m", concurrency=concurrency, budget=budget, max_output_tokens=most, **options)
-        async with client:
-            made = Generator(folder, client, wanted, wording or Wording(), rules, concurrency=concurrency, embed=embed)
-            return await made.run()
+        async with job.session.connect(job.plan.max_output_tokens) as client:
+            return await Generator(job.session, job.plan, client, embed=embed).run()
 
-    with Journal(path) as folder:
+    with job.session.journal:
         return asyncio.run(work())
 
 
@@ -71,11 +76,11 @@ def prompts(server):
 # --- what is asked -------------------------------------------------------------------------------------------------
 
 
-def test_two_stages_until_there_are_enough(server, tmp_path):
-    summary = generate(server, tmp_path, plan(modalities=("image", "audio")))
-    assert [(o.kept >= 20, o.why) for o in summary.outcomes] == [(True, None)] * 2
+def test_two_stages_until_there_are_enough_descriptions(server, tmp_path):
+    result = generate(server, tmp_path, modalities=("image", "audio"))
+    assert [(o.kept >= 20, o.reason) for o in result.outcomes] == [(True, None)] * 2
     base = KnowledgeBase.load(tmp_path)
-    assert Counter(d.category for d in base.descriptions) == summary.built.kept
+    assert Counter(d.category for d in base.descriptions) == result.built.kept
     assert {d.modality for d in base.descriptions} == {"image", "audio"}
     assert all(
         d.prompt_id.startswith("descriptions-1-") and d.generator == "m" and d.created for d in base.descriptions
@@ -89,36 +94,36 @@ def test_two_stages_until_there_are_enough(server, tmp_path):
     assert schema["properties"]["descriptions"]["items"] == {"type": "string"}
 
 
-def test_without_questions_the_aspects_guide(server, tmp_path):
-    generate(server, tmp_path, plan(questions=0, aspects=("sound", "motion"), modalities=("audio",), per_class=8))
+def test_aspects_guide_the_model_without_questions(server, tmp_path):
+    generate(server, tmp_path, questions=0, aspects=("sound", "motion"), modalities=("audio",), per_class=8)
     assert {d.aspect for d in KnowledgeBase.load(tmp_path).descriptions} == {"sound", "motion"}
     assert not any("Question" in p for p in prompts(server))
 
 
 def test_models_take_turns_and_share_the_base(server, tmp_path):
-    generate(server, tmp_path, plan(models=("m", "n"), per_class=40))
+    generate(server, tmp_path, model=("m", "n"), per_class=40)
     used = Counter(d.generator for d in KnowledgeBase.load(tmp_path).descriptions)
     assert set(used) == {"m", "n"}
     before = len(server.requests)
-    generate(server, tmp_path, plan(models=("other",), per_class=60))
+    generate(server, tmp_path, model="other", per_class=60)
     assert {r["model"] for r in server.requests[before:]} == {"other"}
     assert "other" in {d.generator for d in KnowledgeBase.load(tmp_path).descriptions}
 
 
 def test_nothing_is_asked_again(server, tmp_path):
-    generate(server, tmp_path, plan())
+    generate(server, tmp_path)
     before = len(server.requests)
-    summary = generate(server, tmp_path, plan())
+    result = generate(server, tmp_path)
     assert len(server.requests) == before
-    assert summary.requests == 0
-    generate(server, tmp_path, plan(per_class=30))
+    assert result.usage.answered == 0
+    generate(server, tmp_path, per_class=30)
     keys = Counter(answer.key for answer in Journal(tmp_path).answers())
     assert max(keys.values()) == 1
     assert 3 <= len(server.requests) - before <= 8
 
 
-def test_later_rounds_are_shown_what_there_is(server, tmp_path):
-    generate(server, tmp_path, plan(["drum"], 60, questions=0, aspects=("looks",)), concurrency=1)
+def test_later_rounds_are_shown_the_latest_descriptions(server, tmp_path):
+    generate(server, tmp_path, ["drum"], 60, questions=0, aspects=("looks",), concurrency=1)
     shown = [p for p in prompts(server) if "Say other things than these" in p]
     assert shown
     assert "Say other things" not in prompts(server)[0]
@@ -129,13 +134,13 @@ def test_later_rounds_are_shown_what_there_is(server, tmp_path):
 # --- what is kept --------------------------------------------------------------------------------------------------
 
 
-def test_repetitions_make_further_rounds(server, tmp_path):
+def test_repetitions_are_made_up_for_in_further_rounds(server, tmp_path):
     numbers = count()
     server.answer = lambda _: descriptions(*(sentence(next(numbers) // 2, "drum") for _ in range(10)))
-    summary = generate(server, tmp_path, plan(["drum"], 30, questions=0))
-    assert summary.outcomes[0].why is None
-    assert summary.built.removed["repeated"] >= 25
-    assert len(set(KnowledgeBase.load(tmp_path).texts("drum"))) == summary.built.kept["drum"] >= 30
+    result = generate(server, tmp_path, ["drum"], 30, questions=0)
+    assert result.outcomes[0].reason is None
+    assert result.built.removed["repeated"] >= 25
+    assert len(set(KnowledgeBase.load(tmp_path).texts("drum"))) == result.built.kept["drum"] >= 30
 
 
 @pytest.mark.parametrize(
@@ -149,28 +154,28 @@ def test_repetitions_make_further_rounds(server, tmp_path):
     ],
     ids=["repeats", "refuses", "german", "short", "silent"],
 )
-def test_a_class_that_yields_nothing_new_is_left_with_a_word(server, tmp_path, answer, reason):
+def test_a_class_that_yields_nothing_new_is_given_up(server, tmp_path, answer, reason):
     server.answer = answer
-    summary = generate(server, tmp_path, plan(["drum"], 50, questions=0))
-    assert summary.outcomes[0].why == "yields nothing new"
-    assert summary.stopped is None
+    result = generate(server, tmp_path, ["drum"], 50, questions=0)
+    assert result.outcomes[0].reason == "yields nothing new"
+    assert result.usage.stopped is None
     assert PATIENCE <= len(server.requests) <= PATIENCE + 6
-    assert reason is None or summary.built.removed[reason] >= 4
+    assert reason is None or result.built.removed[reason] >= 4
     before = len(server.requests)
-    assert generate(server, tmp_path, plan(["drum"], 50, questions=0)).outcomes[0].why == "yields nothing new"
-    assert len(server.requests) == before  # what was paid for in vain is not paid for again
+    assert generate(server, tmp_path, ["drum"], 50, questions=0).outcomes[0].reason == "yields nothing new"
+    assert len(server.requests) == before  # useless answers are not paid for again
 
 
-def test_near_duplicates_count_for_nothing(server, tmp_path):
+def test_near_duplicates_are_not_counted(server, tmp_path):
     server.answer = lambda _: descriptions(
         *("The tower has " + word for word in ("one stone", "two stone", "one water", "a single water"))
     )
-    summary = generate(server, tmp_path, plan(["drum"], 50, questions=0), rules=Rules(near=0.995), embed=embed)
-    assert (summary.outcomes[0].kept, summary.built.kept["drum"]) == (2, 2)
-    assert summary.built.removed["near duplicate"] == 2
+    result = generate(server, tmp_path, ["drum"], 50, questions=0, filters={"max_similarity": 0.995}, embed=embed)
+    assert (result.outcomes[0].kept, result.built.kept["drum"]) == (2, 2)
+    assert result.built.removed["near duplicate"] == 2
 
 
-def test_dropped_misfits_are_made_up_for(server, tmp_path):
+def test_dropped_misfits_are_replaced(server, tmp_path):
     numbers = count()
 
     def answer(request):
@@ -181,11 +186,11 @@ def test_dropped_misfits_are_made_up_for(server, tmp_path):
         )
 
     server.answer = answer
-    rules = Rules(near=None, drop_misfits=True)
-    summary = generate(server, tmp_path, plan(per_class=20, questions=0), rules=rules, embed=embed)
-    assert summary.built.removed["fits another class"] >= 8
-    assert min(summary.built.kept.values()) >= 20
-    assert {row["like"] for row in removed_rows(Journal(tmp_path))} == {"drum", "bell"}
+    filters = {"max_similarity": None, "drop_misfits": True}
+    result = generate(server, tmp_path, per_class=20, questions=0, filters=filters, embed=embed)
+    assert result.built.removed["fits another class"] >= 8
+    assert min(result.built.kept.values()) >= 20
+    assert {row["conflict"] for row in removed_rows(Journal(tmp_path))} == {"drum", "bell"}
 
 
 def test_texts_are_embedded_once_however_often_they_are_compared(tmp_path):
@@ -199,10 +204,10 @@ def test_texts_are_embedded_once_however_often_they_are_compared(tmp_path):
     assert backbone.encoded["text"] == 3
 
 
-# --- trouble -------------------------------------------------------------------------------------------------------
+# --- errors --------------------------------------------------------------------------------------------------------
 
 
-def test_any_mixture_of_trouble_ends_well(server, tmp_path):
+def test_any_mixture_of_errors_is_survived(server, tmp_path):
     dice = random.Random(5)
     good = server.answer
 
@@ -213,16 +218,16 @@ def test_any_mixture_of_trouble_ends_well(server, tmp_path):
         return dice.choice(moods)(request)
 
     server.answer = moody
-    summary = generate(server, tmp_path, plan(per_class=60), concurrency=6)
-    assert [o.why for o in summary.outcomes] == [None, None]
+    result = generate(server, tmp_path, per_class=60, concurrency=6)
+    assert [o.reason for o in result.outcomes] == [None, None]
     assert len(server.delivered) == len(list(Journal(tmp_path).answers()))
 
 
-def test_a_refusing_server_ends_the_run_and_keeps_what_there_is(server, tmp_path):
+def test_a_refusing_server_ends_the_run_and_keeps_the_answers(server, tmp_path):
     good = server.answer
     server.answer = lambda request: good(request) if len(server.requests) < 5 else status(401, message="key expired")
     with pytest.raises(ServerRefusal, match="key expired"):
-        generate(server, tmp_path, plan(per_class=100))
+        generate(server, tmp_path, per_class=100)
     kept = list(Journal(tmp_path).answers())
     assert len(kept) == len(server.delivered) >= 4
 
@@ -230,68 +235,66 @@ def test_a_refusing_server_ends_the_run_and_keeps_what_there_is(server, tmp_path
 def test_a_class_that_the_server_refuses_is_given_up_and_the_others_go_on(server, tmp_path):
     plain = server.answer
     server.answer = lambda request: status(400, message="filtered") if '"gun"' in str(request) else plain(request)
-    summary = generate(server, tmp_path, plan(["gun", "drum"], 60))
-    assert summary.stopped is None
-    assert {o.category: o.why for o in summary.outcomes} == {"gun": "unanswered", "drum": None}
+    result = generate(server, tmp_path, ["gun", "drum"], 60)
+    assert result.usage.stopped is None
+    assert {o.category: o.reason for o in result.outcomes} == {"gun": "unanswered", "drum": None}
     assert sum('"gun"' in prompt for prompt in prompts(server)) <= 3 * 2 * 6  # with each form of answer
 
 
 def test_a_server_that_goes_away_stops_the_run(server, tmp_path):
     good = server.answer
     server.answer = lambda request: good(request) if len(server.requests) < 8 else status(500)
-    summary = generate(server, tmp_path, plan(per_class=500), retries=0)
-    assert "does not answer" in summary.stopped
-    assert {o.why for o in summary.outcomes} == {"stopped"}
+    result = generate(server, tmp_path, per_class=500, retries=0)
+    assert "does not answer" in result.usage.stopped
+    assert {o.reason for o in result.outcomes} == {"stopped"}
     server.answer = good
-    assert [o.why for o in generate(server, tmp_path, plan(per_class=60)).outcomes] == [None, None]
+    assert [o.reason for o in generate(server, tmp_path, per_class=60).outcomes] == [None, None]
 
 
-def test_the_budget_is_for_the_base_and_stops_cleanly(server, tmp_path):
-    wanted = plan(per_class=200)
-    summary = generate(server, tmp_path, wanted, budget=Budget(max_tokens=6000))
-    assert "6,000 tokens" in summary.stopped
+def test_the_budget_applies_to_the_base_and_stops_cleanly(server, tmp_path):
+    result = generate(server, tmp_path, per_class=200, max_tokens=6000)
+    assert "6,000 tokens" in result.usage.stopped
     spent = sum(a.input_tokens + a.output_tokens for a in Journal(tmp_path).answers())
     assert 4000 <= spent <= 6000
     before = len(server.requests)
-    again = generate(server, tmp_path, wanted, budget=Budget(max_cost=0.002, prices={"m": Price(1, 1)}))
-    assert again.stopped
+    again = generate(server, tmp_path, per_class=200, max_cost=0.002, prices=(Price(1, 1),))
+    assert again.usage.stopped
     assert len(server.requests) == before
-    assert generate(server, tmp_path, plan(per_class=20), budget=Budget(max_tokens=1)).stopped is None
+    assert generate(server, tmp_path, per_class=20, max_tokens=1).usage.stopped is None
 
 
 # --- what it will cost ---------------------------------------------------------------------------------------------
 
 
-def test_the_estimate_is_near_what_is_sent(server, tmp_path):
-    wanted = plan(per_class=200, modalities=("image", "audio"))
-    found = estimate(Journal(tmp_path), wanted, Wording(), RULES)["m"]
+def test_the_estimate_is_close_to_what_is_sent(server, tmp_path):
+    wanted = {"per_class": 200, "modalities": ("image", "audio")}
+    estimate = prepare(server, tmp_path, **wanted).estimate()["m"]
     assert not (tmp_path / "answers.jsonl").exists()
-    generate(server, tmp_path, wanted)
+    generate(server, tmp_path, **wanted)
     characters = sum(len(m["content"]) for r in server.requests for m in r["messages"])
-    assert found.requests == pytest.approx(len(server.requests), rel=0.15)
-    assert found.input_tokens == pytest.approx(characters / 4, rel=0.2)
-    left = estimate(Journal(tmp_path), wanted, Wording(), RULES)["m"]
-    assert left.requests == 0
+    assert estimate.requests == pytest.approx(len(server.requests), rel=0.15)
+    assert estimate.input_tokens == pytest.approx(characters / 4, rel=0.2)
+    assert prepare(server, tmp_path, **wanted).estimate()["m"].requests == 0
 
 
-# --- words ---------------------------------------------------------------------------------------------------------
+# --- prompts -------------------------------------------------------------------------------------------------------
 
 
-def test_every_modality_has_words_and_every_aspect_is_used():
-    wording = Wording()
-    used = {aspect for modality in wording.modalities for aspect in wording.aspects(modality)}
+def test_every_modality_has_a_phrase_and_every_aspect_is_used():
+    library = PromptLibrary()
+    used = {aspect for modality in library.modalities for aspect in library.aspects(modality)}
     assert used == {"looks", "parts", "shape", "sound", "heat", "motion", "events", "context"}
-    for modality in wording.modalities:
-        for aspect in wording.aspects(modality):
-            prompt = wording.descriptions("a {count} drum", modality, aspect, 7, question="{why}?", avoid=["{x}"])
+    for modality in library.modalities:
+        for aspect in library.aspects(modality):
+            prompt = library.descriptions("a {count} drum", modality, aspect, 7, question="{why}?", avoid=["{x}"])
             text = prompt.messages[1]["content"]
             assert all(part in text for part in ('"a {count} drum"', "{why}?", "- {x}\n", ": 7\n"))
 
 
-def test_own_prompt_files_replace_packaged_ones_and_change_the_id(tmp_path):
+def test_prompt_files_replace_packaged_ones_and_change_the_id(tmp_path):
     (tmp_path / "aspects").mkdir()
     (tmp_path / "aspects/looks.txt").write_text("version: 9\n\nonly its color\n")
-    own, packaged = Wording(tmp_path), Wording()
+    own, packaged = PromptLibrary(tmp_path), PromptLibrary()
     assert "only its color" in own.descriptions("drum", "image", "looks", 3).messages[1]["content"]
     assert own.descriptions_id("image", "looks") != packaged.descriptions_id("image", "looks")
     assert own.descriptions_id("image", "parts") == packaged.descriptions_id("image", "parts")
@@ -305,20 +308,20 @@ def test_own_prompt_files_replace_packaged_ones_and_change_the_id(tmp_path):
 def test_bad_prompt_files_are_named(tmp_path, content, words):
     (tmp_path / "descriptions.txt").write_text(content)
     with pytest.raises(UnibindError, match=rf"descriptions\.txt.*{words}"):
-        Wording(tmp_path)
+        PromptLibrary(tmp_path)
 
 
-def test_unknown_names_are_told():
+def test_unknown_modalities_and_aspects_are_refused():
     with pytest.raises(UnknownNameError, match="smell"):
-        Wording().aspects("smell")
+        PromptLibrary().aspects("smell")
     with pytest.raises(UnknownNameError, match="smell"):
-        Wording().aspects("image", ["smell"])
+        PromptLibrary().aspects("image", ["smell"])
     with pytest.raises(MissingFileError):
-        Wording("no/such/folder")
+        PromptLibrary("no/such/folder")
 
 
 def test_classes_from_files_lists_and_labels(tmp_path):
-    (tmp_path / "c.txt").write_text("# mine\nfire  truck\n\ndrum\nfire truck\n")
+    (tmp_path / "c.txt").write_text("# classes\nfire  truck\n\ndrum\nfire truck\n")
     (tmp_path / "m.csv").write_text("uri,label,modality\na.png,cat,image\nb.png,dog,image\nc.png,cat,image\n")
     assert read_classes(str(tmp_path / "c.txt")) == ("fire truck", "drum")
     assert read_classes(str(tmp_path / "m.csv")) == ("cat", "dog")
@@ -327,7 +330,7 @@ def test_classes_from_files_lists_and_labels(tmp_path):
     for wrong in ("nowhere.txt", "no/where", str(tmp_path / "none.csv")):
         with pytest.raises(MissingFileError):
             read_classes(wrong)
-    with pytest.raises(UnibindError, match="no categories"):
+    with pytest.raises(UnibindError, match="no class names"):
         read_classes(" , ")
 
 
@@ -336,7 +339,7 @@ def test_classes_from_files_lists_and_labels(tmp_path):
 
 def arguments(server, out, *more):
     start = [COMMAND, "knowledge", "generate", "drum,bell,harp", "--out", out, "--base-url", server.base_url]
-    return [*map(str, start), "--model", "m", "--near", "0", "--modality", "image", *map(str, more)]
+    return [*map(str, start), "--model", "m", "--max-similarity", "0", "--modality", "image", *map(str, more)]
 
 
 def run(server, out, *more, **environment):
@@ -344,7 +347,7 @@ def run(server, out, *more, **environment):
     return subprocess.run(arguments(server, out, *more), capture_output=True, text=True, check=False, env=given)
 
 
-def test_the_command_says_what_it_did_and_keeps_the_key_to_itself(server, tmp_path):
+def test_the_command_reports_its_work_and_hides_the_key(server, tmp_path):
     server.token = "sk-secret-42"
     refused = run(server, tmp_path / "kb", OPENAI_API_KEY="sk-wrong-17")
     assert refused.returncode == 2
@@ -361,7 +364,7 @@ def test_the_command_says_what_it_did_and_keeps_the_key_to_itself(server, tmp_pa
     assert json.loads(dry.stdout)["m"]["cost"] > 0
 
 
-def test_the_command_ends_with_1_where_classes_stay_thin(server, tmp_path):
+def test_the_command_exits_with_1_where_classes_stay_thin(server, tmp_path):
     server.answer = refusal
     done = run(server, tmp_path / "kb", "--per-class", 20)
     assert done.returncode == 1
@@ -369,9 +372,9 @@ def test_the_command_ends_with_1_where_classes_stay_thin(server, tmp_path):
     assert "repeat themselves" in done.stderr
 
 
-def test_kill_at_any_moment_loses_nothing_and_pays_for_nothing_twice(tmp_path):
-    """Twenty processes are killed at random moments, each while some requests are on their way. What was delivered
-    to a process that then had no time to write it down may be asked again; nothing else may."""
+def test_a_kill_at_any_moment_loses_nothing_and_nothing_is_paid_for_twice(tmp_path):
+    """Twenty processes are killed at random moments, each with requests in flight. An answer that a killed process
+    received but did not write may be asked for again; nothing else may."""
     dice = random.Random(11)
     concurrency, kills, out = 4, 20, tmp_path / "kb"
     more = ("--per-class", 20_000, "--concurrency", concurrency, "--per-request", 5)

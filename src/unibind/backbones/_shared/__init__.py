@@ -1,1 +1,1 @@
-"""Parts that several backbones are composed of."""
+"""What several backbones have in common, used by composition."""

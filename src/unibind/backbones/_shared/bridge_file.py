@@ -1,11 +1,10 @@
-"""Bridge: the affine map by which a foreign tower's vectors join another space, and its file.
+"""Bridge: the map by which the vectors of one tower join another space, and its file.
 
-`unibind.bridge` makes bridges; the backbone `composed` puts them behind its towers.
+`unibind bridge` creates bridges; the backbone `composed` applies them after its towers.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,22 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 from torch.nn import functional
 
+from ...affine import AffineMap
 from ...errors import ContractError, MissingFileError, UnibindError
 from ...files import write_whole
 from ..contract import Contract
 
-_FACTS = "bridge"  # key of the safetensors header
+_HEADER = "bridge"  # key in the safetensors metadata
 
 
 @dataclass(frozen=True)
-class Ends:
-    """What a bridge was made for: the tower's modality and weights, its space, and the text tower it leads to."""
+class BridgeEndpoints:
+    """What a bridge connects: a tower's modality, weights and space, and the text tower of the target space."""
 
     modality: str
     tower: str
@@ -38,68 +37,60 @@ class Ends:
     target_text: str
 
     @classmethod
-    def of(cls, tower: Contract, anchor: Contract) -> Ends:
-        """The ends of a bridge from a tower's own contract to that of the anchor's texts."""
+    def of(cls, tower: Contract, anchor: Contract) -> BridgeEndpoints:
+        """The endpoints of a bridge from a tower, by its own contract, to the anchor's texts."""
         return cls(tower.modality, tower.weights, tower.space, anchor.space, anchor.weights)
 
 
 @dataclass(frozen=True, eq=False)
 class Bridge:
-    """z = unit(W x + b): `weight` float32 [D_out, D_in], `bias` float32 [D_out]; `made` says from what and how well."""
+    """z = unit(W x + b); `provenance` records what it was fitted on and how well it fits."""
 
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    ends: Ends
-    made: Mapping[str, Any] = field(default_factory=dict)
+    map: AffineMap
+    endpoints: BridgeEndpoints
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Map vectors [N, D_in] to unit length [N, D_out]."""
-        moved = vectors @ torch.from_numpy(self.weight).T + torch.from_numpy(self.bias)
-        return functional.normalize(moved, dim=-1)
+        return functional.normalize(torch.from_numpy(self.map(vectors.numpy())), dim=-1)
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits of the map's numbers."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.weight).tobytes())
-        digest.update(np.ascontiguousarray(self.bias).tobytes())
-        return digest.hexdigest()[:12]
+        """Twelve hexadecimal digits of the map."""
+        return self.map.fingerprint
 
     def save(self, path: Path) -> None:
-        """Write one safetensors file, whole or not at all."""
-        tensors = {"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}
-        facts = {"ends": asdict(self.ends), "made": dict(self.made)}
-        write_whole(path, save(tensors, metadata={_FACTS: json.dumps(facts)}))
+        """Write one safetensors file, completely or not at all."""
+        tensors = {"weight": np.ascontiguousarray(self.map.weight), "bias": np.ascontiguousarray(self.map.bias)}
+        header = {"endpoints": asdict(self.endpoints), "provenance": dict(self.provenance)}
+        write_whole(path, save(tensors, metadata={_HEADER: json.dumps(header)}))
 
     @classmethod
     def load(cls, path: Path) -> Bridge:
-        """Inverse of `save`; raises MissingFileError, and UnibindError for a file that holds no bridge."""
+        """Inverse of `save`; raises MissingFileError, and UnibindError for a file that is not a bridge."""
         if not path.is_file():
-            raise MissingFileError(f"there is no bridge at {path}; make it with `unibind bridge`")
+            raise MissingFileError(f"the bridge {path} does not exist; create it with `unibind bridge`")
         try:
             with safe_open(path, framework="numpy") as file:
-                facts = json.loads((file.metadata() or {})[_FACTS])
-                weight, bias = file.get_tensor("weight"), file.get_tensor("bias")
-            ends = Ends(**{f.name: str(facts["ends"][f.name]) for f in fields(Ends)})
-            sound = weight.ndim == 2 and bias.shape == weight.shape[:1]
-            if not (sound and weight.dtype == bias.dtype == np.float32 and np.isfinite(weight).all()):
-                raise ValueError
-            if not np.isfinite(bias).all():
-                raise ValueError
+                header = json.loads((file.metadata() or {})[_HEADER])
+                fitted = AffineMap(file.get_tensor("weight"), file.get_tensor("bias"))
+            names = [f.name for f in fields(BridgeEndpoints)]
+            endpoints = BridgeEndpoints(**{name: str(header["endpoints"][name]) for name in names})
         except (SafetensorError, KeyError, ValueError, TypeError):
-            raise UnibindError(f"{path} is no bridge, or damaged; make it anew with `unibind bridge`") from None
-        return cls(weight, bias, ends, facts.get("made", {}))
+            raise UnibindError(f"{path} is damaged or not a bridge; create it again with `unibind bridge`") from None
+        return cls(fitted, endpoints, header.get("provenance", {}))
 
-    def check(self, ends: Ends, widths: tuple[int, int], path: Path) -> None:
-        """Raise ContractError, naming what differs, unless this bridge joins these ends of widths (out, in)."""
-        mine, wanted = asdict(self.ends), asdict(ends)
-        differ = [name for name in mine if mine[name] != wanted[name]]
-        if differ:
-            named = ", ".join(f"{name} {mine[name]} where {wanted[name]} is" for name in differ)
+    def check(self, endpoints: BridgeEndpoints, widths: tuple[int, int], path: Path) -> None:
+        """Raise ContractError, naming what differs, unless the bridge has these endpoints and widths (out, in)."""
+        actual, required = asdict(self.endpoints), asdict(endpoints)
+        different = [name for name in actual if actual[name] != required[name]]
+        if different:
+            details = ", ".join(f"{name} is {required[name]}, not {actual[name]}" for name in different)
             raise ContractError(
-                f"the bridge {path} was made for other weights ({named}); make it anew with `unibind bridge`"
+                f"the bridge {path} was created for other weights ({details}); create it again with `unibind bridge`"
             )
-        if self.weight.shape != widths:
+        if self.map.weight.shape != widths:
             raise ContractError(
-                f"the bridge {path} maps {self.weight.shape[1]} numbers to {self.weight.shape[0]}, not {widths[1]} to "
-                f"{widths[0]}; make it anew with `unibind bridge`"
+                f"the bridge {path} maps width {self.map.dim_in} to {self.map.dim_out}, not {widths[1]} to "
+                f"{widths[0]}; create it again with `unibind bridge`"
             )

@@ -1,7 +1,7 @@
-"""Modalities that an image tower reads: how each is drawn as pictures, in one table for all CLIP-style backbones.
+"""Modalities that an image tower can read: how each becomes pictures, in one table for all CLIP-style backbones.
 
-A drawn item is a stack of RGB pictures, one for all but videos. The tower embeds every picture of the stack; the item's
-embedding is the mean of their unit vectors.
+An item becomes a stack of RGB pictures: one picture, or several for a video. The tower embeds every picture, and the
+item's embedding is the mean of their unit vectors.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ...errors import UnibindError
 from ...modalities.event import EventFrame, Events
 from ...modalities.image import Image
 from ...modalities.thermal import Thermal
@@ -25,16 +26,16 @@ from ...preprocess.pictures import event_picture, thermal_picture
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """`draw(raw, frames)` -> uint8 [F, H, W, 3]; `description` says in words, for contracts and docs, how."""
+class PictureInput:
+    """`pictures(raw, frames)` -> uint8 [F, H, W, 3]; `description` says how, in contracts and docs."""
 
-    draw: Callable[[Any, int], NDArray[np.uint8]]
+    pictures: Callable[[Any, int], NDArray[np.uint8]]
     description: str
-    moving: bool = False  # F is `frames`; else 1
+    moving: bool = False  # whether F is `frames`; otherwise it is 1
 
     def parameters(self, frames: int) -> dict[str, Any]:
-        """The drawing's part of the contract."""
-        return {"drawing": self.description, "frames": frames if self.moving else 1}
+        """The parameters in the contract."""
+        return {"picture": self.description, "frames": frames if self.moving else 1}
 
 
 def _image(raw: Image, _: int) -> NDArray[np.uint8]:
@@ -53,18 +54,25 @@ def _event(raw: Events | EventFrame, _: int) -> NDArray[np.uint8]:
     return (raw.pixels if isinstance(raw, EventFrame) else event_picture(raw))[None]
 
 
-DRAWINGS: Mapping[str, Drawing] = {
-    "image": Drawing(_image, "as it is"),
-    "video": Drawing(_video, "frames in the middles of equal parts of the clip", moving=True),
-    "thermal": Drawing(_thermal, "preprocess.pictures.thermal_picture, gray"),
-    "event": Drawing(_event, "preprocess.pictures.event_picture"),
+PICTURE_INPUTS: Mapping[str, PictureInput] = {
+    "image": PictureInput(_image, "unchanged"),
+    "video": PictureInput(_video, "frames at the middles of equal parts of the clip", moving=True),
+    "thermal": PictureInput(_thermal, "preprocess.pictures.thermal_picture, gray"),
+    "event": PictureInput(_event, "preprocess.pictures.event_picture"),
 }
 
 
-def embed_pictures(embed: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """Mean of the unit embeddings of every item's pictures: [B, F, 3, H, W] -> [B, D].
+def check_frames(frames: int) -> int:
+    """Return the number of frames taken from a video; raises UnibindError if it is less than 1."""
+    if frames < 1:
+        raise UnibindError(f"a video needs at least 1 frame, not {frames}")
+    return frames
 
-    `embed` maps [B, 3, H, W] to [B, D]. It is given one picture of every item at a time, so videos need no more memory
+
+def embed_pictures(embed: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """Mean of the unit embeddings of each item's pictures: [B, F, 3, H, W] -> [B, D].
+
+    `embed` maps [B, 3, H, W] to [B, D]. It is called with one picture per item at a time, so videos need no more memory
     than images.
     """
     return torch.stack([functional.normalize(embed(pictures), dim=-1) for pictures in batch.unbind(1)]).mean(dim=0)

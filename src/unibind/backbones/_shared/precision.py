@@ -1,13 +1,13 @@
-"""Precisions: what the hardware does well, and linear layers that compute in it.
+"""Precisions: which one the hardware is fast in, and linear layers that compute in it.
 
-float32 is the reference. bfloat16 rounds weights and activations to 8 bits of mantissa; int8 keeps weights as bytes
-with one scale for each output, and activations as bytes with one scale for each call (dynamic quantization). Both are
-lossy, so the precision is part of every contract.
+float32 is the reference. bfloat16 rounds weights and activations to 8 bits of mantissa. int8 stores weights as bytes
+with one scale per output, and activations as bytes with one scale per call (dynamic quantization). Both are lossy, so
+the precision is part of every contract.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
@@ -15,20 +15,22 @@ from torch import Tensor, nn
 from ...errors import UnibindError, UnknownNameError
 
 PRECISIONS = ("float32", "bfloat16", "int8")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # precisions in which a whole module can be
 
 
-def resolve_precision(wanted: str, device: str) -> str:
-    """The precision `wanted` names; "auto" is bfloat16 where the device computes in it natively, else float32.
+def resolve_precision(precision: str, device: str, supported: Collection[str] = PRECISIONS) -> str:
+    """Return the precision, where "auto" is bfloat16 if the device computes in it natively, and float32 otherwise.
 
-    int8 is never chosen by itself. Raises UnknownNameError for another name, UnibindError for int8 beside a CPU.
+    "auto" never chooses int8. Raises UnknownNameError for a precision that is not supported, and UnibindError for int8
+    on another device than a CPU.
     """
-    if wanted == "auto":
+    if precision == "auto":
         return "bfloat16" if has_native_bfloat16(device) else "float32"
-    if wanted not in PRECISIONS:
-        raise UnknownNameError("precision", wanted, ("auto", *PRECISIONS))
-    if wanted == "int8" and torch.device(device).type != "cpu":
-        raise UnibindError(f"int8 is for CPUs, not for {device}; use bfloat16 there")
-    return wanted
+    if precision not in supported:
+        raise UnknownNameError("precision", precision, ("auto", *supported))
+    if precision == "int8" and torch.device(device).type != "cpu":
+        raise UnibindError(f"int8 runs on CPUs, not on {device}; use bfloat16 there")
+    return precision
 
 
 def has_native_bfloat16(device: str) -> bool:
@@ -42,7 +44,7 @@ def has_native_bfloat16(device: str) -> bool:
 
 
 class Linear(nn.Linear):
-    """y = x W^T + b, then the exact GELU if `gelu`: one layer, because lower precisions compute both in one pass."""
+    """y = x W^T + b, then the exact GELU if `gelu`; one layer, because lower precisions compute both in one pass."""
 
     def __init__(self, width_in: int, width_out: int, *, gelu: bool = False) -> None:
         super().__init__(width_in, width_out)
@@ -50,29 +52,28 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         y = super().forward(x)
-        return torch.ops.aten.gelu_(y) if self.gelu else y  # in place: towers are frozen
+        return torch.ops.aten.gelu_(y) if self.gelu else y  # in place, because towers are frozen
 
 
 class PackedLinear(nn.Module):
-    """A `Linear` in bfloat16 whose weight is kept in the order oneDNN multiplies in."""
+    """A `Linear` in bfloat16 whose weight is stored in the memory layout that oneDNN multiplies in."""
 
     def __init__(self, linear: Linear) -> None:
         super().__init__()
         weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().bfloat16())
         self.register_buffer("weight", weight)
         self.register_buffer("bias", linear.bias.detach().bfloat16())
-        self.after = "gelu" if linear.gelu else "none"
+        self.activation = "gelu" if linear.gelu else "none"
 
     def forward(self, x: Tensor) -> Tensor:
         exact = "none"  # not GELU's tanh approximation
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.after, [], exact)
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], exact)
 
 
 class Int8Linear(nn.Module):
-    """A `Linear` whose weight is bytes with a scale for each output; takes and returns bfloat16.
+    """A `Linear` whose weight is stored as bytes with one scale per output; takes and returns bfloat16.
 
-    Activations become bytes too, with one scale and zero point a call, so that the smallest and the largest of them
-    still fit.
+    Activations are quantized too, with one scale and zero point per call that cover their range.
     """
 
     def __init__(self, linear: Linear) -> None:
@@ -81,19 +82,19 @@ class Int8Linear(nn.Module):
         scale = weight.abs().amax(dim=1).clamp(min=1e-12) / 127
         self.register_buffer("scale", scale)
         self.register_buffer("zero", torch.zeros(len(scale), dtype=torch.long))
-        self.register_buffer("bias", linear.bias.detach().float().clone())  # lets go of a mapped file
+        self.register_buffer("bias", linear.bias.detach().float().clone())  # a copy: releases a mapped file
         rounded = torch.round(weight / scale[:, None]).to(torch.int8)
         self.register_buffer("weight", torch.ops.onednn.qlinear_prepack(rounded, None))
-        self.after = "gelu" if linear.gelu else "none"
+        self.activation = "gelu" if linear.gelu else "none"
 
     def forward(self, x: Tensor) -> Tensor:
         low, high = _range(x)
-        scale = max(high - low, 1e-12) / 254  # one step less than there are, so that rounding stays within them
+        scale = max(high - low, 1e-12) / 254  # one step fewer than 255: rounding stays in range
         zero = round(-low / scale)
         weight = (self.weight, self.scale, self.zero, self.bias)
-        to = (1.0, 0, torch.bfloat16)  # scale and zero of the output: it is no bytes
+        to = (1.0, 0, torch.bfloat16)  # scale and zero point of the output, which is not quantized
         return torch.ops.onednn.qlinear_pointwise(
-            _bytes(x, scale, zero), scale, zero, *weight, *to, self.after, [], "none"
+            _bytes(x, scale, zero), scale, zero, *weight, *to, self.activation, [], "none"
         )
 
 
@@ -104,22 +105,25 @@ def _range(x: Tensor) -> tuple[float, float]:
 
 
 def _bytes(x: Tensor, scale: float, zero: int) -> Tensor:
-    """round(x / scale) + zero as uint8; by way of int8, to which torch converts several times as fast."""
+    """round(x / scale) + zero as uint8, by way of int8, to which torch converts several times faster."""
     shifted = x.float().mul_(1 / scale).add_(zero - 128).round_().to(torch.int8)
     return shifted.view(torch.uint8).bitwise_xor_(128)
 
 
-def lower(module: nn.Module, precision: str, device: str = "cpu") -> nn.Module:
-    """The module in a precision, on a device; inputs and outputs of lowered layers are bfloat16.
+def to_precision(module: nn.Module, precision: str, device: str = "cpu") -> nn.Module:
+    """Convert a module in place to a precision and move it to a device; converted layers take and return bfloat16.
 
-    Parameters become bfloat16, except those a module names in `kept`; on a CPU every `Linear` takes its fast form.
+    Parameters become bfloat16, except those that a module names in `keep_float32`. On a CPU, every `Linear` is replaced
+    by its fast form, if the CPU supports it.
     """
     if precision != "float32":
-        if torch.device(device).type == "cpu":
-            _pack(module, Int8Linear if precision == "int8" else PackedLinear)
+        if precision == "int8":
+            _pack(module, Int8Linear)
+        elif torch.device(device).type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            _pack(module, PackedLinear)
         for part in module.modules():
             for name, parameter in part.named_parameters(recurse=False):
-                if name not in getattr(part, "kept", ()):
+                if name not in getattr(part, "keep_float32", ()):
                     parameter.data = parameter.data.bfloat16()
     return module.to(device)
 

@@ -1,4 +1,4 @@
-"""The table of a composed backbone: which backbone encodes which modality, and the TOML file it is written in."""
+"""The table of a composed backbone: which backbone encodes which modality, and the TOML file that contains it."""
 
 from __future__ import annotations
 
@@ -6,95 +6,99 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
-from ...modalities import modality_names
+from ...modalities import ANCHOR, check_modality
 
-TEXT = "text"  # the anchor's modality
 _KEYS = ("backbone", "options", "bridge")
 _PATH_OPTION = "weights"
 
 
 @dataclass(frozen=True)
 class Part:
-    """How one modality is encoded: a backbone's name and options for `create_backbone`, and its bridge's file."""
+    """How one modality is encoded: a backbone's name and options for `create_backbone`, and the file of its bridge."""
 
     backbone: str
     options: Mapping[str, Any] = field(default_factory=dict)
     bridge: Path | None = None
 
-    def told(self, options: Mapping[str, Any]) -> Part:
-        """The part with its backbone's own `options`, such as a precision found out; where it ran is left out."""
-        found = {**self.options, **options}
-        return Part(self.backbone, {k: v for k, v in found.items() if k != "device"}, self.bridge)
+    def resolved(self, options: Mapping[str, Any]) -> Part:
+        """The part with the `options` that its backbone reports, such as the precision chosen, and without a device."""
+        merged = {**self.options, **options}
+        return Part(self.backbone, {k: v for k, v in merged.items() if k != "device"}, self.bridge)
 
     def to_json(self) -> dict[str, Any]:
-        """What `read_parts` takes."""
-        facts = {"backbone": self.backbone, "options": dict(self.options)}
-        return facts if self.bridge is None else facts | {"bridge": str(self.bridge)}
+        """The entry that `read_parts` takes."""
+        entry = {"backbone": self.backbone, "options": dict(self.options)}
+        return entry if self.bridge is None else entry | {"bridge": str(self.bridge)}
 
 
-Parts = dict[str, Part]  # modality -> part
+Parts: TypeAlias = dict[str, Part]  # modality -> part
 
 
 def load_parts(path: str | Path) -> Parts:
-    """Read the TOML file. Paths in it are relative to it: bridges, `weights`, and a backbone's argument or `weights`
-    where there is such a file beside it. Raises MissingFileError, and UnibindError for what `read_parts` refuses."""
+    """Read the TOML file.
+
+    Paths in it are relative to it: bridges, `weights`, and the text after the colon of a backbone's name if there is
+    such a file or folder. Raises MissingFileError if there is no file, and UnibindError for what `read_parts` refuses.
+    """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}; write a table of modalities and their backbones there")
+        raise MissingFileError(f"{path} does not exist; write a table of modalities and their backbones to it")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnibindError(f"{path} is not TOML: {error}") from None
-    return {modality: located(part, path.parent) for modality, part in read_parts(table, str(path)).items()}
+    return {modality: locate(part, path.parent) for modality, part in read_parts(table, str(path)).items()}
 
 
-def read_parts(table: Mapping[str, Any], where: str) -> Parts:
-    """Check a table {modality: {backbone, options, bridge}}; `where` names it in errors.
+def read_parts(table: Mapping[str, Any], source: str) -> Parts:
+    """Check a table {modality: {backbone, options, bridge}}; `source` names it in errors.
 
-    Raises UnknownNameError for a table of no modality, and UnibindError for unknown or missing keys, no table [text],
-    a bridge from it, or a composed backbone within the composed one.
+    Raises UnknownNameError for an entry that is not a modality, and UnibindError for unknown or missing keys, if there
+    is no [text] or it has a bridge, and for a composed backbone within the composed one.
     """
-    parts = {modality: _part(modality, facts, where) for modality, facts in table.items()}
-    if TEXT not in parts:
-        raise UnibindError(f"{where} has no table [text]; name the backbone whose text tower is the anchor")
-    if parts[TEXT].bridge is not None:
-        raise UnibindError(f"[text] of {where} is the anchor that bridges lead to; take its bridge out")
+    parts = {modality: _part(modality, entry, source) for modality, entry in table.items()}
+    if ANCHOR not in parts:
+        raise UnibindError(f"{source} has no table [{ANCHOR}]; add the backbone whose text tower is the anchor")
+    if parts[ANCHOR].bridge is not None:
+        raise UnibindError(f"[{ANCHOR}] of {source} is the anchor that bridges lead to; remove its bridge")
     return parts
 
 
-def _part(modality: str, facts: Any, where: str) -> Part:
-    if modality not in modality_names():
-        raise UnknownNameError(f"table in {where}:", modality, modality_names())
-    if not isinstance(facts, Mapping) or not isinstance(facts.get("backbone"), str):
-        raise UnibindError(f'[{modality}] of {where} names no backbone; write backbone = "NAME" into it')
-    for key in facts:
+def _part(modality: str, entry: Any, source: str) -> Part:
+    try:
+        check_modality(modality)
+    except UnknownNameError as error:
+        raise UnibindError(f"{source} has a table [{modality}]: {error}") from None
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("backbone"), str):
+        raise UnibindError(f'[{modality}] of {source} names no backbone; add backbone = "NAME" to it')
+    for key in entry:
         if key not in _KEYS:
-            raise UnknownNameError(f"key in [{modality}] of {where}:", key, _KEYS)
-    backbone, options, bridge = facts["backbone"], facts.get("options", {}), facts.get("bridge")
+            raise UnknownNameError(f"key in [{modality}] of {source}:", key, _KEYS)
+    backbone, options, bridge = entry["backbone"], entry.get("options", {}), entry.get("bridge")
     if backbone.partition(":")[0] == "composed":
-        raise UnibindError(f"[{modality}] of {where} is composed itself; name the backbone of that part instead")
+        raise UnibindError(f"[{modality}] of {source} is itself composed; use the backbone of that part instead")
     if not isinstance(options, Mapping) or not isinstance(bridge, str | None):
-        raise UnibindError(f"[{modality}] of {where}: options is a table and bridge a file's name; correct it")
+        raise UnibindError(f"[{modality}] of {source} must have a table as options and a file name as bridge; fix it")
     return Part(backbone, dict(options), None if bridge is None else Path(bridge))
 
 
-def located(part: Part, folder: Path) -> Part:
-    """The part with its paths, which are relative to a folder, made absolute."""
+def locate(part: Part, folder: Path) -> Part:
+    """The part with its paths, which are relative to `folder`, made absolute."""
     kind, colon, argument = part.backbone.partition(":")
     options = dict(part.options)
     if isinstance(options.get(_PATH_OPTION), str):
-        options[_PATH_OPTION] = _beside(options[_PATH_OPTION], folder)
+        options[_PATH_OPTION] = _in_folder(options[_PATH_OPTION], folder)
     return Part(
-        kind + colon + (_beside(argument, folder) if argument else ""),
+        kind + colon + (_in_folder(argument, folder) if argument else ""),
         options,
         None if part.bridge is None else (folder / part.bridge).resolve(),
     )
 
 
-def _beside(name: str, folder: Path) -> str:
-    """The path of a file or folder of that name in `folder`, where there is one, else the name as it is."""
+def _in_folder(name: str, folder: Path) -> str:
+    """The absolute path of `name` if it exists in `folder`; otherwise `name` itself."""
     path = folder / name
     return str(path.resolve()) if path.exists() else name

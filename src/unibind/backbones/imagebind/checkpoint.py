@@ -1,4 +1,4 @@
-"""Names of weights: from the public files of ImageBind, Point-Bind and UniBind to this package's towers."""
+"""Names of weights: from the public files of ImageBind, Point-Bind and UniBind to the towers of this package."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from .points import RENAMES as _POINT_RENAMES
 
-# wrappers' prefixes: of Point-Bind's model, and of UniBind's around it
+# prefixes of the models that wrap ImageBind: Point-Bind's, and UniBind's around that
 _WRAPPERS = re.compile(r"^(backbone\.)?(bind\.)?")
 
-# public name, whose first group is the tower, and ours
+# public name, whose first group is the tower -> our name
 _RENAMES = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
@@ -33,26 +33,26 @@ _RENAMES = tuple(
 
 _POINTS = tuple((re.compile(pattern), name) for pattern, name in _POINT_RENAMES)
 
-# in the public files, but no tower's weights: the causal mask, and Point-Bind's scale for training
+# entries that are not weights of a tower: the causal mask, and the scale with which Point-Bind was trained
 _NOT_WEIGHTS = re.compile(r"modality_preprocessors\.text\.mask|logit_scale")
 
 
 def locate(names: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Where each tower's weights are: tower -> our name -> public name; and the names that belong to no tower."""
-    found: dict[str, dict[str, str]] = {}
+    """Map each tower's weights (tower -> our name -> public name), and list the names that belong to no tower."""
+    towers: dict[str, dict[str, str]] = {}
     unknown = []
     for public in names:
         bare = _WRAPPERS.sub("", public)
-        place = _place(bare)
-        if place is not None:
-            tower, ours = place
-            found.setdefault(tower, {})[ours] = public
+        location = _location(bare)
+        if location is not None:
+            tower, ours = location
+            towers.setdefault(tower, {})[ours] = public
         elif not _NOT_WEIGHTS.fullmatch(bare):
             unknown.append(public)
-    return found, unknown
+    return towers, unknown
 
 
-def _place(bare: str) -> tuple[str, str] | None:
+def _location(bare: str) -> tuple[str, str] | None:
     for pattern, ours in _RENAMES:
         match = pattern.fullmatch(bare)
         if match:

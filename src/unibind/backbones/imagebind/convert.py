@@ -1,4 +1,4 @@
-"""The released checkpoints of ImageBind, Point-Bind and UniBind, taken apart: one safetensors file a tower."""
+"""Splits the released checkpoints of ImageBind, Point-Bind and UniBind into one safetensors file per tower."""
 
 from __future__ import annotations
 
@@ -10,55 +10,53 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...affine import AffineMap
 from ...errors import UnibindError, UnknownNameError
 from .._shared.checkpoints import Checkpoint, open_checkpoint
-from . import CARD, TOWER_OF
+from . import LICENSE
 from .checkpoint import locate
 from .loading import TowerFile
+from .model import TOWER_OF
 
 _HEAD = re.compile(r"mlp_for_(\w+)\.(weight|bias)")
-_MODALITIES = {"point": "point_cloud"}  # UniBind's word -> ours
-
-
-@dataclass(frozen=True)
-class LinearMap:
-    """UniBind's fitted map of one modality, as released: y = W x + b over the reference's scaled embedding."""
-
-    weight: Tensor  # [D, D]
-    bias: Tensor  # [D]
+_MODALITIES = {"point": "point_cloud"}  # name in UniBind -> our name
 
 
 @dataclass(frozen=True)
 class Released:
-    """What checkpoints hold: towers by name, and UniBind's fitted maps by modality."""
+    """The content of checkpoints: towers by name, and UniBind's fitted maps by modality.
+
+    A map [D] -> [D] applies to the embedding of the released model, which is scaled (see `ImageBind.logit_scales`).
+    """
 
     towers: dict[str, TowerFile]
-    maps: dict[str, LinearMap]
+    maps: dict[str, AffineMap]
 
 
 def open_released(paths: Iterable[Path]) -> Released:
-    """Open imagebind_huge.pth, UniBind's pretrained_weights.pt or checkpoints that UniBind has fitted.
+    """Open imagebind_huge.pth, UniBind's pretrained_weights.pt, or checkpoints that UniBind has fitted.
 
-    Reads names and shapes, and the fitted maps. Raises UnibindError for entries that belong nowhere or are not
-    float32, where there is no tower, and where two files hold unlike towers or maps for one modality.
+    Reads names and shapes, and the fitted maps. Raises UnibindError for entries that belong to no tower or are not
+    float32, if there is no tower, and if two files contain different towers or maps for one modality.
     """
     towers: dict[str, TowerFile] = {}
-    maps: dict[str, LinearMap] = {}
+    maps: dict[str, AffineMap] = {}
     for path in paths:
         checkpoint = open_checkpoint(path)
         heads = {match: name for name in checkpoint.shapes if (match := _HEAD.fullmatch(name))}
         for tower, file in _towers(checkpoint, checkpoint.shapes.keys() - set(heads.values())).items():
             if tower in towers and towers[tower].fingerprint != file.fingerprint:
                 raise UnibindError(
-                    f"{towers[tower].checkpoint.path} and {path} hold unlike {tower} towers; convert them apart"
+                    f"{towers[tower].checkpoint.path} and {path} contain different {tower} towers; "
+                    "convert them separately"
                 )
             towers.setdefault(tower, file)
         for modality, fitted in _maps(checkpoint, heads).items():
             if modality in maps:
-                raise UnibindError(f"{path} holds a second map for {modality}; convert one fit at a time")
+                raise UnibindError(f"{path} contains a second map for {modality}; convert one fit at a time")
             maps[modality] = fitted
     if not towers:
-        raise UnibindError("there is no tower of ImageBind in what was named; name imagebind_huge.pth, for one")
+        raise UnibindError("these files contain no tower of ImageBind; pass imagebind_huge.pth, for example")
     return Released(towers, maps)
 
 
@@ -66,19 +64,19 @@ def _towers(checkpoint: Checkpoint, names: Iterable[str]) -> dict[str, TowerFile
     located, unknown = locate(sorted(names))
     if unknown:
         raise UnibindError(
-            f"{checkpoint.path} holds {len(unknown)} entries that belong to no tower, such as {unknown[0]}; "
-            "name an ImageBind, Point-Bind or UniBind checkpoint"
+            f"{checkpoint.path} has {len(unknown)} entries that belong to no tower, such as {unknown[0]}; "
+            "choose an ImageBind, Point-Bind or UniBind checkpoint"
         )
-    for name in (name for found in located.values() for name in found.values()):
+    for name in (name for names in located.values() for name in names.values()):
         if checkpoint.dtypes[name].is_floating_point and checkpoint.dtypes[name] != torch.float32:
             raise UnibindError(
-                f"{checkpoint.path} holds {name} in {checkpoint.dtypes[name]}, which has lost precision; "
-                "name the original file in float32"
+                f"{checkpoint.path} contains {name} in {checkpoint.dtypes[name]}, which has lost precision; "
+                "choose the original file in float32"
             )
-    return {tower: TowerFile(tower, checkpoint, found) for tower, found in located.items()}
+    return {tower: TowerFile(tower, checkpoint, names) for tower, names in located.items()}
 
 
-def _maps(checkpoint: Checkpoint, heads: Mapping[re.Match[str], str]) -> dict[str, LinearMap]:
+def _maps(checkpoint: Checkpoint, heads: Mapping[re.Match[str], str]) -> dict[str, AffineMap]:
     tensors = checkpoint.mapped(heads.values())
     parts: dict[str, dict[str, Tensor]] = {}
     for match, name in heads.items():
@@ -91,33 +89,33 @@ def _maps(checkpoint: Checkpoint, heads: Mapping[re.Match[str], str]) -> dict[st
         width = max((max(shape, default=0) for shape in shapes.values()), default=0)
         if shapes != {"weight": [width, width], "bias": [width]}:
             raise UnibindError(
-                f"{checkpoint.path} holds a map for {modality} with {shapes}, where weight [D, D] and bias [D] belong; "
-                "get the file again"
+                f"{checkpoint.path} contains a map for {modality} with {shapes} instead of weight [D, D] and bias [D]; "
+                "download the file again"
             )
-    return {modality: LinearMap(**part) for modality, part in parts.items()}
+    return {modality: AffineMap(part["weight"].numpy(), part["bias"].numpy()) for modality, part in parts.items()}
 
 
 def write_towers(
     towers: Mapping[str, TowerFile], folder: Path, progress: Callable[[str, int], None] = lambda *_: None
 ) -> dict[str, str]:
-    """Write `<tower>.safetensors` under this package's names, as stored; the fingerprint of each tower.
+    """Write `<tower>.safetensors` with this package's names; returns the fingerprint of each tower.
 
-    Weights pass through memory maps, never all at once through memory. `progress` is told each tower before it is
-    written, and how many there are.
+    Weights keep their type, and are never all in memory at once. `progress(tower, count)` is called before each of the
+    `count` towers is written.
     """
     from safetensors.torch import save_file
 
     anchor = {"space": towers["text"].fingerprint} if "text" in towers else {}
     for name, file in towers.items():
         progress(name, len(towers))
-        facts = {
+        metadata = {
             "format": "pt",
             "tower": name,
             "fingerprint": file.fingerprint,
             "source": file.checkpoint.path.name,
-            "license": CARD.license.spdx if CARD.license else "",
+            "license": LICENSE.spdx,
         }
         path = folder / f"{name}.safetensors"
-        save_file(file.mapped(file.names), path, facts | anchor)
+        save_file(file.mapped(file.names), path, metadata | anchor)
         path.chmod(0o644)
     return {name: file.fingerprint for name, file in towers.items()}

@@ -1,8 +1,8 @@
-"""The golden check of ImageBind's towers: a tiny model with weights by rule against the reference's own outputs.
+"""The golden check of ImageBind's towers: a tiny model with generated weights, against the reference implementation.
 
-`golden.json` holds the tiny model's entries and inputs by shape, and what the reference implementation (PyTorch 2.11,
-CPU, float32) made of them, brought to unit length. The point tower's output is our own, of a version whose outputs for
-two clouds of the reference differed from its by no more than 3e-5.
+`golden.json` contains the shapes of the tiny model's weights and inputs, and the outputs of the reference (PyTorch
+2.11, CPU, float32) at unit length. The point tower's output was recorded from this implementation, in a version that
+differed from the reference by at most 3e-5 on two point clouds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .._shared.golden import GoldenCheck, rule_normal, rule_weight
+from .._shared.golden import rule_normal, rule_weight
 from .._shared.pooling import pool
+from ..spec import GoldenCheck
 from .checkpoint import locate
 from .towers import Size, build_tower
 
@@ -32,20 +33,20 @@ def golden() -> dict[str, Any]:
 
 
 def tiny_state(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Entries of a public checkpoint by rule; logit scales and counters, on which no output depends, are zero."""
+    """Generated weights under their public names; logit scales and counters, which change no output, are zero."""
     return {
         name: torch.from_numpy(rule_weight(name, shape)) if shape else torch.zeros(()) for name, shape in shapes.items()
     }
 
 
 def golden_checks() -> list[GoldenCheck]:
-    """One check a modality that has golden outputs."""
-    held = golden()
+    """One check per modality with golden outputs."""
+    recorded = golden()
     towers: dict[str, nn.Module] = {}
-    shapes = {name: tuple(shape) for name, shape in held["shapes"].items()}
+    shapes = {name: tuple(shape) for name, shape in recorded["shapes"].items()}
     located, _ = locate(shapes)
     checks = []
-    for modality, facts in held["modalities"].items():
+    for modality, facts in recorded["modalities"].items():
         tower = facts["tower"]
         if tower not in towers:
             towers[tower] = _tiny_tower(tower, located[tower], shapes)
@@ -63,8 +64,8 @@ def _tiny_tower(tower: str, names: dict[str, str], shapes: dict[str, tuple[int, 
 def _difference(modality: str, facts: dict[str, Any], tower: nn.Module) -> float:
     shape = tuple(facts["input"])
     x = torch.tensor(facts["ids"]) if "ids" in facts else torch.from_numpy(rule_normal(f"input.{modality}", shape))
-    found = _embedding(modality, tower, x)
-    return float(np.abs(found - np.array(facts["output"], np.float32)).max())
+    output = _embedding(modality, tower, x)
+    return float(np.abs(output - np.array(facts["output"], np.float32)).max())
 
 
 def _embedding(modality: str, tower: nn.Module, x: Tensor) -> NDArray[np.float32]:

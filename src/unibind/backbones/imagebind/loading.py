@@ -1,4 +1,4 @@
-"""From weights on disk to towers: only those asked for are read, a layer at a time where they change precision."""
+"""From weights on disk to towers: only requested towers are read, layer by layer if their precision changes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from ...errors import UnibindError
 from .._shared.checkpoints import Checkpoint, check_entries, fingerprint, open_checkpoint
-from .._shared.precision import lower
+from .._shared.precision import to_precision
 from .checkpoint import locate
 from .towers import TOWERS, Size, build_tower
 
 
 @dataclass(frozen=True)
 class TowerFile:
-    """Where one tower's weights are: a checkpoint, and our names to the names in it."""
+    """Where one tower's weights are: a checkpoint, and a mapping from our names to the names in it."""
 
     tower: str
     checkpoint: Checkpoint
@@ -28,12 +28,12 @@ class TowerFile:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Our name -> shape; nothing else is read."""
+        """Our name -> shape, without reading the weights."""
         return {ours: self.checkpoint.shapes[name] for ours, name in self.names.items()}
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of all weights under our names: as `unibind weights convert` noted it, else computed, which reads them."""
+        """Fingerprint of all weights under our names, from the metadata or computed by reading the weights."""
         return self.checkpoint.metadata.get("fingerprint") or fingerprint(self.stream(self.names))
 
     def mapped(self, names: Iterable[str]) -> dict[str, Tensor]:
@@ -52,58 +52,57 @@ class TowerFile:
 def open_weights(path: Path) -> dict[str, TowerFile]:
     """Every tower of a public checkpoint, or of a folder that `unibind weights convert` wrote, by name.
 
-    Reads names and shapes only. Raises UnibindError where there is no tower, or where a file holds entries of none.
+    Reads names and shapes only. Raises UnibindError if there is no tower, or if a file has entries of no tower.
     """
     if path.is_dir():
         parts = {t: path / f"{t}.safetensors" for t in TOWERS}
         files = {t: open_checkpoint(part) for t, part in parts.items() if part.is_file()}
-        found = {
+        towers = {
             t: TowerFile(t, checkpoint, {name: name for name in checkpoint.shapes}) for t, checkpoint in files.items()
         }
     else:
         checkpoint = open_checkpoint(path)
         located, unknown = locate(checkpoint.shapes)
-        found = {t: TowerFile(t, checkpoint, names) for t, names in located.items()}
-        if found and unknown:
+        towers = {t: TowerFile(t, checkpoint, names) for t, names in located.items()}
+        if towers and unknown:
             raise UnibindError(
-                f"{path.name} holds {len(unknown)} entries that belong to no tower, such as {unknown[0]}; "
-                "name an ImageBind, Point-Bind or UniBind checkpoint"
+                f"{path.name} has {len(unknown)} entries that belong to no tower, such as {unknown[0]}; "
+                "choose an ImageBind, Point-Bind or UniBind checkpoint"
             )
-    if not found:
-        raise UnibindError(f"{path} holds none of ImageBind's towers; name imagebind_huge.pth or a converted folder")
-    return found
+    if not towers:
+        raise UnibindError(f"{path} has none of ImageBind's towers; pass imagebind_huge.pth or a converted folder")
+    return towers
 
 
 def load_tower(file: TowerFile, *, precision: str, device: str, size: Size | None = None) -> nn.Module:
     """A frozen tower in eval mode, on a device and in a precision.
 
-    In float32 on a CPU the weights stay memory-mapped; otherwise a layer is mapped, lowered or moved, and let go at a
-    time, so that no more than one is ever held in float32. Raises UnibindError for missing, unexpected or misshapen
-    entries.
+    In float32 on a CPU, the weights stay memory-mapped. Otherwise layers are converted one by one, so that never more
+    than one is in memory as float32. Raises UnibindError for entries that are missing, unexpected or of a wrong shape.
     """
     tower = build_tower(file.tower, file.shapes, size)
-    wanted = {name: tuple(entry.shape) for name, entry in tower.state_dict().items()}
-    check_entries(wanted, file.shapes, f"{file.checkpoint.path.name} ({file.tower} tower)")
+    remaining = {name: tuple(entry.shape) for name, entry in tower.state_dict().items()}
+    check_entries(remaining, file.shapes, f"{file.checkpoint.path.name} ({file.tower} tower)")
     for prefix, part in _parts(tower):
-        names = [name for name in wanted if name.startswith(prefix)]
-        wanted = {name: shape for name, shape in wanted.items() if not name.startswith(prefix)}
+        names = [name for name in remaining if name.startswith(prefix)]
+        remaining = {name: shape for name, shape in remaining.items() if not name.startswith(prefix)}
         state = {name.removeprefix(prefix): tensor for name, tensor in file.mapped(names).items()}
         part.load_state_dict(state, assign=True, strict=bool(prefix))
         del state
-        lower(part, precision, device)
-        _give_back_memory()
+        to_precision(part, precision, device)
+        _release_memory()
     return tower.eval().requires_grad_(False)
 
 
 def _parts(tower: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The layers by the prefix of their entries, at last the tower itself."""
+    """The layers by the prefix of their entries, then the tower itself."""
     for i, layer in enumerate(getattr(tower, "blocks", ())):
         yield f"blocks.{i}.", layer
     yield "", tower
 
 
-def _give_back_memory() -> None:
-    """Return freed blocks to the system: glibc keeps them, which adds up to a quarter of a lowered tower."""
+def _release_memory() -> None:
+    """Return freed memory to the system; what glibc retains adds up to a quarter of a converted tower."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

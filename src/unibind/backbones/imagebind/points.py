@@ -1,7 +1,7 @@
-"""Point-Bind's point tower: the hierarchical encoder of I2P-MAE (Zhang et al., CVPR 2023) before ImageBind's space.
+"""Point-Bind's point tower: the hierarchical encoder of I2P-MAE (Zhang et al., CVPR 2023), projected to ImageBind.
 
-Three scales, each of fewer and wider tokens: a token is a group of neighbors around one of the points farthest from
-each other, and attends to the tokens within a radius that grows with the scale.
+It has three scales, each with fewer and wider tokens. A token is a group of neighbors around one of the points that
+farthest point sampling selects, and attends to the tokens within a radius that grows with the scale.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EMBEDDING = 512  # of the encoder, before ImageBind's head
 
 @dataclass(frozen=True)
 class Scale:
-    """`groups` tokens of `neighbors` points (or tokens of the scale before), `width` wide."""
+    """`groups` tokens of width `width`, each of `neighbors` points (or tokens of the previous scale)."""
 
     groups: int
     neighbors: int
@@ -33,7 +33,7 @@ SCALES = (Scale(512, 48, 96, 0.24), Scale(256, 24, 192, 0.48), Scale(64, 24, 384
 
 
 class _Groups(nn.Module):
-    """Groups [B, G, K, C] to tokens [B, G, D]: a small PointNet that sees each member beside the maximum of all."""
+    """Groups [B, G, K, C] to tokens [B, G, D]: a small PointNet on each member and the maximum over all members."""
 
     def __init__(self, width_in: int, hidden: tuple[int, int, int], width: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def _pointwise(width_in: int, hidden: int, width_out: int) -> nn.Sequential:
 
 
 class _Block(nn.Module):
-    """Pre-norm transformer block whose attention is masked."""
+    """Pre-norm transformer block with masked attention."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class _Block(nn.Module):
 
 
 class _Stage(nn.Module):
-    """One scale: members of groups to tokens, which then attend to those within the radius."""
+    """One scale: group members to tokens, which then attend to the tokens within the radius."""
 
     def __init__(self, scale: Scale, width_before: int | None) -> None:
         super().__init__()
@@ -92,9 +92,9 @@ class _Stage(nn.Module):
 
 
 class PointTower(nn.Module):
-    """Point clouds [B, N, 3], N of 512 and more -> [B, out], unit length.
+    """Point clouds [B, N, 3], N at least 512 -> [B, out], unit length.
 
-    `features` are the encoder's own: the mean and the maximum of the last scale's tokens, added.
+    `features` returns the encoder's output: the sum of the mean and the maximum of the last scale's tokens.
     """
 
     def __init__(self, out: int) -> None:
@@ -115,23 +115,23 @@ class PointTower(nn.Module):
         """[B, N, 3] -> [B, 384]."""
         points, tokens = cloud, None
         for scale, stage in zip(SCALES, self.stages, strict=True):
-            centers = _taken(points, farthest_points(points, scale.groups))  # [B, G, 3]
+            centers = _gather(points, farthest_points(points, scale.groups))  # [B, G, 3]
             index = neighbors(centers, points, scale.neighbors)  # [B, G, K]
-            # the first scale sees coordinates around the center, the others the tokens of the scale before
-            members = _taken(points, index) - centers[:, :, None] if tokens is None else _taken(tokens, index)
+            # the first scale reads coordinates relative to the center, the others the tokens of the previous scale
+            members = _gather(points, index) - centers[:, :, None] if tokens is None else _gather(tokens, index)
             points, tokens = centers, stage(members, centers)
         assert tokens is not None
         tokens = self.norm(tokens)
         return tokens.mean(dim=1) + tokens.amax(dim=1)
 
 
-def _taken(rows: Tensor, index: Tensor) -> Tensor:
+def _gather(rows: Tensor, index: Tensor) -> Tensor:
     """Rows [B, N, C] at [B, ...] -> [B, ..., C]."""
     batch = torch.arange(len(rows), device=rows.device).reshape(-1, *[1] * (index.ndim - 1))
     return rows[batch, index]
 
 
-# public names of the weights, without the wrappers' prefixes, and ours
+# public name of the weights, without the wrappers' prefixes -> our name
 RENAMES = (
     (r"point_encoder\.h_encoder\.token_embed\.(\d)\.(first|second)_conv\.(\d\.\w+)", r"stages.\1.groups.\2.\3"),
     (r"point_encoder\.h_encoder\.encoder_pos_embeds\.(\d)\.(\d\.\w+)", r"stages.\1.position.\2"),

@@ -1,6 +1,6 @@
-"""From raw items to the inputs of ImageBind's towers: one object a modality, whose fields are part of the contract.
+"""From raw items to the inputs of ImageBind's towers: one object per modality, whose fields are part of the contract.
 
-Steps and numbers are those of ImageBind's and UniBind's released preprocessing.
+All steps and constants are those of ImageBind's and UniBind's released preprocessing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from PIL import Image as Picture
 from torch import Tensor
 from torch.nn import functional
 
-from ...errors import UnibindError
 from ...modalities.audio import Audio
 from ...modalities.depth import Depth
 from ...modalities.event import EventFrame, Events
@@ -43,7 +42,7 @@ _tokenize = Tokenizer()
 
 @dataclass(frozen=True)
 class _Image:
-    """[3, size, size]: short side resized, middle cropped, CLIP's mean and deviation."""
+    """[3, size, size]: resized by the short side, center cropped, normalized by CLIP's mean and standard deviation."""
 
     size: int = SIZE
     resize: str = "bicubic, antialiased"
@@ -54,9 +53,9 @@ class _Image:
 
 @dataclass(frozen=True)
 class _Event:
-    """[3, size, size]: the recording drawn as a picture, then as an image."""
+    """[3, size, size]: the recording rendered as a picture, then treated as an image."""
 
-    drawing: str = "preprocess.pictures.event_picture"
+    picture: str = "preprocess.pictures.event_picture"
     size: int = SIZE
     resize: str = "bicubic, antialiased"
 
@@ -78,9 +77,9 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Thermal:
-    """[1, size, size]: 8-bit gray to [-1, 1]."""
+    """[1, size, size]: 8-bit gray, scaled to [-1, 1]."""
 
-    drawing: str = "preprocess.pictures.thermal_picture"
+    picture: str = "preprocess.pictures.thermal_picture"
     size: int = SIZE
     resize: str = "bicubic, antialiased"
 
@@ -93,12 +92,12 @@ class _Thermal:
 
 @dataclass(frozen=True)
 class _Depth:
-    """[1, size, size]: depth as disparity in pixels, over `max_px`: near is large, unknown is infinitely far.
+    """[1, size, size]: disparity in pixels divided by `max_px`; near is large, and unknown depth is 0.
 
-    This is how Omnivore (Girdhar et al., CVPR 2022), and after it ImageBind, read SUN RGB-D: the authors' answer in
-    https://github.com/facebookresearch/omnivore/issues/12. That code takes the data set's eighths of a millimetre for
-    millimeters, hence `stretch`; the published mean fits only so (0.0418 * 75 * 8 is 25 pixels, the data set's mean
-    disparity). A Depth does not know its camera, so every one is taken for a first Kinect's.
+    Omnivore (Girdhar et al., CVPR 2022) and ImageBind read SUN RGB-D this way, as the authors explain in
+    https://github.com/facebookresearch/omnivore/issues/12. Their code reads the data set's eighths of a millimeter as
+    millimeters, hence `stretch`; only this matches the published mean (0.0418 * 75 * 8 is 25 pixels, the mean
+    disparity of the data set). A Depth does not know its camera, so the first Kinect is assumed.
     """
 
     size: int = SIZE
@@ -122,9 +121,9 @@ class _Depth:
 
 @dataclass(frozen=True)
 class _Audio:
-    """Log mel energies [clips, 1, bins, frames]; the mean of each clip is removed, missing frames are 0.
+    """Log mel energies [clips, 1, bins, frames]; the mean of each clip is removed, and missing frames are 0.
 
-    `frames` last 2.06 s: of longer clips the beginning is heard.
+    `frames` last 2.06 s: only the beginning of a longer clip is used.
     """
 
     policy: ClipPolicy = _AUDIO_CLIPS
@@ -140,9 +139,9 @@ class _Audio:
         total = -(-len(raw.samples) * self.rate_hz // raw.rate)  # samples at the new rate
         length = min(int(self.policy.seconds * self.rate_hz), frame + (self.frames - 1) * shift, total)
         starts = (int(start * self.rate_hz) for start in self.policy.starts(total / self.rate_hz))
-        heard = [sinc_resampled(raw.samples, raw.rate, self.rate_hz, start, length) for start in starts]
-        clips = torch.from_numpy(np.stack(heard))  # [clips, N]
-        short = max(0, frame - length)  # a filter bank needs one whole frame
+        windows = [sinc_resampled(raw.samples, raw.rate, self.rate_hz, start, length) for start in starts]
+        clips = torch.from_numpy(np.stack(windows))  # [clips, N]
+        short = max(0, frame - length)  # the filter bank needs one whole frame
         clips = functional.pad(clips - clips.mean(dim=1, keepdim=True), (0, short))
         mel = log_mel(clips, self.rate_hz, bins=self.bins)  # [clips, T, bins]
         mel = functional.pad(mel, (0, 0, 0, self.frames - mel.shape[1]))
@@ -175,14 +174,14 @@ class _Video:
         return np.linspace(first, last, self.frames).astype(int)
 
     def _scaled(self, frames: np.ndarray) -> Tensor:
-        """uint8 [T, H, W, 3] -> normalized float32 [T, 3, h, w], the shorter of h and w being the size."""
+        """uint8 [T, H, W, 3] -> normalized float32 [T, 3, h, w], where the shorter of h and w is `size`."""
         _, height, width, _ = frames.shape
         short = min(height, width)
         shape = height * self.size // short, width * self.size // short
         scaled = [
             functional.interpolate(torch.tensor(frame).movedim(-1, 0)[None].float(), shape, mode="bilinear")[0]
             for frame in frames
-        ]  # one at a time: large frames are not all held as floats
+        ]  # one at a time, so that large frames are not all in memory as floats
         mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (_MEAN, _STD))
         return (torch.stack(scaled) / 255 - mean) / std
 
@@ -196,8 +195,10 @@ class _Video:
 
 @dataclass(frozen=True)
 class _Imu:
-    """[6, samples]: acceleration and rotation at `rate_hz`, five seconds of them (ImageBind, section 3.3); the middle
-    of longer recordings, shorter ones repeated. Between readings the line is straight."""
+    """[6, samples]: acceleration and rotation at `rate_hz`, for five seconds (ImageBind, section 3.3).
+
+    Longer recordings are cut to their middle, shorter ones are repeated. Values are interpolated linearly.
+    """
 
     rate_hz: int = 400
     samples: int = 2000
@@ -239,7 +240,7 @@ _INPUTS: dict[str, Callable[[Any], Tensor]] = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The inputs of all towers, with one clip policy for recordings; `clips` None keeps the released numbers."""
+    """The inputs of all towers, with one clip policy for recordings; for `clips` None, the released number of clips."""
 
     clips: int | None = None
     clip_seconds: float = 2.0
@@ -248,7 +249,7 @@ class Preprocessing:
     _inputs: dict[str, Callable[[Any], Tensor]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse an unknown pooling and impossible clips."""
+        """Check the pooling and the clip policy."""
         check_pooling(self.pooling)
         inputs = dict(_INPUTS)
         for modality in inputs:
@@ -259,14 +260,12 @@ class Preprocessing:
         object.__setattr__(self, "_inputs", inputs)
 
     def __call__(self, modality: str, raw: Raw) -> Tensor:
-        """One raw item to its tower's input; raises UnibindError where the item is of another modality."""
-        if raw.modality != modality:
-            raise UnibindError(f"the {modality} tower was given {raw.modality}; name the item's own modality")
+        """Turn one raw item of this modality into its tower's input."""
         return self._inputs[modality](raw)
 
     @property
     def options(self) -> dict[str, Any]:
-        """What makes an equal one again, JSON."""
+        """The arguments that rebuild an equal object, as JSON."""
         return {
             "clips": self.clips,
             "clip_seconds": self.clip_seconds,
@@ -276,10 +275,10 @@ class Preprocessing:
 
     @staticmethod
     def clipped(modality: str) -> bool:
-        """Whether an item's input is a stack of clips, whose embeddings are pooled."""
+        """Whether an item's input is a stack of clips whose embeddings are pooled."""
         return hasattr(_INPUTS[modality], "policy")
 
     def parameters(self, modality: str) -> dict[str, Any]:
-        """The part of the contract that preprocessing fills."""
-        facts = asdict(self._inputs[modality])  # type: ignore[call-overload]
-        return facts | {"pooling": self.pooling} if self.clipped(modality) else facts
+        """The preprocessing parameters in the contract."""
+        parameters: dict[str, Any] = asdict(self._inputs[modality])  # type: ignore[call-overload]
+        return parameters | {"pooling": self.pooling} if self.clipped(modality) else parameters

@@ -1,4 +1,4 @@
-"""CLIP's byte-pair tokens (Radford et al., 2021), as ImageBind's text tower reads them."""
+"""CLIP's byte-pair tokenizer (Radford et al., 2021), as ImageBind's text tower needs it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch import Tensor
 from ...errors import MissingExtraError
 
 MAX_TOKENS = 77
-# The names at which the packaged tokenizer puts its special tokens; a space after "<" changes no other token.
+# Where the packaged tokenizer would insert its special tokens; a space after "<" changes no other token.
 _SPECIAL = re.compile(r"<(?=(?:start|end)_of_text>)")
 
 
 class Tokenizer:
-    """A text to token ids int64 [T], T at most 77: start token, text, end token.
+    """Turns a text into token ids int64 [T], T at most 77: start token, text, end token.
 
-    Texts are cleaned as CLIP's tokenizer cleans them: encoding mended (ftfy), HTML entities resolved twice, white space
-    collapsed, lower case. What does not fit is cut before the end token, at which the text tower is read. A text that
-    spells the name of a special token does not get that token.
+    Texts are cleaned as in CLIP's tokenizer: encoding repaired (ftfy), HTML entities resolved twice, white space
+    collapsed, lower case. A long text is truncated before the end token, where the text tower is read. A text that
+    contains the name of a special token does not get that token.
     """
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # the vocabulary is in the package: a worker makes it anew
+        return {}  # a worker reads the vocabulary from the package again
 
     def __call__(self, text: str) -> Tensor:
         """Token ids [T]. Raises MissingExtraError without the extra `imagebind`."""
@@ -34,11 +34,11 @@ class Tokenizer:
         return torch.tensor([self._pairs.start_of_text(), *words, self._pairs.end_of_text()], dtype=torch.long)
 
     def _clean(self, text: str) -> str:
-        whole = html.unescape(html.unescape(self._mended(text)))
+        whole = html.unescape(html.unescape(self._repaired(text)))
         plain = re.sub(r"\s+", " ", whole.strip()).strip().lower()
         return _SPECIAL.sub("< ", plain)
 
-    def _mended(self, text: str) -> str:
+    def _repaired(self, text: str) -> str:
         try:
             import ftfy
         except ImportError:

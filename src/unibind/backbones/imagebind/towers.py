@@ -1,7 +1,7 @@
 """ImageBind's towers: a stem that makes tokens, a transformer, and a projection of one token into the shared space.
 
-Widths are read off the shapes of the weights; layers and heads (`SIZES`) cannot be, or must not: a file that lacks a
-layer is damaged, not smaller.
+Widths follow from the shapes of the weights. Layers and heads are given by `SIZES`: the shapes do not determine the
+heads, and a file without one of the layers is damaged, not smaller.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ END_OF_TEXT = 49407  # the largest id of CLIP's vocabulary, and the last token o
 
 
 class Size(NamedTuple):
-    """What the shapes of a tower's weights do not tell."""
+    """What the shapes of a tower's weights do not determine."""
 
     layers: int
     heads: int
@@ -46,8 +46,8 @@ SIZES = {  # of imagebind_huge
 class PictureStem(nn.Module):
     """Patches of pictures [B, C, H, W], or of clips of two frames [B, C, 2, H, W] -> tokens [B, 1 + N, D].
 
-    `patch` has the shape [D, C, k, k], or [D, C, 2, k, k] where the tower also takes clips: to it a picture is a clip
-    that stands still, so its patches meet the sum of both frames' weights.
+    `patch` has the shape [D, C, k, k], or [D, C, 2, k, k] if the tower also takes clips. A picture is then a clip of
+    two equal frames, so its patches are multiplied by the sum of both frames' weights.
     """
 
     def __init__(self, shapes: Shapes, *, stride: int | None = None, norm: bool = True) -> None:
@@ -69,7 +69,7 @@ class PictureStem(nn.Module):
 
 
 class MotionStem(nn.Module):
-    """Readings of an inertial sensor [B, 6, T], cut into windows -> tokens [B, 1 + N, D]."""
+    """Samples of an inertial sensor [B, 6, T], cut into windows -> tokens [B, 1 + N, D]."""
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class MotionStem(nn.Module):
 class TextStem(nn.Module):
     """Token ids [B, T], T at most 77 -> tokens [B, T, D]."""
 
-    kept = ("words",)  # never lowered: only the rows of a batch's words are read
+    keep_float32 = ("words",)  # only the rows of the tokens in a batch are read
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
@@ -107,21 +107,21 @@ def _with_class_token(tokens: Tensor, class_token: Tensor) -> Tensor:
 class Tower(nn.Module):
     """One tower: items [B, ...] -> [B, out], unit length, float32.
 
-    A text is read at its end token and attends only to what comes before it, so a batch need be padded no further
-    than its longest text; everything else is read at the class token. `log_logit_scale` is what the released model
-    multiplies its embeddings with (exp of it, at most 100); here it is kept apart.
+    A text is read at its end token, which attends only to earlier tokens, so a batch is padded to its longest text and
+    no further. Everything else is read at the class token. The released model multiplies its embeddings by
+    min(exp(log_logit_scale), 100); this tower does not.
     """
 
-    def __init__(self, make: Make, shapes: Shapes, size: Size) -> None:
+    def __init__(self, spec: TowerSpec, shapes: Shapes, size: Size) -> None:
         super().__init__()
         width, hidden = shapes["norm_out.weight"][0], shapes["blocks.0.fc1.weight"][0]
-        self.causal = make.causal
-        self.stem = make.stem(shapes)
-        self.norm_in = nn.LayerNorm(width, EPS) if make.norm_in else nn.Identity()
-        self.blocks = nn.ModuleList(Block(width, hidden, size.heads, bias_kv=make.bias_kv) for _ in range(size.layers))
+        self.causal = spec.causal
+        self.stem = spec.stem(shapes)
+        self.norm_in = nn.LayerNorm(width, EPS) if spec.norm_in else nn.Identity()
+        self.blocks = nn.ModuleList(Block(width, hidden, size.heads, bias_kv=spec.bias_kv) for _ in range(size.layers))
         self.norm_out = nn.LayerNorm(width, EPS)
         self.project = nn.Linear(width, shapes["project.weight"][0], bias=False)
-        if make.scaled:
+        if spec.scaled:
             self.log_logit_scale = nn.Parameter(torch.empty(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ class Tower(nn.Module):
         return functional.normalize(self.project(self.norm_out(self._read(tokens, x))).float(), dim=-1)
 
     def _read(self, tokens: Tensor, x: Tensor) -> Tensor:
-        """The token [B, D] that stands for the item."""
+        """The token that represents each item, [B, D]."""
         if not self.causal:
             return tokens[:, 0]
         end = (x == END_OF_TEXT).int().argmax(dim=1)  # the first, where there are several
@@ -139,8 +139,8 @@ class Tower(nn.Module):
 
 
 @dataclass(frozen=True)
-class Make:
-    """How one kind of tower is built. `scaled` ones carry a logit scale."""
+class TowerSpec:
+    """How one kind of tower is built; `scaled` ones have a logit scale."""
 
     stem: Callable[[Shapes], nn.Module]
     bias_kv: bool = True
@@ -149,25 +149,25 @@ class Make:
     scaled: bool = True
 
 
-MAKES = {
-    "vision": Make(partial(PictureStem, norm=False), bias_kv=False, norm_in=True, scaled=False),
-    "text": Make(TextStem, bias_kv=False, causal=True),
-    "audio": Make(partial(PictureStem, stride=10)),  # patches of 16 x 16 that overlap
-    "thermal": Make(PictureStem),
-    "depth": Make(PictureStem),
-    "imu": Make(MotionStem),
+TOWER_SPECS = {
+    "vision": TowerSpec(partial(PictureStem, norm=False), bias_kv=False, norm_in=True, scaled=False),
+    "text": TowerSpec(TextStem, bias_kv=False, causal=True),
+    "audio": TowerSpec(partial(PictureStem, stride=10)),  # overlapping patches of 16 x 16
+    "thermal": TowerSpec(PictureStem),
+    "depth": TowerSpec(PictureStem),
+    "imu": TowerSpec(MotionStem),
 }
 
 
 def build_tower(tower: str, shapes: Shapes, size: Size | None = None) -> nn.Module:
-    """A tower on the meta device, as wide as the shapes of its weights (names as in `checkpoint`).
+    """Build a tower on the meta device, with widths from the shapes of its weights (named as in `checkpoint`).
 
-    Raises UnibindError where a shape that decides a width is missing.
+    Raises UnibindError if a shape that determines a width is missing.
     """
     try:
         with torch.device("meta"):
             if tower == "point_cloud":
                 return PointTower(shapes["project.weight"][0])
-            return Tower(MAKES[tower], shapes, size or SIZES[tower])
+            return Tower(TOWER_SPECS[tower], shapes, size or SIZES[tower])
     except KeyError as error:
-        raise UnibindError(f"the weights of the {tower} tower lack {error.args[0]}; get the file again") from None
+        raise UnibindError(f"the weights of the {tower} tower lack {error.args[0]}; download the file again") from None

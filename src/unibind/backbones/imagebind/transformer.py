@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from .._shared.precision import Linear
 
-EPS = 1e-6  # of every layer norm but the stems'
+EPS = 1e-6  # of every layer norm except the stems'
 
 
 class Attention(nn.Module):
@@ -39,8 +39,8 @@ class Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
     """Scaled dot-product attention, [B, H, N, D] with keys and values [B, H, M, D].
 
-    torch's fused kernel, except in bfloat16 on a CPU, where it is no faster than in float32 and two matrix products
-    take half its time.
+    Uses torch's fused kernel, except in bfloat16 on a CPU, where it is as slow as in float32 and two matrix products
+    take half the time.
     """
     if q.device.type != "cpu" or q.dtype != torch.bfloat16:
         return functional.scaled_dot_product_attention(q, k, v, is_causal=causal)

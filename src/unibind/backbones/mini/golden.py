@@ -1,4 +1,4 @@
-"""The golden check of mini: its towers on inputs by rule, against what they gave where they were trained."""
+"""The golden check of mini: its towers on generated inputs, against the outputs recorded where they were trained."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...modalities import ANCHOR
 from ...modalities.text import Text
-from .._shared.golden import GoldenCheck, rule_normal
-from . import MODALITIES, Mini
+from .._shared.golden import rule_normal
+from ..spec import GoldenCheck
+from .model import Mini
 
-ALLOWED = 1e-3  # convolutions differ in their last bits from machine to machine
+ALLOWED = 1e-3  # convolutions differ in their last bits between machines
 TEXT = "a photo of a folding chair"
 SHAPES = {
     "image": (1, 3, 96, 96),
@@ -22,21 +24,21 @@ SHAPES = {
     "video": (1, 6, 3, 48, 48),
     "event": (1, 6, 2, 48, 48),
 }
-_KEPT = 64  # numbers of each embedding
+_RECORDED = 64  # leading values of each embedding that golden.json contains
 
 
 def embeddings() -> dict[str, list[float]]:
-    """The first numbers of each tower's embedding of its input by rule."""
-    backbone = Mini()
+    """The leading values of every tower's embedding of its generated input, computed on the CPU."""
+    backbone = Mini(device="cpu")
     batches = {m: torch.from_numpy(rule_normal(f"input.{m}", shape)) for m, shape in SHAPES.items()}
-    batches["text"] = backbone.preprocess("text", Text(TEXT))[None]
-    return {m: backbone.encode(m, batches[m])[0, :_KEPT].tolist() for m in MODALITIES}
+    batches[ANCHOR] = backbone.preprocess(ANCHOR, Text(TEXT))[None]
+    return {m: backbone.encode(m, batches[m])[0, :_RECORDED].tolist() for m in backbone.modalities}
 
 
 def golden_checks() -> list[GoldenCheck]:
-    """One check a modality."""
-    held = json.loads((Path(__file__).parent / "golden.json").read_text())
+    """One check per modality."""
+    recorded = json.loads((Path(__file__).parent / "golden.json").read_text())
     return [
-        GoldenCheck(f"mini {m}", float(np.abs(np.subtract(found, held[m])).max()), ALLOWED)
-        for m, found in embeddings().items()
+        GoldenCheck(f"mini {m}", float(np.abs(np.subtract(values, recorded[m])).max()), ALLOWED)
+        for m, values in embeddings().items()
     ]

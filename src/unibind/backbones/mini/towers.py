@@ -17,7 +17,7 @@ DIM = 384
 
 
 class _Block(nn.Module):
-    """Residual pair of 3 x 3 convolutions; the first may halve the picture."""
+    """Residual pair of 3 x 3 convolutions; the first may halve the resolution."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _Block(nn.Module):
 
 
 def _trunk(channels: int, widths: tuple[int, ...]) -> nn.Sequential:
-    """Stem and residual blocks, each halving the picture: [B, channels, H, W] -> [B, widths[-1], H / 2^n, W / 2^n]."""
+    """Stem and residual blocks that each halve the size: [B, channels, H, W] -> [B, widths[-1], H / 2^n, W / 2^n]."""
     blocks = [_Block(a, b, 2) for a, b in pairwise(widths)]
     stem = [nn.Conv2d(channels, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
     return nn.Sequential(*stem, *blocks)
@@ -62,8 +62,10 @@ class PictureTower(nn.Module):
 
 
 class ClipTower(nn.Module):
-    """Frames [B, T, C, H, W] -> [B, 384], unit length: every frame beside its change since the one before, then a
-    convolution over time."""
+    """Frames [B, T, C, H, W] -> [B, 384], unit length.
+
+    Every frame is stacked with its difference to the next one; a convolution over time follows.
+    """
 
     def __init__(self, channels: int, widths: tuple[int, ...] = (24, 48, 96, 192)) -> None:
         super().__init__()
@@ -81,8 +83,10 @@ class ClipTower(nn.Module):
 
 
 class PointTower(nn.Module):
-    """Points [B, N, 3] -> [B, 384], unit length: groups of neighbors around 64 of them, then all groups
-    (PointNet++, Qi et al. 2017, with one level)."""
+    """Points [B, N, 3] -> [B, 384], unit length: PointNet++ (Qi et al. 2017) with one level.
+
+    It encodes the neighborhoods of 64 points, then all neighborhoods together.
+    """
 
     def __init__(self, group: int = 16) -> None:
         super().__init__()
@@ -92,7 +96,7 @@ class PointTower(nn.Module):
         self.out = nn.Sequential(nn.Linear(2 * 768, 320), nn.ReLU(), nn.Linear(320, DIM))
 
     def forward(self, x: Tensor) -> Tensor:
-        centers = x[:, :64]  # [B, M, 3]; clouds come in random order
+        centers = x[:, :64]  # [B, M, 3]; the points are in random order
         index = neighbors(centers, x, self.group)  # [B, M, k]
         near = torch.gather(x[:, None].expand(-1, centers.shape[1], -1, -1), 2, index[..., None].expand(-1, -1, -1, 3))
         local = torch.cat([near - centers[:, :, None], near], dim=-1).permute(0, 3, 1, 2)  # [B, 6, M, k]
@@ -124,7 +128,7 @@ def save_tower(tower: nn.Module, path: Path) -> None:
 
 
 def load_tower(modality: str, path: Path) -> nn.Module:
-    """A modality's tower in float32, with the weights that `save_tower` wrote."""
+    """The tower of a modality in float32, with weights that `save_tower` wrote."""
     from safetensors.torch import load_file
 
     tower = TOWERS[modality]()

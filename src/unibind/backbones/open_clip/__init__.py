@@ -1,5 +1,32 @@
-"""CLIP models of the OpenCLIP project, through its own library."""
+"""open_clip: CLIP models of the OpenCLIP project, through its own library."""
 
-from .model import CARD, create
+from __future__ import annotations
 
-__all__ = ["CARD", "create"]
+from typing import Any
+
+from ...errors import UnibindError
+from ..protocol import Backbone
+from ..spec import BackboneSpec, Card
+
+
+def _create(argument: str | None = None, **options: Any) -> Backbone:
+    from .._shared.options import call_with_options
+    from .model import OpenClip
+
+    if not argument:
+        raise UnibindError("open_clip needs an architecture and a weights tag: write open_clip:ARCH/TAG")
+    return call_with_options("open_clip", OpenClip, argument, options=options)
+
+
+SPEC = BackboneSpec(
+    Card(
+        name="open_clip:ARCH/TAG",
+        summary="CLIP models of the OpenCLIP project",
+        modalities=("text", "image", "video", "thermal", "event"),
+        dim=None,
+        license=None,
+        weights="downloaded by open_clip on first use",
+        extra="open_clip",
+    ),
+    _create,
+)

@@ -1,12 +1,12 @@
 """CLAP (Wu et al., "Large-scale contrastive language-audio pretraining with feature fusion", 2023).
 
-Recordings longer than the window are cut at random by transformers' feature extractor; here never by chance:
+The feature extractor of transformers cuts recordings that are longer than the window at random. This one does not:
 - checkpoints without fusion take the middle of the recording;
-- checkpoints with fusion take the whole recording squeezed into one window, and the windows in the middle of the
-  first, second and last third of all possible ones.
+- checkpoints with fusion take the whole recording resized to one window, and the windows in the middle of the first,
+  second and last third of all possible ones.
 
-transformers also marks one recording of every batch without long ones as long, at random. Here a recording is long
-only if it is, so that an embedding does not depend on its neighbors.
+In a batch without long recordings, transformers also marks a random one as long. Here only long recordings are marked,
+so that an embedding does not depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from ...modalities.audio import Audio
 from ...preprocess.clips import center_window, resampled
-from .family import Encoder, Family, TextTower, Tower, as_weights
+from .family import Encoder, Family, TextTower, TowerSpec, as_weights
 from .inputs import ProcessorInput, TextInput
 from .repository import Repository
 
@@ -31,7 +31,7 @@ _PARAMETERS = (
 
 
 class AudioInput(ProcessorInput):
-    """Mel spectrograms: [1, frames, bins], with fusion [4, frames, bins] (four times the same for short recordings)."""
+    """Mel spectrograms [1, frames, bins]; with fusion [4, frames, bins], four equal ones for a short recording."""
 
     def _read(self) -> Any:
         from transformers import ClapFeatureExtractor
@@ -39,7 +39,7 @@ class AudioInput(ProcessorInput):
         return ClapFeatureExtractor.from_pretrained(self.repository.folder, local_files_only=True)
 
     def __call__(self, raw: Audio) -> Tensor:
-        """One recording's spectrogram, at the checkpoint's own rate."""
+        """The spectrogram of one recording, at the sampling rate of the checkpoint."""
         samples = resampled(raw.samples, raw.rate, self.processor.sampling_rate)
         if len(samples) <= self.processor.nb_max_samples:
             return self._mel(samples)
@@ -53,18 +53,18 @@ class AudioInput(ProcessorInput):
         return out["input_features"][0].float()  # type: ignore[no-any-return]
 
     def _fused(self, mel: Tensor) -> Tensor:
-        """[frames of the recording, bins] -> [4, frames of a window, bins]: all of it squeezed, and three windows."""
+        """[frames of the recording, bins] -> [4, frames of a window, bins]: all of it resized, and three windows."""
         window = self.processor.nb_max_samples // self.processor.hop_length + 1
-        squeezed = functional.interpolate(mel[None, None], (window, mel.shape[1]), mode="bilinear")[0, 0]
+        resized = functional.interpolate(mel[None, None], (window, mel.shape[1]), mode="bilinear")[0, 0]
         starts = [(len(mel) - window) * part // 6 for part in (1, 3, 5)]
-        whole = [mel] if len(mel) == window else [squeezed]  # hardly longer than a window: nothing to fuse
+        whole = [mel] if len(mel) == window else [resized]  # no longer than a window in frames: nothing to fuse
         return torch.stack(whole + [mel[start : start + window] for start in starts])
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The extractor's settings, and where long recordings are cut."""
-        facts = {name: getattr(self.processor, name) for name in _PARAMETERS}
-        return facts | {"longer": "whole and three even windows" if facts["truncation"] == _FUSION else "middle"}
+        """The settings of the extractor, and how long recordings are cut."""
+        settings = {name: getattr(self.processor, name) for name in _PARAMETERS}
+        return settings | {"longer": "whole and three even windows" if settings["truncation"] == _FUSION else "middle"}
 
 
 class AudioTower(nn.Module):
@@ -75,8 +75,8 @@ class AudioTower(nn.Module):
         self.model = model
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Embed recordings, each long only if it is."""
-        longer = (batch != batch[:, -1:]).flatten(1).any(dim=1, keepdim=True)  # [B, 1]; short: all four alike
+        """Embed recordings, of which only long ones are marked as long."""
+        longer = (batch != batch[:, -1:]).flatten(1).any(dim=1, keepdim=True)  # [B, 1]; short: all four are equal
         return self.model(input_features=as_weights(self, batch), is_longer=longer).audio_embeds  # type: ignore[no-any-return]
 
 
@@ -96,7 +96,8 @@ def _load_audio(repository: Repository) -> nn.Module:
 
 def _text_input(repository: Repository, _: int) -> TextInput:
     config = repository.config.text_config
-    return TextInput(repository, config.max_position_embeddings - config.pad_token_id - 1)  # as RoBERTa counts them
+    first_position = config.pad_token_id + 1  # RoBERTa counts positions from the padding token
+    return TextInput(repository, config.max_position_embeddings - first_position)
 
 
 def _audio_input(repository: Repository, _: int) -> AudioInput:
@@ -106,8 +107,8 @@ def _audio_input(repository: Repository, _: int) -> AudioInput:
 FAMILY = Family(
     dim=lambda config: config.projection_dim,
     towers={
-        "text": Tower(_load_text, ("text_model.", "text_projection.")),
-        "audio": Tower(_load_audio, ("audio_model.", "audio_projection.")),
+        "text": TowerSpec(_load_text, ("text_model.", "text_projection.")),
+        "audio": TowerSpec(_load_audio, ("audio_model.", "audio_projection.")),
     },
     encoders={"text": Encoder("text", _text_input), "audio": Encoder("audio", _audio_input)},
     logit_scale="logit_scale_a",

@@ -1,6 +1,6 @@
 """CLIP (Radford et al., "Learning transferable visual models from natural language supervision", 2021).
 
-The text tower is causal and read at its end token, so padding after that token changes nothing.
+The text tower is causal and read at its end token, so padding after that token has no effect.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from .family import Encoder, Family, PictureTower, TextTower, Tower, picture_encoders
+from .family import Encoder, Family, PictureTower, TextTower, TowerSpec, picture_encoders
 from .inputs import TextInput
 from .repository import Repository
 
@@ -30,7 +30,7 @@ def _load_image(repository: Repository) -> nn.Module:
 
 
 def _projected(config: Any, tower: str) -> Any:
-    """A tower's configuration with the width of the shared space, which many checkpoints state only for both."""
+    """A tower's configuration with the width of the shared space, which many checkpoints state only for the model."""
     part = getattr(config, tower)
     part.projection_dim = config.projection_dim
     return part
@@ -43,8 +43,8 @@ def _text_input(repository: Repository, _: int) -> TextInput:
 FAMILY = Family(
     dim=lambda config: config.projection_dim,
     towers={
-        "text": Tower(_load_text, ("text_model.", "text_projection.")),
-        "image": Tower(_load_image, ("vision_model.", "visual_projection.")),
+        "text": TowerSpec(_load_text, ("text_model.", "text_projection.")),
+        "image": TowerSpec(_load_image, ("vision_model.", "visual_projection.")),
     },
     encoders={"text": Encoder("text", _text_input), **picture_encoders("image")},
     logit_scale="logit_scale",

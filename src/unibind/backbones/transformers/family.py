@@ -1,4 +1,4 @@
-"""What a family of architectures tells the backbone: its towers, and what each modality feeds to which of them."""
+"""Family: the towers of a group of architectures, and how each modality is fed to one of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .._shared.picture_inputs import DRAWINGS, embed_pictures
-from .inputs import PictureInput, ProcessorInput, token_ids
+from .._shared.picture_inputs import PICTURE_INPUTS, embed_pictures
+from .inputs import ImageProcessorInput, ProcessorInput, token_ids
 from .repository import Repository
 
 _DEFAULT_SCALE = 20.0  # sentence-transformers' scale of its contrastive losses
@@ -19,10 +19,10 @@ Pool = Callable[[Any, Tensor], Tensor]  # (a model's output, mask [B, T]) -> [B,
 
 
 @dataclass(frozen=True)
-class Tower:
-    """One encoder: `load` builds it, a module from a preprocessed batch to [B, D] (any length, any float type).
+class TowerSpec:
+    """How one tower is built: `load` returns a module from a preprocessed batch to [B, D] (any length, any float type).
 
-    `weights`: how the names of its tensors begin in the checkpoint.
+    `weights` are the prefixes of its tensors' names in the checkpoint.
     """
 
     load: Callable[[Repository], nn.Module]
@@ -31,7 +31,7 @@ class Tower:
 
 @dataclass(frozen=True)
 class Encoder:
-    """How one modality is encoded: the tower's name, and `make_input(repository, frames)`, what preprocesses it."""
+    """How one modality is encoded: the tower's name, and `make_input(repository, frames)`, which creates its input."""
 
     tower: str
     make_input: Callable[[Repository, int], ProcessorInput]
@@ -39,39 +39,39 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Family:
-    """Architectures that are used alike. `anchor` is the tower whose weights name the space.
+    """Architectures that are used in the same way. `anchor` is the tower whose weights identify the space.
 
-    `logit_scale` and `logit_bias` are names of tensors in the checkpoint: the logarithm of 1 / temperature, and what a
-    sigmoid loss adds to scaled cosines.
+    `logit_scale` and `logit_bias` are names of tensors in the checkpoint: log(1 / temperature), and what a sigmoid loss
+    adds to scaled cosines.
     """
 
     dim: Callable[[Any], int]
-    towers: Mapping[str, Tower]
+    towers: Mapping[str, TowerSpec]
     encoders: Mapping[str, Encoder]
     anchor: str = "text"
     logit_scale: str | None = None
     logit_bias: str | None = None
 
     def read_logit_scale(self, repository: Repository) -> float:
-        """1 / temperature of the checkpoint, 20 where it was trained without one."""
+        """1 / temperature of the checkpoint; 20 if it was trained without one."""
         return _DEFAULT_SCALE if self.logit_scale is None else float(_scalar(repository, self.logit_scale).exp())
 
     def read_logit_bias(self, repository: Repository) -> float | None:
-        """The checkpoint's bias, None where its loss has none."""
+        """The bias of the checkpoint's loss; None if it has none."""
         return None if self.logit_bias is None else float(_scalar(repository, self.logit_bias))
 
 
 def picture_encoders(tower: str) -> dict[str, Encoder]:
-    """All modalities that can be drawn, through one image tower."""
+    """All modalities that one image tower can read."""
 
     def make_input(modality: str, repository: Repository, frames: int) -> ProcessorInput:
-        return PictureInput(repository, modality, frames)
+        return ImageProcessorInput(repository, modality, frames)
 
-    return {modality: Encoder(tower, partial(make_input, modality)) for modality in DRAWINGS}
+    return {modality: Encoder(tower, partial(make_input, modality)) for modality in PICTURE_INPUTS}
 
 
 class PictureTower(nn.Module):
-    """Pictures [B, F, 3, H, W] -> [B, D], the mean over every item's pictures."""
+    """Pictures [B, F, 3, H, W] -> [B, D], the mean over each item's pictures."""
 
     def __init__(self, model: nn.Module, pool: Callable[[Any], Tensor]) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class PictureTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Batches of `TextInput`s [B, T] -> [B, D]; `pad` is the token that the model was padded with."""
+    """Batches of `TextInput`s [B, T] -> [B, D]; `pad` is the padding token of the model."""
 
     def __init__(self, model: nn.Module, pad: int | None, pool: Pool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One model's files: found in a folder or fetched from the Hugging Face Hub, and read without running anything."""
+"""The files of one model, in a folder or from the Hugging Face Hub, read without running any code of theirs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SMALL_FILES = [
 _SAFETENSORS = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _PICKLES = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin"]  # read as weights only
 
-# SPDX identifiers of the licenses that model cards name, and whether they allow commercial use.
+# Licenses by the identifiers that model cards use.
 _LICENSES = {
     "mit": License("MIT", commercial=True),
     "apache-2.0": License("Apache-2.0", commercial=True),
@@ -49,13 +49,13 @@ class Repository:
 
     @cached_property
     def model_type(self) -> str:
-        """The architecture that config.json names; raises UnibindError where there is none."""
+        """The architecture that config.json names; raises UnibindError if it names none."""
         if not (self.folder / _CONFIG).is_file():
-            raise MissingFileError(f"{self.folder} has no {_CONFIG}; name a folder that `save_pretrained` wrote")
-        found = self.json(_CONFIG).get("model_type")
-        if not isinstance(found, str):
-            raise UnibindError(f"{self.folder / _CONFIG} names no model_type; name a folder of a transformers model")
-        return found
+            raise MissingFileError(f"{self.folder} has no {_CONFIG}; choose a folder that `save_pretrained` wrote")
+        model_type = self.json(_CONFIG).get("model_type")
+        if not isinstance(model_type, str):
+            raise UnibindError(f"{self.folder / _CONFIG} names no model_type; choose a folder of a transformers model")
+        return model_type
 
     @cached_property
     def config(self) -> Any:
@@ -66,14 +66,14 @@ class Repository:
             return AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
 
     def json(self, name: str) -> dict[str, Any]:
-        """A JSON object of the folder; empty where there is no such file."""
-        found = self.list_or_object(name, {})
-        if not isinstance(found, dict):
-            raise UnibindError(f"{self.folder / name} holds no JSON object; fetch it again")
-        return found
+        """A JSON object of the folder; empty if there is no such file."""
+        value = self.list_or_object(name, {})
+        if not isinstance(value, dict):
+            raise UnibindError(f"{self.folder / name} is not a JSON object; download it again")
+        return value
 
     def list_or_object(self, name: str, missing: Any) -> Any:
-        """What a JSON file of the folder holds, or `missing` where there is no such file."""
+        """The content of a JSON file of the folder, or `missing` if there is no such file."""
         path = self.folder / name
         if not path.is_file():
             return missing
@@ -81,20 +81,20 @@ class Repository:
             return json.loads(path.read_text(encoding="utf-8"))
 
     def license(self) -> License:
-        """The license that the model card names; one that is not known here counts as non-commercial."""
+        """The license that the model card names; an unknown one counts as non-commercial."""
         from huggingface_hub import metadata_load
 
         try:
-            found = (metadata_load(self.folder / _CARD) or {}).get("license")
-        except Exception:  # no card, or no metadata that can be read: nothing is known
-            found = None
-        named = found if isinstance(found, str) else "unknown"
-        return _LICENSES.get(named.lower(), License(named, commercial=False))
+            value = (metadata_load(self.folder / _CARD) or {}).get("license")
+        except Exception:  # no card, or unreadable metadata
+            value = None
+        name = value if isinstance(value, str) else "unknown"
+        return _LICENSES.get(name.lower(), License(name, commercial=False))
 
     def load(self, model: Any, config: Any) -> nn.Module:
         """A model of a transformers class with the weights of this folder, on the CPU in evaluation mode.
 
-        Raises UnibindError where a weight is missing, which transformers would draw at random with a warning.
+        Raises UnibindError if a weight is missing, which transformers would initialize at random with a warning.
         """
         extra = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model).parameters else {}
         attention = "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
@@ -112,29 +112,29 @@ class Repository:
         if missing:
             raise UnibindError(
                 f"the checkpoint in {self.folder} lacks {len(missing)} weights of {model.__name__}, "
-                f"e.g. {missing[0]}; fetch it again"
+                f"e.g. {missing[0]}; download it again"
             )
         return tower.eval()  # type: ignore[no-any-return]
 
     def tensors(self, prefixes: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
-        """The checkpoint's own tensors whose names begin with one of `prefixes`, one at a time.
+        """The checkpoint's own tensors whose names start with one of `prefixes`, one at a time.
 
-        Raises UnibindError where there are none.
+        Raises UnibindError if there are none.
         """
         with reading("the weights", self.folder):
-            wanted = [
+            selected = [
                 (name, read)
                 for path in self._weight_files()
                 for name, read in _open(path)
                 if name.startswith(tuple(prefixes))
             ]
-            for name, read in wanted:
+            for name, read in selected:
                 yield name, read()
-        if not wanted:
-            raise UnibindError(f"the checkpoint in {self.folder} has no weights named {prefixes[0]}*; fetch it again")
+        if not selected:
+            raise UnibindError(f"the checkpoint in {self.folder} has no weights {prefixes[0]}*; download it again")
 
     def _weight_files(self) -> list[Path]:
-        """The checkpoint's files, safetensors before others, as transformers chooses them."""
+        """The checkpoint's files; safetensors are preferred, as in transformers."""
         for single, index, _ in (_SAFETENSORS, _PICKLES):
             if (self.folder / single).is_file():
                 return [self.folder / single]
@@ -144,7 +144,7 @@ class Repository:
 
 
 def _open(path: Path) -> list[tuple[str, Callable[[], Tensor]]]:
-    """Names of a file's tensors, each with what reads it: memory-mapped, nothing run."""
+    """Names of a file's tensors, each with a function that reads it from the memory-mapped file."""
     if path.suffix == ".safetensors":
         from safetensors import safe_open
 
@@ -157,17 +157,17 @@ def _open(path: Path) -> list[tuple[str, Callable[[], Tensor]]]:
 def find_repository(argument: str, revision: str | None) -> Repository:
     """The folder `argument`, or the model of that name on the Hugging Face Hub (its cached files when offline).
 
-    Raises MissingFileError where there is neither.
+    Raises MissingFileError if neither exists.
     """
     folder = Path(argument).expanduser()
     if folder.is_dir():
         return Repository(folder)
     if argument.startswith((".", "/", "~")) or argument.count("/") > 1:
-        raise MissingFileError(f"there is no folder {folder}; name a folder or a model of the Hugging Face Hub")
-    return Repository(_fetched(argument, revision))
+        raise MissingFileError(f"the folder {folder} does not exist; choose a folder or a model on the Hub")
+    return Repository(_download(argument, revision))
 
 
-def _fetched(repository: str, revision: str | None) -> Path:
+def _download(repository: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     def fetch(patterns: list[str]) -> Path:
@@ -178,21 +178,21 @@ def _fetched(repository: str, revision: str | None) -> Path:
         return folder if any(folder.glob(_SAFETENSORS[0] + "*")) else fetch(_SMALL_FILES + _PICKLES)
     except Exception as error:
         raise MissingFileError(
-            f"{repository!r} is no folder and cannot be fetched from the Hugging Face Hub ({_first_line(error)}); "
+            f"{repository!r} is not a folder and cannot be downloaded from the Hub ({_first_line(error)}); "
             "check the name and the network"
         ) from None
 
 
 @contextmanager
 def reading(what: str, where: Path) -> Iterator[None]:
-    """Errors of the libraries that read foreign files, as one sentence."""
+    """Turn errors of the libraries that read files into one sentence."""
     try:
         yield
     except UnibindError:
         raise
-    except ImportError as error:  # e.g. a tokenizer of SentencePiece
+    except ImportError as error:  # e.g. a SentencePiece tokenizer
         raise MissingExtraError(f"{what} of the model in {where} ({_first_line(error)})", "transformers") from None
-    except Exception as error:  # libraries raise all kinds on damaged files
+    except Exception as error:  # libraries raise all kinds of errors on damaged files
         raise UnibindError(f"{what} of the model in {where} cannot be read: {_first_line(error)}") from None
 
 
@@ -203,7 +203,7 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars or tables of unused weights on the terminal."""
+    """Suppress progress bars and tables of unused weights on the terminal."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,7 +1,7 @@
-"""Sentence embedders (Reimers & Gurevych, "Sentence-BERT", 2019): an encoder like BERT, pooled over its tokens.
+"""Sentence embedders (Reimers & Gurevych, "Sentence-BERT", 2019): a BERT-like encoder, pooled over its tokens.
 
-How tokens are pooled is read from the repository's modules.json and the pooling module's config.json, as
-sentence-transformers writes them; without these, tokens are averaged.
+The pooling is read from modules.json and the config.json of the pooling module, as sentence-transformers writes them;
+without these files, tokens are averaged.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...errors import UnibindError
-from .family import Encoder, Family, Pool, TextTower, Tower
+from .family import Encoder, Family, Pool, TextTower, TowerSpec
 from .inputs import TextInput
 from .repository import Repository
 
-# Architectures, and the position of a text's first token: RoBERTa counts from the padding token on.
+# Architectures, by the position of a text's first token: RoBERTa counts from the padding token.
 _FROM_ZERO = ("albert", "bert", "distilbert", "electra", "modernbert")
 _AFTER_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta")
 MODEL_TYPES = _FROM_ZERO + _AFTER_PADDING
@@ -25,8 +25,8 @@ _LEGACY_MODES = "pooling_mode_"  # flags, "pooling_mode_mean_tokens": true
 
 
 def _mean(out: Any, mask: Tensor) -> Tensor:
-    kept = mask[..., None]  # [B, T, 1]
-    return (out.last_hidden_state * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1)  # type: ignore[no-any-return]
+    weight = mask[..., None]  # [B, T, 1]
+    return (out.last_hidden_state * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)  # type: ignore[no-any-return]
 
 
 def _first(out: Any, _: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ _POOLS: dict[str, Pool] = {"mean": _mean, "cls": _first}
 
 
 def _pool(repository: Repository) -> Pool:
-    """The pooling that the repository asks for; raises UnibindError for one that is not known here."""
+    """The pooling that the repository names; raises UnibindError for one that is not supported."""
     modules = repository.list_or_object("modules.json", [])
     kinds = {str(module["type"]).rsplit(".", 1)[-1]: str(module["path"]) for module in modules}
     unknown = sorted(kinds.keys() - set(_MODULES))
@@ -52,7 +52,7 @@ def _pool(repository: Repository) -> Pool:
 
 
 def _mode(config: dict[str, Any]) -> str:
-    """The mode of a pooling configuration of any age: "mean", "cls", or two of them joined by "+"."""
+    """The mode of a pooling configuration of any version: "mean", "cls", or two of them joined by "+"."""
     flags = [name.removeprefix(_LEGACY_MODES).removesuffix("_tokens").removesuffix("_token") for name in config
              if name.startswith(_LEGACY_MODES) and config[name] is True]  # fmt: skip
     modes = config.get("pooling_mode") or flags or ["mean"]
@@ -70,13 +70,14 @@ def _load(repository: Repository) -> nn.Module:
 def _text_input(repository: Repository, _: int) -> TextInput:
     config = repository.config
     first = (config.pad_token_id or 0) + 1 if repository.model_type in _AFTER_PADDING else 0
-    asked = repository.json("sentence_bert_config.json").get("max_seq_length")
-    most = config.max_position_embeddings - first
-    return TextInput(repository, min(asked, most) if isinstance(asked, int) and asked > 2 else most)
+    configured = repository.json("sentence_bert_config.json").get("max_seq_length")
+    longest = config.max_position_embeddings - first
+    valid = isinstance(configured, int) and configured > 2
+    return TextInput(repository, min(configured, longest) if valid else longest)
 
 
 FAMILY = Family(
     dim=lambda config: config.hidden_size,
-    towers={"text": Tower(_load)},
+    towers={"text": TowerSpec(_load)},
     encoders={"text": Encoder("text", _text_input)},
 )

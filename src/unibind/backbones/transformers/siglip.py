@@ -1,10 +1,10 @@
 """SigLIP (Zhai et al., "Sigmoid loss for language image pre-training", 2023) and fixed-resolution SigLIP 2.
 
-Checkpoints of SigLIP 2 with a fixed resolution are of the same architecture; those of NaFlex are not, and are refused.
-The text tower sees no mask and is read at its last position, so every text is padded to the full length.
+Fixed-resolution checkpoints of SigLIP 2 have the same architecture; those of NaFlex do not, and are refused. The text
+tower has no mask and is read at its last position, so every text is padded to the full length.
 
-Trained with a sigmoid: the probability that a picture and a text belong together is
-sigmoid(logit_scale * cosine + logit_bias), each pair for itself, not a softmax over texts.
+The loss is a sigmoid: the probability that a picture and a text belong together is
+sigmoid(logit_scale * cosine + logit_bias), independently for each pair, and not a softmax over texts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import nn
 
 from ...errors import UnibindError
-from .family import Encoder, Family, PictureTower, TextTower, Tower, picture_encoders
+from .family import Encoder, Family, PictureTower, TextTower, TowerSpec, picture_encoders
 from .inputs import TextInput
 from .repository import Repository
 
@@ -39,7 +39,7 @@ def _text_input(repository: Repository, _: int) -> TextInput:
 
 FAMILY = Family(
     dim=lambda config: config.vision_config.hidden_size,
-    towers={"text": Tower(_load_text, ("text_model.",)), "image": Tower(_load_image, ("vision_model.",))},
+    towers={"text": TowerSpec(_load_text, ("text_model.",)), "image": TowerSpec(_load_image, ("vision_model.",))},
     encoders={"text": Encoder("text", _text_input), **picture_encoders("image")},
     logit_scale="logit_scale",
     logit_bias="logit_bias",

@@ -1,13 +1,13 @@
-"""Vision transformers without a text tower, as DINOv2: an image is its class token after the last layer norm.
+"""Vision transformers without a text tower, such as DINOv2: the embedding is the class token after the last layer norm.
 
-Their space holds no texts. Similarities have no trained temperature.
+Their space contains no texts, and their similarities have no trained temperature.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from .family import Family, PictureTower, Tower, picture_encoders
+from .family import Family, PictureTower, TowerSpec, picture_encoders
 from .repository import Repository
 
 MODEL_TYPES = ("deit", "dinov2", "dinov2_with_registers", "vit", "vit_msn")
@@ -22,7 +22,7 @@ def _load(repository: Repository) -> nn.Module:
 
 FAMILY = Family(
     dim=lambda config: config.hidden_size,
-    towers={"image": Tower(_load)},
+    towers={"image": TowerSpec(_load)},
     encoders=picture_encoders("image"),
     anchor="image",
 )

@@ -1,84 +1,208 @@
-"""What the verbs that pay for answers share: prices, a bar with the cost, and estimates."""
+"""What `generate` and `describe` share: the options about models, and how estimates and usage are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from .._console import print_json, print_table, say
+import typer
+
+from .._console import ADVANCED, MODEL, notify, print_json, print_table
 
 if TYPE_CHECKING:
-    from ...knowledge.llm.budget import Budget, Price
-    from ...knowledge.llm.generate import Estimate
+    from ...knowledge.llm.budget import CostEstimate
+    from ...knowledge.llm.session import RunOptions, Usage
 
 
-def prices_of(models: tuple[str, ...], said: list[str]) -> dict[str, Price]:
-    """What was said with --price, by model; raises UnibindError for what is no price."""
-    from ...errors import UnibindError
-    from ...knowledge.llm.budget import Price
+_OPTIONS: dict[str, tuple[Any, Any]] = {  # name -> (annotation, default)
+    "model": (
+        Annotated[
+            list[str],
+            typer.Option(
+                "--model",
+                metavar="NAME",
+                help="Model name on the server; repeat to use several.",
+                rich_help_panel=MODEL,
+            ),
+        ],
+        inspect.Parameter.empty,
+    ),
+    "base_url": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--base-url", metavar="URL", help="OpenAI-compatible server. Default: OpenAI.", rich_help_panel=MODEL
+            ),
+        ],
+        None,
+    ),
+    "temperature": (
+        Annotated[
+            float | None,
+            typer.Option(
+                min=0.0, metavar="FLOAT", help="Sampling temperature. Default: the server's.", rich_help_panel=MODEL
+            ),
+        ],
+        None,
+    ),
+    "max_tokens": (
+        Annotated[
+            int | None,
+            typer.Option(
+                min=1,
+                metavar="COUNT",
+                help="Token limit for this base, including earlier runs.",
+                rich_help_panel=MODEL,
+            ),
+        ],
+        None,
+    ),
+    "max_cost": (
+        Annotated[
+            float | None,
+            typer.Option(
+                min=0.0,
+                metavar="AMOUNT",
+                help="Cost limit for this base, including earlier runs.",
+                rich_help_panel=MODEL,
+            ),
+        ],
+        None,
+    ),
+    "price": (
+        Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="IN/OUT",
+                help="Price per million tokens, such as 0.15/0.60; one for all models, or one per model.",
+                rich_help_panel=MODEL,
+            ),
+        ],
+        None,
+    ),
+    "prompts": (
+        Annotated[
+            Path | None,
+            typer.Option(metavar="DIR", help="Prompt files that replace the packaged ones.", rich_help_panel=ADVANCED),
+        ],
+        None,
+    ),
+    "language": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="CODE",
+                help="Language of the descriptions: en, de, fr, es, it, pt, nl or any. Default: en.",
+                rich_help_panel=ADVANCED,
+            ),
+        ],
+        None,
+    ),
+    "concurrency": (
+        Annotated[int, typer.Option(min=1, metavar="COUNT", help="Requests in flight.", rich_help_panel=ADVANCED)],
+        8,
+    ),
+    "timeout": (
+        Annotated[
+            float, typer.Option(min=0.1, metavar="SECONDS", help="Time limit per answer.", rich_help_panel=ADVANCED)
+        ],
+        120.0,
+    ),
+    "retries": (
+        Annotated[
+            int, typer.Option(min=0, metavar="COUNT", help="Retries of a failed request.", rich_help_panel=ADVANCED)
+        ],
+        6,
+    ),
+    "dry_run": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--dry-run", help="Show the expected requests, tokens and cost, and exit.", rich_help_panel=ADVANCED
+            ),
+        ],
+        False,
+    ),
+}
 
-    if len(said) not in (0, 1, len(models)):
-        raise UnibindError(f"give --price once, or once for each of the {len(models)} models, not {len(said)} times")
-    prices = []
-    for text in said:
-        try:
-            put, got = (float(part) for part in text.split("/"))
-        except ValueError:
-            raise UnibindError(f"--price takes IN/OUT for a million tokens, such as 0.15/0.60, not {text!r}") from None
-        prices.append(Price(put, got))
-    return dict(zip(models, prices * len(models) if len(prices) == 1 else prices, strict=False))
+
+@dataclass(frozen=True)
+class LLMChoice:
+    """The shared options of a verb; `arguments` are keyword arguments of the job functions in `knowledge.llm`."""
+
+    models: tuple[str, ...]
+    base_url: str | None
+    language: str | None
+    options: RunOptions
+    dry_run: bool
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of a job."""
+        return {
+            "model": self.models,
+            "base_url": self.base_url,
+            "language": self.language,
+            "options": self.options,
+        }
 
 
-@contextmanager
-def progress_of(total: int, budget: Budget) -> Iterator[Callable[[int], None]]:
-    """A bar with rate, tokens, cost and time left on standard error; silent where that is no terminal."""
-    import time
+def with_llm_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter `llm: LLMChoice` of a verb by the options that make one."""
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    @functools.wraps(verb)
+    def with_options(**arguments: Any) -> None:
+        values = {name: arguments.pop(name) for name in _OPTIONS}
+        verb(**arguments, llm=_choice(**values))
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("describing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f}/s"),
-        TextColumn("{task.fields[tokens]:,} tokens"),
-        TextColumn("{task.fields[cost]:.2f} spent" if budget.prices else ""),
-        TimeRemainingColumn(),
+    signature = inspect.signature(verb, eval_str=True)
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
+    place = next(i for i, parameter in enumerate(own) if parameter.name == "llm")
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in _OPTIONS.items()
+    ]
+    with_options.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*own[:place], *added, *own[place + 1 :]]
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, rate=0.0, tokens=0, cost=0.0)
-        started, won = time.monotonic(), 0
-
-        def advance(new: int) -> None:
-            nonlocal won
-            won += new
-            rate = won / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=new, rate=rate, tokens=budget.tokens, cost=budget.cost)
-
-        yield advance
+    with_options.__annotations__ = {}
+    return with_options
 
 
-def tell_estimate(found: Mapping[str, Estimate], budget: Budget, json: bool) -> None:
-    """Print what a run would take, by model."""
-    from ...knowledge.llm.budget import FREE
+def _choice(
+    model: list[str], base_url: str | None, language: str | None, price: list[str] | None, dry_run: bool, **options: Any
+) -> LLMChoice:
+    from ...knowledge.llm.budget import Price
+    from ...knowledge.llm.session import RunOptions
 
-    costs = {m: budget.prices.get(m, FREE).cost(e.input_tokens, e.output_tokens) for m, e in found.items()}
+    prices = tuple(Price.parse(text) for text in price or ())
+    return LLMChoice(tuple(model), base_url, language, RunOptions(prices=prices, **options), dry_run)
+
+
+def print_estimate(estimates: Mapping[str, CostEstimate], json: bool) -> None:
+    """Print the expected requests, tokens and cost by model."""
     if json:
-        print_json({m: asdict(e) | {"cost": costs[m] if m in budget.prices else None} for m, e in found.items()})
+        print_json({model: asdict(estimate) for model, estimate in estimates.items()})
         return
     rows = [
         (
-            m,
+            model,
             f"{e.requests:,}",
             f"{e.input_tokens:,}",
             f"{e.output_tokens:,}",
-            f"{costs[m]:.2f}" if budget.prices else "-",
+            "-" if e.cost is None else f"{e.cost:.2f}",
         )
-        for m, e in found.items()
+        for model, e in estimates.items()
     ]
     print_table(("model", "requests", "tokens in", "tokens out", "cost"), rows)
-    say("if every answer is of use; repetitions and refusals come on top, and so does what a model thinks in silence")
+    notify("This assumes that every answer is usable; repetitions, refusals and hidden reasoning tokens add to it.")
+
+
+def usage_text(usage: Usage) -> str:
+    """Answers, tokens and cost of a run in a phrase."""
+    cost = "" if usage.cost is None else f", cost {usage.cost:.2f}"
+    return f"{usage.answered:,} answers, {usage.tokens:,} tokens{cost}"

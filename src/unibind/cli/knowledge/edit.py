@@ -1,54 +1,56 @@
-"""`unibind knowledge edit` and `block`: what a person changes, which no later run undoes."""
+"""`unibind knowledge edit` and `block`: a person's changes, which no later run undoes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .._console import JsonOption, print_json, say
+from .._console import JsonOption, notify, print_json
 
-BaseArgument = Annotated[Path, typer.Argument(help="The folder of a base.")]
+if TYPE_CHECKING:
+    from ...knowledge.building import BuildResult
+
+BaseArgument = Annotated[Path, typer.Argument(metavar="BASE", help="Folder of a base.")]
 
 
 def edit(
     base: BaseArgument,
-    name: Annotated[str, typer.Argument(metavar="ID", help="Of the description: `unibind knowledge show --class`.")],
-    text: Annotated[str, typer.Argument(help="What it shall say.")],
+    name: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of the description: see `unibind knowledge show --class`.")
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The new text.")],
     json: JsonOption = False,
 ) -> None:
-    """Give a description another text, for good; a blocked one comes back with it.
+    """Replace the text of a description permanently; this also unblocks it.
 
-    \b
-    unibind knowledge edit kb 1eff07f516848267 "Sticks bounce off the skin of the drum."
+    Examples:
+      $ unibind knowledge edit kb 1eff07f516848267 "Sticks bounce off the skin of the drum."
     """
-    from ...knowledge.journal import existing
+    from ...knowledge.editing import edit_descriptions
 
-    with existing(base) as folder:
-        folder.edit(name, text)
-        _tell(base, len(folder.build().descriptions), json)
+    _print_result(base, edit_descriptions(base, {name: text}), json)
 
 
 def block(
     base: BaseArgument,
-    names: Annotated[list[str], typer.Argument(metavar="ID...", help="Of descriptions.", show_default=False)],
+    names: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of descriptions.", show_default=False)],
     json: JsonOption = False,
 ) -> None:
-    """Leave descriptions out, for good: they stay out when models write more.
+    """Remove descriptions permanently: they stay out when models write more.
 
-    \b
-    unibind knowledge block kb 1eff07f516848267 f32e15ecf5463125
+    Examples:
+      $ unibind knowledge block kb 1eff07f516848267 f32e15ecf5463125
     """
-    from ...knowledge.journal import existing
+    from ...knowledge.editing import block_descriptions
 
-    with existing(base) as folder:
-        folder.block(*names)
-        _tell(base, len(folder.build().descriptions), json)
+    _print_result(base, block_descriptions(base, names), json)
 
 
-def _tell(base: Path, count: int, json: bool) -> None:
+def _print_result(base: Path, result: BuildResult, json: bool) -> None:
+    count = result.kept.total()
     if json:
         print_json({"base": str(base), "descriptions": count})
     else:
-        say(f"{base} now holds {count:,} descriptions")
+        notify(f"{base} now contains {count:,} descriptions")

@@ -1,65 +1,77 @@
-"""`unibind knowledge import`, `export` and `merge`: from and to other people's files, and bases together."""
+"""`unibind knowledge import`, `export` and `merge`: exchanging descriptions with files and other bases."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .._console import JsonOption, ModalityOption, print_json, say
+from .._console import INPUT, OUTPUT, JsonOption, ModalityOption, notify, print_json
 
 FormatOption = Annotated[
-    str | None, typer.Option("--format", help="table, cupl, descriptors or unibind. Default: told by the file.")
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="table, cupl, descriptors or unibind. Default: recognized by content or suffix.",
+        rich_help_panel=INPUT,
+    ),
+]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="DIR", help="Folder of the base, created or extended.", rich_help_panel=OUTPUT),
 ]
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="JSON, JSONL, CSV or Parquet files.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The base: a folder, made or continued.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="JSON, JSONL, CSV or Parquet files.", show_default=False)
+    ],
+    out: OutOption,
     format: FormatOption = None,
-    generator: Annotated[str | None, typer.Option(help="Who wrote the texts, where the file does not say it.")] = None,
+    generator: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Author of the texts, if the file does not say.", rich_help_panel=INPUT),
+    ] = None,
     modality: ModalityOption = None,
-    aspect: Annotated[str | None, typer.Option(help="What the texts tell of, where the file does not say it.")] = None,
+    aspect: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Aspect of the texts, if the file does not say.", rich_help_panel=INPUT),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Take descriptions from files into a base: CuPL, "classify by description", UniBind's train JSON, or a table.
+    """Import descriptions from CuPL, "classify by description" or UniBind's train JSON, or from a table.
 
-    Of imported texts nothing but repetitions is filtered out. Import a file again, and nothing is doubled;
-    change texts in an exported table and import it, and the base's descriptions are edited.
+    Only repetitions are filtered out of imported texts. Importing a file again changes nothing; importing an exported
+    table with changed texts edits the descriptions.
 
-    \b
-    unibind knowledge import cupl_prompts.json --out kb --generator gpt-3
-    unibind knowledge import descriptors.json mine.csv --out kb --modality image
+    Examples:
+      $ unibind knowledge import cupl_prompts.json --out kb --generator gpt-3
+      $ unibind knowledge import descriptors.json own.csv --out kb --modality image
     """
-    from ...knowledge.building import rebuild
-    from ...knowledge.formats import read_descriptions
-    from ...knowledge.journal import Journal
-    from ...knowledge.merging import import_descriptions
+    from ...knowledge.merging import import_files
 
-    read = [read_descriptions(f, format, generator=generator, modality=modality, aspect=aspect) for f in files]
-    with Journal(out) as folder:
-        taken = import_descriptions(folder, (description for descriptions in read for description in descriptions))
-        built = rebuild(folder)
-    count = sum(len(descriptions) for descriptions in read)
+    result = import_files(out, files, format, generator=generator, modality=modality, aspect=aspect)
     if json:
-        print_json({"base": str(out), "read": count, **taken._asdict(), "descriptions": built.kept.total()})
+        print_json({"base": str(out), **asdict(result)})
     else:
-        news = f"{taken.new:,} of them new" + (f", {taken.edited:,} edited" if taken.edited else "")
-        say(f"{count:,} descriptions read, {news}; {out} now holds {built.kept.total():,}")
+        changes = f"{result.new:,} new" + (f", {result.edited:,} edited" if result.edited else "")
+        notify(f"{result.read:,} descriptions read: {changes}; {out} now contains {result.descriptions:,}")
 
 
 def export(
-    base: Annotated[Path, typer.Argument(help="The folder of a base, or a table of descriptions.")],
-    file: Annotated[Path, typer.Argument(help="Its ending says how: .json, .jsonl, .csv or .parquet.")],
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="Folder of a base, or a table of descriptions.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write: .json, .jsonl, .csv or .parquet.")],
     format: FormatOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a base into one file: a table with everything, or as CuPL, descriptors or UniBind's train JSON.
+    """Write a base to one file: a table with all columns, or CuPL, descriptors or UniBind's train JSON.
 
-    \b
-    unibind knowledge export kb kb.csv
-    unibind knowledge export kb cupl.json --format cupl
+    Examples:
+      $ unibind knowledge export kb kb.csv
+      $ unibind knowledge export kb cupl.json --format cupl
     """
     from ...knowledge import KnowledgeBase
     from ...knowledge.formats import write_descriptions
@@ -67,27 +79,27 @@ def export(
     opened = KnowledgeBase.load(base)
     write_descriptions(opened, file, format)
     if json:
-        print_json({"file": str(file), "descriptions": len(opened.descriptions)})
+        print_json({"file": str(file), "descriptions": len(opened)})
     else:
-        say(f"{len(opened.descriptions):,} descriptions of {len(opened.categories):,} classes: {file}")
+        notify(f"{len(opened):,} descriptions of {len(opened.categories):,} classes written to {file}")
 
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(help="Folders of bases, or files.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The base they come into: a folder, made or continued.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="BASE...", help="Folders of bases, or files.", show_default=False)
+    ],
+    out: OutOption,
     json: JsonOption = False,
 ) -> None:
-    """Bring bases together, with who wrote each text, how and when, and with what people edited or blocked.
+    """Merge bases, with the origin of each text and people's edits.
 
-    \b
-    unibind knowledge merge kb_of_anna kb_of_ben more.csv --out kb
+    Examples:
+      $ unibind knowledge merge kb_of_anna kb_of_ben more.csv --out kb
     """
-    from ...knowledge.journal import Journal
-    from ...knowledge.merging import merge_folders
+    from ...knowledge.merging import merge_bases
 
-    with Journal(out) as folder:
-        built = merge_folders(folder, sources)
+    result = merge_bases(out, sources)
     if json:
-        print_json({"base": str(out), "descriptions": built.kept.total(), "removed": built.removed})
+        print_json({"base": str(out), "descriptions": result.kept.total(), "removed": result.removed})
     else:
-        say(f"{out} now holds {built.kept.total():,} descriptions of {len(built.kept):,} classes")
+        notify(f"{out} now contains {result.kept.total():,} descriptions of {len(result.kept):,} classes")

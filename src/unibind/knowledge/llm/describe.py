@@ -1,7 +1,6 @@
-"""Descriptions of items by multimodal language models: one of each, asked again where the answer is of no use.
+"""Descriptions of items by multimodal language models: one per item, asked again where an answer is unusable.
 
-The items are shown as `showing` says. What the journal holds of an item is not asked again, so a run that was killed
-goes on where it stopped.
+What the journal contains about an item is not asked again, so a run that was killed continues where it stopped.
 """
 
 from __future__ import annotations
@@ -11,81 +10,160 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 from ...data.loader import read_item
-from ...data.manifest import Item
+from ...data.manifest import Item, read_manifest
 from ...errors import UnibindError
+from ...modalities import ANCHOR
 from ...modalities.limits import Limits
 from ...modalities.messages import RenderOptions, render
-from ..building import Built, rebuild, verdicts_of
-from ..filters import ANY_LANGUAGE, Judge, Rules, fault
+from ..building import BuildResult, rebuild, verdicts_on
+from ..filters import ANY_LANGUAGE, WRONG_LENGTH, ClassFilter, FilterRules, rejection_reason
 from ..journal import Answer, Edit, Journal, now
-from ..truncate import Fits, shortened
+from ..truncate import FitsContext, fits_context, truncated
+from .budget import CostEstimate
 from .client import Client, Message, Reply, count_prompt
-from .generate import Estimate
-from .parsing import texts_of
-from .prompts import DESCRIPTIONS_SCHEMA, Prompt, Wording
-from .runner import Group, RequestRunner, request_key
+from .cost_bar import ProgressOption, cost_bar
+from .parsing import extract_texts
+from .prompts import DESCRIPTIONS_SCHEMA, Prompt, PromptLibrary
+from .runner import RequestRunner, request_key, run_blocking, run_together
+from .session import BackboneSource, Session, Usage, resolve_backbone
 
-TRIES = 2  # answers that an item may take until a usable one; several models take turns
-MOST_OUTPUT_TOKENS = 600
-_SHORTEST, _LONGEST = 4, 300  # words of a usable answer, before it is shortened
-_WORDS = 50  # asked for: what fits the 77 tokens of CLIP's text tower
-_TOKENS_AN_ANSWER = 80
-WRONG_LENGTH = "wrong length"
-UNLABELLED = "it has no label to put a description under; give it one"
+MAX_ANSWERS = 2  # per item until one is usable; several models take turns
+MAX_OUTPUT_TOKENS = 600
+NOT_ASKED = "not asked yet"
+_MIN_WORDS, _MAX_WORDS = 4, 300  # of a usable answer, before it is truncated
+_REQUESTED_WORDS = 50  # about what fits the 77 tokens of CLIP's text tower
+_TOKENS_PER_ANSWER = 80
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which items to describe, by which models (by turns), how they are shown, and whether their labels are told."""
+class DescriptionPlan:
+    """Which items to describe, by which models (in turn), how they are shown, and whether labels are revealed."""
 
     items: tuple[Item, ...]
     models: tuple[str, ...]
-    manner: RenderOptions = field(default_factory=RenderOptions)
-    tell_label: bool = False
+    render: RenderOptions = field(default_factory=RenderOptions)
+    include_label: bool = False
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a run did: items described now and before, why others are `missing` (by id), answers, requests made again,
-    and why it ended early."""
-
-    described: int
-    there: int
-    missing: dict[str, str]
-    built: Built
-    requests: int
-    retried: int
-    stopped: str | None
-
-
-def choose(items: Iterable[Item], splits: Collection[str] | None = ("train",)) -> tuple[Item, ...]:
-    """The items to describe: no texts, and of the given splits only (None: all), for a test item's description gives
-    its label away. Items of a manifest without any split are all taken. Raises UnibindError where none is left.
+class DescriptionResult:
+    """Result of a run: the folder of the base, items `described` now and `already_described`, the reason for each
+    `missing` one by id, counts of the build, and what the run used.
     """
-    shown = [item for item in items if item.modality != "text"]
-    there = {item.split for item in shown if item.split is not None}
-    chosen = tuple(item for item in shown if splits is None or not there or item.split in splits)
-    if not chosen:
-        named = f"; it has {', '.join(sorted(there))}" if there else ""
-        raise UnibindError(f"the manifest has nothing to describe in the splits {', '.join(splits or ())}{named}")
-    return chosen
+
+    base: Path
+    described: int
+    already_described: int
+    missing: dict[str, str]
+    built: BuildResult
+    usage: Usage
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values."""
+        return {
+            "base": str(self.base),
+            "descriptions": self.built.kept.total(),
+            "described": self.described,
+            "already_described": self.already_described,
+            "missing": self.missing,
+            **vars(self.usage),
+        }
 
 
-# --- what is made of an answer -------------------------------------------------------------------------------------
+def select_items(items: Iterable[Item], splits: Collection[str] | None = ("train",)) -> tuple[Item, ...]:
+    """The items to describe: all but texts, of the given splits only (None: all).
+
+    The description of a test item would give its label away, so only training items are described by default. Without
+    any split in the manifest, all items are. Raises UnibindError where none is left.
+    """
+    visible = [item for item in items if item.modality != ANCHOR]
+    existing = {item.split for item in visible if item.split is not None}
+    selected = tuple(item for item in visible if splits is None or not existing or item.split in splits)
+    if not selected:
+        listed = f"; it has {', '.join(sorted(existing))}" if existing else ""
+        raise UnibindError(f"the manifest has nothing to describe in the splits {', '.join(splits or ())}{listed}")
+    return selected
 
 
-def read_answer(said: str, language: str) -> tuple[str, str | None]:
-    """A model's answer as one text without remarks around it, and why it is of no use (None: it is)."""
-    sentences = texts_of(said, "descriptions")
-    loose = Rules(1, 10**9, ANY_LANGUAGE)
-    text = _joined([s for s in sentences if fault(s, loose) is None] or sentences)
-    return text, fault(text, Rules(_SHORTEST, _LONGEST, language))
+# --- the job -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DescriptionJob:
+    """A prepared run: `estimate` it or `run` it."""
+
+    session: Session
+    plan: DescriptionPlan
+    backbone: BackboneSource = None
+
+    @property
+    def total(self) -> int:
+        """Items to describe."""
+        return len(self.plan.items)
+
+    def estimate(self) -> dict[str, CostEstimate]:
+        """Expected requests, tokens and cost by model; sends and writes nothing."""
+        return estimate_descriptions(self.session, self.plan)
+
+    def run(self, progress: ProgressOption = None) -> DescriptionResult:
+        """Ask until every item has a description, and rebuild the base.
+
+        `progress` is a bool (None: a bar on a terminal), or is called with the number of items just done. Raises as
+        `Describer.run` does.
+        """
+        fits = fits_context(resolve_backbone(self.backbone))
+        with self.session.journal, cost_bar(self.total, self.session.budget, progress) as advance:
+            return run_blocking(self._ask(fits, advance))
+
+    async def _ask(self, fits: FitsContext, advance: Callable[[int], None]) -> DescriptionResult:
+        async with self.session.connect(MAX_OUTPUT_TOKENS) as client:
+            return await Describer(self.session, self.plan, client, fits, progress=advance).run()
+
+
+def description_job(
+    manifest: str | Path | Iterable[Item],
+    out: str | Path,
+    *,
+    model: str | Sequence[str],
+    splits: Collection[str] | None = ("train",),
+    modality: str | None = None,
+    include_label: bool = False,
+    render: RenderOptions | None = None,
+    backbone: BackboneSource = None,
+    **session: Any,
+) -> DescriptionJob:
+    """Prepare one description of each item of a manifest, written to the base in the folder `out`.
+
+    Only items of the `splits` are described (None: all). `modality` applies where the manifest does not say it.
+    `include_label` reveals an item's label to the model. `render` says how items are shown. Texts are truncated to the
+    context length of the text tower of `backbone`. `session` are further arguments of Session: `base_url`, `language`
+    and `options`.
+
+    Raises what `read_manifest` and `select_items` raise.
+    """
+    items = read_manifest(manifest, modality=modality) if isinstance(manifest, (str, Path)) else manifest
+    opened = Session(out, model, **session)
+    plan = DescriptionPlan(select_items(items, splits), opened.models, render or RenderOptions(), include_label)
+    return DescriptionJob(opened, plan, backbone)
+
+
+# --- using an answer -----------------------------------------------------------------------------------------------
+
+
+def parse_answer(answer: str, language: str) -> tuple[str, str | None]:
+    """A model's answer as one text without remarks around it, and why it is unusable (None: it is usable)."""
+    sentences = extract_texts(answer, "descriptions")
+    no_remarks = FilterRules(1, 10**9, ANY_LANGUAGE)
+    text = _joined([s for s in sentences if rejection_reason(s, no_remarks) is None] or sentences)
+    return text, rejection_reason(text, FilterRules(_MIN_WORDS, _MAX_WORDS, language))
 
 
 def _joined(sentences: Sequence[str]) -> str:
-    """Sentences as one text; a missing full stop is added where a new sentence begins."""
+    """Sentences as one text; a missing full stop is added before a new sentence."""
     text = ""
     for sentence in sentences:
         text = f"{text if sentence[:1].islower() else _ended(text)} {sentence}".strip()
@@ -96,66 +174,71 @@ def _ended(text: str) -> str:
     return text if not text or text.rstrip("\"')”»").endswith((".", "!", "?", "…")) else f"{text}."
 
 
-# --- what is known and what to ask ---------------------------------------------------------------------------------
+# --- which requests are left ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is sent to a model once about an item."""
+class ItemRequest:
+    """One request about an item."""
 
     key: str
     model: str
     prompt: Prompt
 
 
-def requests_for(item: Item, plan: Plan, wording: Wording) -> Iterator[Request]:
+def item_requests(item: Item, plan: DescriptionPlan, prompts: PromptLibrary) -> Iterator[ItemRequest]:
     """The requests that may be made about an item, one after the other until an answer is usable."""
-    prompt = wording.item(item.modality, _WORDS, label=item.label if plan.tell_label else None)
-    manner = asdict(plan.manner)
-    for turn in range(TRIES):
-        model = plan.models[(zlib.crc32(item.id.encode("utf-8", "surrogatepass")) + turn) % len(plan.models)]
-        yield Request(request_key("data", prompt.id, model, item.id, item.label, manner, turn), model, prompt)
+    prompt = prompts.item(item.modality, _REQUESTED_WORDS, label=item.label if plan.include_label else None)
+    render = asdict(plan.render)
+    start = zlib.crc32(item.id.encode("utf-8", "surrogatepass"))
+    for turn in range(MAX_ANSWERS):
+        model = plan.models[(start + turn) % len(plan.models)]
+        yield ItemRequest(request_key("data", prompt.id, model, item.id, item.label, render, turn), model, prompt)
 
 
 @dataclass
-class Past:
-    """What the journal holds of items: which have a description, keys of the requests made, and what was wrong with
-    the latest answer."""
+class PastAnswers:
+    """What the journal contains about items: ids of described ones, keys of requests made, and what was wrong with the
+    latest answer by item id.
+    """
 
     described: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
-    faults: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
-    def take(self, answer: Answer, judge: Judge, edits: Mapping[str, Edit]) -> None:
-        """Count an answer about an item; a description that a person has blocked is none."""
+    def add(self, answer: Answer, class_filter: ClassFilter, edits: Mapping[str, Edit]) -> None:
+        """Count an answer about an item; a blocked description does not count as one."""
         self.keys.add(answer.key)
         ids = answer.ids()
-        for name, verdict in zip(ids, verdicts_of(answer, ids, judge, edits), strict=True):
+        for name, verdict in zip(ids, verdicts_on(answer, ids, class_filter, edits), strict=True):
             edit = edits.get(name)
             if verdict.reason is None and (edit is None or edit.text is not None):
                 self.described.add(str(answer.item))
                 return
-        blocked = any(name in edits for name in ids)
-        self.faults[str(answer.item)] = (
-            "blocked" if blocked else read_answer(answer.raw, judge.rules.language)[1] or "filtered out"
-        )
+        if any(name in edits for name in ids):
+            problem = "blocked"
+        else:
+            problem = parse_answer(answer.raw, class_filter.rules.language)[1] or "filtered out"
+        self.problems[str(answer.item)] = problem
 
 
-def read_past(folder: Journal, items: Sequence[Item], rules: Rules, spent: Callable[[Answer], None]) -> Past:
-    """What the journal says of these items under their labels; `spent` is called with every answer of the base."""
-    wanted, past = {(item.id, item.label) for item in items}, Past()
-    judge, edits = Judge(rules), folder.edits()
-    for answer in folder.answers():
-        spent(answer)
-        if answer.kind == "data" and (answer.item, answer.category) in wanted:
-            past.take(answer, judge, edits)
+def read_past_answers(
+    journal: Journal, items: Sequence[Item], rules: FilterRules, on_answer: Callable[[Answer], None]
+) -> PastAnswers:
+    """What the journal contains about these items under their labels; `on_answer` is called with every answer."""
+    labeled = {(item.id, item.label) for item in items}
+    past, class_filter, edits = PastAnswers(), ClassFilter(rules), journal.edits()
+    for answer in journal.answers():
+        on_answer(answer)
+        if answer.kind == "data" and (answer.item, answer.category) in labeled:
+            past.add(answer, class_filter, edits)
     return past
 
 
-def _messages(item: Item, prompt: Prompt, manner: RenderOptions, limits: Limits) -> list[Message]:
+def _messages(item: Item, prompt: Prompt, options: RenderOptions, limits: Limits) -> list[Message]:
     """The conversation about an item; raises what readers raise."""
     *before, last = prompt.messages
-    shown = render(read_item(item, limits), manner)
+    shown = render(read_item(item, limits), options)
     return [*before, {"role": "user", "content": [{"type": "text", "text": last["content"]}, *shown]}]
 
 
@@ -163,87 +246,80 @@ def _messages(item: Item, prompt: Prompt, manner: RenderOptions, limits: Limits)
 
 
 class Describer:
-    """Fills a knowledge base with descriptions of items. `progress` is called with the number of items just done."""
+    """Fills a base with descriptions of items. `progress` is called with the number of items just done."""
 
     def __init__(
         self,
-        folder: Journal,
+        session: Session,
+        plan: DescriptionPlan,
         client: Client,
-        plan: Plan,
-        wording: Wording,
-        rules: Rules,
-        fits: Fits,
+        fits: FitsContext,
         *,
-        concurrency: int = 8,
         limits: Limits | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        self.folder, self.client, self.plan, self.wording, self.rules = folder, client, plan, wording, rules
-        self._fits, self._concurrency, self._limits = fits, concurrency, limits or Limits()
+        self.session, self.plan, self.client = session, plan, client
+        self._fits, self._limits = fits, limits or Limits()
         self._report = progress or (lambda _: None)
-        self._asker = RequestRunner(client)
+        self._runner = RequestRunner(client)
 
-    async def run(self) -> Summary:
-        """Ask until every item has a description, or the budget or the server ends it; then rebuild the descriptions.
+    async def run(self) -> DescriptionResult:
+        """Ask until every item has a description, or the budget or the server ends the run; then rebuild the base.
 
-        An item that cannot be read or gets no usable answer is told in the summary and stops nothing. Raises
-        ServerRefusal where the server wants nothing to do with us, and UnibindError while another process writes here;
-        what was answered before is kept.
+        An item that cannot be read or gets no usable answer is listed in the result and does not stop the run. Raises
+        ServerRefusal where the server refuses all requests, and UnibindError while another process writes to the base;
+        answers received before are kept.
         """
-        self.folder.lock()
-        past = read_past(self.folder, self.plan.items, self.rules, self._count_spent)
+        journal, rules = self.session.journal, self.session.rules
+        journal.lock()
+        self.session.budget.reset()
+        past = read_past_answers(journal, self.plan.items, rules, self.session.count_spent)
         waiting = deque(item for item in self.plan.items if item.id not in past.described)
-        there = len(self.plan.items) - len(waiting)
-        outcomes: dict[str, str | None] = dict.fromkeys((item.id for item in waiting), "not asked yet")
-        self._report(there)
+        already_described = len(self.plan.items) - len(waiting)
+        outcomes: dict[str, str | None] = dict.fromkeys((item.id for item in waiting), NOT_ASKED)
+        self._report(already_described)
 
         async def work() -> None:
-            while waiting and not self._asker.stopped:
+            while waiting and not self._runner.stopped:
                 item = waiting.popleft()
                 outcomes[item.id] = await self._describe(item, past)
                 self._report(1)
 
-        async with Group() as group:
-            for _ in range(min(len(waiting), self._concurrency)):
-                group.start(work())
-        built = await asyncio.to_thread(rebuild, self.folder, self.rules)
-        self._asker.raise_refusal()
-        missing = {name: why for name, why in outcomes.items() if why is not None}
+        await run_together(work() for _ in range(min(len(waiting), self.session.options.concurrency)))
+        built = await asyncio.to_thread(rebuild, journal, rules)
+        self._runner.raise_refusal()
+        missing = {name: reason for name, reason in outcomes.items() if reason is not None}
+        usage = self.session.usage(self._runner.answered, self.client.retried, self._runner.stopped)
         described = len(outcomes) - len(missing)
-        asked, again = self._asker.requests, self.client.retried
-        return Summary(described, there, missing, built, asked, again, self._asker.stopped)
+        return DescriptionResult(journal.path, described, already_described, missing, built, usage)
 
-    def _count_spent(self, answer: Answer) -> None:
-        """A budget is for the base, not for one of the runs that it took."""
-        self.client.budget.spend(answer.model, answer.input_tokens, answer.output_tokens)
-
-    async def _describe(self, item: Item, past: Past) -> str | None:
+    async def _describe(self, item: Item, past: PastAnswers) -> str | None:
         """Have an item described; returns why it is not, or None."""
         if item.label is None:
-            return UNLABELLED
-        why: str | None = past.faults.get(item.id)
+            return "the item has no label for its description; add one"
+        problem: str | None = past.problems.get(item.id)
         messages: list[Message] = []
-        for request in requests_for(item, self.plan, self.wording):
+        for request in item_requests(item, self.plan, self.session.prompts):
             if request.key in past.keys:
                 continue
             try:
                 messages = messages or await asyncio.to_thread(
-                    _messages, item, request.prompt, self.plan.manner, self._limits
+                    _messages, item, request.prompt, self.plan.render, self._limits
                 )
-            except Exception as error:  # whatever the file or a decoder does
+            except Exception as error:  # decoders may raise anything
                 return str(error) or f"{item.uri} could not be read ({type(error).__name__})"
-            reply = await self._asker.ask(messages, DESCRIPTIONS_SCHEMA, request.model)
+            reply = await self._runner.ask(messages, DESCRIPTIONS_SCHEMA, request.model)
             if isinstance(reply, str):
                 return reply
-            why = self._keep(item, request, reply)
-            if why is None:
+            problem = self._store(item, request, reply)
+            if problem is None:
                 return None
-        return f"no usable answer: {why}"
+        return f"no usable answer: {problem}"
 
-    def _keep(self, item: Item, request: Request, reply: Reply) -> str | None:
-        """Write an answer down; returns what is wrong with it."""
-        text, wrong = read_answer(reply.text, self.rules.language)
-        texts = [] if wrong == WRONG_LENGTH else [text if wrong else shortened(text, self._fits)]
+    def _store(self, item: Item, request: ItemRequest, reply: Reply) -> str | None:
+        """Write an answer to the journal; returns what is wrong with it."""
+        text, problem = parse_answer(reply.text, self.session.rules.language)
+        texts = [] if problem == WRONG_LENGTH else [text if problem else truncated(text, self._fits)]
         answer = Answer(
             request.key,
             "data",
@@ -259,31 +335,34 @@ class Describer:
             reply.output_tokens,
             now(),
         )
-        self.folder.append_answer(answer)
-        return wrong
+        self.session.journal.append_answer(answer)
+        return problem
 
 
 # --- what it will cost ---------------------------------------------------------------------------------------------
 
 
-def estimate(
-    folder: Journal, plan: Plan, wording: Wording, rules: Rules, limits: Limits | None = None
-) -> dict[str, Estimate]:
-    """What describing the items would take, by model, if every first answer is usable; nothing is asked and nothing
-    written. One readable item of each modality stands for all of them.
+def estimate_descriptions(
+    session: Session, plan: DescriptionPlan, limits: Limits | None = None
+) -> dict[str, CostEstimate]:
+    """Expected requests, tokens and cost by model, if every first answer is usable.
+
+    One readable item per modality stands for all items of that modality.
     """
-    past = read_past(folder, plan.items, rules, lambda _: None)
-    sizes: dict[str, int] = {}
+    past = read_past_answers(session.journal, plan.items, session.rules, lambda _: None)
+    prompt_tokens: dict[str, int] = {}  # by modality
     totals = {model: [0, 0, 0] for model in plan.models}
     for item in plan.items:
-        request = next((r for r in requests_for(item, plan, wording) if r.key not in past.keys), None)
+        requests = item_requests(item, plan, session.prompts)
+        request = next((request for request in requests if request.key not in past.keys), None)
         if item.id in past.described or item.label is None or request is None:
             continue
-        if item.modality not in sizes:
+        if item.modality not in prompt_tokens:
             try:
-                sizes[item.modality] = count_prompt(_messages(item, request.prompt, plan.manner, limits or Limits()))
+                messages = _messages(item, request.prompt, plan.render, limits or Limits())
             except Exception:  # an unreadable item costs nothing
                 continue
-        for i, amount in enumerate((1, sizes[item.modality], _TOKENS_AN_ANSWER)):
+            prompt_tokens[item.modality] = count_prompt(messages)
+        for i, amount in enumerate((1, prompt_tokens[item.modality], _TOKENS_PER_ANSWER)):
             totals[request.model][i] += amount
-    return {model: Estimate(*total) for model, total in totals.items()}
+    return {model: session.budget.estimate(model, *total) for model, total in totals.items()}

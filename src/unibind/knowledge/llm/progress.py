@@ -1,6 +1,6 @@
-"""How it stands with a category while models describe it, and the bench that answers come before.
+"""Progress of a category while models describe it, and embedding the answers of all categories in batches.
 
-Both are pure functions of the answers in their order: a replay of the journal gives what the run that got them had.
+Both depend only on the answers in their order: replaying the journal restores the state of the run that wrote it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,25 @@ import numpy as np
 
 from ...data.embeddings import Vectors
 from ..base import description_id
-from ..filters import Embed, Judge, Verdict, passed
+from ..filters import ClassFilter, EmbedTexts, Verdict, accepted
 from ..journal import QUESTIONS, Answer, Edit
 
 T = TypeVar("T")
 
-SHOWN = 6  # descriptions that a later round is asked to differ from
+RECENT = 6  # descriptions that later prompts ask the model to differ from
 
 
 @dataclass
 class CategoryProgress:
-    """What is known of a category: descriptions `kept`, and the answers and requests in a row that brought none."""
+    """State of a category.
+
+    `kept` counts descriptions; `stale` counts consecutive answers without a new one, `unanswered` consecutive requests
+    without an answer. `done` contains the keys of answered requests, `recent` the latest descriptions by modality and
+    aspect.
+    """
 
     category: str
-    judge: Judge
+    class_filter: ClassFilter
     edits: dict[str, Edit]
     done: set[str] = field(default_factory=set)
     questions: dict[str, Answer] = field(default_factory=dict)
@@ -41,59 +46,54 @@ class CategoryProgress:
     answers: int = 0
     recent: dict[tuple[str | None, str | None], deque[str]] = field(default_factory=dict)
 
-    def sift(self, answer: Answer) -> list[Verdict]:
-        """What can be said of an answer's descriptions before they are embedded."""
+    def filter_plain(self, answer: Answer) -> list[Verdict]:
+        """Verdicts on an answer's descriptions before they are embedded."""
         if answer.kind != "category":
             return []
-        return self.judge.sift(answer.texts, trusted=answer.trusted, pinned=self._pinned(answer))
+        return self.class_filter.filter_plain(answer.texts, trusted=answer.trusted, pinned=self._pinned(answer))
 
-    def take(self, answer: Answer, sifted: Sequence[Verdict], vectors: Vectors | None = None) -> int:
-        """Count an answer, with the embeddings of the descriptions that passed; returns how many it added."""
+    def add(self, answer: Answer, verdicts: Sequence[Verdict], vectors: Vectors | None = None) -> int:
+        """Count an answer, given the embeddings of its accepted descriptions; returns how many it added."""
         self.done.add(answer.key)
         if answer.kind == QUESTIONS:
             self.questions[answer.key] = answer
             return 0
         if answer.kind != "category":
             return 0
-        verdicts = self.judge.compare(sifted, vectors, trusted=answer.trusted, pinned=self._pinned(answer))
-        new = [text for text in passed(verdicts) if not self._blocked(text)]
+        pinned = self._pinned(answer)
+        verdicts = self.class_filter.filter_similar(verdicts, vectors, trusted=answer.trusted, pinned=pinned)
+        new = [text for text in accepted(verdicts) if not self._is_blocked(text)]
         self.kept += len(new)
         self.answers += 1
         self.stale = 0 if new else self.stale + 1
-        self.recent.setdefault((answer.modality, answer.aspect), deque(maxlen=SHOWN)).extend(new)
+        self.recent.setdefault((answer.modality, answer.aspect), deque(maxlen=RECENT)).extend(new)
         return len(new)
+
+    def expected(self, per_request: int) -> float:
+        """New descriptions to expect of a request, judging by the answers so far."""
+        return max(1.0, self.kept / self.answers) if self.answers else per_request
 
     def _pinned(self, answer: Answer) -> list[int]:
         return [i for i, name in enumerate(answer.ids()) if name in self.edits] if self.edits else []
 
-    def _blocked(self, text: str) -> bool:
+    def _is_blocked(self, text: str) -> bool:
         edit = self.edits.get(description_id(self.category, text)) if self.edits else None
         return edit is not None and edit.text is None
 
-    def expected(self, at_once: int) -> float:
-        """New descriptions that a request may bring, after those so far."""
-        return max(1.0, self.kept / self.answers) if self.answers else at_once
-
-
-def _judge_together(cases: Sequence[tuple[CategoryProgress, Answer]], embed: Embed) -> list[int]:
-    sifted = [state.sift(answer) for state, answer in cases]
-    fresh = [passed(verdicts) for verdicts in sifted]
-    ends = np.cumsum([len(texts) for texts in fresh])
-    vectors = embed(list(chain(*fresh))) if ends[-1] else np.empty((0, 0), np.float32)
-    parts = np.split(vectors, ends[:-1])
-    return [s.take(answer, verdicts, part) for (s, answer), verdicts, part in zip(cases, sifted, parts, strict=True)]
-
 
 class BatchedEmbedder:
-    """Judges answers in the order they come in. Those that wait at the same moment are embedded together, of whatever
-    category they are: a tower reads a hundred texts much faster than ten times ten."""
+    """Adds answers to their categories in order of arrival.
 
-    def __init__(self, embed: Embed | None) -> None:
+    Answers that are waiting at the same time are embedded together, whatever their category, because a text tower
+    embeds a hundred texts much faster than ten times ten.
+    """
+
+    def __init__(self, embed: EmbedTexts | None) -> None:
         self._embed = embed
         self._waiting: list[tuple[CategoryProgress, Answer]] = []
-        self._next: asyncio.Task[list[int]]
-        self._seat = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1)  # embedding takes long, and one thread of it takes all cores
+        self._next_batch: asyncio.Task[list[int]]
+        self._lock = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1)  # one, because embedding uses all cores
 
     def __enter__(self) -> BatchedEmbedder:
         return self
@@ -101,21 +101,34 @@ class BatchedEmbedder:
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown()
 
-    async def aside(self, work: Callable[[], T]) -> T:
-        """Do long work, one after the other, while the server's answers are listened to."""
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run long work in the embedding thread, so that the event loop keeps receiving answers."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def take(self, state: CategoryProgress, answer: Answer) -> int:
-        """Count an answer; returns how many descriptions it added to its category."""
+    async def add(self, progress: CategoryProgress, answer: Answer) -> int:
+        """Add an answer to its category; returns how many descriptions it added."""
         if self._embed is None:
-            return state.take(answer, state.sift(answer))
-        place = len(self._waiting)
-        self._waiting.append((state, answer))
-        if place == 0:  # who comes first calls the next sitting, at which all are heard that wait by then
-            self._next = asyncio.create_task(self._sit(self._embed))
-        return (await asyncio.shield(self._next))[place]
+            return progress.add(answer, progress.filter_plain(answer))
+        position = len(self._waiting)
+        self._waiting.append((progress, answer))
+        if (
+            position == 0
+        ):  # the first answer of a batch starts its task, which takes all that wait once the lock is free
+            self._next_batch = asyncio.create_task(self._process_batch(self._embed))
+        return (await asyncio.shield(self._next_batch))[position]
 
-    async def _sit(self, embed: Embed) -> list[int]:
-        async with self._seat:
-            cases, self._waiting = self._waiting, []
-            return await self.aside(partial(_judge_together, cases, embed))
+    async def _process_batch(self, embed: EmbedTexts) -> list[int]:
+        async with self._lock:
+            batch, self._waiting = self._waiting, []
+            return await self.in_thread(partial(_add_together, batch, embed))
+
+
+def _add_together(batch: Sequence[tuple[CategoryProgress, Answer]], embed: EmbedTexts) -> list[int]:
+    verdicts = [progress.filter_plain(answer) for progress, answer in batch]
+    fresh = [accepted(each) for each in verdicts]
+    ends = np.cumsum([len(texts) for texts in fresh])
+    vectors = embed(list(chain(*fresh))) if ends[-1] else np.empty((0, 0), np.float32)
+    parts = np.split(vectors, ends[:-1])
+    return [
+        progress.add(answer, each, part) for (progress, answer), each, part in zip(batch, verdicts, parts, strict=True)
+    ]

@@ -1,34 +1,37 @@
-"""What all runs that ask language models share: when to stop, and that no answer on its way gets lost."""
+"""Running requests to language models: when to stop, and waiting for all that are in flight."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from .budget import BudgetSpent
-from .client import Client, Message, Reply, RequestRefused, ServerError, ServerRefusal
+from .budget import BudgetExceeded
+from .client import Client, Message, Reply, RequestRejected, ServerError, ServerRefusal
 
-# Failures without an answer between them that end a run: the server counts as gone, or as the wrong one.
-_MOST_FAILURES: dict[type[ServerError], int] = {ServerError: 5, RequestRefused: 50}
+T = TypeVar("T")
+
+# Consecutive failures that end a run: the server counts as gone, or as the wrong one.
+_MAX_FAILURES: dict[type[ServerError], int] = {ServerError: 5, RequestRejected: 50}
 
 
 def request_key(*parts: object) -> str:
-    """Key of a request: the same for the same parts."""
+    """Key of a request: equal for equal parts."""
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 class RequestRunner:
-    """Asks until the budget is spent or the server is gone; `stopped` then says why, in a sentence."""
+    """Sends requests until the budget is spent or the server is gone; `stopped` then says why, in a sentence."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.stopped: str | None = None
-        self.requests = 0
+        self.answered = 0
         self._failures = Counter[type[ServerError]]()  # since the last answer
-        self._refused: ServerRefusal | None = None
+        self._refusal: ServerRefusal | None = None
 
     async def ask(self, messages: Sequence[Message], schema: Mapping[str, Any], model: str) -> Reply | str:
         """The answer, or why there is none; once stopped, nothing is sent."""
@@ -36,39 +39,41 @@ class RequestRunner:
             return self.stopped
         try:
             reply = await self.client.ask(messages, schema, model=model)
-        except (BudgetSpent, ServerRefusal) as error:
+        except (BudgetExceeded, ServerRefusal) as error:
             self.stopped = self.stopped or str(error)
             if isinstance(error, ServerRefusal):
-                self._refused = self._refused or error
+                self._refusal = self._refusal or error
             return str(error)
         except ServerError as error:
             self._failures[type(error)] += 1
-            if self._failures[type(error)] >= _MOST_FAILURES[type(error)]:
+            if self._failures[type(error)] >= _MAX_FAILURES[type(error)]:
                 self.stopped = self.stopped or str(error)
             return str(error)
         self._failures.clear()
-        self.requests += 1
+        self.answered += 1
         return reply
 
     def raise_refusal(self) -> None:
-        """Raise the ServerRefusal that was met, if one was; to be called when all that was on its way has come in."""
-        if self._refused is not None:
-            raise self._refused
+        """Raise the ServerRefusal that stopped the run, if any; call it when no request is in flight any more."""
+        if self._refusal is not None:
+            raise self._refusal
 
 
-class Group:
-    """Tasks that are all waited for; the first error is raised when the others have ended, so that no answer that is
-    on its way gets lost."""
+async def run_together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines concurrently; where one raises, cancel the others and raise its error."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for coroutine in work:
+                group.create_task(coroutine)
+    except BaseExceptionGroup as errors:  # callers expect one error in one sentence
+        raise errors.exceptions[0] from None
 
-    async def __aenter__(self) -> Group:
-        self._tasks: list[asyncio.Task[None]] = []
-        return self
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin a task."""
-        self._tasks.append(asyncio.create_task(work))
-
-    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
-        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
+def run_blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also from within an event loop such as a notebook's."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

@@ -1,0 +1,71 @@
+"""FrozenTowers: the encoders of a backbone, and the checks on what goes into them; used by all backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...errors import UnibindError
+from ...modalities import check_modality
+from ...modalities.spec import Raw
+
+
+class FrozenTowers:
+    """Towers by name: `load(name)` builds each of them, on `device`, when it is first used.
+
+    Frozen means evaluation mode and no gradients, whatever was called on the module before. With `normalize`, outputs
+    are brought to unit length; without it, the towers do that themselves. Pickling leaves the built towers out, because
+    worker processes only preprocess.
+    """
+
+    def __init__(self, load: Callable[[str], nn.Module], device: str, *, normalize: bool = False) -> None:
+        self.device = device
+        self._load = load
+        self._normalize = normalize
+        self._built: dict[str, nn.Module] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_built": {}}
+
+    def __getitem__(self, name: str) -> nn.Module:
+        """The tower of this name, built if necessary, in evaluation mode."""
+        if name not in self._built:
+            self._built[name] = self._load(name).requires_grad_(False)
+        return self._built[name].eval()
+
+    @property
+    def built(self) -> Mapping[str, nn.Module]:
+        """The towers that have been used so far."""
+        return MappingProxyType(self._built)
+
+    def embed(self, name: str, batch: Tensor, *, chunk: int | None = None) -> Tensor:
+        """Embed preprocessed items [B, ...] with one tower, at most `chunk` at once: float32 [B, D], on the CPU."""
+        tower = self[name]
+        with torch.inference_mode():
+            z = torch.cat([tower(part.to(self.device)).float().cpu() for part in batch.split(chunk or len(batch))])
+            z = functional.normalize(z, dim=-1) if self._normalize else z
+        return z.clone()  # a regular tensor, because inference tensors cannot be used to train a head
+
+
+def select_modalities(requested: Sequence[str] | None, offered: Sequence[str]) -> tuple[str, ...]:
+    """Return the requested modalities, or all that are offered for None.
+
+    Raises UnknownNameError for one that is not offered, and UnibindError if the request is empty.
+    """
+    if requested is None:
+        return tuple(offered)
+    if not requested:
+        raise UnibindError(f"no modality was requested; choose at least one of: {', '.join(offered)}")
+    return tuple(check_modality(modality, tuple(offered)) for modality in requested)
+
+
+def check_item(modality: str, raw: Raw, offered: Sequence[str]) -> None:
+    """Raise UnknownNameError for a modality that is not offered, and UnibindError if the item has another modality."""
+    check_modality(modality, tuple(offered))
+    if raw.modality != modality:
+        raise UnibindError(f"the {modality} tower was given {raw.modality}; pass the item's own modality")

@@ -1,0 +1,107 @@
+"""The backbone `mini`: a sentence encoder and six small towers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...errors import MissingFileError
+from ...modalities import ANCHOR, check_modality
+from ...modalities.spec import Raw
+from .._shared.device import resolve_device
+from .._shared.precision import resolve_precision
+from .._shared.towers import FrozenTowers, check_item, select_modalities
+from ..contract import Contract
+from . import LICENSE, MODALITIES, SPEC
+from .preprocessing import parameters, preprocess
+from .text import load_text_tower, model_folder
+from .towers import DIM, load_tower
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class Mini:
+    """The backbone `mini`; see `unibind.backbones.Backbone` for the protocol.
+
+    `modalities` limits the towers that may be used; each is built and read when it is first needed. `weights` is a
+    folder of `<modality>.safetensors`. `precision` is that of the text tower ("float32", "bfloat16", "int8" or "auto");
+    the other towers are small and stay in float32.
+    """
+
+    name = SPEC.card.name
+    dim = DIM
+    license = LICENSE
+    logit_scale = 20.0
+
+    def __init__(
+        self,
+        modalities: Sequence[str] | None = None,
+        *,
+        weights: str | Path = WEIGHTS,
+        precision: str = "float32",
+        device: str | None = None,
+    ) -> None:
+        self.modalities = select_modalities(modalities, MODALITIES)
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
+        self.weights = Path(weights)
+        self._towers = FrozenTowers(self._load, self.device)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options of `create_backbone` that rebuild a backbone with comparable embeddings."""
+        return {} if self.precision == "float32" else {"precision": self.precision}
+
+    def preprocess(self, modality: str, raw: Raw) -> Tensor:
+        """Turn one raw item into its tower's input; `preprocessing` lists the shapes."""
+        check_item(modality, raw, self.modalities)
+        return preprocess(modality, raw)
+
+    def encode(self, modality: str, batch: Tensor) -> Tensor:
+        """Embed a preprocessed batch [B, ...]: float32 [B, 384], unit length, on the CPU."""
+        return self._towers.embed(check_modality(modality, self.modalities), batch)
+
+    def contract(self, modality: str) -> Contract:
+        """Return everything that decides what the embeddings of this modality mean."""
+        anchor = _fingerprint(model_folder() / "model.safetensors")
+        is_anchor = check_modality(modality, self.modalities) == ANCHOR
+        return Contract(
+            space=f"mini@{anchor}",
+            backbone=self.name,
+            modality=modality,
+            weights=anchor if is_anchor else _fingerprint(self._path(modality)),
+            preprocessing=parameters(modality),
+            precision=self.precision if is_anchor else "float32",
+        )
+
+    def _load(self, modality: str) -> nn.Module:
+        if modality == ANCHOR:
+            return load_text_tower(self.precision, self.device)
+        return load_tower(modality, self._path(modality)).to(self.device)
+
+    def _path(self, modality: str) -> Path:
+        path = self.weights / f"{modality}.safetensors"
+        if not path.is_file():
+            raise MissingFileError(
+                f"mini's {modality} tower has no weights at {path}; "
+                "reinstall unibind, or train them with `python -m unibind.backbones.mini.train`"
+            )
+        return path
+
+
+def _fingerprint(path: Path) -> str:
+    """Twelve hexadecimal digits of a file's content."""
+    stat = path.stat()
+    return _digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _digest(path: Path, size: int, modified_ns: int) -> str:
+    """Digest of a file, computed once per size and modification time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
