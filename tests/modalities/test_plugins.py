@@ -133,7 +133,7 @@ def test_a_format_is_added_to_a_modality_of_the_package(install, tmp_path):
             "the image format 'PNG' exists already",
         ),
         (
-            "from unibind.modalities import FileFormat\nVALUE = FileFormat('ODOR', ('.odor',), print, modality='smell')",
+            "from unibind.modalities import FileFormat\nVALUE = FileFormat('ODOR', (), print, modality='smell')",
             "formats",
             "its modality 'smell' does not exist",
         ),
