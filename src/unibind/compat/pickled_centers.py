@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..backbones._shared.checkpoints import LEGACY
+from ..backbones._shared.torch_file import LEGACY
 from ..errors import LimitError, MissingFileError, UnibindError
 
 LIMIT = 1 << 30  # bytes
