@@ -166,7 +166,7 @@ def test_some_names_of_every_kind_are_told():
 
 
 def test_a_missing_file(tmp_path):
-    refused(tmp_path / "none.pth", "no file", kind=MissingFileError)
+    refused(tmp_path / "none.pth", "does not exist", kind=MissingFileError)
     refused(tmp_path, "is a folder")
 
 

@@ -67,9 +67,7 @@ def _check_archive(path: Path) -> None:
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise damaged(path, "it does not end like an archive") from error
     if any(r.filename.endswith("/constants.pkl") for r in records):
-        raise UnibindError(
-            f"{path} is a TorchScript program, which is never run; choose a file of its weights only"
-        )
+        raise UnibindError(f"{path} is a TorchScript program, which is never run; choose a file of its weights only")
     pickles = sum(r.file_size for r in records if r.filename.endswith(".pkl"))
     if any(r.compress_type != zipfile.ZIP_STORED for r in records) or pickles > _PICKLE_LIMIT:
         raise UnibindError(f"{path} was not written by torch.save (it is compressed); download the original file")
