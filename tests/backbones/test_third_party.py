@@ -1,4 +1,4 @@
-"""The example of docs/backbones.md is a backbone that an installed package can add."""
+"""The example of docs/how-to/add-a-backbone.md is a backbone that an installed package can add."""
 
 import re
 import sys
@@ -9,23 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from unibind.backbones import Backbone, backbone_cards, create_backbone
+from unibind.backbones import Backbone, backbone_specs, create_backbone
 from unibind.backbones._shared.batching import collate
 from unibind.errors import UnibindError, UnknownNameError
 from unibind.modalities.image import Image
 from unibind.modalities.text import Text
 
-DOCS = Path(__file__).parents[2] / "docs" / "backbones.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-backbone.md"
 
 
 def blocks(language):
-    section = DOCS.read_text(encoding="utf-8").split("## Adding a backbone")[1]
-    return re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", DOCS.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """The example as pip would leave it: a module, and a dist-info with its entry point."""
+    """The example as pip installs it: a module, and a dist-info with its entry point."""
     (code,), (entry,) = blocks("python"), blocks("toml")
     (tmp_path / "colors.py").write_text(code)
     info = tmp_path / "colors-1.0.dist-info"
@@ -52,18 +51,18 @@ def test_the_example_encodes_through_create_backbone(installed):
     backbone.contract("text").check_comparable(backbone.contract("image"))
 
 
-def test_the_example_is_made_again_from_its_name_and_options(installed):
+def test_its_name_and_options_rebuild_the_example(installed):
     backbone = create_backbone("colors", modalities=["image"], gamma=2.0)
     again = create_backbone(backbone.name, **backbone.options)
     assert again.contract("image") == backbone.contract("image") != create_backbone("colors").contract("image")
     with pytest.raises(UnknownNameError, match="unknown modality 'text'"):
         backbone.preprocess("text", Text("red"))
-    with pytest.raises(UnibindError, match=r"colors cannot be made this way.*size"):
+    with pytest.raises(UnibindError, match=r"colors does not take size; its options are modalities, gamma"):
         create_backbone("colors", size="large")
 
 
 def test_the_example_is_listed_with_its_card(installed):
-    assert backbone_cards()["colors"].summary == "three colors"
+    assert backbone_specs()["colors"].card.summary == "three colors"
 
 
 def test_the_example_is_as_short_as_it_claims():

@@ -45,7 +45,7 @@ def test_a_file(ask, tmp_path):
     assert ask(tmp_path / "any.pth") == tmp_path / "any.pth"
 
 
-def test_a_folder_that_holds_a_file_or_folder_of_that_name(ask, tmp_path):
+def test_a_folder_with_a_file_or_folder_of_that_name(ask, tmp_path):
     (tmp_path / "tiny.pth").touch()
     assert ask(tmp_path) == tmp_path / "tiny.pth"
     (tmp_path / "tiny").mkdir()
@@ -63,23 +63,23 @@ def test_the_home_folder(ask, tmp_path, monkeypatch):
     assert ask("~/tiny.pth") == tmp_path / "tiny.pth"
 
 
-def test_what_is_given_goes_before_the_variable(tmp_path, monkeypatch):
+def test_an_argument_precedes_the_variable(tmp_path, monkeypatch):
     (tmp_path / "a.pth").touch()
     monkeypatch.setenv("UNIBIND_WEIGHTS", str(tmp_path / "nowhere"))
     assert find(tmp_path / "a.pth") == tmp_path / "a.pth"
 
 
-def test_nothing_said(monkeypatch):
+def test_nothing_is_given(monkeypatch):
     missing(None, *SOURCE, "--weights", "UNIBIND_WEIGHTS")
     monkeypatch.setenv("UNIBIND_WEIGHTS", "")
     missing(None, *SOURCE)
 
 
-def test_nothing_there(tmp_path, monkeypatch):
+def test_the_path_does_not_exist(tmp_path, monkeypatch):
     missing(tmp_path / "nowhere", *SOURCE, "nowhere")
-    missing(tmp_path, *SOURCE, "holds none of tiny, tiny.pth")
+    missing(tmp_path, *SOURCE, "contains none of tiny, tiny.pth")
     monkeypatch.setenv("UNIBIND_WEIGHTS", str(tmp_path / "nowhere"))
-    missing(None, *SOURCE, "nowhere, which UNIBIND_WEIGHTS names")
+    missing(None, *SOURCE, "nowhere (from UNIBIND_WEIGHTS) does not exist")
 
 
 def test_the_hub(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unibind.backbones._shared.checkpoints import LEGACY
+from unibind.backbones._shared.torch_file import LEGACY
 from unibind.compat.pickled_centers import load_centers_pickle
 from unibind.errors import LimitError, MissingFileError, UnibindError
 

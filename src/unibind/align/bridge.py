@@ -50,7 +50,8 @@ class BridgeConfig:
     A fraction `holdout_fraction` of the texts selects the ridge penalty and the step to stop at; a second one of the
     same size measures the result. Since items are not texts, the map must tolerate noise: `noise` is its variance, in
     units of the texts' mean variance. The selecting texts, and those of the `steps` of contrastive refinement, are
-    perturbed by it. The recall of clean texts would select a map that is too sharp for items; see docs/composed.md.
+    perturbed by it. The recall of clean texts would select a map that is too sharp for items; see
+    docs/how-to/combine-encoders.md.
     """
 
     holdout_fraction: float = 0.1

@@ -1,4 +1,4 @@
-"""Putting preprocessed items together."""
+"""Collating preprocessed items."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 def collate(tensors: Sequence[Tensor]) -> Tensor:
-    """Stack items to a batch [B, ...]; one-dimensional integers (token ids) are padded with 0 to the longest."""
+    """Stack items into a batch [B, ...]; one-dimensional integers (token ids) are padded with 0 to the longest."""
     first = tensors[0]
     if first.ndim == 1 and not first.is_floating_point():
         return pad_sequence(list(tensors), batch_first=True)

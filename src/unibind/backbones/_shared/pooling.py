@@ -1,4 +1,4 @@
-"""From the embeddings of an item's clips to one embedding."""
+"""Pooling the embeddings of an item's clips into one embedding."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _POOLS = {
 
 
 def check_pooling(name: str) -> str:
-    """`name`, where it is "mean" or "max"; raises UnknownNameError otherwise."""
+    """Return `name` if it is "mean" or "max"; raise UnknownNameError otherwise."""
     if name not in _POOLS:
         raise UnknownNameError("pooling", name, _POOLS)
     return name
 
 
 def pool(clips: Tensor, pooling: str) -> Tensor:
-    """Embeddings of clips [B, C, D] to [B, D], unit length: their mean, or the largest of each number."""
+    """Embeddings of clips [B, C, D] -> [B, D], unit length: their mean, or their element-wise maximum."""
     return functional.normalize(_POOLS[check_pooling(pooling)](clips), dim=-1)

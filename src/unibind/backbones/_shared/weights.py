@@ -1,4 +1,4 @@
-"""Where weights are found: a path that was named, the Hugging Face Hub, or the folder that UNIBIND_WEIGHTS names."""
+"""Finding weights: a path, a file on the Hugging Face Hub, or the environment variable UNIBIND_WEIGHTS."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ def find_weights(
 ) -> Path:
     """The file or folder of the weights of `what`.
 
-    `given` is a path, or `hf:OWNER/REPO/FILE`; without it the environment variable UNIBIND_WEIGHTS is asked. A folder
-    may hold one of `filenames` (files or folders), or be a folder of .safetensors files itself. Raises
-    MissingFileError, which says `where` they can be had and under which license, where there are none.
+    `given` is a path, or `hf:OWNER/REPO/FILE`; without it, UNIBIND_WEIGHTS is used. A folder must contain one of
+    `filenames` (files or folders), or .safetensors files. Raises MissingFileError if there are no weights, which says
+    `where` they can be downloaded and under which license.
     """
     if isinstance(given, str) and given.startswith(_HUB):
         return _from_hub(given)
     named = given if given is not None else os.environ.get(WEIGHTS) or None
     source = f"{what}'s weights are under {license} at {where}"
     if named is None:
-        raise MissingFileError(f"{source}; name a copy with --weights, or its folder in {WEIGHTS}")
+        raise MissingFileError(f"{source}; pass a copy with --weights, or set {WEIGHTS}")
     path = Path(named).expanduser()
-    by = "" if given is not None else f", which {WEIGHTS} names"
+    origin = "" if given is not None else f" (from {WEIGHTS})"
     if not path.exists():
-        raise MissingFileError(f"there is nothing at {path}{by}; {source}")
-    found = path if path.is_file() else _in_folder(path, filenames)
-    if found is None:
-        raise MissingFileError(f"{path}{by} holds none of {', '.join(filenames)}; {source}")
-    return found
+        raise MissingFileError(f"{path}{origin} does not exist; {source}")
+    weights = path if path.is_file() else _in_folder(path, filenames)
+    if weights is None:
+        raise MissingFileError(f"{path}{origin} contains none of {', '.join(filenames)}; {source}")
+    return weights
 
 
 def _in_folder(folder: Path, filenames: Sequence[str]) -> Path | None:
-    there = [folder / name for name in filenames if (folder / name).exists()]
-    if there:
-        return there[0]
+    existing = [folder / name for name in filenames if (folder / name).exists()]
+    if existing:
+        return existing[0]
     return folder if any(folder.glob("*.safetensors")) else None
 
 
@@ -53,8 +53,8 @@ def _from_hub(name: str) -> Path:
         raise UnibindError(f"{name} does not name a file on the Hugging Face Hub; write {_HUB}OWNER/REPO/FILE")
     try:
         return Path(hf_hub_download("/".join(parts[:2]), parts[2]))
-    except Exception as error:  # no network, no such repository or file, no right to it
+    except Exception as error:  # no network, no such repository or file, or no permission
         raise MissingFileError(
-            f"{name} could not be fetched from the Hugging Face Hub ({type(error).__name__}); "
+            f"{name} could not be downloaded from the Hugging Face Hub ({type(error).__name__}); "
             "check the name and the network"
         ) from error
