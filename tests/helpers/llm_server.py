@@ -118,9 +118,9 @@ def describe(request):
     """Distinct descriptions, or questions if the schema asks for them; the prompt's last number is their count."""
     global _count
     prompt = request["messages"][-1]["content"]
-    wanted = int((["5", *re.findall(r"\b\d+\b", prompt)])[-1])
+    count = int((["5", *re.findall(r"\b\d+\b", prompt)])[-1])
     with _lock:
-        start, _count = _count, _count + wanted
+        start, _count = _count, _count + count
     schema = json.dumps(request.get("response_format", {}))
     if '"questions"' in schema or "questions" in prompt.split("{")[-1]:
         return json.dumps(
@@ -130,12 +130,12 @@ def describe(request):
                         "aspect": "looks",
                         "question": f"What of part {start + i}, how does it look, sound or move, and where is it?",
                     }
-                    for i in range(wanted)
+                    for i in range(count)
                 ]
             }
         )
     about = prompt.split('"')[1] if '"' in prompt else "thing"
-    return descriptions(*(sentence(start + i, about) for i in range(wanted)))
+    return descriptions(*(sentence(start + i, about) for i in range(count)))
 
 
 class LLMServer:

@@ -155,12 +155,12 @@ def test_near_duplicates_and_misfits_are_removed_and_remembered(journal):
     ]
     dropped = rebuild(journal, FilterRules(max_similarity=0.999, drop_misfits=True), embed)
     assert dropped.kept == {"drum": 2, "lake": 2}
-    found = {(r["reason"], r["text"], r["conflict"]) for r in removed_rows(journal)}
-    assert (MISFIT, "One water water at sea.", "lake") in found
+    removed_texts = {(r["reason"], r["text"], r["conflict"]) for r in removed_rows(journal)}
+    assert (MISFIT, "One water water at sea.", "lake") in removed_texts
     assert saved_rules(journal) == FilterRules(max_similarity=0.999, drop_misfits=True)
     for _ in range(2):  # without embeddings, what they showed stands
         assert len(build(journal)) == 4
-        assert {(r["reason"], r["text"], r["conflict"]) for r in removed_rows(journal)} == found
+        assert {(r["reason"], r["text"], r["conflict"]) for r in removed_rows(journal)} == removed_texts
     assert rebuild(journal, FilterRules(max_similarity=None)).kept == {"drum": 4, "lake": 2}
 
 

@@ -126,22 +126,22 @@ def test_class_names_are_spoken():
 
 @pytest.mark.parametrize("modality", modality_names())
 def test_templates_name_the_category_in_the_words_of_the_modality(modality):
-    found = templates(["fire_truck"], modality)["fire_truck"]
-    assert len(set(found)) == len(modality_spec(modality).templates) == 5
-    assert all("fire truck" in text for text in found)
+    texts = templates(["fire_truck"], modality)["fire_truck"]
+    assert len(set(texts)) == len(modality_spec(modality).templates) == 5
+    assert all("fire truck" in text for text in texts)
     assert all(
-        set(found).isdisjoint(templates(["fire_truck"], m)["fire_truck"]) for m in modality_names() if m != modality
+        set(texts).isdisjoint(templates(["fire_truck"], m)["fire_truck"]) for m in modality_names() if m != modality
     )
 
 
 def test_random_words_share_their_noise_between_categories():
-    found = random_words(["drum", "bell"], 6, seed=3)
-    assert [len(set(texts)) for texts in found.values()] == [6, 6]
-    assert [t.replace("drum", "bell") for t in found["drum"]] == found["bell"]
-    assert all(re.fullmatch(r"a photo of a drum, which has [a-z]+ [a-z]+\.", t) for t in found["drum"])
-    assert found == random_words(["drum", "bell"], 6, seed=3)
-    assert found != random_words(["drum", "bell"], 6, seed=4)
-    assert random_words(["drum"], 4, seed=3)["drum"] == found["drum"][:4]
+    texts = random_words(["drum", "bell"], 6, seed=3)
+    assert [len(set(each)) for each in texts.values()] == [6, 6]
+    assert [t.replace("drum", "bell") for t in texts["drum"]] == texts["bell"]
+    assert all(re.fullmatch(r"a photo of a drum, which has [a-z]+ [a-z]+\.", t) for t in texts["drum"])
+    assert texts == random_words(["drum", "bell"], 6, seed=3)
+    assert texts != random_words(["drum", "bell"], 6, seed=4)
+    assert random_words(["drum"], 4, seed=3)["drum"] == texts["drum"][:4]
 
 
 @pytest.mark.parametrize("count", [0, 4001])
@@ -161,16 +161,16 @@ def test_embedded_descriptions_keep_their_order(small):
             Description("c", "c2", "green"),
         ]
     )
-    found = embed_descriptions(base, ToyBackbone(), batch_size=2)
-    assert (found.ids, found.categories) == (["a", "b", "c"], ["c1", "c2", "c2"])
+    embedded = embed_descriptions(base, ToyBackbone(), batch_size=2)
+    assert (embedded.ids, embedded.categories) == (["a", "b", "c"], ["c1", "c2", "c2"])
     expected = [[1, 0, 0], [1 / 17**0.5, 0, 4 / 17**0.5], [0, 1, 0]]
-    assert np.allclose(found.vectors[:, :3], expected)
-    assert found.contract == ToyBackbone().contract("text")
+    assert np.allclose(embedded.vectors[:, :3], expected)
+    assert embedded.contract == ToyBackbone().contract("text")
 
 
 def test_equal_texts_are_embedded_once():
     backbone = ToyBackbone()
-    found = embed_descriptions({"a": ["red", "blue"], "b": ["red"]}, backbone)
+    embedded = embed_descriptions({"a": ["red", "blue"], "b": ["red"]}, backbone)
     assert backbone.encoded["text"] == 2
-    assert found.ids == ["a/0", "a/1", "b/0"]
-    assert found.vectors[0].tobytes() == found.vectors[2].tobytes()
+    assert embedded.ids == ["a/0", "a/1", "b/0"]
+    assert embedded.vectors[0].tobytes() == embedded.vectors[2].tobytes()

@@ -138,11 +138,11 @@ def test_the_prompt_names_the_medium_and_the_label_only_if_requested(server, tmp
     items = pictures(tmp_path, 1)
     describe(server, tmp_path / "kb", items)
     describe(server, tmp_path / "other", items, include_label=True)
-    plain, told = (r["messages"][-1]["content"][0]["text"] for r in server.requests)
+    plain, revealed = (r["messages"][-1]["content"][0]["text"] for r in server.requests)
     assert "a collection of photographs" in plain
     assert "shape: outline" in plain
     assert "red" not in plain.replace("recorded", "")
-    assert 'of the category "red"' in told
+    assert 'of the category "red"' in revealed
     assert "{" not in plain.partition("Answer as JSON")[0]
 
 
@@ -162,7 +162,7 @@ def test_a_refused_item_is_sent_to_the_next_model(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("answer", "reason"),
     [
         (refusal(), "refusal"),
         (german(), "wrong language"),
@@ -173,12 +173,12 @@ def test_a_refused_item_is_sent_to_the_next_model(server, tmp_path):
         (descriptions("Here is what you asked for as JSON."), "meta talk"),
     ],
 )
-def test_unusable_answers_are_reported_and_not_asked_for_endlessly(server, tmp_path, said, why):
-    server.answer = lambda _: said
+def test_unusable_answers_are_reported_and_not_asked_for_endlessly(server, tmp_path, answer, reason):
+    server.answer = lambda _: answer
     (item,) = pictures(tmp_path, 1)
     for requests in (2, 2):  # the second run sends nothing
         result = describe(server, tmp_path / "kb", [item])
-        assert result.missing == {"i0": f"no usable answer: {why}"}
+        assert result.missing == {"i0": f"no usable answer: {reason}"}
         assert len(server.requests) == requests
     assert not result.built.kept.total()
     other = describe(
@@ -277,8 +277,8 @@ def test_similar_items_may_have_equal_descriptions(server, tmp_path):
 
 def test_texts_are_truncated_before_they_are_stored(server, tmp_path):
     describe(server, tmp_path / "kb", pictures(tmp_path, 1), fits=lambda text: len(text.split()) <= 10)
-    (found,) = KnowledgeBase.load(tmp_path / "kb").descriptions
-    assert found.text == "A plain red card that fills the view."
+    (description,) = KnowledgeBase.load(tmp_path / "kb").descriptions
+    assert description.text == "A plain red card that fills the view."
     (answer,) = Journal(tmp_path / "kb").answers()
     assert "smooth" in answer.raw
 
@@ -333,7 +333,7 @@ def test_an_empty_selection_names_the_existing_splits(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "text"),
+    ("answer", "text"),
     [
         (descriptions("A red card lies there.", "It is flat."), "A red card lies there. It is flat."),
         (descriptions("A red card lies there", "It is flat"), "A red card lies there. It is flat."),
@@ -346,8 +346,8 @@ def test_an_empty_selection_names_the_existing_splits(tmp_path):
         (descriptions("I'm sorry, I cannot name people.", "A man holds a red card."), "A man holds a red card."),
     ],
 )
-def test_answers_become_one_text(said, text):
-    assert parse_answer(said, "en") == (text, None)
+def test_answers_become_one_text(answer, text):
+    assert parse_answer(answer, "en") == (text, None)
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
@@ -377,8 +377,13 @@ def test_the_command_exits_with_1_where_items_cannot_be_read(server, tmp_path):
     Picture.new("RGB", (40, 40), COLORS["blue"]).save(items[2].uri)
     done = run(server, tmp_path / "manifest.csv", tmp_path / "kb", "--json", OPENAI_API_KEY="sk-secret-42")
     assert done.returncode == 0
-    said = json.loads(done.stdout)
-    assert (said["described"], said["already_described"], said["descriptions"], said["missing"]) == (1, 5, 6, {})
+    printed = json.loads(done.stdout)
+    assert (printed["described"], printed["already_described"], printed["descriptions"], printed["missing"]) == (
+        1,
+        5,
+        6,
+        {},
+    )
     written = b"".join(path.read_bytes() for path in (tmp_path / "kb").rglob("*") if path.is_file())
     assert b"sk-secret-42" not in written
 

@@ -197,9 +197,9 @@ def test_texts_are_embedded_once_however_often_they_are_compared(tmp_path):
     backbone = ToyBackbone()
     for texts in (["red", "blue sky", "red"], ["blue sky", "green"], ["green"]):
         embedder = CachedEmbedder(tmp_path, backbone)
-        found = embedder(texts)
-        assert np.allclose(found, [embedder([text])[0] for text in texts])
-        assert np.allclose(np.linalg.norm(found, axis=1), 1)
+        vectors = embedder(texts)
+        assert np.allclose(vectors, [embedder([text])[0] for text in texts])
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
         embedder.close()
     assert backbone.encoded["text"] == 3
 
@@ -267,14 +267,14 @@ def test_the_budget_applies_to_the_base_and_stops_cleanly(server, tmp_path):
 
 
 def test_the_estimate_is_close_to_what_is_sent(server, tmp_path):
-    wanted = {"per_class": 200, "modalities": ("image", "audio")}
-    estimate = prepare(server, tmp_path, **wanted).estimate()["m"]
+    request = {"per_class": 200, "modalities": ("image", "audio")}
+    estimate = prepare(server, tmp_path, **request).estimate()["m"]
     assert not (tmp_path / "answers.jsonl").exists()
-    generate(server, tmp_path, **wanted)
+    generate(server, tmp_path, **request)
     characters = sum(len(m["content"]) for r in server.requests for m in r["messages"])
     assert estimate.requests == pytest.approx(len(server.requests), rel=0.15)
     assert estimate.input_tokens == pytest.approx(characters / 4, rel=0.2)
-    assert prepare(server, tmp_path, **wanted).estimate()["m"].requests == 0
+    assert prepare(server, tmp_path, **request).estimate()["m"].requests == 0
 
 
 # --- prompts -------------------------------------------------------------------------------------------------------
@@ -354,8 +354,8 @@ def test_the_command_reports_its_work_and_hides_the_key(server, tmp_path):
     assert "Traceback" not in refused.stderr
     done = run(server, tmp_path / "kb", "--per-class", 20, "--json", OPENAI_API_KEY="sk-secret-42")
     assert done.returncode == 0
-    said = json.loads(done.stdout)
-    assert all(facts["kept"] >= 20 for facts in said["classes"].values())
+    printed = json.loads(done.stdout)
+    assert all(facts["kept"] >= 20 for facts in printed["classes"].values())
     written = b"".join(path.read_bytes() for path in (tmp_path / "kb").rglob("*") if path.is_file())
     for secret in ("sk-secret-42", "sk-wrong-17"):
         assert secret not in refused.stderr + refused.stdout + done.stdout + done.stderr

@@ -167,7 +167,7 @@ class Client:
         return simpler
 
     async def _pause_after(self, error: Any, tries: int, model: str) -> None:
-        """Wait before the next try; raises ServerRefusal or ServerError where there should be none."""
+        """Wait before the next try; raises ServerRefusal or ServerError where another try is useless."""
         if not _is_transient(error):
             raise ServerRefusal(self._message(error, model)) from None
         pause = _retry_after(error.response.headers)

@@ -140,8 +140,8 @@ def description_job(
 
     Only items of the `splits` are described (None: all). `modality` applies where the manifest does not say it.
     `include_label` reveals an item's label to the model. `render` says how items are shown. Texts are truncated to the
-    context length of the text tower of `backbone`. `session` are further arguments of Session: `base_url`, `language`
-    and `options`.
+    context length of the text tower of `backbone`. `session` are further arguments of Session: `base_url`, `language`,
+    `filters` and `options`.
 
     Raises what `read_manifest` and `select_items` raise.
     """
