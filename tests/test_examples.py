@@ -48,6 +48,7 @@ def test_five_examples_of_at_most_forty_lines():
     assert max(lines.values()) <= 40, lines
 
 
+@pytest.mark.slow
 def test_classify_by_names(run, files):
     output = run("classify_by_names", "bell, dog, drum", files / "val/bell/0.wav", files / "val/dog/0.png")
     labels = [line.split(": ")[1].split(" (")[0] for line in output.splitlines()]
@@ -60,6 +61,7 @@ def test_compare_in_memory(run):
     assert [line.split(" {")[0] for line in output.splitlines()] == ["red square", "decaying tone"]
 
 
+@pytest.mark.slow
 def test_fit_on_your_files_then_search(run, files, tmp_path):
     output = run("fit_on_your_files", files, "--out", tmp_path)
     assert "12 items encoded, 0 already stored, 0 unreadable" in output
@@ -71,6 +73,7 @@ def test_fit_on_your_files_then_search(run, files, tmp_path):
     assert all("audio" in line for line in output.splitlines())
 
 
+@pytest.mark.slow
 def test_write_descriptions(run, files, tmp_path):
     with LLMServer() as server:
         arguments = ("--out", tmp_path / "kb", "--model", "tiny", "--base-url", server.base_url, "--per-class", 3)
