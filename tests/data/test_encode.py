@@ -63,6 +63,7 @@ def nearest(embeddings):
     return [CATEGORIES[i] for i in embeddings.vectors[:, :3].argmax(axis=1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_good_files_are_stored_and_bad_ones_quarantined(files, store, workers):
     done = []
@@ -181,6 +182,7 @@ class Deadly(ToyBackbone):
         return super().preprocess(modality, raw)
 
 
+@pytest.mark.slow
 def test_an_item_that_kills_its_worker_goes_alone(store):
     items = text_items(60)
     for i in (3, 40):
@@ -237,6 +239,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "kills"), [(0, 2), (1, 1)])
 def test_a_killed_run_loses_nothing_and_doubles_nothing(store, tmp_path, workers, kills):
     script = tmp_path / "slow.py"

@@ -89,6 +89,7 @@ def test_a_damaged_file_of_the_cache_is_named(tmp_path):
         CachedEmbedder(tmp_path, ToyBackbone())
 
 
+@pytest.mark.slow
 def test_what_a_kill_leaves_is_whole(tmp_path):
     """A process is killed while it writes one file after the other: whatever is there can be read, and is right."""
     code = (

@@ -373,6 +373,7 @@ def test_the_command_tells_what_it_could_not_read_by_its_exit_code(server, tmp_p
     assert b"sk-secret-42" not in written
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment_loses_nothing_and_pays_for_nothing_twice(server, tmp_path):
     dice = random.Random(3)
     kills, flying, out = 20, 0, tmp_path / "kb"

@@ -369,6 +369,7 @@ def test_the_command_ends_with_1_where_classes_stay_thin(server, tmp_path):
     assert "repeat themselves" in done.stderr
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment_loses_nothing_and_pays_for_nothing_twice(tmp_path):
     """Twenty processes are killed at random moments, each while some requests are on their way. What was delivered
     to a process that then had no time to write it down may be asked again; nothing else may."""
