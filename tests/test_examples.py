@@ -11,6 +11,8 @@ from PIL import Image
 
 from .helpers.llm_server import LLMServer
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RATE = 16_000
 CLASSES = {"bell": (880, (200, 30, 30)), "dog": (220, (30, 200, 30)), "drum": (110, (30, 30, 200))}  # Hz, color

@@ -11,6 +11,8 @@ import pytest
 
 from tests.helpers.plugins import install
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[1] / "examples" / "unibind-radar"
 COMMAND = Path(sys.executable).parent / "unibind"
 CLASSES = ("walker", "car", "drone")

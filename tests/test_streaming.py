@@ -9,17 +9,24 @@ import pytest
 SCRIPT = """
 import resource, sys
 import numpy as np
+import torch
 import unibind
 from tests.helpers.toy_store import KNOWLEDGE
 from tests.helpers.toys import ToyBackbone
 
 verb, count = sys.argv[1], int(sys.argv[2])
 
+class FirstPixel(ToyBackbone):
+    def preprocess(self, modality, raw):
+        if modality == "image":
+            return torch.from_numpy(raw.pixels[0, 0].astype(np.float32))
+        return super().preprocess(modality, raw)
+
 def images():
     for i in range(count):
         yield unibind.Image(np.full((147, 148, 3), i % 251, np.uint8))
 
-model = unibind.UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=ToyBackbone())
+model = unibind.UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=FirstPixel())
 results = getattr(model, verb)(images())
 assert len(results) == count
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

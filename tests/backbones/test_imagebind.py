@@ -134,6 +134,7 @@ def test_recordings_of_different_length_may_have_different_numbers_of_clips(weig
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "least"), [("bfloat16", 0.999), ("int8", 0.99)])
 def test_lower_precisions_are_close_to_float32(weights, tiny, precision, least):
     rough = embed(random_items(), create_backbone("imagebind", weights=weights, sizes=SIZES, precision=precision))
@@ -192,6 +193,7 @@ def test_wrong_requests_are_refused(weights, tiny):
         tiny.preprocess("audio", Text("a dog"))
 
 
+@pytest.mark.slow
 @pytest.mark.reference
 def test_point_clouds_are_embedded_as_by_the_reference():
     shapes = {name: tuple(shape) for name, shape in golden()["shapes"].items()}

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Picture
 
 from tests.helpers.reference import PREPROCESSING, SAMPLES, sampled
 from unibind import Audio, Depth, Imu, PointCloud, Video, read
@@ -131,3 +132,30 @@ def test_clouds_become_8192_points_in_the_unit_ball(count):
     found = inputs("point_cloud", PointCloud(points))
     assert found.shape == (8192, 3)
     assert found.norm(dim=1).max() <= 1 + 1e-5
+
+
+def test_a_text_is_no_image():
+    with pytest.raises(ValueError, match="image tower was given text"):
+        inputs("image", Text("a dog"))
+
+
+# --- generated files against computations written out -----------------------------------------------------------------
+
+
+def test_an_image_file_becomes_its_resized_center_in_clips_scale(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 451, 3), np.uint8)
+    Picture.fromarray(pixels).save(tmp_path / "a.png")
+    resized = Picture.fromarray(pixels).resize((451 * 224 // 300, 224), Picture.Resampling.BICUBIC)
+    left = round((resized.width - 224) / 2)
+    center = np.asarray(resized.crop((left, 0, left + 224, 224)), np.float32) / 255
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    expected = ((center - mean) / std).transpose(2, 0, 1)
+    tensor = inputs("image", read(tmp_path / "a.png", "image"))
+    assert tensor.numpy() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_thermal_picture_becomes_gray_levels_around_zero(tmp_path):
+    gray = np.random.default_rng(0).integers(0, 256, (224, 224), np.uint8)
+    Picture.fromarray(gray).save(tmp_path / "a.png")
+    tensor = inputs("thermal", read(tmp_path / "a.png", "thermal"))
+    assert tensor.numpy() == pytest.approx((gray[None] / 255 - 0.5) / 0.5, abs=1e-4)

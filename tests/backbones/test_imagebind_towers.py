@@ -25,6 +25,7 @@ def towers():
     return made
 
 
+@pytest.mark.slow
 def test_outputs_equal_the_references():
     checks = {check.what: check for check in golden_checks()}
     assert {"imagebind image", "imagebind video", "imagebind text", "imagebind audio"} < set(checks)

@@ -10,6 +10,8 @@ from unibind.backbones.mini.towers import DIM, TOWERS, load_tower
 from unibind.errors import UnibindError
 from unibind.heptad import CATEGORIES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -149,6 +149,7 @@ def made(tmp_path_factory) -> tuple[Path, list[int]]:
     return heptad.make(tmp_path_factory.mktemp("heptad"), {"val": 1}, seed=1, progress=reports.append), reports
 
 
+@pytest.mark.slow
 def test_make_writes_every_category_and_a_manifest(made):
     manifest, reports = made
     rows = list(csv.DictReader(io.StringIO(manifest.read_text())))
@@ -165,6 +166,7 @@ def test_make_writes_every_category_and_a_manifest(made):
     assert len(files) == len(rows) + 1  # no temporary files are left
 
 
+@pytest.mark.slow
 def test_workers_and_a_single_process_write_the_same_bytes(made, tmp_path):
     manifest, _ = made
     write_sample(heptad.sample_object("kettle", 0, "val", 1), tmp_path)
@@ -172,6 +174,7 @@ def test_workers_and_a_single_process_write_the_same_bytes(made, tmp_path):
     assert len(again) == 7 and again == {name: (manifest.parent / name).read_bytes() for name in again}
 
 
+@pytest.mark.slow
 def test_every_category_is_in_bounds_and_moves(made):
     for category in heptad.CATEGORIES:
         sensed = sense_all(heptad.sample_object(category, 0, "val", 1))
@@ -209,6 +212,7 @@ def test_unknown_splits_and_empty_counts_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_generating_objects_needs_neither_torch_nor_matplotlib():
     code = "import sys; from unibind.heptad import write; print(sorted({'torch', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -90,6 +90,7 @@ def test_a_damaged_cache_file_is_named(tmp_path):
         CachedEmbedder(tmp_path, ToyBackbone())
 
 
+@pytest.mark.slow
 def test_the_cache_is_complete_after_a_kill(tmp_path):
     """A process is killed while it writes one file after the other: what exists can be read and is correct."""
     code = (

@@ -55,6 +55,7 @@ def test_farthest_points_by_hand() -> None:
     assert farthest_points(line, 4).tolist() == [0, 4, 3, 1]  # 1 and 2 are equally far; the first wins
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.integers(1, 30))
 def test_farthest_points_agree_with_the_plain_version(seed: int, count: int) -> None:

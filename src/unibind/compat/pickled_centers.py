@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from ..backbones._shared.checkpoints import LEGACY
+from ..backbones._shared.torch_file import LEGACY
 from ..data.embeddings import Vectors
 from ..errors import LimitError, MissingFileError, UnibindError
 

@@ -388,6 +388,7 @@ def test_the_command_exits_with_1_where_items_cannot_be_read(server, tmp_path):
     assert b"sk-secret-42" not in written
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_nothing_and_nothing_is_paid_for_twice(server, tmp_path):
     dice = random.Random(3)
     kills, flying, out = 20, 0, tmp_path / "kb"

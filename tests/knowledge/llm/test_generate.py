@@ -372,6 +372,7 @@ def test_the_command_exits_with_1_where_classes_stay_thin(server, tmp_path):
     assert "repeat themselves" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_nothing_and_nothing_is_paid_for_twice(tmp_path):
     """Twenty processes are killed at random moments, each with requests in flight. An answer that a killed process
     received but did not write may be asked for again; nothing else may."""
