@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..model import Look, Model, Motion, pick
-from ..patches import Paint, Patch, X, Y, moved, turned
+from ..patches import Array, Paint, Patch, X, Y, moved, turned
 from ..shapes import box, cylinder, ellipsoid, plate, rectangle, torus, tube
 
 TIRE = Paint((0.09, 0.09, 0.10), heat=12.0, gloss=0.05)
@@ -56,42 +56,54 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         for x in (-0.1, -0.3):
             patches += moved(box((0.08, wide * 0.7, 0.18), look.accent_paint(4.0)), x, 0, 0.06)
     else:
-        patches += plate(glass * [0.99, 1.0], wide * 0.9, GLASS)
-        roof = glass[:, 1].max()
-        top = glass[glass[:, 1] >= roof - 1e-6]
-        patches += moved(
-            box((np.ptp(top[:, 0]) + 0.06, wide * 0.9, 0.04), skin), float(top[:, 0].mean()), 0, float(roof)
-        )
-        if kind == "sedan":
-            for x in (0.16, -0.16, -0.46):
-                patches += [
-                    p
-                    for s in (-1, 1)
-                    for p in tube([(x, s * wide * 0.455, 0.0), (x - 0.02, s * wide * 0.455, float(roof))], 0.02, skin)[
-                        2:
-                    ]
-                ]
-    hood = moved(box((0.36, wide * 0.7, 0.03), replace(skin, heat=24.0)), 0.66, 0, float(body[2:4, 1].mean()) + 0.03)
-    patches += hood
+        patches += _cabin(glass, wide, skin, pillars=kind == "sedan")
+    hood = box((0.36, wide * 0.7, 0.03), replace(skin, heat=24.0))
+    patches += moved(hood, 0.66, 0, float(body[2:4, 1].mean()) + 0.03)
+    patches += _lights(wide)
+    patches += moved(box((0.04, wide * 0.95, 0.07), RIM), 0.92, 0, -0.3)
+    radius = 0.19 if kind != "pickup" else 0.22
+    speed = float(rng.uniform(0.3, 0.6))
+    wheels, motions = _wheels(wide, radius, speed)
+    windows = "tinted windows" if kind != "roadster" else "a low body"
+    traits = ("four black wheels", _TRAITS[kind], "two headlights", windows)
+    extra = {"horn": float(rng.random() < 0.3)}
+    return Model(look, [*patches, *wheels], traits, "ground", motions, (speed, 0, 0), 0.008, 3.0, extra=extra)
+
+
+def _cabin(glass: Array, wide: float, skin: Paint, pillars: bool) -> list[Patch]:
+    """Windows with an outline `glass` [n, 2], a roof, and pillars."""
+    patches = plate(glass * [0.99, 1.0], wide * 0.9, GLASS)
+    roof = glass[:, 1].max()
+    top = glass[glass[:, 1] >= roof - 1e-6]
+    panel = box((np.ptp(top[:, 0]) + 0.06, wide * 0.9, 0.04), skin)
+    patches += moved(panel, float(top[:, 0].mean()), 0, float(roof))
+    if not pillars:
+        return patches
+    for x in (0.16, -0.16, -0.46):
+        for y in (-wide * 0.455, wide * 0.455):
+            pillar = tube([(x, y, 0.0), (x - 0.02, y, float(roof))], 0.02, skin)
+            patches += pillar[2:]  # without the balls at the ends
+    return patches
+
+
+def _lights(wide: float) -> list[Patch]:
+    """Headlights and rear lights."""
+    patches = []
     for s in (-1, 1):
         patches.append(ellipsoid((0.03, 0.08, 0.05), LIGHT).moved(0.91, s * wide * 0.34, -0.17))
         patches.append(ellipsoid((0.03, 0.08, 0.04), REAR).moved(-0.91, s * wide * 0.34, -0.15))
-    patches += moved(box((0.04, wide * 0.95, 0.07), RIM), 0.92, 0, -0.3)
-    radius = 0.19 if kind != "pickup" else 0.22
-    motions, speed = [], float(rng.uniform(0.3, 0.6))
+    return patches
+
+
+def _wheels(wide: float, radius: float, speed: float) -> tuple[list[Patch], tuple[Motion, ...]]:
+    """Four wheels on two axles that turn at the given speed."""
+    patches: list[Patch] = []
+    motions = []
     for axle, x in (("front axle", 0.55), ("rear axle", -0.55)):
         for s in (-1, 1):
-            hub = (x, s * wide * 0.48, -0.36)
             wheel = [torus(radius * 0.75, radius * 0.27, TIRE, axle).turned(X, 90)]
             wheel += turned(cylinder(radius * 0.6, 0.06, RIM, axle), X, 90)
             face = rectangle(0.04, radius, TIRE, axle).turned(X, 90).moved(y=s * 0.035)
-            patches += moved([*wheel, *(face.turned(Y, 60 * k) for k in range(3))], *hub)
+            patches += moved([*wheel, *(face.turned(Y, 60 * k) for k in range(3))], x, s * wide * 0.48, -0.36)
         motions.append(Motion(axle, "spin", speed / (2 * np.pi * radius), axis=Y, pivot=(x, 0, -0.36)))
-    traits = (
-        "four black wheels",
-        _TRAITS[kind],
-        "two headlights",
-        "tinted windows" if kind != "roadster" else "a low body",
-    )
-    extra = {"horn": float(rng.random() < 0.3)}
-    return Model(look, patches, traits, "ground", tuple(motions), (speed, 0, 0), 0.008, 3.0, extra=extra)
+    return patches, tuple(motions)

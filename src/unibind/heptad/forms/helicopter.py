@@ -42,29 +42,11 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     hub = tall + 0.2
     patches += moved(cylinder(0.035, 0.2, STEEL), 0.08, 0, hub - 0.08)
     blades = int(pick(rng, [2, 3, 4, 5]))
-    reach = float(rng.uniform(0.85, 0.98))
-    for k in range(blades):
-        wing = [
-            quad([(0, -0.04, z), (reach, -0.04, z), (reach, 0.04, z), (0, 0.04, z)], BLADE, "main rotor")
-            for z in (0.0, 0.015)
-        ]
-        patches += moved(turned(wing, Z, 360 * k / blades), 0.08, 0, hub)
-    patches.append(ellipsoid((0.06, 0.06, 0.04), STEEL, "main rotor").moved(0.08, 0, hub))
-    for k in range(2):
-        small = plate([(-0.025, 0.0), (0.025, 0.0), (0.025, 0.2), (-0.025, 0.2)], 0.01, BLADE, "tail rotor")
-        patches += moved(turned(small, Y, 180 * k), -0.93, -0.05, 0.36)
+    patches += _main_rotor(blades, float(rng.uniform(0.85, 0.98)), hub)
+    patches += _tail_rotor()
     skids = bool(not heavy or rng.random() < 0.4)
     for side in (-1, 1):
-        y = side * 0.24
-        if skids:
-            patches += tube([(-0.25, y, -0.5), (0.55, y, -0.5), (0.65, y, -0.44)], 0.025, STEEL)
-            for x in (0.0, 0.4):
-                patches += tube([(x, side * 0.15, -0.18), (x, y, -0.5)], 0.02, STEEL)
-        else:
-            for x in (-0.05, 0.5):
-                patches += moved(
-                    turned(cylinder(0.09, 0.06, Paint((0.1, 0.1, 0.1), heat=6.0)), X, 90), x, y * 0.9, -0.32
-                )
+        patches += _skid(side) if skids else _wheels(side)
     motions = (
         Motion("main rotor", "spin", float(rng.uniform(2.6, 3.8)), axis=Z, pivot=(0.08, 0, hub)),
         Motion("tail rotor", "spin", float(rng.uniform(3.5, 4.6)), axis=Y, pivot=(-0.93, -0.05, 0.36)),
@@ -78,3 +60,38 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     travel = (float(rng.uniform(-0.1, 0.25)), 0.0, 0.0)
     extra = {"blades": float(blades)}
     return Model(look, patches, traits, "air", motions, travel, 0.05, 0.7, pitch=12, extra=extra)
+
+
+def _main_rotor(blades: int, reach: float, hub: float) -> list[Patch]:
+    """Blades of length `reach` and a hub at height `hub`."""
+    patches: list[Patch] = []
+    for k in range(blades):
+        wing = [
+            quad([(0, -0.04, z), (reach, -0.04, z), (reach, 0.04, z), (0, 0.04, z)], BLADE, "main rotor")
+            for z in (0.0, 0.015)
+        ]
+        patches += moved(turned(wing, Z, 360 * k / blades), 0.08, 0, hub)
+    return [*patches, ellipsoid((0.06, 0.06, 0.04), STEEL, "main rotor").moved(0.08, 0, hub)]
+
+
+def _tail_rotor() -> list[Patch]:
+    patches: list[Patch] = []
+    for k in range(2):
+        blade = plate([(-0.025, 0.0), (0.025, 0.0), (0.025, 0.2), (-0.025, 0.2)], 0.01, BLADE, "tail rotor")
+        patches += moved(turned(blade, Y, 180 * k), -0.93, -0.05, 0.36)
+    return patches
+
+
+def _skid(side: int) -> list[Patch]:
+    """Landing skid on one side, with two struts."""
+    y = side * 0.24
+    patches = tube([(-0.25, y, -0.5), (0.55, y, -0.5), (0.65, y, -0.44)], 0.025, STEEL)
+    for x in (0.0, 0.4):
+        patches += tube([(x, side * 0.15, -0.18), (x, y, -0.5)], 0.02, STEEL)
+    return patches
+
+
+def _wheels(side: int) -> list[Patch]:
+    """Two landing wheels on one side."""
+    wheel = turned(cylinder(0.09, 0.06, Paint((0.1, 0.1, 0.1), heat=6.0)), X, 90)
+    return [patch for x in (-0.05, 0.5) for patch in moved(wheel, x, side * 0.24 * 0.9, -0.32)]

@@ -30,30 +30,12 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     nose = [(girth, 0.0), (0.8 * girth, 0.16), (0.45 * girth, 0.28), (0, 0.37)]
     patches += moved(revolve(nose, replace(accent, heat=38.0)), z=top)  # heated by air friction
     fins = int(pick(rng, [3, 4]))
-    for k in range(fins):
-        fin = plate(
-            [
-                (0.9 * girth, foot + 0.38),
-                (0.9 * girth, foot + 0.02),
-                (girth + 0.26, foot - 0.1),
-                (girth + 0.22, foot + 0.12),
-            ],
-            0.03,
-            accent,
-        )
-        patches += turned(fin, Z, 360 * k / fins + 20)
+    patches += _fins(fins, girth, foot, accent)
     ports = int(rng.integers(0, 4))
     for k in range(ports):
         patches.append(ellipsoid((0.055, 0.03, 0.055), GLASS).moved(0, -girth, top - 0.12 - 0.2 * k))
     patches += _engine(girth * 0.75, foot)
-    for k in range(boosters):
-        angle = 2 * np.pi * k / boosters + 0.5
-        x, y = 1.65 * girth * np.cos(angle), 1.65 * girth * np.sin(angle)
-        body = revolve(
-            [(0.5 * girth, foot), (0.55 * girth, foot + 0.1), (0.55 * girth, 0.12), (0.3 * girth, 0.28), (0, 0.34)],
-            skin,
-        )
-        patches += moved([*body, *_engine(girth * 0.42, foot)], x, y)
+    patches += _boosters(boosters, girth, foot, skin)
     motions = (Motion("flame", "flicker", float(rng.uniform(3, 4.5)), pivot=(0, 0, foot), amount=0.18),)
     windows = {1: "one round window", 2: "two round windows", 3: "three round windows"}
     traits = [f"{'three' if fins == 3 else 'four'} fins at its foot", "a pointed nose", "a bright flame below"]
@@ -63,6 +45,29 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         traits.append(f"{'two' if boosters == 2 else 'four'} slim boosters at its sides")
     rise = float(rng.uniform(0.25, 0.5))
     return Model(look, patches, tuple(traits), "air", motions, (0, 0, rise), pitch=18)
+
+
+def _fins(count: int, girth: float, foot: float, paint: Paint) -> list[Patch]:
+    """Fins around the foot of the hull."""
+    corners = [
+        (0.9 * girth, foot + 0.38),
+        (0.9 * girth, foot + 0.02),
+        (girth + 0.26, foot - 0.1),
+        (girth + 0.22, foot + 0.12),
+    ]
+    fin = plate(corners, 0.03, paint)
+    return [patch for k in range(count) for patch in turned(fin, Z, 360 * k / count + 20)]
+
+
+def _boosters(count: int, girth: float, foot: float, paint: Paint) -> list[Patch]:
+    """Slim boosters around the hull, each with an engine."""
+    patches: list[Patch] = []
+    profile = [(0.5 * girth, foot), (0.55 * girth, foot + 0.1), (0.55 * girth, 0.12), (0.3 * girth, 0.28), (0, 0.34)]
+    for k in range(count):
+        angle = 2 * np.pi * k / count + 0.5
+        x, y = 1.65 * girth * np.cos(angle), 1.65 * girth * np.sin(angle)
+        patches += moved([*revolve(profile, paint), *_engine(girth * 0.42, foot)], x, y)
+    return patches
 
 
 def _engine(radius: float, foot: float) -> list[Patch]:

@@ -78,7 +78,7 @@ def person(model: Model, rng: Rng) -> Sound:
 
 
 def _speech(base: float, tract: float, rng: Rng) -> Sound:
-    """Babble at about `base` Hz: vowels, some after a fricative; `tract` is the length of the vocal tract (usual: 1)."""
+    """Babble at about `base` Hz: vowels, some after a fricative; `tract` is the relative length of the vocal tract."""
     sound, at, hiss = np.zeros(COUNT), rng.uniform(0, 0.4), noise(rng, 2500, 7000)
     while at < SECONDS - 0.15:
         seconds = rng.uniform(0.1, 0.28)
