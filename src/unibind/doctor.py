@@ -15,7 +15,7 @@ from .errors import MissingExtraError, UnibindError
 
 DECODERS = {  # package -> what it reads
     "Pillow": "images",
-    "soundfile": "audio",
+    "soundfile": "sounds",
     "soxr": "resampling",
     "av": "video, and audio in video files",
     "tifffile": "thermal and depth TIFF",

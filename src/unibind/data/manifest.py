@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ..errors import MissingFileError, UnibindError, UnreadableError
-from ..modalities import check_modality
+from ..modalities import ANCHOR, check_modality
 from .tables import Row, read_rows, write_rows
 
 
@@ -40,7 +40,7 @@ class Item:
         if (self.uri is None) == (self.text is None):
             found = "neither a uri nor a text" if self.uri is None else "both a uri and a text"
             raise UnibindError(f"item {self.id!r} has {found}; give exactly one of them")
-        if self.text is not None and self.modality != "text":
+        if self.text is not None and self.modality != ANCHOR:
             raise UnibindError(
                 f"item {self.id!r} is an inline text of modality {self.modality}; make its modality text"
             )
@@ -134,7 +134,7 @@ def _item(row: Row, folder: Path, modality: str | None) -> Item:
     written = row.get("uri") or row.get(_UNIBIND_URI)
     uri, text = resolve(written, folder), row.get("text")
     facts = {name: row.get(name) for name in ("label", "split", "description", "object")}
-    kind = row.get("modality") or ("text" if uri is None else modality or _modality_of(uri))
+    kind = row.get("modality") or (ANCHOR if uri is None else modality or _modality_of(uri))
     return Item(row.get("id") or written or _text_id(text), kind, uri, text, **facts)
 
 

@@ -28,7 +28,7 @@ def class_names(categories: Sequence[str]) -> dict[str, list[str]]:
     return {category: [_spoken(category)] for category in categories}
 
 
-def templates(categories: Sequence[str], modality: str = "image") -> dict[str, list[str]]:
+def templates(categories: Sequence[str], modality: str) -> dict[str, list[str]]:
     """The prompt templates of a modality, filled with each name, as in CLIP (arXiv 2103.00020, section 3.1.4)."""
     chosen = modality_spec(modality).templates
     return {c: [template.format(_spoken(c)) for template in chosen] for c in categories}
