@@ -41,8 +41,8 @@ def encode(
     """Encode files into a store, made where it does not exist; run it again to continue where it stopped.
 
     `source` is a manifest, a folder (`label/file` or `split/label/file`), or a list of paths or manifest items.
-    `modality` is for files whose names do not tell it. `backbone` defaults to the store's own. Items that cannot be read
-    go to the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
+    `modality` is for files whose names do not tell it. `backbone` defaults to the store's own. Unreadable items go to
+    the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
     """
     items = _items(source, modality)
     exists = not isinstance(store, str | Path) or Store.is_at(store)

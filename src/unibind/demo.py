@@ -61,8 +61,8 @@ def run_demo(
 
     `per_category` is the number of test objects per category; the training split has twice as many, the validation
     split half as many (at least 2). `knowledge` defaults to the packaged base. Only the backbone's modalities take
-    part. Raises UnibindError, before anything is generated, where the base lacks one of Heptad's categories or `out` has
-    a demo with other settings.
+    part. Raises UnibindError, before anything is generated, where the base lacks one of Heptad's categories or `out`
+    has a demo with other settings.
     """
     out = Path(out)
     encoder = open_backbone(backbone, weights=weights, precision=precision, device=device, options=options)

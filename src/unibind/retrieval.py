@@ -61,8 +61,8 @@ class Hits(list[Hit]):
 class Index:
     """A searchable set of embeddings of one or several modalities.
 
-    `embeddings` maps each modality to its stored embeddings (vectors [N, D], unit length). With `correct_gap` the mean of
-    every modality in the index is removed from its vectors; a query's modality must then be in the index or in
+    `embeddings` maps each modality to its stored embeddings (vectors [N, D], unit length). With `correct_gap` the mean
+    of every modality in the index is removed from its vectors; a query's modality must then be in the index or in
     `query_means` (means [D] learned elsewhere), else the query is only normalized.
     """
 

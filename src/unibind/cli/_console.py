@@ -39,7 +39,7 @@ KnowledgeOption = Annotated[
 
 
 def add_verb(app: typer.Typer, name: str, verb: Callable[..., None]) -> None:
-    """Register a verb: options in the order of their panels, and the examples of its docstring at the end of its help."""
+    """Register a verb: options in the order of their panels, the examples of its docstring at the end of its help."""
     text, _, examples = (inspect.getdoc(verb) or "").partition("Examples:\n")
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
     lines = [line.strip().replace("[", "\\[") for line in examples.splitlines() if line.strip()]

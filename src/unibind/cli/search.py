@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -63,7 +63,7 @@ def search(
     """
     from ..api import search as search_store
 
-    hits = search_store(
+    hits: Any = search_store(
         query,
         store,
         model=model,

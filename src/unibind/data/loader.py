@@ -269,7 +269,7 @@ def _load_in_workers(
         workers.close()
 
 
-def _chunks(items: Iterable[Loadable]) -> Iterator[Sequence[Loadable]]:
+def _chunks(items: Iterable[Loadable]) -> Iterator[Sequence[Any]]:
     """Runs of files and texts to send to a worker; an item in memory goes alone and stays in this process."""
     chunk: list[Loadable] = []
     for item in items:

@@ -66,8 +66,8 @@ class SplitReport:
         if self.automatic:
             train, validation = sum(self.train_items.values()), sum(self.validation_items.values())
             parts.append(
-                f"there is no validation split: {train} items are used for training and {validation} for validation, stratified "
-                f"by label (seed {self.seed})"
+                f"there is no validation split: {train} items are used for training and {validation} for validation, "
+                f"stratified by label (seed {self.seed})"
             )
         if self.classes_without_validation:
             names = [f"{', '.join(names)} ({m})" for m, names in self.classes_without_validation.items()]
@@ -99,9 +99,9 @@ def train_and_validation(
     """The training and validation items of a store, for `modalities` (by default all but text).
 
     The splits "train" and "val" of the manifest are used as they are. If no item of these modalities is in "val", the
-    training items (or all items, if none has a split) are split here, stratified by label; the items of one object stay
-    together on one side in all modalities. Raises UnibindError if the modalities are empty or a modality has no training
-    or no validation items.
+    training items (or all items, if none has a split) are split here, stratified by label; the items of one object
+    stay together on one side in all modalities. Raises UnibindError if the modalities are empty or a modality has no
+    training or no validation items.
     """
     modalities = [m for m in store.modalities() if m != ANCHOR] if modalities is None else list(modalities)
     if not modalities:

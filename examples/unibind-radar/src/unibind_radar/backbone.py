@@ -1,5 +1,6 @@
 """The toy backbone: a map's echo from the slow, middle or fast cells, and the words that mean the same."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class RadarNet:
             return torch.tensor([1 + WORDS.get(word, _OTHER) for word in words])
         power = 10 ** (raw.power / 10)  # type: ignore[attr-defined]
         speeds = np.abs(np.linspace(-1, 1, power.shape[1]))
-        bands = [power[:, (speeds >= a) & (speeds < b)].sum() for a, b in zip(_BANDS, _BANDS[1:], strict=False)]
+        bands = [power[:, (speeds >= a) & (speeds < b)].sum() for a, b in pairwise(_BANDS)]
         return torch.tensor(bands, dtype=torch.float32)
 
     def encode(self, modality: str, batch: Tensor) -> Tensor:
