@@ -137,7 +137,7 @@ def test_bad_manifests_are_refused_in_one_sentence(tmp_path, name, content, word
 def test_an_ending_that_settles_nothing_needs_a_modality(tmp_path):
     np.save(tmp_path / "cloud.npy", np.zeros((5, 3), np.float32))
     path = written(tmp_path / "m.csv", [{"uri": "cloud.npy"}])
-    with pytest.raises(UnibindError, match=r"row 1.*point_cloud or event"):
+    with pytest.raises(UnibindError, match=r"row 1.*event or point_cloud"):
         read_manifest(path)
     assert read_manifest(path, modality="event")[0].modality == "event"
 

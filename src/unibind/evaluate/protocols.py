@@ -290,11 +290,12 @@ def evaluate_store(
     given one, and what `evaluate` raises.
     """
     opened = open_store(store)
-    overrides = {"weights": weights, "precision": precision, "device": device}
     if isinstance(model, str | Path):
-        model = UniBind.from_pretrained(model, **overrides, **(options or {}))
+        model = UniBind.from_pretrained(model, weights=weights, precision=precision, device=device, **(options or {}))
     if model is None:
-        encoder = open_backbone(backbone, store=opened, options=options, **overrides)
+        encoder = open_backbone(
+            backbone, store=opened, weights=weights, precision=precision, device=device, options=options
+        )
     else:
         encoder = model.backbone
         name = backbone if backbone is None or isinstance(backbone, str) else backbone.name
@@ -316,4 +317,4 @@ def _knowledge(knowledge: KnowledgeBase | str | Path | None, model: UniBind | No
         return knowledge
     if knowledge is not None:
         return KnowledgeBase.load(knowledge)
-    return model.knowledge if model is not None and model.knowledge is not None else KnowledgeBase.heptad()
+    return model.knowledge if model is not None and model.knowledge is not None else KnowledgeBase.load("heptad")
