@@ -162,7 +162,8 @@ def _rotated(train: Pairs, own: Vectors) -> Vectors:
 
 def _refine(start: AffineMap, train: Pairs, selection: Pairs, config: BridgeConfig) -> tuple[AffineMap, int]:
     """Symmetric InfoNCE over the training pairs, starting from a map: the state with the best recall@1 on the
-    selecting pairs, and its step."""
+    selecting pairs, and its step.
+    """
     generator = torch.Generator().manual_seed(config.seed)
     layer = nn.Linear(start.dim_in, start.dim_out)
     layer.load_state_dict({"weight": torch.from_numpy(start.weight), "bias": torch.from_numpy(start.bias)})

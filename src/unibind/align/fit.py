@@ -54,7 +54,8 @@ class FitConfig:
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Embedded items of one modality: vectors [N, D], their categories [N], and the embeddings of the items' own
-    descriptions [N, D] (None if no item has one, a row of zeros for each item without one)."""
+    descriptions [N, D] (None if no item has one, a row of zeros for each item without one).
+    """
 
     vectors: Vectors
     category_index: CategoryIndex

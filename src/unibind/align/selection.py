@@ -28,7 +28,8 @@ DEFAULT_K = 50  # as in the paper
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What a strategy sees: M texts and their categories, the unit-length mean text of each of C categories, and, if
-    available, N samples and their categories. All vectors have unit length."""
+    available, N samples and their categories. All vectors have unit length.
+    """
 
     texts: Float32[np.ndarray, "m d"]
     text_category_index: CategoryIndex
