@@ -1,11 +1,11 @@
-"""Descriptions a second, end to end, and memory over many of them, against a server that answers at once.
+"""Descriptions per second, end to end, and memory, against a server that answers immediately.
 
-    python benchmarks/knowledge.py --json knowledge.json                   # 10,000, every default of the command
+    python benchmarks/knowledge.py --json knowledge.json                   # 10,000 descriptions, all defaults
     python benchmarks/knowledge.py --precision auto
-    python benchmarks/knowledge.py --descriptions 50000 --near 0           # nothing is embedded
+    python benchmarks/knowledge.py --descriptions 50000 --max-similarity 0  # nothing is embedded
 
-`unibind knowledge generate` runs as a command of its own; the stand-in server is a process on the same machine. The
-descriptions are unlike; what is measured covers asking, journal, filters and the rebuilt table.
+`unibind knowledge generate` runs as a separate process against a local test server. The descriptions are distinct; the
+measurement covers requests, journal, filters and the rebuilt table.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ def serve(address: multiprocessing.SimpleQueue) -> None:
 
 
 def watch(arguments: list[str], journal: Path) -> tuple[float, list[tuple[int, float]]]:
-    """Seconds that the command took, and (answers on disk, MiB resident) a few times a second."""
-    started, seen = time.perf_counter(), []
+    """Seconds that the command took, and samples of (bytes of answers on disk, MiB resident)."""
+    started, samples = time.perf_counter(), []
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
     while process.poll() is None:
         answers = journal.stat().st_size if journal.exists() else 0
-        seen.append((answers, resident_mib(process.pid)))
+        samples.append((answers, resident_mib(process.pid)))
         time.sleep(0.25)
     if process.returncode:
-        raise SystemExit(f"the command ended with {process.returncode}")
-    return time.perf_counter() - started, seen
+        raise SystemExit(f"the command exited with {process.returncode}")
+    return time.perf_counter() - started, samples
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--descriptions", type=int, default=10_000)
-    parser.add_argument("--near", type=float, help="0: no near duplicates are looked for; default: the command's own")
-    parser.add_argument("--precision", help="of mini, which embeds what is compared")
+    parser.add_argument("--max-similarity", type=float, help="0: keep near duplicates. Default: the command's.")
+    parser.add_argument("--precision", help="of mini, which embeds the texts for comparison")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -67,21 +67,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arguments = [COMMAND, "knowledge", "generate", classes, "--out", folder, "--base-url", address.get()]
         arguments += ["--model", "m", "--per-class", per_class, "--concurrency", given.concurrency]
-        for option in ("near", "precision"):
+        for option in ("max_similarity", "precision"):
             if getattr(given, option) is not None:
-                arguments += [f"--{option}", getattr(given, option)]
-        seconds, seen = watch([str(a) for a in arguments], Path(folder) / "answers.jsonl")
-        total, asked = seen[-1][0], given.descriptions
-        at = {share: max(mib for size, mib in seen if size <= share * total) for share in (0.2, 0.5, 1.0)}
+                arguments += [f"--{option.replace('_', '-')}", getattr(given, option)]
+        seconds, samples = watch([str(a) for a in arguments], Path(folder) / "answers.jsonl")
+        total, asked = samples[-1][0], given.descriptions
+        at = {share: max(mib for size, mib in samples if size <= share * total) for share in (0.2, 0.5, 1.0)}
         from pyarrow import parquet
 
         rows = parquet.ParquetFile(Path(folder) / "descriptions.parquet").metadata.num_rows
     server.terminate()
-    print(f"{rows} descriptions in {seconds:.1f} s: {rows / seconds:.0f} a second ({os.cpu_count()} cores)")
-    print("peak MiB by then: " + ", ".join(f"{share:.0%} {mib:.0f}" for share, mib in at.items()))
+    print(f"{rows} descriptions in {seconds:.1f} s: {rows / seconds:.0f} per second ({os.cpu_count()} cores)")
+    print("peak MiB after this part of the run: " + ", ".join(f"{share:.0%} {mib:.0f}" for share, mib in at.items()))
     if given.json:
         figures = {"asked": asked, "descriptions": rows, "seconds": seconds, "rate": rows / seconds, "mib": at}
-        given.json.write_text(json.dumps(figures | {"near": given.near, "precision": given.precision}))
+        given.json.write_text(
+            json.dumps(figures | {"max_similarity": given.max_similarity, "precision": given.precision})
+        )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ MAY_NAME_MODALITIES = (
     "__init__.py",  # the public names
     "compat/",  # those of the released checkpoints
 )
+TAKE_A_MODALITY = ("check_modality", "contract", "encode", "modality_spec", "pair", "preprocess", "read")
 HEAVY = ("torch", "PIL", "av", "trimesh", "faery", "tifffile", "soundfile", "pyarrow")
 
 
@@ -35,7 +36,7 @@ def sources():
 
 
 def names_anchor(node):
-    """Strings "text" that mean the modality: compared, or given as a modality.
+    """Strings "text" that mean the modality: compared, or passed as a modality.
 
     The word is also a column of tables and a type of message parts, so not every string counts.
     """
@@ -46,6 +47,8 @@ def names_anchor(node):
         return [o for o in operands if isinstance(o, ast.Constant) and o.value == ANCHOR]
     if isinstance(node, ast.keyword) and node.arg in ("modality", "modalities"):
         return [n for n in ast.walk(node.value) if isinstance(n, ast.Constant) and n.value == ANCHOR]
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in TAKE_A_MODALITY:
+        return [a for a in node.args if isinstance(a, ast.Constant) and a.value == ANCHOR]
     return []
 
 

@@ -44,7 +44,8 @@ _UNCALIBRATED_THRESHOLD = -1.0  # "none of these" needs a fit; before one it has
 @dataclass(frozen=True)
 class FitSummary:
     """What a fit did: the total of learned parameters, and per modality the training items, the best step, the
-    validation top-1 with the selected centers, and the loss curve."""
+    validation top-1 with the selected centers, and the loss curve.
+    """
 
     learned_parameters: int
     train_items: dict[str, int]

@@ -265,9 +265,7 @@ def test_an_index_refuses_parts_outside_the_anchor_space_and_an_evaluation_leave
 ):
     store = item_store(tmp_path / "store", unbridged, ("image", "audio"), ("train", "val", "test"), each=8)
     parts = {m: store.vectors(m, "test") for m in ("image", "audio")}
-    with pytest.raises(
-        ContractError, match="the audio tower has its own space, lab_b@1; fit it on labeled items, or"
-    ):
+    with pytest.raises(ContractError, match="the audio tower has its own space, lab_b@1; fit it on labeled items, or"):
         Index(parts)
     with pytest.raises(ContractError, match="the query and the index's audio part cannot be compared"):
         Index({"audio": parts["audio"]}).search(embed(["drum"], unbridged, modality="text"), unbridged.contract("text"))

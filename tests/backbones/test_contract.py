@@ -81,7 +81,7 @@ def test_a_tower_outside_the_anchor_space_is_distinguished_from_another_backbone
     for one, other in ((outside, text), (text, outside)):
         with pytest.raises(
             ContractError,
-            match="the image tower has its own space, toy@1; fit it .* or use `unibind bridge`",
+            match=r"the image tower has its own space, toy@1; fit it .* or use `unibind bridge`",
         ):
             one.check_comparable(other)
     with pytest.raises(ContractError, match="differ in anchor"):

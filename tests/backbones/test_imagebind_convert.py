@@ -124,10 +124,10 @@ def changed(state, name_part, change):
     return state | {name: change(state[name])}
 
 
-def test_unlike_towers_of_two_files(tmp_path, state):
+def test_different_towers_in_two_files(tmp_path, state):
     one = saved(tmp_path / "a.pth", state)
     two = saved(tmp_path / "b.pth", changed(state, "audio.cls_token", lambda t: t + 1))
-    refused([one, two], "a.pth", "b.pth", "unlike audio towers")
+    refused([one, two], "a.pth", "b.pth", "different audio towers")
 
 
 def test_two_maps_for_one_modality(tmp_path, state):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.helpers.reference import PREPROCESSING, SAMPLES, sampled
-from unibind import Audio, Depth, Imu, PointCloud, Text, Video, read
+from unibind import Audio, Depth, Imu, PointCloud, Video, read
 from unibind.backbones.imagebind.preprocessing import Preprocessing
 
 inputs = Preprocessing()
@@ -131,8 +131,3 @@ def test_clouds_become_8192_points_in_the_unit_ball(count):
     found = inputs("point_cloud", PointCloud(points))
     assert found.shape == (8192, 3)
     assert found.norm(dim=1).max() <= 1 + 1e-5
-
-
-def test_a_text_is_no_image():
-    with pytest.raises(ValueError, match="image tower was given text"):
-        inputs("image", Text("a dog"))

@@ -18,10 +18,10 @@ from unibind.evaluate.protocols import (
     TEMPLATE,
     calibration_errors,
     evaluate,
-    evaluate_store,
     split_of,
     zero_shot,
 )
+from unibind.evaluate.stores import evaluate_store
 from unibind.fitting import fit
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions

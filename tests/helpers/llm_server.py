@@ -1,12 +1,12 @@
-"""An OpenAI-compatible chat server on loopback, for tests: its answers and its failures follow a script.
+"""A local OpenAI-compatible chat server for tests, whose answers and failures follow a script.
 
     with LLMServer() as server:
         server.base_url           # http://127.0.0.1:PORT/v1
         server.script(status(429, retry_after=0.2), cut(), "an answer")   # the next requests; then `server.answer`
-        server.requests           # what was asked, in order
+        server.requests           # request bodies in order of arrival
 
-A turn of the script is a text (the content of the answer) or a `Turn`; `server.answer` is a function of the request
-(the parsed JSON body) to such, and by default `describe`, which writes unlike descriptions and questions.
+A turn of the script is a text (the content of the answer) or a `Turn`; `server.answer` returns one for a request (the
+parsed JSON body), and is `describe` by default, which writes distinct descriptions and questions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Turn:
-    """One response: `content` is the model's text; `body` replaces the whole response; `cut` ends it half-way."""
+    """One response: `content` is the model's text; `body` replaces the whole response; `cut` ends it halfway."""
 
     content: str = ""
     status: int = 200
@@ -59,7 +59,7 @@ def garbled():
 
 
 def silence(seconds=30.0):
-    """No answer for so long that every test's timeout passes."""
+    """No answer for longer than any test's timeout."""
     return Turn(late_s=seconds, cut=True)
 
 
@@ -75,7 +75,7 @@ def german(_request=None):
 
 
 def descriptions(*texts):
-    """What a model says that was asked for descriptions as JSON."""
+    """Descriptions as the JSON that models are asked for."""
     return json.dumps({"descriptions": list(texts)})
 
 
@@ -100,7 +100,7 @@ _FORMS = (
 
 
 def sentence(seed, about="thing"):
-    """An English sentence about a category, the same for the same seed; seeds below 10**8 give unlike ones."""
+    """An English sentence about a category, determined by the seed; seeds below 10**8 give distinct ones."""
     dice = random.Random(seed)
     a, b = dice.sample(_CHOICES["adjective"], 2)
     n, m = dice.sample(_CHOICES["noun"], 2)
@@ -115,7 +115,7 @@ _count = 0
 
 
 def describe(request):
-    """Unlike descriptions, or questions where the schema asks for them; as many as the prompt's last number says."""
+    """Distinct descriptions, or questions if the schema asks for them; the prompt's last number is their count."""
     global _count
     prompt = request["messages"][-1]["content"]
     wanted = int((["5", *re.findall(r"\b\d+\b", prompt)])[-1])
@@ -143,19 +143,19 @@ class LLMServer:
 
     def __init__(self, answer=describe, *, token=None):
         self.answer = answer
-        self.token = token  # where given, requests without this key get a 401
+        self.token = token  # if set, requests without this key get a 401
         self.requests = []  # bodies
         self.keys = []  # Authorization headers
         self.times = []  # monotonic arrival times
-        self.delivered = []  # bodies whose response was wholly sent
-        self.most_at_once = 0
-        self._at_once = 0
+        self.delivered = []  # bodies whose response was sent completely
+        self.max_in_flight = 0
+        self._in_flight = 0
         self._script = deque()
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     def script(self, *turns):
-        """What the next requests get, in order of arrival."""
+        """Set the responses to the next requests, in order of arrival."""
         self._script.extend(turns)
 
     def __enter__(self):
@@ -177,13 +177,13 @@ class LLMServer:
         self._thread.join()
 
     def take(self, body, key):
-        """Note a request, and say what it gets."""
+        """Record a request and choose its response."""
         with self._lock:
             self.requests.append(body)
             self.keys.append(key)
             self.times.append(time.monotonic())
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self._in_flight += 1
+            self.max_in_flight = max(self.max_in_flight, self._in_flight)
             turn = self._script.popleft() if self._script else None
         if self.token is not None and key != f"Bearer {self.token}":
             return status(401, message=f"Incorrect API key provided: {key}")
@@ -195,7 +195,7 @@ class LLMServer:
 
     def done(self, body, whole):
         with self._lock:
-            self._at_once -= 1
+            self._in_flight -= 1
             if whole:
                 self.delivered.append(body)
 
@@ -209,7 +209,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request, client_address):
-        """Clients that are killed hang up; that is what the tests are about."""
+        """Ignore dropped connections: tests kill clients on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):

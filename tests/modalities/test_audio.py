@@ -30,7 +30,7 @@ def recorded(samples: np.ndarray, rate: int = 16_000, kind: str = "WAV", subtype
 
 
 def wav(channels: int = 1, rate: int = 16_000, bits: int = 16, data: bytes = b"\0\0" * 8, claimed: int = -1) -> bytes:
-    """A WAV whose header says what it is told to."""
+    """A WAV with any claims in its header."""
     size = len(data) if claimed < 0 else claimed
     block = channels * bits // 8
     form = struct.pack("<HHIIHH", 1, channels, rate, rate * block & 0xFFFFFFFF, block & 0xFFFF, bits)
@@ -100,7 +100,7 @@ def test_channels_of_m4a_are_averaged(tmp_path: Path) -> None:
     assert abs(np.abs(audio.samples[4000:16000]).max() - 0.25) < 0.03
 
 
-def test_m4a_is_known_by_its_bytes(tmp_path: Path) -> None:
+def test_m4a_is_recognized_by_its_bytes(tmp_path: Path) -> None:
     data = m4a(tmp_path / "voice.m4a", tone(44_100)[None], 44_100).read_bytes()
     (tmp_path / "voice.wav").write_bytes(data)
     assert read(data, "audio").rate == read(tmp_path / "voice.wav").rate == 44_100
@@ -126,7 +126,7 @@ def test_a_truncated_recording_is_refused(kind: str, share: float, tmp_path: Pat
         read(path)
 
 
-def test_a_wav_that_was_streamed_has_no_size_and_is_read() -> None:
+def test_a_streamed_wav_without_a_size_is_read() -> None:
     data = bytearray(wav(data=struct.pack("<3h", 16384, 0, -16384)))
     data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
     assert read(bytes(data), "audio").samples.tolist() == [0.5, 0.0, -0.5]
@@ -141,12 +141,12 @@ def flac_of_open_length(samples: np.ndarray) -> bytes:
     return bytes(data)
 
 
-def test_a_flac_that_was_streamed_has_no_length_and_is_read() -> None:
+def test_a_streamed_flac_without_a_length_is_read() -> None:
     samples = np.round(tone(seconds=20) * 32768) / 32768  # longer than one block
     assert np.array_equal(read(flac_of_open_length(samples), "audio").samples, samples.astype(np.float32))
 
 
-def test_a_flac_of_open_length_is_limited_as_it_is_read() -> None:
+def test_a_flac_without_a_length_is_limited_while_it_is_read() -> None:
     with pytest.raises(LimitError, match="lasts 5 s, the limits allow 5 s"):
         read(flac_of_open_length(tone(seconds=20)), "audio", limits=Limits(max_seconds=5))
 
@@ -170,7 +170,7 @@ def test_an_absurd_header_is_refused(header: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
+def test_samples_that_are_not_finite_are_refused(value: float) -> None:
     samples = np.array([0.1, value, 0.2], np.float32)
     with pytest.raises(UnreadableError, match="not finite"):
         read(recorded(samples, subtype="FLOAT"), "audio")
@@ -191,7 +191,7 @@ def test_a_long_m4a_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["song.wav", "song.mp3", "song.m4a"])
-def test_words_are_no_sound(name: str, tmp_path: Path) -> None:
+def test_a_text_is_not_a_sound(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("not a sound at all\n" * 20)
     with pytest.raises(UnreadableError, match=rf"{name}"):
         read(tmp_path / name)
@@ -204,7 +204,7 @@ def test_words_are_no_sound(name: str, tmp_path: Path) -> None:
     patch=st.binary(min_size=1, max_size=12),
     near_start=st.booleans(),
 )
-def test_damage_raises_nothing_else(kind: str, place: float, patch: bytes, near_start: bool) -> None:
+def test_damaged_files_raise_only_our_error(kind: str, place: float, patch: bytes, near_start: bool) -> None:
     data = bytearray(recorded(tone(seconds=0.1), kind=kind))
     at = int(place * (64 if near_start else len(data)))
     data[at : at + len(patch)] = patch

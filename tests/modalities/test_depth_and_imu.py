@@ -12,19 +12,19 @@ TURN = np.linspace(0, 6, 300)
 READINGS = np.stack([np.sin(TURN), np.cos(TURN), 9.8 + 0 * TURN, TURN, -TURN, 0.1 * TURN], axis=1)  # [300, 6]
 
 
-def test_whole_numbers_are_millimeters_and_real_ones_meters(tmp_path):
+def test_integers_are_millimeters_and_real_numbers_meters(tmp_path):
     counts = np.array([[0, 1500, 65535], [250, 1, 2]], np.uint16)
     Picture.fromarray(counts).save(tmp_path / "d.png")
     tifffile.imwrite(tmp_path / "d.tif", counts)
     np.save(tmp_path / "d.npy", np.array([[0, 1.5, np.nan], [-1, np.inf, 2]], np.float64))
-    wanted = counts.astype(np.float32) / 1000
-    np.testing.assert_allclose(read(tmp_path / "d.png", "depth").values, wanted, rtol=1e-6)
-    np.testing.assert_allclose(read(tmp_path / "d.tif", "depth").values, wanted, rtol=1e-6)
+    expected = counts.astype(np.float32) / 1000
+    np.testing.assert_allclose(read(tmp_path / "d.png", "depth").values, expected, rtol=1e-6)
+    np.testing.assert_allclose(read(tmp_path / "d.tif", "depth").values, expected, rtol=1e-6)
     np.testing.assert_allclose(read(tmp_path / "d.npy", "depth").values, [[0, 1.5, 0], [0, 0, 2]])
     np.testing.assert_allclose(read(tmp_path / "d.png", "depth", scale=0.5).values, counts * 0.5)
 
 
-def test_a_depth_whose_unit_is_lost_is_refused(tmp_path):
+def test_depths_without_a_unit_are_refused(tmp_path):
     Picture.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "d.png")
     with pytest.raises(UnreadableError, match="8 bits"):
         read(tmp_path / "d.png", "depth")
@@ -32,7 +32,7 @@ def test_a_depth_whose_unit_is_lost_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("array", [np.zeros((2, 3, 4)), np.zeros(5), np.array([["a"]])])
-def test_other_arrays_are_no_depth(tmp_path, array):
+def test_other_arrays_are_not_depths(tmp_path, array):
     np.save(tmp_path / "d.npy", array)
     with pytest.raises(UnibindError, match=r"d\.npy"):
         read(tmp_path / "d.npy", "depth")
@@ -48,8 +48,8 @@ def test_readings_come_from_tables_and_arrays_alike(tmp_path):
     timed = read(tmp_path / "timed.csv", "imu")
     assert timed.rate == pytest.approx(200)
     for name in ("bare.csv", "rows.npy", "columns.npy"):
-        found = read(tmp_path / name, "imu", rate=200.0)
-        np.testing.assert_allclose(found.values, timed.values, atol=1e-6)
+        actual = read(tmp_path / name, "imu", rate=200.0)
+        np.testing.assert_allclose(actual.values, timed.values, atol=1e-6)
     assert timed.values.shape == (6, 300)
     assert timed.summary()["duration_s"] == pytest.approx(1.5)
 
@@ -92,7 +92,7 @@ def test_oversized_readings_are_refused(tmp_path):
         read(b"1,2,3,4,5,nan\n1,2,3,4,5,6\n", "imu", rate=1.0)
 
 
-def test_no_file_is_taken_for_them_by_its_name(tmp_path):
+def test_neither_is_recognized_by_a_file_ending(tmp_path):
     np.savetxt(tmp_path / "r.csv", READINGS, delimiter=",")
     with pytest.raises(UnibindError, match="no modality has the ending"):
         read(tmp_path / "r.csv")

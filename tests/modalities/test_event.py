@@ -109,7 +109,7 @@ def test_many_packets_are_joined(name: str, tmp_path: Path) -> None:
 
 
 def test_dat_of_plain_events_without_a_sensor_size(tmp_path: Path) -> None:
-    # N-Cars: type 0 ("2d"), 8 bytes an event; x 14 bits, y 14 bits, polarity 4 bits
+    # N-Cars: type 0 ("2d"), 8 bytes per event; x 14 bits, y 14 bits, polarity 4 bits
     body = b"".join(struct.pack("<II", t, x | y << 14 | p << 28) for t, x, y, p in [(5, 25, 8, 0), (9, 67, 35, 1)])
     events = load(tmp_path, "cars.dat", b"% Data file\n% Version 2\n" + bytes([0, 8]) + body)
     assert events.t.tolist() == [0, 4]
@@ -162,7 +162,7 @@ def test_bytes_are_read_like_files(written: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_drawn_frame(kind: str, tmp_path: Path) -> None:
+def test_rendered_frame(kind: str, tmp_path: Path) -> None:
     Picture.new("RGB", (6, 4), (255, 0, 0)).save(tmp_path / "frame.img", kind)
     (tmp_path / f"frame.{kind.lower()}").write_bytes((tmp_path / "frame.img").read_bytes())
     raw = read(tmp_path / f"frame.{kind.lower()}", "event")
@@ -298,12 +298,12 @@ def test_unnamed_columns_are_not_guessed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["two.dat", "two.raw", "three.raw", "stream.es", "nmnist.bin", "lz4.aedat4"])
-def test_events_outside_of_the_sensor(name: str, written: dict[str, bytes], tmp_path: Path) -> None:
+def test_events_outside_the_sensor(name: str, written: dict[str, bytes], tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match=r"2 of 5 events lie outside the 50 x 50 sensor"):
         load(tmp_path, name, written[name], width=50)
 
 
-def test_dat_events_outside_of_the_stated_sensor(tmp_path: Path, written: dict[str, bytes]) -> None:
+def test_dat_events_outside_the_stated_sensor(tmp_path: Path, written: dict[str, bytes]) -> None:
     with pytest.raises(UnreadableError, match="overflow"):
         load(tmp_path, "two.dat", written["two.dat"].replace(b"Width 100", b"Width 099"))
 
@@ -368,7 +368,7 @@ def test_sample_recordings(name: str) -> None:
     assert len(np.unique(np.asarray(picture(raw, 128)))) > 2
 
 
-def test_zip_that_is_no_npz(tmp_path: Path) -> None:
+def test_zip_that_is_not_npz(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
         archive.writestr("readme.txt", "no array")
     with pytest.raises(UnreadableError):

@@ -41,7 +41,7 @@ def encoded(picture: Picture.Image, kind: str, **options: object) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds next to nothing."""
+    """A PNG that claims a size and contains almost nothing."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -72,7 +72,7 @@ def test_every_format_gives_the_same_picture(kind: str) -> None:
         (8, ["green", "white", "red", "blue"]),
     ],
 )
-def test_a_photograph_is_turned_as_its_exif_says(orientation: int, seen: list[str], tmp_path: Path) -> None:
+def test_a_photograph_is_rotated_by_its_exif_tag(orientation: int, seen: list[str], tmp_path: Path) -> None:
     exif = Picture.Exif()
     exif[ORIENTATION] = orientation
     path = tmp_path / "photo.jpg"
@@ -126,14 +126,14 @@ def test_cmyk_becomes_rgb() -> None:
     assert np.abs(pixels - (0, 255, 255)).max() < 8
 
 
-def test_the_first_frame_of_an_animation_is_taken() -> None:
+def test_an_animation_gives_its_first_frame() -> None:
     frames = [Picture.new("RGB", (8, 8), color) for color in (BLUE, RED)]
     for kind in ("GIF", "WEBP", "PNG"):
         data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
         assert abs(read(data, "image").pixels[4, 4].astype(int) - BLUE).max() < 8
 
 
-def test_the_content_counts_not_the_ending(tmp_path: Path) -> None:
+def test_the_content_decides_not_the_ending(tmp_path: Path) -> None:
     path = tmp_path / "picture.jpg"
     path.write_bytes(encoded(quarters(), "PNG"))
     assert np.array_equal(read(path).pixels, np.asarray(quarters()))
@@ -181,7 +181,7 @@ def test_the_limit_of_pixels_can_be_set() -> None:
     place=st.floats(0, 1, exclude_max=True),
     patch=st.binary(min_size=1, max_size=12),
 )
-def test_damage_raises_nothing_else(kind: str, place: float, patch: bytes) -> None:
+def test_damaged_files_raise_only_our_error(kind: str, place: float, patch: bytes) -> None:
     data = bytearray(encoded(quarters(), kind))
     at = int(place * len(data))
     data[at : at + len(patch)] = patch

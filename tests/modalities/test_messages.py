@@ -58,7 +58,7 @@ def words(parts):
 
 
 def pictures(parts):
-    found = []
+    decoded = []
     for part in parts:
         if part["type"] == "image_url":
             head, _, data = part["image_url"]["url"].partition(",")
@@ -66,11 +66,11 @@ def pictures(parts):
             picture = Picture.open(io.BytesIO(base64.b64decode(data, validate=True)))
             assert picture.format == "JPEG"
             assert picture.mode == "RGB"
-            found.append(picture)
-    return found
+            decoded.append(picture)
+    return decoded
 
 
-def test_there_is_an_example_of_every_modality_but_text():
+def test_every_modality_but_text_has_an_example():
     assert set(EXAMPLES) == set(modality_names()) - {"text"}
 
 
@@ -101,7 +101,7 @@ def test_a_text_is_not_shown():
         render(Text("a drum"))
 
 
-def test_an_image_is_itself_smaller():
+def test_an_image_is_scaled_down():
     pixels = np.zeros((600, 1200, 3), np.uint8)
     pixels[:, :600] = (255, 0, 0)
     (picture,) = pictures(render(Image(pixels), RenderOptions(side=256)))
@@ -112,21 +112,21 @@ def test_an_image_is_itself_smaller():
 
 
 @pytest.mark.parametrize(("size", "shown"), [((8, 8), (224, 224)), ((3, 2000), (32, 512)), ((1, 1), (224, 224))])
-def test_tiny_and_thin_pictures_are_made_so_large_that_models_take_them(size, shown):
+def test_tiny_and_thin_pictures_are_enlarged_for_models(size, shown):
     width, height = size
     (picture,) = pictures(render(Image(noise(height, width))))
     assert picture.size == shown
 
 
-def test_a_thermal_picture_says_its_temperatures():
-    said = words(render(EXAMPLES["thermal"]))
-    assert "from 15.0 °C to 40.0 °C, 27.5 °C on average" in said
+def test_a_thermal_message_states_its_temperatures():
+    text = words(render(EXAMPLES["thermal"]))
+    assert "from 15.0 °C to 40.0 °C, 27.5 °C on average" in text
 
 
 def test_counts_are_not_called_degrees():
-    said = words(render(Thermal(EXAMPLES["thermal"].values / 40, celsius=False)))
-    assert "no degrees" in said
-    assert "°C" not in said
+    text = words(render(Thermal(EXAMPLES["thermal"].values / 40, celsius=False)))
+    assert "no degrees" in text
+    assert "°C" not in text
 
 
 def test_hot_is_light_in_a_thermal_picture():
@@ -159,21 +159,21 @@ def test_one_event_is_enough():
     assert len(pictures(render(single))) == 2
 
 
-def test_a_drawn_event_frame_is_shown_as_it_is():
+def test_a_rendered_event_frame_is_shown_as_it_is():
     frame = np.zeros((256, 256, 3), np.uint8)
     frame[:, 128:] = (255, 255, 0)
     (picture,) = pictures(render(EventFrame(frame)))
     assert np.abs(np.asarray(picture)[100, 240].astype(int) - (255, 255, 0)).max() < 12
 
 
-def test_video_frames_come_in_their_order_with_their_moments():
+def test_video_frames_come_in_order_with_their_times():
     parts = render(EXAMPLES["video"], RenderOptions(frames=4))
     assert re.findall(r"at ([\d.]+) s", words(parts)) == ["3", "9", "15", "21"]
     means = [np.asarray(p).mean() for p in pictures(parts)]
     assert np.abs(np.array(means) - [30, 90, 150, 210]).max() < 3
 
 
-def test_a_sheet_names_what_is_on_it():
+def test_a_sheet_has_captions():
     parts = render(EXAMPLES["video"], RenderOptions(frames=4, one_picture=True))
     (sheet,) = pictures(parts)
     rows = np.asarray(sheet.convert("L"))
@@ -193,7 +193,7 @@ def dark_middle(picture):
     return columns.mean() / picture.width, rows.mean() / picture.height
 
 
-def test_the_sides_of_a_cloud_are_where_they_are_said_to_be():
+def test_views_of_a_cloud_are_from_the_stated_sides():
     """A box around the middle, and a heap of points at its right end, then top, then near end."""
     box = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
     heaps = np.eye(3, dtype=np.float32)
@@ -225,7 +225,7 @@ def sound(parts):
         return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32767
 
 
-def test_a_sound_is_sent_as_it_is_where_the_server_hears():
+def test_a_sound_is_sent_unchanged_where_the_server_accepts_audio():
     raw = tone(1.5)
     parts = render(raw, RenderOptions(sound=True))
     assert not pictures(parts)
@@ -239,20 +239,20 @@ def test_a_sound_is_sent_at_16_khz_and_at_most_30_s():
     assert peak == 440
 
 
-def test_a_click_is_followed_by_silence():
+def test_a_click_is_padded_with_silence():
     heard = sound(render(Audio(np.ones(3, np.float32), 16_000), RenderOptions(sound=True)))
     assert len(heard) == 1600
     assert not heard[3:].any()
 
 
-def test_a_spectrogram_comes_with_words_on_length_and_loudness():
+def test_the_message_of_a_sound_states_duration_and_loudness():
     samples = np.zeros(32_000, np.float32)
     samples[16_000:24_000] = tone(0.5, 0.5).samples
-    said = words(render(Audio(samples, 16_000)))
-    assert "2.0 s long" in said
-    assert "-15 dB of full scale on average, -6 dB at its peak" in said  # 0.5**2 / 2 for a quarter of the time
-    assert "loudest 1." in said
-    assert "quiet 75 % of the time" in said
+    text = words(render(Audio(samples, 16_000)))
+    assert "2.0 s long" in text
+    assert "-15 dB of full scale on average, -6 dB at its peak" in text  # 0.5**2 / 2 for a quarter of the time
+    assert "loudest 1." in text
+    assert "quiet 75 % of the time" in text
 
 
 @pytest.mark.parametrize(("level", "word"), [(0.5, "loud ("), (0.05, "of middle loudness"), (0.005, "quiet (")])
@@ -260,16 +260,16 @@ def test_loudness_in_words(level, word):
     assert f"It is {word}" in words(render(tone(1, level)))
 
 
-def test_silence_is_called_so():
-    said = words(render(Audio(np.zeros(16_000, np.float32), 16_000)))
-    assert "It is silent." in said
+def test_silence_is_stated():
+    text = words(render(Audio(np.zeros(16_000, np.float32), 16_000)))
+    assert "It is silent." in text
 
 
-def test_long_sounds_are_said_to_be_cut():
+def test_long_sounds_are_announced_as_cut():
     assert "of which the first 30 s follow" in words(render(tone(31), RenderOptions(sound=True)))
 
 
-def test_depths_are_said_and_unknown_ones_are_not():
+def test_known_depths_are_stated_and_unknown_ones_are_not():
     assert "from 1.00 m to 5.00 m" in words(render(EXAMPLES["depth"]))
     assert " m to " not in words(render(Depth(np.zeros((10, 10), np.float32))))
 

@@ -90,7 +90,7 @@ def test_hotter_is_lighter() -> None:
     assert row[-1] > row[len(row) // 2] > row[0]
 
 
-def test_louder_and_higher_is_where_it_belongs() -> None:
+def test_a_spectrogram_shows_time_and_pitch() -> None:
     time = np.arange(16_000) / 16_000
     samples = np.where(time > 0.5, np.sin(2 * np.pi * 4000 * time), 0).astype(np.float32)
     field = np.asarray(picture(Audio(samples, 16_000), 256).convert("L")).astype(float)[:238, 34:]

@@ -100,7 +100,7 @@ def test_the_prompts_of_a_new_modality_are_used(radar):
     assert templates(["fire_truck"], "radar")["fire_truck"][1] == "the radar echo of a fire truck."
 
 
-PGM = '''
+PGM = """
 import numpy as np
 from unibind.modalities import FileFormat
 from unibind.modalities.image import Image
@@ -109,7 +109,7 @@ def read(source, limits):
     return Image(np.zeros((2, 2, 3), np.uint8))
 
 FORMAT = FileFormat("PGM", (".pgm", ".png"), read, lambda head: head.startswith(b"P5"), modality="image")
-'''
+"""
 
 
 def test_a_format_is_added_to_a_modality_of_the_package(install, tmp_path):
@@ -133,7 +133,7 @@ def test_a_format_is_added_to_a_modality_of_the_package(install, tmp_path):
             "the image format 'PNG' exists already",
         ),
         (
-            "from unibind.modalities import FileFormat\nVALUE = FileFormat('ODOR', ('.odor',), print, modality='smell')",
+            "from unibind.modalities import FileFormat\nVALUE = FileFormat('ODOR', (), print, modality='smell')",
             "formats",
             "its modality 'smell' does not exist",
         ),

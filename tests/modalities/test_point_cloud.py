@@ -249,7 +249,7 @@ def test_points_that_are_not_finite(name: str, tmp_path: Path) -> None:
     assert load(tmp_path, name, BROKEN_POINTS[name], drop_nan=True).xyz.tolist() == [[0, 0, 0], [1, 1, 1]]
 
 
-def test_nothing_is_left_without_the_broken_points(tmp_path: Path) -> None:
+def test_a_cloud_of_broken_points_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="all 2 points"):
         load(tmp_path, "nan.npy", saved(np.full((2, 3), np.nan)), drop_nan=True)
 
@@ -310,7 +310,7 @@ def test_too_many_vertices_of_a_mesh(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("points", [0, -1, 101])
-def test_sample_sizes_outside_of_the_limits(points: int, tmp_path: Path) -> None:
+def test_sample_sizes_outside_the_limits(points: int, tmp_path: Path) -> None:
     with pytest.raises(LimitError, match="between 1 and 100"):
         load(tmp_path, "box.ply", mesh_file("ply"), Limits(max_points=100), points=points)
 

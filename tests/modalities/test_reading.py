@@ -10,9 +10,10 @@ from PIL import Image as Picture
 
 from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, MissingFileError, UnibindError, UnknownNameError, UnreadableError
-from unibind.modalities import modality_names, modality_spec
+from unibind.modalities import FileFormat, ModalitySpec, modality_names, modality_spec
 from unibind.modalities.limits import Limits
-from unibind.modalities.reading import modality_of, read, suffixes
+from unibind.modalities.reading import format_of, modality_of, read, suffixes
+from unibind.modalities.source import open_source
 
 MODALITIES = ("audio", "depth", "event", "image", "imu", "point_cloud", "text", "thermal", "video")
 
@@ -87,7 +88,7 @@ def test_bytes_of_a_file_are_limited(tmp_path: Path) -> None:
         read(tmp_path / "words.txt", limits=Limits(max_bytes=100))
 
 
-def test_raised_limits_hold_while_the_modality_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_given_limits_apply_while_the_modality_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "gray.tif"  # an ending that two modalities share, so its first bytes are read
     Picture.new("L", (4, 4)).save(path)
     # defaults that are too small for the file
@@ -99,22 +100,58 @@ def test_raised_limits_hold_while_the_modality_is_settled(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("text", ["a photo of a dog", "see notes.txt", "long " * 2000 + ".txt", "a\0b.txt"])
-def test_a_string_that_names_no_file_is_the_text(text: str) -> None:
+def test_a_string_that_does_not_name_a_file_is_the_text(text: str) -> None:
     assert read(text, "text").text == text
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
-def test_a_blank_string_is_no_text(text: str) -> None:
+def test_a_blank_string_is_not_a_text(text: str) -> None:
     with pytest.raises(UnibindError, match="visible character"):
         read(text, "text")
 
 
-def test_an_archive_of_arrays_may_be_several_things(tmp_path: Path) -> None:
+def test_an_archive_of_arrays_is_ambiguous(tmp_path: Path) -> None:
     path = tmp_path / "things.npz"
     np.savez(path, points=np.eye(3))
     with pytest.raises(UnibindError, match=r"things\.npz could be event or point_cloud; specify which"):
         modality_of(path)
     assert read(path, "point_cloud").xyz.shape == (3, 3)
+
+
+def formats(*rows):
+    return ModalitySpec("radar", (), rows, picture=lambda raw, size: None)
+
+
+def row(name, *suffixes, magic=None, **facts):
+    return FileFormat(name, suffixes, lambda source, limits: None, magic and (lambda h: h.startswith(magic)), **facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("a.bin", b"anything", "unsigned"),  # by its ending: no signature can contradict it
+        ("a.one", b"1...", "one"),
+        ("a.one", b"2...", "two"),  # the content contradicts the ending
+        ("a.one", b"....", "one"),  # nothing recognizes the content
+        ("a.also", b"....", "one"),
+        ("a.odd", b"2...", "two"),
+        ("a.odd", b"....", "rest"),
+    ],
+)
+def test_the_row_that_reads_a_file(name: str, data: bytes, expected: str, tmp_path: Path) -> None:
+    spec = formats(
+        row("one", ".one", magic=b"1", also=(".also",)),
+        row("two", ".two", magic=b"2"),
+        row("unsigned", ".bin"),
+        row("rest", fallback=True),
+    )
+    (tmp_path / name).write_bytes(data)
+    assert format_of(open_source(tmp_path / name, Limits()), spec).name == expected
+
+
+def test_a_file_that_no_row_reads_is_refused() -> None:
+    with pytest.raises(UnreadableError, match="not in a known radar format; known are one, two"):
+        format_of(open_source(b"...", Limits()), formats(row("one", ".one"), row("two", ".two", magic=b"2")))
 
 
 def test_endings_in_capitals(tmp_path: Path) -> None:

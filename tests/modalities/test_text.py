@@ -9,7 +9,7 @@ from unibind.modalities.limits import Limits
 from unibind.modalities.reading import read
 
 
-def test_a_file_of_words_is_read_without_mark_and_margins(tmp_path: Path) -> None:
+def test_a_text_file_is_read_without_byte_order_mark_and_margins(tmp_path: Path) -> None:
     path = tmp_path / "caption.txt"
     path.write_bytes("\ufeff  a dog, ein Hündchen, 一只狗\n\n".encode())
     assert read(path).text == "a dog, ein Hündchen, 一只狗"
@@ -20,19 +20,19 @@ def test_bytes_are_decoded() -> None:
     assert read("a café".encode(), "text").text == "a café"
 
 
-def test_another_encoding_is_refused_with_its_place() -> None:
+def test_another_encoding_is_refused_with_its_position() -> None:
     with pytest.raises(UnreadableError, match=r"not UTF-8 text \(byte 5\)"):
         read("a caf\xe9".encode("latin-1"), "text")
 
 
 @pytest.mark.parametrize("content", [b" \n\t ", b"a\0b", b"\xef\xbb\xbf"])
-def test_a_file_without_words_is_refused(content: bytes) -> None:
+def test_a_file_without_text_is_refused(content: bytes) -> None:
     with pytest.raises(UnreadableError, match="contains no text"):
         read(content, "text")
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "狗", "🐕"])
-def test_characters_are_limited_not_bytes(letter: str) -> None:
+def test_characters_are_limited_rather_than_bytes(letter: str) -> None:
     limits = Limits(max_characters=100)
     assert len(read((letter * 100).encode(), "text", limits=limits).text) == 100
     with pytest.raises(LimitError, match="100 characters"):

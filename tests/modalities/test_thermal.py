@@ -67,27 +67,27 @@ def test_scale_and_offset_give_degrees(encode: Any) -> None:
         ("celsius", np.array([[0.0, 37.0]], np.float32)),
     ],
 )
-def test_a_description_tells_the_unit(unit: str, values: np.ndarray) -> None:
+def test_a_description_names_the_unit(unit: str, values: np.ndarray) -> None:
     thermal = read(tiff(values, {"unit": unit}), "thermal")
     assert thermal.celsius
     assert np.allclose(thermal.values, [[0.0, 37.0]], atol=1e-3)
 
 
 @pytest.mark.parametrize("description", [{"unit": "furlong"}, ["celsius"], {"unit": ["celsius"]}, 3, "celsius"])
-def test_a_description_without_a_known_unit_says_nothing(description: Any) -> None:
+def test_a_description_without_a_known_unit_is_ignored(description: Any) -> None:
     assert not read(tiff(np.array([[0, 65535]], np.uint16), description), "thermal").celsius
 
 
-def test_the_caller_knows_better_than_the_description() -> None:
+def test_options_override_the_description() -> None:
     data = tiff(np.array([[10.0, 20.0]], np.float32), {"unit": "celsius"})
     assert values_of(data, scale=2.0, offset=1.0) == [[21.0, 41.0]]
 
 
-def test_an_offset_alone_shifts_by_it() -> None:
+def test_a_scale_of_one_only_shifts() -> None:
     assert values_of(tiff(np.array([[273.15, 283.15]], np.float32)), scale=1.0, offset=-273.15) == [[0.0, 10.0]]
 
 
-def test_real_numbers_of_no_unit_fill_their_range() -> None:
+def test_real_numbers_without_a_unit_are_normalized_to_their_range() -> None:
     assert values_of(tiff(np.array([[5.0, 6.0, 9.0]], np.float32))) == [[0.0, 0.25, 1.0]]
     assert values_of(tiff(np.full((2, 2), 5.0, np.float32))) == [[0.0, 0.0], [0.0, 0.0]]
 
@@ -116,7 +116,7 @@ def test_colors_become_gray() -> None:
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_a_picture_is_turned_as_its_exif_says(depth: type) -> None:
+def test_a_picture_is_rotated_by_its_exif_tag(depth: type) -> None:
     exif = Picture.Exif()
     exif[0x0112] = 6  # shown a quarter clockwise
     full = np.iinfo(depth).max
@@ -151,7 +151,7 @@ def test_an_absurd_size_is_refused_by_its_header() -> None:
         read(bytes(data), "thermal")
 
 
-def test_a_radiometric_jpeg_whose_temperatures_are_gone_is_refused() -> None:
+def test_a_radiometric_jpeg_without_temperatures_is_refused() -> None:
     jpeg = png(np.zeros((8, 8), np.uint8), "JPEG")
     payload = b"FLIR\x00\x01\x00\x00" + b"\0" * 20
     forged = jpeg[:2] + b"\xff\xe1" + (len(payload) + 2).to_bytes(2, "big") + payload + jpeg[2:]
@@ -178,7 +178,7 @@ def test_which_pictures_are_thermal(name: str, data: bytes, modality: str, tmp_p
 
 
 @pytest.mark.parametrize("directory", [0, 1 << 20])
-def test_a_tiff_whose_directory_is_elsewhere_is_settled_without_noise(
+def test_a_tiff_with_a_distant_directory_is_recognized_without_warnings(
     directory: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "far.tif").write_bytes(b"II*\0" + directory.to_bytes(4, "little") + bytes(100))
@@ -198,7 +198,7 @@ def test_a_tiff_whose_directory_is_elsewhere_is_settled_without_noise(
     place=st.floats(0, 1, exclude_max=True),
     patch=st.binary(min_size=1, max_size=12),
 )
-def test_damage_raises_nothing_else(data: bytes, place: float, patch: bytes) -> None:
+def test_damaged_files_raise_only_our_error(data: bytes, place: float, patch: bytes) -> None:
     damaged = bytearray(data)
     at = int(place * len(damaged))
     damaged[at : at + len(patch)] = patch

@@ -98,7 +98,7 @@ def test_length_rate_and_size(name: str, films: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_frame_is_found_at_its_time(name: str, films: dict[str, Path]) -> None:
+def test_each_frame_is_returned_at_its_time(name: str, films: dict[str, Path]) -> None:
     frames = read(films[name]).frames(middle_of(list(range(COUNT))))
     assert frames.shape == (COUNT, 48, 64, 3)
     assert numbers(frames) == list(range(COUNT))
@@ -108,12 +108,12 @@ def test_each_frame_is_found_at_its_time(name: str, films: dict[str, Path]) -> N
 def test_frames_come_in_the_order_asked_for(name: str, films: dict[str, Path]) -> None:
     clip, random = read(films[name]), np.random.default_rng(7)
     for size in (1, 2, 5, 9):
-        wanted = random.integers(0, COUNT, size).tolist()
-        assert numbers(clip.frames(middle_of(wanted))) == wanted
+        expected = random.integers(0, COUNT, size).tolist()
+        assert numbers(clip.frames(middle_of(expected))) == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_single_time_alone(name: str, films: dict[str, Path]) -> None:
+def test_each_time_on_its_own(name: str, films: dict[str, Path]) -> None:
     clip = read(films[name])
     alone = range(0, COUNT, 5)
     assert [numbers(clip.frames(middle_of([i])))[0] for i in alone] == list(alone)
@@ -133,14 +133,16 @@ def test_only_wanted_frames_become_pixels(name: str, films: dict[str, Path], mon
     assert len(made) == 3  # the repeated one once
 
 
-def test_the_decoder_jumps_over_what_nobody_asked_for(films: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_decoder_skips_frames_that_are_not_requested(
+    films: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen, time = set(), video_frames._time
     monkeypatch.setattr(video_frames, "_time", lambda frame, base: seen.add(frame.pts) or time(frame, base))
     assert numbers(read(films["short_gop.mp4"]).frames(middle_of([1, 44]))) == [1, 44]
     assert len(seen) <= 16  # of 48: 0 to 2, and from the key frame 36 or 42 to 45
 
 
-def test_bytes_and_pickles_are_as_good_as_the_file(films: dict[str, Path]) -> None:
+def test_bytes_and_pickles_give_the_same_frames_as_the_file(films: dict[str, Path]) -> None:
     for clip in (read(films["short_gop.mp4"].read_bytes(), "video"), read(films["short_gop.mp4"])):
         copy = pickle.loads(pickle.dumps(clip))
         assert numbers(copy.frames(middle_of([30, 2]))) == [30, 2]
@@ -155,7 +157,7 @@ def test_bytes_and_pickles_are_as_good_as_the_file(films: dict[str, Path]) -> No
         (((0, -1), (1, 0)), [90, 220, 20, 150]),
     ],
 )
-def test_a_turned_film_is_shown_upright(matrix: Any, seen: list[int], tmp_path: Path) -> None:
+def test_a_rotated_video_is_shown_upright(matrix: Any, seen: list[int], tmp_path: Path) -> None:
     corners = np.zeros((48, 64, 3), np.uint8)
     corners[:24, :32], corners[:24, 32:], corners[24:, :32], corners[24:, 32:] = 20, 90, 150, 220
     path = film(tmp_path / "turned.mp4", picture=corners, count=4)
@@ -167,8 +169,8 @@ def test_a_turned_film_is_shown_upright(matrix: Any, seen: list[int], tmp_path: 
     clip = read(path)
     frame = clip.frames(np.zeros(1))[0].astype(int)
     assert frame.shape == (clip.height, clip.width, 3) == ((64, 48, 3) if b else (48, 64, 3))
-    found = [frame[y, x, 1] for y in (8, -9) for x in (8, -9)]
-    assert np.abs(np.subtract(found, seen)).max() < 12
+    actual = [frame[y, x, 1] for y in (8, -9) for x in (8, -9)]
+    assert np.abs(np.subtract(actual, seen)).max() < 12
 
 
 def test_a_cut_file_without_its_table_is_refused(films: dict[str, Path], tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_a_cut_file_without_its_table_is_refused(films: dict[str, Path], tmp_pat
         read(tmp_path / "cut.mp4")
 
 
-def test_a_file_cut_behind_its_table_is_refused(tmp_path: Path) -> None:
+def test_a_file_cut_after_its_table_is_refused(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     path = film(tmp_path / "cut.mp4", picture=noise, gop=6, options={"movflags": "faststart"})
     data = path.read_bytes()
@@ -187,7 +189,7 @@ def test_a_file_cut_behind_its_table_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
+def test_a_deleted_file_is_reported(tmp_path: Path) -> None:
     path = film(tmp_path / "gone.mp4", count=4)
     clip = read(path)
     path.unlink()
@@ -196,12 +198,12 @@ def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("times", [[], [0.5, np.nan], [np.inf]])
-def test_times_that_name_no_frame_are_refused(times: list[float], films: dict[str, Path]) -> None:
+def test_invalid_times_are_refused(times: list[float], films: dict[str, Path]) -> None:
     with pytest.raises(UnibindError, match=r"long_gop\.mp4 must be finite seconds, at least one"):
         read(films["long_gop.mp4"]).frames(np.array(times))
 
 
-def test_a_sound_is_no_video(tmp_path: Path) -> None:
+def test_a_sound_is_not_a_video(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44_100, layout="mono")
@@ -232,9 +234,7 @@ def test_too_many_pixels_are_refused(films: dict[str, Path]) -> None:
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
     ],
 )
-def test_a_list_that_points_at_other_files_is_not_followed(
-    playlist: str, films: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_playlist_is_not_followed(playlist: str, films: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "list.mp4").write_text(playlist.format(film=films["long_gop.mp4"]))
     with pytest.raises(UnreadableError, match=r"list\.mp4 cannot be read as video"):
         read(tmp_path / "list.mp4")
@@ -246,7 +246,9 @@ def test_a_list_that_points_at_other_files_is_not_followed(
     places=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=8),
     patch=st.binary(min_size=1, max_size=8),
 )
-def test_damage_raises_nothing_else(films: dict[str, Path], name: str, places: list[float], patch: bytes) -> None:
+def test_damaged_files_raise_only_our_error(
+    films: dict[str, Path], name: str, places: list[float], patch: bytes
+) -> None:
     data = bytearray(films[name].read_bytes())
     for place in places:
         at = int(place * len(data))
@@ -262,6 +264,6 @@ def test_damage_raises_nothing_else(films: dict[str, Path], name: str, places: l
 
 @settings(deadline=None, max_examples=25)
 @given(data=st.binary(min_size=1, max_size=200))
-def test_random_bytes_are_no_video(data: bytes) -> None:
+def test_random_bytes_are_not_a_video(data: bytes) -> None:
     with pytest.raises(UnibindError, match="the given bytes"):
         read(data, "video")

@@ -12,7 +12,7 @@ def test_a_short_recording_is_repeated():
     assert center_window(np.array([5], np.float32), 3).tolist() == [5, 5, 5]
 
 
-def test_the_middle_of_a_long_recording_is_taken():
+def test_the_middle_of_a_long_recording_is_used():
     assert center_window(np.arange(10, dtype=np.float32), 4).tolist() == [3, 4, 5, 6]
     assert center_window(np.arange(9, dtype=np.float32), 4).tolist() == [2, 3, 4, 5]
     assert center_window(np.arange(4, dtype=np.float32), 4).tolist() == [0, 1, 2, 3]
@@ -43,14 +43,14 @@ def test_a_tone_keeps_its_pitch_and_loudness(to):
     def tone(rate):
         return np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32)
 
-    found = resampled(tone(8000), 8000, to)
-    assert found.dtype == np.float32
-    assert len(found) == to
+    actual = resampled(tone(8000), 8000, to)
+    assert actual.dtype == np.float32
+    assert len(actual) == to
     inner = slice(to // 10, -to // 10)  # away from where it starts and ends
-    assert found[inner] == pytest.approx(tone(to)[inner], abs=2e-3)
+    assert actual[inner] == pytest.approx(tone(to)[inner], abs=2e-3)
 
 
-def test_what_the_new_rate_cannot_hold_is_filtered_out():
+def test_frequencies_above_the_new_rate_are_filtered_out():
     high = np.sin(2 * np.pi * 3500 * np.arange(8000) / 8000).astype(np.float32)
     assert np.abs(resampled(high, 8000, 4000)[400:-400]).max() < 1e-3
 
@@ -72,9 +72,9 @@ def plain_sinc(samples, rate, to, place):
 def test_windowed_sinc_equals_a_plain_one(rate, to):
     samples = np.random.default_rng(rate).normal(size=300).astype(np.float32)
     count = -(-300 * to // rate)
-    found = sinc_resampled(samples, rate, to, 0, count)
-    assert found.dtype == np.float32
-    assert found == pytest.approx([plain_sinc(samples, rate, to, place) for place in range(count)], abs=1e-5)
+    actual = sinc_resampled(samples, rate, to, 0, count)
+    assert actual.dtype == np.float32
+    assert actual == pytest.approx([plain_sinc(samples, rate, to, place) for place in range(count)], abs=1e-5)
 
 
 @settings(deadline=None, max_examples=40)
@@ -85,12 +85,12 @@ def test_a_part_is_resampled_as_in_the_whole(first, count, rates):
     np.testing.assert_allclose(sinc_resampled(samples, *rates, first, count), whole[first : first + count], atol=1e-6)
 
 
-def test_sinc_at_the_same_rate_cuts_only():
+def test_sinc_at_the_same_rate_only_cuts():
     samples = np.arange(9, dtype=np.float32)
     assert sinc_resampled(samples, 8000, 8000, 2, 3).tolist() == [2, 3, 4]
 
 
-def test_rates_of_no_sound_are_refused():
+def test_rates_that_are_not_of_sounds_are_refused():
     with pytest.raises(UnibindError, match="4,294,967,295 samples per second"):
         sinc_resampled(np.zeros(4, np.float32), 0xFFFFFFFF, 16_000, 0, 1)
 
@@ -108,11 +108,11 @@ def test_rates_of_no_sound_are_refused():
         (ClipPolicy(10, 2.0, stride=0.1), 2.3, [0, 0.1, 0.2, 0.3]),
     ],
 )
-def test_clips_begin_where_the_policy_says(policy, duration, starts):
+def test_clips_start_where_the_policy_puts_them(policy, duration, starts):
     np.testing.assert_allclose(policy.starts(duration), starts, atol=1e-9)
 
 
 @pytest.mark.parametrize("wrong", [(0, 2.0, None), (3, 0.0, None), (3, float("nan"), None), (3, 2.0, 0.0)])
-def test_clips_that_cannot_be_are_refused(wrong):
+def test_impossible_clips_are_refused(wrong):
     with pytest.raises(UnibindError, match="must be positive"):
         ClipPolicy(*wrong)

@@ -57,7 +57,7 @@ def test_wide_sensor_is_centered_with_its_aspect() -> None:
     assert torch.nonzero(frame).tolist() == [[1, 0], [1, 3], [2, 0], [2, 3]]
 
 
-def test_small_sensor_has_its_pixels_repeated() -> None:
+def test_pixels_of_a_small_sensor_are_repeated() -> None:
     frame = event_frames(recording([(0, 1, 0, False)], width=2, height=2), 1, 4, 4)[0, DARKER]
     assert frame.tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
 

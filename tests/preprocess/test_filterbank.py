@@ -41,14 +41,14 @@ def plain_log_mel(samples, rate, bins, frame, shift):
 def test_filter_bank_equals_a_plain_one(rate, bins):
     rng = np.random.default_rng(rate + bins)
     samples = (rng.normal(0, 0.1, rate // 10) + 0.2).astype(np.float32)
-    found = log_mel(torch.from_numpy(samples), rate, bins=bins).numpy()
+    actual = log_mel(torch.from_numpy(samples), rate, bins=bins).numpy()
     wanted = plain_log_mel(samples, rate, bins, frame=rate // 40, shift=rate // 100)
-    assert found.shape == wanted.shape == (1 + (rate // 10 - rate // 40) // (rate // 100), bins)
-    assert np.abs(found - wanted).max() < 5e-3
-    assert np.abs(found - wanted).mean() < 2e-4
+    assert actual.shape == wanted.shape == (1 + (rate // 10 - rate // 40) // (rate // 100), bins)
+    assert np.abs(actual - wanted).max() < 5e-3
+    assert np.abs(actual - wanted).mean() < 2e-4
 
 
-def test_recordings_in_a_batch_do_not_meet():
+def test_recordings_in_a_batch_do_not_interact():
     waves = torch.randn(2, 3, 1600, generator=torch.Generator().manual_seed(0))
     together = log_mel(waves, 16_000, bins=40)
     assert together.shape == (2, 3, 8, 40)
@@ -68,7 +68,7 @@ def test_a_tone_is_loudest_in_the_filter_at_its_pitch(hertz):
     assert abs(int(mel.mean(dim=0).argmax()) - place) <= 1
 
 
-def test_less_than_a_frame_is_refused():
+def test_a_recording_shorter_than_a_frame_is_refused():
     assert log_mel(torch.ones(400), 16_000, bins=8).shape == (1, 8)
     with pytest.raises(ValueError, match=r"at least 400 samples \(25.0 ms\), not 399"):
         log_mel(torch.ones(399), 16_000, bins=8)

@@ -18,10 +18,10 @@ def test_a_square_is_left_as_it_is():
 def test_the_middle_of_the_long_side_is_kept(turned):
     pixels = np.zeros((4, 10, 3), np.uint8)
     pixels[:] = 10 * np.arange(10, dtype=np.uint8)[:, None]  # every column its number
-    wanted = pixels[:, 3:7]  # (10 - 4) // 2
+    expected = pixels[:, 3:7]  # (10 - 4) // 2
     if turned:
-        pixels, wanted = pixels.transpose(1, 0, 2), wanted.transpose(1, 0, 2)
-    assert np.array_equal(square(np.ascontiguousarray(pixels), 4), wanted)
+        pixels, expected = pixels.transpose(1, 0, 2), expected.transpose(1, 0, 2)
+    assert np.array_equal(square(np.ascontiguousarray(pixels), 4), expected)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (300, 41), (1, 200), (96, 97), (2, 2)])
@@ -63,7 +63,7 @@ def test_to_tensor_by_hand():
     assert out.flatten().tolist() == pytest.approx([-1, 0, 4])
 
 
-def test_to_tensor_takes_frames_and_leaves_them_alone():
+def test_to_tensor_takes_frames_and_does_not_change_them():
     frames = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), np.uint8)
     before = frames.copy()
     frames.setflags(write=False)
@@ -77,8 +77,8 @@ def test_margins_are_rounded_as_the_reference_rounds_them():
     # short side 4 of 6 x 17 to 4: the long one is 17 * 4 // 6 = 11, its margin of 7 leaves round(3.5) = 4 on the left
     pixels = np.zeros((6, 17, 3), np.uint8)
     pixels[:] = 10 * np.arange(17, dtype=np.uint8)[:, None]
-    wanted = np.asarray(Picture.fromarray(pixels).resize((11, 4), Picture.Resampling.BICUBIC))[:, 4:8]
-    assert np.array_equal(square(pixels, 4), wanted)
+    expected = np.asarray(Picture.fromarray(pixels).resize((11, 4), Picture.Resampling.BICUBIC))[:, 4:8]
+    assert np.array_equal(square(pixels, 4), expected)
 
 
 @pytest.mark.reference
@@ -87,6 +87,6 @@ def test_pictures_equal_the_reference_implementation(key):
     kind, name = key.split(":")
     folder = {"image": "image", "event_frame": "event"}[kind]
     picture = Picture.open(SAMPLES / folder / name).convert("RGB")
-    found = to_tensor(square(np.asarray(picture), 224), CLIP_MEAN, CLIP_STD).flatten().numpy()
-    assert sampled(found) == pytest.approx(PREPROCESSING[key]["values"], abs=1e-5)
-    assert found.mean() == pytest.approx(PREPROCESSING[key]["mean"], abs=1e-4)
+    actual = to_tensor(square(np.asarray(picture), 224), CLIP_MEAN, CLIP_STD).flatten().numpy()
+    assert sampled(actual) == pytest.approx(PREPROCESSING[key]["values"], abs=1e-5)
+    assert actual.mean() == pytest.approx(PREPROCESSING[key]["mean"], abs=1e-4)

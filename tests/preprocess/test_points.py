@@ -68,9 +68,9 @@ def test_farthest_points_agree_with_the_plain_version(seed: int, count: int) -> 
 def test_neighbors_agree_with_the_plain_version(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(points, "_BLOCK", block)
     centers, xyz = cloud(3, 2, 9), cloud(4, 2, 40)
-    found = neighbors(centers, xyz, 5)
-    assert found.tolist() == [plain_neighbors(centers[b], xyz[b], 5) for b in range(2)]
-    assert neighbors(centers[0], xyz[0], 5).tolist() == found[0].tolist()
+    actual = neighbors(centers, xyz, 5)
+    assert actual.tolist() == [plain_neighbors(centers[b], xyz[b], 5) for b in range(2)]
+    assert neighbors(centers[0], xyz[0], 5).tolist() == actual[0].tolist()
 
 
 def test_neighbors_are_exact_far_from_the_origin() -> None:

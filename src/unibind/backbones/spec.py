@@ -30,7 +30,8 @@ class Card:
 
     `name` is what `create_backbone` takes, with the variable parts in capitals. `modalities`, `dim` and `license` are
     None where they depend on the model. `weights` says where the weights come from, and `extra` names the optional
-    dependencies that are needed. `unavailable` is the reason why an installed third-party backbone cannot be loaded.
+    dependencies that are needed. `base_model` is the name of the model on the Hugging Face Hub, for model cards.
+    `unavailable` is the reason why an installed third-party backbone cannot be loaded.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Card:
     license: License | None
     weights: str
     extra: str | None = None
+    base_model: str | None = None
     unavailable: str | None = None
 
 

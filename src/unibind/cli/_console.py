@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +10,9 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
-INPUT, MODEL, OUTPUT, ADVANCED = "Input", "Model", "Output", "Advanced"  # panels of --help
+INPUT, MODEL, CENTERS, OUTPUT, ADVANCED = PANELS = ("Input", "Model", "Centers", "Output", "Advanced")  # of --help
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON for machines instead of tables.", rich_help_panel=OUTPUT)
@@ -37,10 +39,32 @@ KnowledgeOption = Annotated[
 
 
 def add_verb(app: typer.Typer, name: str, verb: Callable[..., None]) -> None:
-    """Register a verb; the part of its docstring after a line "Examples:" goes to the end of its help."""
+    """Register a verb: options in the order of their panels, and the examples of its docstring at the end of its help."""
     text, _, examples = (inspect.getdoc(verb) or "").partition("Examples:\n")
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
     lines = [line.strip().replace("[", "\\[") for line in examples.splitlines() if line.strip()]
-    app.command(name, help=text.strip(), epilog="\n\n".join(["Examples:", *lines]) if lines else None)(verb)
+
+    @functools.wraps(verb)
+    def ordered(**arguments: Any) -> None:
+        verb(**arguments)
+
+    signature = inspect.signature(verb, eval_str=True)
+    parameters = sorted(signature.parameters.values(), key=_panel_rank)
+    ordered.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    ordered.__annotations__ = {}
+    epilog = "\n\n".join(["Examples:", *lines]) if lines else None
+    app.command(name, help="\n\n".join(paragraphs), epilog=epilog)(ordered)
+
+
+def _panel_rank(parameter: inspect.Parameter) -> int:
+    """Arguments first, then the panels in their order; options without a panel last."""
+    facts = getattr(parameter.annotation, "__metadata__", (None,))[0]
+    if isinstance(facts, ArgumentInfo):
+        return -1
+    panel = getattr(facts, "rich_help_panel", None)
+    return PANELS.index(panel) if panel in PANELS else len(PANELS)
 
 
 def print_json(value: Any) -> None:

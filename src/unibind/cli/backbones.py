@@ -80,3 +80,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["weights"],
         depends if missing is None else f"no: {missing}" if missing else "yes",
     )
+
+
+add_verb(app, "list", list_backbones)

@@ -49,8 +49,8 @@ def evaluate(
       $ unibind eval runs/demo/store --model runs/demo/model
       $ unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
-    from ..evaluate.protocols import evaluate_store
     from ..evaluate.report import zero_shot_rows
+    from ..evaluate.stores import evaluate_store
 
     with busy("measuring"):
         evaluation = evaluate_store(store, model=model, knowledge=knowledge, out=out, seed=seed, **backbone.arguments)

@@ -10,6 +10,7 @@ import typer
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
     ADVANCED,
+    CENTERS,
     INPUT,
     OUTPUT,
     JsonOption,
@@ -19,8 +20,6 @@ from ._console import (
     print_json,
     print_table,
 )
-
-_CENTERS = "Centers"
 
 
 @with_backbone_options
@@ -41,19 +40,19 @@ def fit(
         typer.Option(
             metavar="NAME",
             help="all, consensus, adaptive or discriminative. Default: chosen on validation.",
-            rich_help_panel=_CENTERS,
+            rich_help_panel=CENTERS,
         ),
     ] = None,
     k: Annotated[
         int | None,
-        typer.Option("-k", min=1, help="Centers per class. Default: chosen on validation.", rich_help_panel=_CENTERS),
+        typer.Option("-k", min=1, help="Centers per class. Default: chosen on validation.", rich_help_panel=CENTERS),
     ] = None,
     scoring: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="max, top_mean or log_mean_exp. Default: chosen on validation.",
-            rich_help_panel=_CENTERS,
+            rich_help_panel=CENTERS,
         ),
     ] = None,
     loss: Annotated[

@@ -70,3 +70,6 @@ def convert(
 
 
 add_verb(app, "convert", convert)
+
+
+add_verb(app, "convert", convert)

@@ -66,8 +66,8 @@ class SplitReport:
         if self.automatic:
             train, validation = sum(self.train_items.values()), sum(self.validation_items.values())
             parts.append(
-                f"the items have no splits: {train} are used for training and {validation} for validation, stratified "
-                f"by label (seed {self.seed})"
+                f"there is no validation split: {train} items are used for training and {validation} for validation, "
+                f"stratified by label (seed {self.seed})"
             )
         if self.classes_without_validation:
             names = [f"{', '.join(names)} ({m})" for m, names in self.classes_without_validation.items()]
@@ -98,17 +98,20 @@ def train_and_validation(
 ) -> Split:
     """The training and validation items of a store, for `modalities` (by default all but text).
 
-    The splits "train" and "val" of the manifest are used as they are. If none of these items has a split, they are
-    split here, stratified by label; the items of one object stay together on one side in all modalities. Raises
-    UnibindError if the modalities are empty or a modality has no training or no validation items.
+    The splits "train" and "val" of the manifest are used as they are. If no item of these modalities is in "val", the
+    training items (or all items, if none has a split) are split here, stratified by label; the items of one object stay
+    together on one side in all modalities. Raises UnibindError if there are no modalities, or one has no training or
+    no validation items.
     """
     modalities = [m for m in store.modalities() if m != ANCHOR] if modalities is None else list(modalities)
     if not modalities:
         raise UnibindError(f"the store {store.path} contains no modality to fit other than {ANCHOR}; encode some files")
-    splits = store.splits()
-    automatic = all(splits.get(m) == {None} for m in modalities)
+    splits = set[str | None]().union(*(store.splits().get(m, set()) for m in modalities))
+    automatic = "val" not in splits and bool(splits & {"train", None})
     if automatic:
-        train, validation, non_train_ids = _automatic(store, modalities, validation_fraction, seed)
+        pool = "train" if "train" in splits else None
+        train, validation, non_train_ids = _automatic(store, modalities, pool, validation_fraction, seed)
+        non_train_ids |= store.non_train_ids() if pool else set()
     else:
         train = {m: store.vectors(m, "train") for m in modalities}
         validation = {m: store.vectors(m, "val") for m in modalities}
@@ -125,10 +128,12 @@ def _rows_by_label(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:
 
 
 def _automatic(
-    store: Store, modalities: Sequence[str], validation_fraction: float, seed: int
+    store: Store, modalities: Sequence[str], pool: str | None, validation_fraction: float, seed: int
 ) -> tuple[dict[str, Embeddings], dict[str, Embeddings], frozenset[str]]:
-    """Training items, validation items, and the ids of the latter in all stored modalities."""
-    stored = {m: store.vectors(m) for m in store.modalities()}
+    """Training and validation items of the split `pool` (None: of all items), and the ids of the latter in all stored
+    modalities.
+    """
+    stored = {m: store.vectors(m, pool) for m in store.modalities()}
     validation_objects = _validation_objects(stored, validation_fraction, seed)
     rows: dict[str, dict[bool, list[int]]] = {m: {False: [], True: []} for m in stored}
     for m, embeddings in stored.items():

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Events:
     """An event-camera recording: times `t` int64 [N] in microseconds from the first event (sorted), pixel columns
-    `x` and rows `y` int32 [N], polarity `p` bool [N] (True: brighter), sensor `width` and `height` in pixels."""
+    `x` and rows `y` int32 [N], polarity `p` bool [N] (True: brighter), sensor `width` and `height` in pixels.
+    """
 
     t: NDArray[np.int64]
     x: NDArray[np.int32]

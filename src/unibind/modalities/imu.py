@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Imu:
     """Readings of an inertial sensor: `values` float32 [6, N], acceleration x, y, z in m/s^2 and rotation x, y, z in
-    rad/s, at `rate` readings per second."""
+    rad/s, at `rate` readings per second.
+    """
 
     values: NDArray[np.float32]
     rate: float

@@ -1,4 +1,4 @@
-"""Looking at files: what a reader makes of each, in words and as a picture."""
+"""Inspection of files: what was read from each, as facts and as a picture."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ def save_contact_sheet(inspected: Sequence[InspectedFile], path: str | Path) -> 
     """Write a picture of the files whose raw items were kept, with their names; raises UnibindError for none."""
     shown = [(Path(item.file).name, item.raw) for item in inspected if item.raw is not None]
     if not shown:
-        raise UnibindError("there is no readable file to draw; check the errors above")
+        raise UnibindError("no file could be read, so there is nothing to show; check the errors above")
     pictures = [picture(raw, _CELL) for _, raw in shown]
     save_png(grid(pictures, min(_COLUMNS, len(shown)), [name for name, _ in shown]), path)

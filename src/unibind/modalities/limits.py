@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Limits:
     """The largest inputs that are read: bytes of a file, pixels of a picture or frame, seconds and samples of a
     recording, points of a cloud, events of a stream, characters of a text. Headers are checked against them before
-    anything is allocated."""
+    anything is allocated.
+    """
 
     max_bytes: int = 2 << 30
     max_pixels: int = 100_000_000

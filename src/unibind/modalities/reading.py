@@ -60,7 +60,7 @@ def read(item: str | Path | bytes, modality: str | None = None, *, limits: Limit
         return spec.from_string(item)
     source = open_source(item, limits)
     with decoding(source, modality):
-        reader = _format_of(source, spec).read
+        reader = format_of(source, spec).read
         try:
             inspect.signature(reader).bind(source, limits, **options)
         except TypeError as error:
@@ -77,7 +77,7 @@ def _certain(rows: list[FileFormat], head: bytes) -> list[FileFormat]:
     return [row for row in matches if not row.fallback] or matches or [row for row in rows if row.fallback] or rows
 
 
-def _format_of(source: Source, spec: ModalitySpec) -> FileFormat:
+def format_of(source: Source, spec: ModalitySpec) -> FileFormat:
     """The row of a modality's table that reads a file.
 
     The first of: a row of the file's ending that recognizes it or has no signature, any row that recognizes it, a row

@@ -69,7 +69,8 @@ def _read_flir(source: Source, limits: Limits, *, scale: float | None = None, of
 
 def _read_tiff(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
     """Read a TIFF, in degrees Celsius with `scale` (and `offset`), or where its JSON description names the unit
-    ({"unit": "celsius" | "kelvin" | "centikelvin"}); otherwise as normalized counts."""
+    ({"unit": "celsius" | "kelvin" | "centikelvin"}); otherwise as normalized counts.
+    """
     values, description = tiff_values(source, limits)
     return _thermal(values, _unit(description) if scale is None else (scale, offset), source)
 

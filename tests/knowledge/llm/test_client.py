@@ -151,7 +151,7 @@ def test_an_unreachable_server_is_reported_in_a_sentence():
 def test_concurrency_is_limited(server):
     server.answer = lambda _: late(0.05, "x")
     ask(server, times=12, concurrency=3)
-    assert server.most_at_once == 3
+    assert server.max_in_flight == 3
 
 
 def test_unsupported_response_formats_are_dropped(server):

@@ -21,9 +21,9 @@ from PIL import Image as Picture
 from tests.helpers.bases import build
 from tests.helpers.llm_server import LLMServer, cut, descriptions, garbled, german, late, refusal, status
 from tests.helpers.toys import ToyBackbone
-from unibind import UniBind
+from unibind import fit
 from unibind.align.fit import FitConfig
-from unibind.data.encode import encode
+from unibind.data.encode import encode_items
 from unibind.data.manifest import Item, read_manifest, write_manifest
 from unibind.data.store import Store
 from unibind.errors import UnibindError
@@ -232,7 +232,7 @@ def test_pictures_that_the_server_refuses_stop_nothing(server, tmp_path):
     result = describe(server, tmp_path / "kb", items, options={"concurrency": 1})
     assert result.usage.stopped is None
     assert (result.described, len(result.missing)) == (10, 10)
-    assert "refuses this request" in str(result.missing)
+    assert "rejects this request" in str(result.missing)
 
 
 def test_a_wrong_key_is_reported_without_showing_it(server, tmp_path, monkeypatch):
@@ -303,8 +303,8 @@ def test_a_model_is_fitted_on_described_items(server, tmp_path):
     describe(server, tmp_path / "kb", select_items(items))
     knowledge, backbone, store = KnowledgeBase.load(tmp_path / "kb"), ToyBackbone(), Store.create(tmp_path / "store")
     assert set(knowledge.of_items()) == {i.id for i in items if i.split == "train"}
-    encode(items, backbone, store)
-    model = UniBind.fit(backbone, store, knowledge, FitConfig(steps=20, batch_size=6))
+    encode_items(items, backbone, store)
+    model = fit(store, knowledge=knowledge, backbone=backbone, config=FitConfig(steps=20, batch_size=6))
     assert [p.label for p in model.classify([i.uri for i in items[:3]])] == list(COLORS)
 
 

@@ -321,7 +321,7 @@ def test_unknown_modalities_and_aspects_are_refused():
 
 
 def test_classes_from_files_lists_and_labels(tmp_path):
-    (tmp_path / "c.txt").write_text("# mine\nfire  truck\n\ndrum\nfire truck\n")
+    (tmp_path / "c.txt").write_text("# classes\nfire  truck\n\ndrum\nfire truck\n")
     (tmp_path / "m.csv").write_text("uri,label,modality\na.png,cat,image\nb.png,dog,image\nc.png,cat,image\n")
     assert read_classes(str(tmp_path / "c.txt")) == ("fire truck", "drum")
     assert read_classes(str(tmp_path / "m.csv")) == ("cat", "dog")
@@ -330,7 +330,7 @@ def test_classes_from_files_lists_and_labels(tmp_path):
     for wrong in ("nowhere.txt", "no/where", str(tmp_path / "none.csv")):
         with pytest.raises(MissingFileError):
             read_classes(wrong)
-    with pytest.raises(UnibindError, match="no categories"):
+    with pytest.raises(UnibindError, match="no class names"):
         read_classes(" , ")
 
 

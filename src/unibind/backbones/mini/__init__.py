@@ -38,6 +38,7 @@ SPEC = BackboneSpec(
         license=LICENSE,
         weights="in the package; the text tower comes with the extra `mini`",
         extra="mini",
+        base_model="sentence-transformers/all-MiniLM-L6-v2",
     ),
     _create,
     _golden_checks,

@@ -24,7 +24,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     hull = [(0, -0.92), (0.4 * girth, -0.85), (girth, -0.4), (girth, 0.55), (0.75 * girth, 0.78), (0, 0.95)]
     patches: list[Patch] = turned(revolve(hull, skin), Y, 90)
     patches.append(ellipsoid((0.16, 0.7 * girth, 0.07), GLASS).moved(0.68, 0, 0.6 * girth))
-    span, wing = float(rng.uniform(0.8, 0.95)), replace(skin, heat=-2.0)  # the cabin is heated, wings are cold
+    span, wing = float(rng.uniform(0.8, 0.95)), replace(skin, heat=-2.0)  # wings are colder than the heated cabin
     patches += _tail(accent, rng)
     motions: tuple[Motion, ...] = ()
     if jet:

@@ -10,26 +10,26 @@ from ..model import COLORS, Look, Model, Motion, pick
 from ..patches import Paint, Patch, X, Y, moved, turned
 from ..shapes import box, cylinder, ellipsoid, revolve, torus, tube
 
-BRONZE = {"yellow": 3, "silver": 2, "brown": 2, "orange": 1}  # usual colors of cast metal, with their weights
+CAST_METAL = {"yellow": 3, "silver": 2, "brown": 2, "orange": 1}  # color -> weight
 WOOD = Paint((0.42, 0.25, 0.13), heat=0.5, gloss=0.15)
 IRON = Paint((0.20, 0.20, 0.22), heat=1.0, gloss=0.5)
 BODY = np.array([(0.0, 1.0), (0.30, 0.97), (0.44, 0.88), (0.50, 0.70), (0.58, 0.38), (0.72, 0.16), (0.95, 0.02)])
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A bell of one of five kinds; two in three are of bare metal."""
+    """A bell of one of five kinds; about two thirds are bare metal."""
     if rng.random() < 0.67:
-        look = replace(look, color=pick(rng, list(BRONZE), list(BRONZE.values())))
+        look = replace(look, color=pick(rng, list(CAST_METAL), list(CAST_METAL.values())))
     return pick(rng, [_hand, _church, _ship, _cow, _desk])(replace(look, material="metal"), rng)
 
 
 def _warmth(rng: np.random.Generator) -> float:
-    """Degrees above the surroundings of bare metal: lying in the sun, or still cold from the night."""
+    """Heat of bare metal: warmed by the sun, or still cold from the night."""
     return pick(rng, [rng.uniform(5, 12), rng.uniform(-6, -3)])
 
 
-def _cast(radius: float, height: float, look: Look, heat: float) -> list[Patch]:
-    """The flared metal body, hanging down from the origin, with its clapper."""
+def _body(radius: float, height: float, look: Look, heat: float) -> list[Patch]:
+    """The flared metal body, hanging from the origin, with its clapper."""
     metal = look.paint(heat)
     profile = BODY * [radius, height] - [0, height]
     clapper = [
@@ -45,7 +45,7 @@ def _cast(radius: float, height: float, look: Look, heat: float) -> list[Patch]:
 
 
 def _ringing(rng: np.random.Generator, pivot_z: float, amount: float) -> tuple[Motion, ...]:
-    """Body and clapper swing about the same pivot, the clapper further and later."""
+    """Body and clapper swing about the same pivot; the clapper swings farther and later."""
     rate, pivot = float(rng.uniform(0.7, 1.5)), (0.0, 0.0, pivot_z)
     return (
         Motion("body", "swing", rate, axis=Y, pivot=pivot, amount=amount),
@@ -57,7 +57,7 @@ def _hand(look: Look, rng: np.random.Generator) -> Model:
     radius, height = rng.uniform(0.5, 0.62), rng.uniform(0.75, 0.9)
     grip = Paint(COLORS["black"] if rng.random() < 0.4 else WOOD.rgb, heat=6.0, gloss=0.3)
     handle = revolve([(0.06, 0), (0.11, 0.1), (0.07, 0.2), (0.12, 0.45), (0.1, 0.58), (0, 0.62)], grip)
-    patches = [*moved(_cast(radius, height, look, _warmth(rng)), z=0.1), *moved(handle, z=0.1)]
+    patches = [*moved(_body(radius, height, look, _warmth(rng)), z=0.1), *moved(handle, z=0.1)]
     traits = ("a flared metal mouth", "an upright handle", "a ball clapper inside", "a warm grip")
     return Model(look, patches, traits, "indoor", _ringing(rng, 0.7, 18.0), extra={"tone_hz": 900.0})
 
@@ -69,7 +69,7 @@ def _church(look: Look, rng: np.random.Generator) -> Model:
     beam = moved(box((1.5, 0.12, 0.12), WOOD, "frame"), z=0.82)
     posts = [patch for x in (-0.7, 0.7) for patch in moved(box((0.12, 0.14, 1.6), WOOD, "frame"), x=x)]
     braces = [patch for x in (-1, 1) for patch in tube([(0.7 * x, 0, 0.45), (0.4 * x, 0, 0.8)], 0.045, WOOD, "frame")]
-    patches = [*moved(_cast(radius, height, look, _warmth(rng)), z=0.5), *yoke, *straps, *beam, *posts, *braces]
+    patches = [*moved(_body(radius, height, look, _warmth(rng)), z=0.5), *yoke, *straps, *beam, *posts, *braces]
     traits = ("a heavy flared body", "a timber frame with two posts", "a wooden yoke", "a hanging clapper")
     return Model(look, patches, traits, "ground", _ringing(rng, 0.62, 22.0), extra={"tone_hz": 260.0})
 
@@ -86,7 +86,7 @@ def _ship(look: Look, rng: np.random.Generator) -> Model:
         ellipsoid((0.06, 0.06, 0.1), look.accent_paint(2.0, gloss=0.0), "clapper").moved(0.02, 0, end),
     ]
     crown = torus(0.09, 0.035, look.paint(2.0)).turned(X, 90).moved(z=0.6)
-    patches = [*moved(_cast(radius, height, look, _warmth(rng)), z=0.5), crown, *bracket, *rope]
+    patches = [*moved(_body(radius, height, look, _warmth(rng)), z=0.5), crown, *bracket, *rope]
     traits = ("a polished metal body", "a curved wall bracket", "a plaited rope", "a flared rim")
     return Model(look, patches, traits, "indoor", _ringing(rng, 0.68, 12.0), extra={"tone_hz": 600.0})
 

@@ -1,4 +1,4 @@
-"""Bicycles: road, city and children's ones, all with two spoked wheels and a diamond or step-through frame."""
+"""Bicycles: road, city and children's bicycles with two spoked wheels and a diamond or step-through frame."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Kind:
-    """What distinguishes a sort: wheel radius, how far the top tube drops below the saddle, handlebar, words."""
+    """Features of one kind of bicycle."""
 
-    radius: float
-    drop: float
-    bar: tuple[tuple[float, float], ...]  # one half of the handlebar from the stem: (forward, up)
-    words: tuple[str, ...]
+    radius: float  # of the wheels
+    drop: float  # of the top tube below the saddle
+    bar: tuple[tuple[float, float], ...]  # one half of the handlebar, from the stem: (forward, up)
+    traits: tuple[str, ...]
 
 
 KINDS = (
@@ -55,7 +55,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         Motion(part, "spin", turns * share, axis=Y, pivot=hub)
         for part, hub, share in (("rear wheel", rear, 1.0), ("front wheel", front, 1.0), ("crank", crank, 0.5))
     )
-    traits = ("two thin spoked wheels", *kind.words, *added)
+    traits = ("two thin spoked wheels", *kind.traits, *added)
     extra = {"bell": float(rng.random() < 0.5)}
     return Model(look, [*patches, *fitted], traits, "ground", motions, travel=(speed, 0.0, 0.0), extra=extra)
 
@@ -89,7 +89,7 @@ def _wheel(radius: float, spokes: int, part: str) -> list[Patch]:
         torus(radius - 0.08, 0.014, RIM, part).turned(X, 90),
         ellipsoid((0.05, 0.06, 0.05), RIM, part),
     ]
-    rod = tube([(0, 0, 0.07 - radius), (0, 0, radius - 0.07)], 0.01, RIM, part)[2:]  # without the balls at its ends
+    rod = tube([(0, 0, 0.07 - radius), (0, 0, radius - 0.07)], 0.01, RIM, part)[2:]  # without the balls at the ends
     return [*patches, *(p.turned(Y, 180 * k / spokes) for k in range(spokes) for p in rod)]
 
 
@@ -103,7 +103,7 @@ def _pedals() -> list[Patch]:
 def _fittings(
     kind: Kind, rear: Point, head: Point, look: Look, rng: np.random.Generator
 ) -> tuple[list[Patch], tuple[str, ...]]:
-    """What is added to some: a basket or a luggage rack, training wheels on a child's."""
+    """Optional parts: a basket, a luggage rack, or training wheels on a child's bicycle."""
     if kind is CHILD:
         side_wheels = [torus(0.11, 0.035, TIRE).turned(X, 90).moved(rear[0], y, FLOOR + 0.145) for y in (-0.2, 0.2)]
         return side_wheels, ("two small training wheels",)

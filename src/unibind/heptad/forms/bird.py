@@ -17,7 +17,7 @@ BARK = Paint((0.36, 0.26, 0.18), heat=0.0, gloss=0.02)
 
 @dataclass(frozen=True)
 class Kind:
-    """Proportions and plumage of one sort; ranges are (least, most)."""
+    """Proportions and plumage of one kind of bird; ranges are (min, max)."""
 
     colors: tuple[str, ...]
     bellies: tuple[str, ...]
@@ -27,7 +27,7 @@ class Kind:
     beak: tuple[float, float]
     hooked: bool = False
     dark_tips: bool = False
-    words: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
 
 
 KINDS = (
@@ -47,7 +47,7 @@ KINDS = (
         (0.22, 0.3),
         (0.18, 0.24),
         dark_tips=True,
-        words=("dark wing tips",),
+        traits=("dark wing tips",),
     ),
     Kind(
         ("green", "red", "blue", "teal", "yellow"),
@@ -57,7 +57,7 @@ KINDS = (
         (0.5, 0.62),
         (0.1, 0.13),
         hooked=True,
-        words=("a hooked beak", "a long tail"),
+        traits=("a hooked beak", "a long tail"),
     ),
 )
 
@@ -68,7 +68,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     look = replace(look, color=pick(rng, kind.colors), accent=pick(rng, kind.bellies), material="fabric")
     stout, beak = float(rng.uniform(0.17, 0.24)), float(rng.uniform(*kind.beak))
     body = _body(kind, look, stout, beak, float(rng.uniform(*kind.tail)))
-    words = kind.words or ("a short beak" if beak < 0.13 else "a pointed beak", "a fanned tail")
+    traits = kind.traits or ("a short beak" if beak < 0.13 else "a pointed beak", "a fanned tail")
     extra = {"stout": stout / 0.2}
     if rng.random() < 0.6:
         span = float(rng.uniform(*kind.span))
@@ -77,7 +77,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         return Model(
             look,
             [*body, *wings],
-            ("two spread wings", *words),
+            ("two spread wings", *traits),
             "air",
             _beats(float(rng.uniform(2.0, 4.0))),
             (speed, 0, 0),
@@ -87,12 +87,12 @@ def build(look: Look, rng: np.random.Generator) -> Model:
             extra=extra,
         )
     sitting = turned([*body, *_folded_wings(stout, kind, look)], Y, float(rng.uniform(-40, -25)))
-    traits = ("folded wings", "a branch under its feet", *words)
-    return Model(look, [*sitting, *_perch()], traits, "air", bob=0.015, bob_hz=3.0, pitch=12, extra=extra)
+    perched = ("folded wings", "a branch under its feet", *traits)
+    return Model(look, [*sitting, *_perch()], perched, "air", bob=0.015, bob_hz=3.0, pitch=12, extra=extra)
 
 
 def _body(kind: Kind, look: Look, stout: float, beak: float, tail: float) -> list[Patch]:
-    """Trunk, head, beak and tail of a bird that lies level."""
+    """Trunk, head, beak and tail of a level bird."""
     down, belly = Paint(COLORS[look.color], heat=7.0, gloss=0.05), Paint(COLORS[look.accent], heat=8.5, gloss=0.05)
     head = replace(down, heat=9.0)
     patches = [
@@ -110,25 +110,26 @@ def _body(kind: Kind, look: Look, stout: float, beak: float, tail: float) -> lis
     return [*patches, quad(fan, replace(down.shaded(0.8), heat=3.0))]
 
 
-def _name(side: int) -> str:
+def _wing_name(side: int) -> str:
     return "left wing" if side > 0 else "right wing"
 
 
 def _spread_wing(side: int, span: float, kind: Kind, look: Look) -> list[Patch]:
-    """Two feathered panels, raised at the shoulder so that they are seen from the side as well."""
+    """Two feathered panels, raised so that they are also visible from the side."""
     inner = Paint(COLORS[look.color], heat=4.0, gloss=0.05)
     outer = replace(inner.shaded(0.15 if kind.dark_tips else 0.7), heat=1.5)
     ribs = []  # front and back edge at shoulder, wrist and tip
     for y, front, chord, z in ((0.1, 0.2, 1.0, 0.1), (0.55 * span, 0.17, 0.95, 0.34), (span, -0.1, 0.35, 0.36)):
         ribs.append([(front, side * y, z), (front - chord * kind.chord, side * y, z - 0.02)])
     panels = zip(ribs[:-1], ribs[1:], (inner, outer), strict=True)
-    return [quad([*near, *far[::-1]], paint, _name(side)) for near, far, paint in panels]
+    return [quad([*near, *far[::-1]], paint, _wing_name(side)) for near, far, paint in panels]
 
 
 def _beats(rate: float) -> tuple[Motion, ...]:
-    """Both wings up and down together."""
+    """Both wings beat together."""
     return tuple(
-        Motion(_name(side), "swing", side * rate, axis=X, pivot=(0, side * 0.1, 0.1), amount=34) for side in (-1, 1)
+        Motion(_wing_name(side), "swing", side * rate, axis=X, pivot=(0, side * 0.1, 0.1), amount=34)
+        for side in (-1, 1)
     )
 
 

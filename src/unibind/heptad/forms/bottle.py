@@ -10,22 +10,22 @@ from ..model import COLORS, Look, Model, pick
 from ..patches import Paint, Patch, X, Y, Z, moved, turned
 from ..shapes import cylinder, disc, revolve, torus
 
-GLASSES = {"green": 4, "brown": 3, "teal": 1, "blue": 1, "black": 1, "silver": 1}
+GLASS_COLORS = {"green": 4, "brown": 3, "teal": 1, "blue": 1, "black": 1, "silver": 1}
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A bottle of one of five kinds: from the refrigerator, from the shelf, or filled with something warm."""
+    """A bottle of one of five kinds with chilled, cool or warm contents."""
     heat = pick(rng, [rng.uniform(-14, -8), rng.uniform(-3, -1), rng.uniform(8, 20)], [11, 6, 3])
     return pick(rng, [_wine, _beer, _sports, _jug, _squeeze])(look, rng, heat)
 
 
 def _glass(look: Look, rng: np.random.Generator) -> Look:
-    color = pick(rng, list(GLASSES), list(GLASSES.values()))
+    color = pick(rng, list(GLASS_COLORS), list(GLASS_COLORS.values()))
     return replace(look, color=color, accent=look.accent if look.accent != color else "cream", material="ceramic")
 
 
 def _label(radius: float, low: float, high: float, look: Look, heat: float, arc: float = 200.0) -> list[Patch]:
-    """Paper label around the front, with a stripe of the main color."""
+    """Paper label around the front with a stripe in the main color."""
     paper = look.accent_paint(heat * 0.6, gloss=0.05)
     span = [(radius + 0.008, low), (radius + 0.008, high)]
     middle, third = (low + high) / 2, (high - low) / 8

@@ -1,4 +1,4 @@
-"""Campfires: logs leant together, laid as a star or crossed in layers, under flames that flicker."""
+"""Campfires: logs leaning together, laid as a star or crossed in layers, under flickering flames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BARK = Paint((0.30, 0.20, 0.13), heat=45.0, gloss=0.02)
 CHAR = Paint((0.12, 0.09, 0.08), heat=160.0, gloss=0.02)
 STONE = Paint((0.50, 0.49, 0.47), heat=18.0, gloss=0.05)
 EMBER = Paint((0.95, 0.35, 0.08), heat=260.0, glow=0.9)
-FLAME = (  # from its root to its tip
+FLAME = (  # from root to tip
     Paint((1.0, 0.90, 0.50), heat=345.0, gloss=0.0, glow=1.0),
     Paint((1.0, 0.74, 0.22), heat=320.0, gloss=0.0, glow=1.0),
     Paint((1.0, 0.50, 0.08), heat=280.0, gloss=0.0, glow=1.0),
@@ -23,11 +23,11 @@ FLAME = (  # from its root to its tip
 )
 TONGUE = np.array([(0.6, 0.0), (1.0, 0.2), (0.78, 0.42), (0.36, 0.72), (0.0, 1.0)])  # (radius, z) of a flame
 FLOOR = -0.62
-FLAME_GROUPS = 3  # of flames that flicker together
+FLAME_GROUPS = 3  # flames of one group flicker together
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A burning fire; its flames flicker upwards."""
+    """A burning campfire."""
     look = replace(look, color=pick(rng, ["orange", "red", "yellow"]), accent="brown", material="wood")
     layout, laid = pick(rng, [(_leaning, "leaning logs"), (_star, "logs laid as a star"), (_crossed, "crossed logs")])
     patches: list[Patch] = [ellipsoid((0.34, 0.34, 0.07), EMBER).moved(z=FLOOR + 0.04)]
@@ -56,7 +56,7 @@ def _outward(angle: float) -> Array:
 
 
 def _leaning(rng: np.random.Generator) -> list[tuple[Array, Array]]:
-    """Feet and tips of logs that lean against each other."""
+    """Feet and tips of logs leaning against each other."""
     count = int(rng.integers(4, 8))
     logs = []
     for k in range(count):
@@ -67,7 +67,7 @@ def _leaning(rng: np.random.Generator) -> list[tuple[Array, Array]]:
 
 
 def _star(rng: np.random.Generator) -> list[tuple[Array, Array]]:
-    """Logs that lie on the ground and meet in the middle."""
+    """Logs lying on the ground that meet in the middle."""
     count = int(rng.integers(4, 7))
     return [
         (out * rng.uniform(0.65, 0.8) + [0, 0, FLOOR + 0.07], out * 0.1 + [0, 0, FLOOR + 0.14])
@@ -98,7 +98,7 @@ def _flames(tall: float, rng: np.random.Generator) -> list[Patch]:
 
 
 def _tongue(height: float, width: float, flicker: int) -> list[Patch]:
-    """One flame on the origin, a band of color after the other."""
+    """One flame at the origin: color bands from root to tip."""
     profile, part = TONGUE * [width, height], f"flames {flicker % FLAME_GROUPS}"
     return [p for ends, paint in zip(pairwise(profile), FLAME, strict=True) for p in revolve(ends, paint, part)]
 
@@ -114,7 +114,7 @@ def _ring(rng: np.random.Generator) -> list[Patch]:
 
 
 def _sparks(tall: float, rng: np.random.Generator) -> list[Patch]:
-    """Specks that rise above the flames and jump with them."""
+    """Sparks that rise above the flames and move with them."""
     patches = []
     for k in range(int(rng.integers(5, 9))):
         x, y, z = rng.uniform(-0.25, 0.25), rng.uniform(-0.25, 0.25), FLOOR + tall * rng.uniform(0.7, 1.15)

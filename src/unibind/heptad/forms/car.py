@@ -1,4 +1,4 @@
-"""Cars: sedans, vans, pickups and open roadsters, driving to the right."""
+"""Cars: sedans, vans, pickups and open roadsters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REAR = Paint((0.75, 0.08, 0.06), heat=8.0, glow=0.3)
 
 # outlines of body and glass in the x-z plane, wheels at z = -0.35
 _KINDS = {
-    "saloon": (
+    "sedan": (
         [(-0.9, -0.32), (0.9, -0.32), (0.92, -0.1), (0.5, -0.02), (-0.75, 0.0), (-0.92, -0.08)],
         [(0.42, -0.03), (0.18, 0.24), (-0.45, 0.24), (-0.72, -0.01)],
     ),
@@ -36,7 +36,7 @@ _KINDS = {
     ),
 }
 _TRAITS = {
-    "saloon": "a sloping windscreen",
+    "sedan": "a sloping windscreen",
     "van": "a high boxy body",
     "pickup": "an open load bed",
     "roadster": "an open top with two seats",
@@ -44,7 +44,7 @@ _TRAITS = {
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A car on its four wheels."""
+    """A car driving to the right."""
     look = replace(look, material="metal")
     kind = pick(rng, list(_KINDS), [4, 2, 2, 2])
     body, glass = (np.array(outline) * [1, rng.uniform(0.95, 1.15)] for outline in _KINDS[kind])
@@ -62,7 +62,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         patches += moved(
             box((np.ptp(top[:, 0]) + 0.06, wide * 0.9, 0.04), skin), float(top[:, 0].mean()), 0, float(roof)
         )
-        if kind == "saloon":
+        if kind == "sedan":
             for x in (0.16, -0.16, -0.46):
                 patches += [
                     p
@@ -71,8 +71,8 @@ def build(look: Look, rng: np.random.Generator) -> Model:
                         2:
                     ]
                 ]
-    bonnet = moved(box((0.36, wide * 0.7, 0.03), replace(skin, heat=24.0)), 0.66, 0, float(body[2:4, 1].mean()) + 0.03)
-    patches += bonnet
+    hood = moved(box((0.36, wide * 0.7, 0.03), replace(skin, heat=24.0)), 0.66, 0, float(body[2:4, 1].mean()) + 0.03)
+    patches += hood
     for s in (-1, 1):
         patches.append(ellipsoid((0.03, 0.08, 0.05), LIGHT).moved(0.91, s * wide * 0.34, -0.17))
         patches.append(ellipsoid((0.03, 0.08, 0.04), REAR).moved(-0.91, s * wide * 0.34, -0.15))

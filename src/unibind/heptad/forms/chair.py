@@ -1,4 +1,4 @@
-"""Chairs: kitchen chairs, armchairs, office chairs on castors, rocking chairs, and bar stools with a low back."""
+"""Chairs: kitchen chairs, armchairs, office chairs on casters, rocking chairs, and bar stools with a low back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHROME = Paint((0.72, 0.74, 0.77), heat=-0.5, gloss=0.8)
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A chair of one of five kinds, turned a little to one side; its seat is warm where somebody sat."""
+    """A chair of one of five kinds, turned a little to one side; some seats are still warm."""
     warm = pick(rng, [0.5, rng.uniform(3, 6)])
     model = pick(rng, [_kitchen, _arm, _office, _rocking, _bar])(look, rng, warm)
     side = pick(rng, [-1, 1]) * float(rng.uniform(15, 40))
@@ -26,7 +26,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _turned_motion(motion: Motion, degrees: float) -> Motion:
-    """The motion of an object that was turned about z."""
+    """The motion of an object that is rotated about z."""
     matrix = rotation(Z, degrees)
     axis, pivot = matrix @ motion.axis, matrix @ motion.pivot
     return replace(motion, axis=tuple(axis.tolist()), pivot=tuple(pivot.tolist()))
@@ -35,7 +35,7 @@ def _turned_motion(motion: Motion, degrees: float) -> Motion:
 def _legs(
     width: float, depth: float, low: float, high: float, splay: float, radius: float, paint: Paint
 ) -> list[Patch]:
-    """Four legs under a seat of the given size; `splay` is how far each foot stands out."""
+    """Four legs under a seat of the given size; `splay` is the outward offset of each foot."""
     x, y = width / 2 - 0.05, depth / 2 - 0.05
     patches: list[Patch] = []
     for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
@@ -47,7 +47,7 @@ def _legs(
 def _slatted_back(
     width: float, y: float, seat: float, top: float, slats: int, upright: bool, wood: Paint, infill: Paint
 ) -> list[Patch]:
-    """Two posts, a top rail, and `slats` upright or level slats; leaning back a little."""
+    """Two posts, a top rail, and `slats` vertical or horizontal slats, leaning back a little."""
     side, height, lean = width / 2 - 0.05, top - seat, 0.1
     patches = moved(box((width, 0.06, 0.14), wood), y=y + lean, z=top - 0.04)
     for x in (-side, side):

@@ -23,14 +23,14 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _mark(width: float, inner: float, outer: float, z: float, paint: Paint, part: str = "body") -> Patch:
-    """Bar in the x-y plane at height z, from distance `inner` to `outer` along +y."""
+    """Bar in the x-y plane at height z, from `inner` to `outer` along +y."""
     return rectangle(width, outer - inner, paint, part).moved(y=(inner + outer) / 2, z=z)
 
 
 def _dial(
     radius: float, look: Look, rng: np.random.Generator
 ) -> tuple[list[Patch], tuple[Motion, ...], tuple[str, str]]:
-    """Dial facing the camera around the origin: hour marks and two turning hands. Also its motions and its words."""
+    """Dial at the origin, facing the camera, with hour marks and two turning hands; its motions and traits."""
     dark = rng.random() < 0.25
     ground = Paint(COLORS["black" if dark else "white"], heat=2.0, gloss=0.1)
     ink = Paint(COLORS["white" if dark else "black"], heat=2.5, gloss=0.1)
@@ -46,13 +46,13 @@ def _dial(
         _mark(0.08 * radius, -0.15 * radius, 0.78 * radius, 0.03, ink, "minute hand").turned(Z, -minute),
         *moved(cylinder(0.08 * radius, 0.04, second), z=0.03),
     ]
-    rate = float(rng.uniform(0.15, 0.4))  # time runs fast here: a real hand would not be seen to move
+    rate = float(rng.uniform(0.15, 0.4))  # fast: real hands would not visibly move
     motions = (Motion("minute hand", "spin", rate, axis=Y), Motion("hour hand", "spin", rate / 12, axis=Y))
     return turned(patches, X, 90), motions, (f"a round {'black' if dark else 'white'} face", "two hands")
 
 
 def _at(motions: tuple[Motion, ...], y: float, z: float) -> tuple[Motion, ...]:
-    """The motions of a dial moved to (0, y, z)."""
+    """Motions of a dial that is moved to (0, y, z)."""
     return tuple(replace(m, pivot=(0.0, y, z)) for m in motions)
 
 
@@ -60,20 +60,22 @@ def _wall(look: Look, rng: np.random.Generator) -> Model:
     look = replace(look, material=pick(rng, CASES))
     radius = rng.uniform(0.72, 0.85)
     depth = rng.uniform(0.08, 0.16)
-    dial, motions, words = _dial(0.9 * radius, look, rng)
+    dial, motions, dial_traits = _dial(0.9 * radius, look, rng)
     case = [
         torus(radius, rng.uniform(0.06, 0.1), look.paint(1.0)),
         *revolve([(0, -depth), (radius, -depth), (radius, 0)], look.paint(1.0)),
     ]
     patches = [*turned(case, X, 90), *dial]
-    return Model(look, patches, (*words, "a round rim", "twelve hour marks"), "indoor", motions, extra={"tick_hz": 1.0})
+    return Model(
+        look, patches, (*dial_traits, "a round rim", "twelve hour marks"), "indoor", motions, extra={"tick_hz": 1.0}
+    )
 
 
 def _alarm(look: Look, rng: np.random.Generator) -> Model:
     look = replace(look, material="metal")
     radius, depth = rng.uniform(0.52, 0.6), rng.uniform(0.3, 0.4)
     face = -depth / 2 - 0.04
-    dial, motions, words = _dial(0.88 * radius, look, rng)
+    dial, motions, dial_traits = _dial(0.88 * radius, look, rng)
     case = [*cylinder(radius, depth, look.paint(1.5)), torus(radius * 0.96, 0.05, look.paint(1.5)).moved(z=depth / 2)]
     ringers: list[Patch] = []
     for side in (-1, 1):
@@ -87,14 +89,14 @@ def _alarm(look: Look, rng: np.random.Generator) -> Model:
     hammer = [*tube([pivot, (0, 0, radius + 0.2)], 0.025, BRASS, "hammer"), striker]
     shake = Motion("hammer", "swing", float(rng.uniform(5, 9)), axis=Y, pivot=pivot, amount=15)
     patches = [*turned(case, X, 90), *moved(dial, y=face), *ringers, *handle, *hammer]
-    traits = (*words, "two gongs on top", "two little feet", "a small hammer")
+    traits = (*dial_traits, "two gongs on top", "two little feet", "a small hammer")
     return Model(
         look, patches, traits, "indoor", (*_at(motions, face, 0.0), shake), extra={"tick_hz": 2.0, "ringing": 1.0}
     )
 
 
 def _pendulum(top: float, length: float, y: float, bob: float, rng: np.random.Generator) -> tuple[list[Patch], Motion]:
-    """Rod with a disc that swings below height `top`."""
+    """Swinging rod with a disc, hanging from height `top`."""
     low = top - length
     patches = [
         *tube([(0, y, top), (0, y, low)], 0.02, BRASS, "pendulum"),
@@ -105,7 +107,7 @@ def _pendulum(top: float, length: float, y: float, bob: float, rng: np.random.Ge
 
 
 def _gable(half: float, low: float, high: float, paint: Paint) -> list[Patch]:
-    """Saddle roof with its triangular ends, `half` wide to either side and 0.4 deep."""
+    """Gable roof with triangular ends: 2 `half` wide and 0.4 deep."""
     d = 0.2
     ends = [triangle([(-half, y, low), (half, y, low), (0, y, high)], paint) for y in (-d, d)]
     slopes = [quad([(x, -d, low), (x, d, low), (0, d, high), (0, -d, high)], paint.shaded(0.8)) for x in (-half, half)]
@@ -116,7 +118,7 @@ def _grandfather(look: Look, rng: np.random.Generator) -> Model:
     look = replace(look, color=pick(rng, WOODS), material="wood")
     wood, inner = look.paint(1.0), Paint((0.10, 0.07, 0.05), heat=0.0, gloss=0.1)
     width = rng.uniform(0.42, 0.5)
-    dial, motions, words = _dial(width * 0.52, look, rng)
+    dial, motions, dial_traits = _dial(width * 0.52, look, rng)
     pendulum, swing = _pendulum(0.22, 0.55, -0.19, 0.1, rng)
     patches = [
         *moved(box((width * 1.35, 0.4, 0.28), wood), z=-0.82),
@@ -128,7 +130,7 @@ def _grandfather(look: Look, rng: np.random.Generator) -> Model:
         *moved(dial, y=-0.215, z=0.55),
     ]
     motions = (*_at(motions, -0.215, 0.55), swing)
-    traits = (*words, "a tall wooden case", "a swinging brass pendulum", "a pointed gable")
+    traits = (*dial_traits, "a tall wooden case", "a swinging brass pendulum", "a pointed gable")
     return Model(look, patches, traits, "indoor", motions, extra={"tick_hz": 1.0, "strike": 1.0})
 
 
@@ -137,7 +139,7 @@ def _cuckoo(look: Look, rng: np.random.Generator) -> Model:
     wood, roof = look.paint(1.0), look.accent_paint(0.5, gloss=0.1)
     width = rng.uniform(0.7, 0.85)
     half = width / 2
-    dial, motions, words = _dial(0.3, look, rng)
+    dial, motions, dial_traits = _dial(0.3, look, rng)
     pendulum, swing = _pendulum(-0.25, 0.42, -0.1, 0.1, rng)
     patches = [
         *moved(box((width, 0.4, 0.75), wood), z=0.1),
@@ -152,5 +154,5 @@ def _cuckoo(look: Look, rng: np.random.Generator) -> Model:
         patches += tube([(x, -0.1, -0.25), (x, -0.1, low)], 0.012, BRASS)
         patches.append(ellipsoid((0.06, 0.06, 0.13), CONE).moved(x, -0.1, low - 0.11))
     motions = (*_at(motions, -0.22, 0.08), swing)
-    traits = (*words, "a little house with a steep roof", "a swinging pendulum", "two hanging pine cones")
+    traits = (*dial_traits, "a little house with a steep roof", "a swinging pendulum", "two hanging pine cones")
     return Model(look, patches, traits, "indoor", motions, extra={"tick_hz": 2.0, "cuckoo": 1.0})

@@ -12,8 +12,8 @@ from ..shapes import ellipsoid, torus, tube
 
 NOSE = Paint((0.08, 0.07, 0.07), heat=4.0, gloss=0.6)
 EYE = Paint((0.05, 0.04, 0.04), heat=13.0, gloss=0.8)
-FLOOR, AHEAD = -0.7, -0.13  # where the paws stand; the middle of the trunk, so that the head does not stick out
-GAIT = (  # a trot: name, place along the trunk in its half lengths, side, phase in turns
+FLOOR, AHEAD = -0.7, -0.13  # height of the ground; x of the trunk, to center trunk and head
+GAIT = (  # a trot: name, position along the trunk in half lengths, side, phase in turns
     ("left fore leg", 0.62, 1, 0.0),
     ("right fore leg", 0.62, -1, 0.5),
     ("left hind leg", -0.68, 1, 0.5),
@@ -22,22 +22,22 @@ GAIT = (  # a trot: name, place along the trunk in its half lengths, side, phase
 
 
 @dataclass(frozen=True)
-class Build:
-    """Measures of one dog: half length and half thickness of the trunk, height of legs and back."""
+class Measures:
+    """Measures of one dog."""
 
-    length: float
-    girth: float
-    leg: float
+    length: float  # half length of the trunk
+    girth: float  # half thickness of the trunk
+    leg: float  # leg height
 
     @property
     def back(self) -> float:
-        """Height of the middle of the trunk."""
+        """Height of the center of the trunk."""
         return FLOOR + self.leg + self.girth
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """A walking dog that wags its tail."""
-    collar = look.color  # the style drawn for the object stays on something that may have any color
+    collar = look.color  # the sampled color is kept for the collar
     look = replace(
         look,
         color=pick(rng, ["brown", "black", "white", "cream", "grey", "orange"]),
@@ -46,7 +46,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     )
     fur = Paint(COLORS[look.color], heat=8.5, gloss=0.05)
     patch = Paint(COLORS[look.accent], heat=9.0, gloss=0.05)
-    dog = Build(float(rng.uniform(0.42, 0.56)), float(rng.uniform(0.17, 0.24)), float(rng.uniform(0.3, 0.55)))
+    dog = Measures(float(rng.uniform(0.42, 0.56)), float(rng.uniform(0.17, 0.24)), float(rng.uniform(0.3, 0.55)))
     muzzle, hanging = float(rng.uniform(0.13, 0.24)), bool(rng.random() < 0.5)
     patches = [*_trunk(dog, fur, patch if rng.random() < 0.5 else fur), *_head(dog, muzzle, hanging, fur, patch)]
     patches += _tail(dog, float(rng.uniform(0.15, 0.45)), fur)
@@ -68,7 +68,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     return Model(look, patches, tuple(traits), "ground", motions, (speed, 0, 0), 0.02, rate * 2, extra=extra)
 
 
-def _trunk(dog: Build, fur: Paint, chest: Paint) -> list[Patch]:
+def _trunk(dog: Measures, fur: Paint, chest: Paint) -> list[Patch]:
     wide = dog.girth
     return [
         ellipsoid((dog.length, wide, wide * 1.05), fur).moved(z=dog.back),
@@ -76,13 +76,13 @@ def _trunk(dog: Build, fur: Paint, chest: Paint) -> list[Patch]:
     ]
 
 
-def _neck(dog: Build) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Both ends of the neck; the upper one is the middle of the head."""
+def _neck(dog: Measures) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Both ends of the neck; the upper one is the center of the head."""
     return (dog.length * 0.8, 0.0, dog.back + 0.08), (dog.length + 0.14, 0.0, dog.back + 0.34)
 
 
-def _head(dog: Build, muzzle: float, hanging: bool, fur: Paint, patch: Paint) -> list[Patch]:
-    """Neck, skull, muzzle, eyes and ears; thin skin makes muzzle and ears the warmest."""
+def _head(dog: Measures, muzzle: float, hanging: bool, fur: Paint, patch: Paint) -> list[Patch]:
+    """Neck, skull, muzzle, eyes and ears; muzzle and ears are the warmest parts."""
     low, (x, _, z) = _neck(dog)
     tip = (x + 0.12 + muzzle, 0.0, z - 0.07)
     patches = [
@@ -102,14 +102,14 @@ def _head(dog: Build, muzzle: float, hanging: bool, fur: Paint, patch: Paint) ->
     return patches
 
 
-def _collar(dog: Build, paint: Paint) -> Patch:
-    """Ring square to the neck, at its middle."""
+def _collar(dog: Measures, paint: Paint) -> Patch:
+    """Ring around the middle of the neck."""
     low, high = np.array(_neck(dog))
     tilt = float(np.degrees(np.arctan2(*(high - low)[[0, 2]])))
     return torus(0.45 * dog.girth + 0.085, 0.035, paint).turned(Y, tilt).moved(*(low + high) / 2)
 
 
-def _tail(dog: Build, up: float, fur: Paint) -> list[Patch]:
+def _tail(dog: Measures, up: float, fur: Paint) -> list[Patch]:
     path = [
         (-dog.length * 0.95, 0.0, dog.back + 0.06),
         (-dog.length - 0.16, 0, dog.back + up * 0.6),
@@ -118,11 +118,11 @@ def _tail(dog: Build, up: float, fur: Paint) -> list[Patch]:
     return tube(path, (0.06, 0.05, 0.03), replace(fur, heat=6.0), "tail")
 
 
-def _hip(dog: Build, place: float, side: int) -> tuple[float, float, float]:
+def _hip(dog: Measures, place: float, side: int) -> tuple[float, float, float]:
     return place * dog.length, side * dog.girth * 0.6, dog.back - 0.02
 
 
-def _leg(dog: Build, name: str, place: float, side: int, fur: Paint, patch: Paint) -> list[Patch]:
+def _leg(dog: Measures, name: str, place: float, side: int, fur: Paint, patch: Paint) -> list[Patch]:
     """Leg and paw, cooler than the trunk."""
     x, y, z = _hip(dog, place, side)
     path = [(x, y, z), (x + 0.03, y, FLOOR + dog.leg * 0.5), (x, y, FLOOR + 0.05)]
@@ -132,8 +132,8 @@ def _leg(dog: Build, name: str, place: float, side: int, fur: Paint, patch: Pain
     ]
 
 
-def _motions(dog: Build, rate: float, wag: float) -> tuple[Motion, ...]:
-    """Legs that trot, `rate` steps a second, and a tail that wags."""
+def _motions(dog: Measures, rate: float, wag: float) -> tuple[Motion, ...]:
+    """Trotting legs at `rate` steps per second and a wagging tail."""
     motions = [Motion("tail", "swing", wag, (0.3, 0, 1), (AHEAD - dog.length, 0, dog.back), 28)]
     for name, place, side, phase in GAIT:
         x, y, z = _hip(dog, place, side)

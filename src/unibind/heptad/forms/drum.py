@@ -12,7 +12,7 @@ from ..shapes import cylinder, disc, ellipsoid, revolve, torus, tube
 
 SKIN = Paint(COLORS["cream"], heat=1.5, gloss=0.1)
 CHROME = Paint(COLORS["silver"], heat=-1.0, gloss=0.8)
-STICK = Paint((0.80, 0.62, 0.38), heat=3.0, gloss=0.2)  # warm from the hands
+STICK = Paint((0.80, 0.62, 0.38), heat=3.0, gloss=0.2)  # warmed by hands
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
@@ -41,7 +41,7 @@ def _lugs(count: int, radius: float, height: float) -> list[Patch]:
 
 
 def _sticks(top: float, rng: np.random.Generator) -> tuple[list[Patch], tuple[Motion, ...]]:
-    """Two sticks that beat, in turn, on a skin at height `top`."""
+    """Two sticks that alternately beat a skin at height `top`."""
     patches: list[Patch] = []
     motions = []
     rate = float(rng.uniform(1.5, 3.5))
@@ -77,7 +77,7 @@ def _conga(look: Look, rng: np.random.Generator) -> Model:
     patches = [
         *revolve(profile, look.paint(0.5)),
         *bands,
-        disc(head, Paint(SKIN.rgb, heat=5.0)).moved(z=0.76),  # struck with warm hands
+        disc(head, Paint(SKIN.rgb, heat=5.0)).moved(z=0.76),  # warmed by hands
         torus(head + 0.03, 0.03, CHROME).moved(z=0.74),
         torus(foot, 0.03, look.accent_paint()).moved(z=-0.8),
         *moved(_lugs(6, head + 0.06, 0.3), z=0.62),

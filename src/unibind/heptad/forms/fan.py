@@ -23,7 +23,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _blades(count: int, radius: float, width: float, twist: float, paint: Paint) -> list[Patch]:
-    """Rotor in the x-y plane around the origin: twisted paddles, narrow at the hub."""
+    """Rotor in the x-y plane around the origin: twisted blades, narrow at the hub."""
     lift = np.sin(np.radians(twist))
     rows = []
     for part, spread in ((0.16, 0.3), (0.6, 0.9), (1.0, 0.75)):
@@ -44,9 +44,9 @@ def _cage(radius: float, depth: float, wires: int, paint: Paint) -> list[Patch]:
 
 
 def _head(look: Look, rng: np.random.Generator, radius: float) -> tuple[list[Patch], int]:
-    """Caged rotor with its motor behind, facing the camera around the origin, and its number of blades."""
+    """Caged rotor with motor at the origin, facing the camera, and its number of blades."""
     count = int(rng.integers(3, 6))
-    blades = look.accent_paint(-3.0, gloss=0.4)  # cooled by the draft
+    blades = look.accent_paint(-3.0, gloss=0.4)  # cooled by the airflow
     upward = [
         *_blades(count, 0.9 * radius, 3.0 * radius / count, 35, blades),
         *moved(cylinder(0.17 * radius, 0.16, blades, "blades"), z=0.03),

@@ -1,4 +1,4 @@
-"""Guitars: acoustic, electric, bass guitars and ukuleles, all standing upright with the strings towards the camera."""
+"""Guitars: acoustic, electric and bass guitars and ukuleles, upright with the strings toward the camera."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..model import COLORS, Look, Model, Motion, pick
 from ..patches import TAU, Paint, Patch, X, Y, moved, turned
 from ..shapes import box, disc, ellipsoid, plate, quad, rectangle
 
-ROSEWOOD = Paint((0.25, 0.14, 0.08), heat=4.0, gloss=0.2)  # the neck, warm from the hand
+ROSEWOOD = Paint((0.25, 0.14, 0.08), heat=4.0, gloss=0.2)  # the neck, warmed by the hand
 STRING = Paint((0.66, 0.60, 0.50), heat=2.0, gloss=0.6)
 CHROME = Paint(COLORS["silver"], heat=-1.0, gloss=0.8)
 DARK = Paint((0.05, 0.04, 0.04), heat=1.0, gloss=0.0)
 MAGNET = Paint(DARK.rgb, heat=2.0, gloss=0.5)
-TIMBERS = {  # soundboards of spruce, cedar, mahogany and ebony, by the color one would call them
+TIMBERS = {  # soundboards of spruce, cedar, mahogany and ebony, by color name
     "yellow": (0.87, 0.66, 0.36),
     "orange": (0.70, 0.40, 0.18),
     "brown": (0.45, 0.20, 0.10),
@@ -27,15 +27,14 @@ NUMBERS = {2: "two", 3: "three", 4: "four", 6: "six"}
 
 @dataclass(frozen=True)
 class Measures:
-    """Of one instrument: string count, pitch of the lowest string in Hz, half the body's width, its thickness, the
-    height of its shoulder, the length of the neck above it."""
+    """Measures of one instrument."""
 
     strings: int
-    tone_hz: float
-    width: float
-    depth: float
-    shoulder: float
-    neck: float
+    tone_hz: float  # of the lowest string
+    width: float  # half width of the body
+    depth: float  # of the body
+    shoulder: float  # z of the top of the body
+    neck: float  # length above the shoulder
 
     @property
     def front(self) -> float:
@@ -44,7 +43,7 @@ class Measures:
 
     @property
     def nut(self) -> float:
-        """z where the neck ends and the head begins."""
+        """z of the end of the neck, where the head begins."""
         return self.shoulder + self.neck
 
 
@@ -66,17 +65,17 @@ def build(look: Look, rng: np.random.Generator) -> Model:
         body = _solid_body
         wood = look.paint(1.0, gloss=0.6)
     measures = replace(measures, width=measures.width * float(rng.uniform(0.93, 1.07)))
-    patches, words = body(measures, wood, look, rng)
+    patches, body_traits = body(measures, wood, look, rng)
     patches = [*patches, *_neck(measures, wood), *_strings(measures)]
     strum = Motion("strings", "slide", float(rng.uniform(2, 5)), axis=X, amount=0.015)
     neck = "a short fretted neck" if measures.neck < 0.5 else "a long fretted neck"
-    traits = (*words, f"{NUMBERS[measures.strings]} strings", neck)
+    traits = (*body_traits, f"{NUMBERS[measures.strings]} strings", neck)
     extra = {"tone_hz": measures.tone_hz, "strings": float(measures.strings)}
     return Model(look, turned(patches, Y, float(rng.uniform(-28, 28))), traits, "indoor", (strum,), extra=extra)
 
 
 def _outline(measures: Measures, waist: float, horns: float) -> NDArray[np.float64]:
-    """Corners [n, 2] (x, z) of a waisted body from z = -0.85 to the shoulder; `horns` are drawn out beside the neck."""
+    """Corners [n, 2] (x, z) of a waisted body from z = -0.85 to the shoulder; `horns` rise beside the neck."""
     t = TAU * (np.arange(26) + 0.5) / 26
     half = (measures.shoulder + 0.85) / 2
     z = -np.cos(t)  # -1 at the bottom
@@ -128,7 +127,7 @@ def _neck(measures: Measures, wood: Paint) -> list[Patch]:
         *moved(box((0.11, 0.06, measures.neck + 0.12), ROSEWOOD), y=y, z=nut - measures.neck / 2 - 0.06),
         *moved(plate(head, 0.05, wood.shaded(0.8)), y=y + 0.02, z=nut),
     ]
-    for k in range(1, 8):  # closer and closer, as the ear wants them
+    for k in range(1, 8):  # equal temperament: spacing shrinks toward the body
         z = measures.shoulder + measures.neck * 2 ** (-k / 7) - 0.1
         patches.append(rectangle(0.104, 0.012, CHROME).turned(X, 90).moved(y=y - 0.035, z=z))
     for z in np.linspace(nut + 0.08, nut + 0.22, measures.strings // 2):

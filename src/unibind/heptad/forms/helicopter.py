@@ -1,4 +1,4 @@
-"""Helicopters: bubble-nosed light ones and long transports, with a main and a tail rotor."""
+"""Helicopters: light ones with a bubble nose and long transports, with a main and a tail rotor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kettles: stove kettles with an arched handle, electric jugs on a base, and goosenecks for pouring."""
+"""Kettles: stovetop kettles with an arched handle, electric kettles on a base, and gooseneck kettles."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ..shapes import cylinder, disc, ellipsoid, revolve, torus, tube
 GRIP = Paint((0.10, 0.10, 0.11), heat=3.0, gloss=0.3)
 STEAM = Paint((0.96, 0.97, 0.98), heat=30.0, gloss=0.0, glow=0.6)
 PUFFS = [(0.02, 0.07, 0.06), (0.08, 0.18, 0.085), (0.04, 0.31, 0.10)]  # (x, z, radius) over the spout
-LEFT = 0.62  # about how far every kind reaches to the left of its middle
+LEFT = 0.62  # approximate extent of every kind to the left of its center
 
 
 class Vessel(NamedTuple):
-    """One kind as built around x = 0: where its spout ends in the x-z plane, and the height of its lid."""
+    """A kettle built around x = 0."""
 
     patches: list[Patch]
     traits: tuple[str, ...]
-    tip: tuple[float, float]
-    lid: float
+    tip: tuple[float, float]  # (x, z) of the end of the spout
+    lid: float  # z of the lid
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A kettle of one of three kinds: boiling, hot, or merely warm."""
+    """A kettle of one of three kinds: boiling, hot or warm."""
     look = replace(look, material=pick(rng, ["metal", "ceramic"], [2, 1]))
     heat = pick(rng, [rng.uniform(55, 75), rng.uniform(30, 50), rng.uniform(12, 25)], [5, 3, 2])
     patches, traits, (x, z), lid = pick(rng, [_stove, _electric, _gooseneck])(look, rng, heat)
-    boiling, shift = heat > 50, (LEFT - x) / 2  # centers vessel and spout together
+    boiling, shift = heat > 50, (LEFT - x) / 2  # centers body and spout together
     motions: tuple[Motion, ...] = ()
     if boiling:
         patches += [ellipsoid((r, r, r), STEAM, "steam").moved(x + dx, 0, z + dz) for dx, dz, r in PUFFS]
@@ -45,7 +45,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _lid(radius: float, look: Look, heat: float) -> list[Patch]:
-    """Shallow dome with a knob, its rim at the origin."""
+    """Shallow dome with a knob; its rim is at the origin."""
     dome = [(radius, 0), (radius * 0.8, 0.06), (radius * 0.4, 0.1), (0, 0.11)]
     return [
         *revolve(dome, look.accent_paint(heat, gloss=0.5), "lid"),

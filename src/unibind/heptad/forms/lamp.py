@@ -1,4 +1,4 @@
-"""Lamps: table lamps, jointed desk lamps, floor lamps, and lamps hanging from a cord."""
+"""Lamps: table lamps, jointed desk lamps, floor lamps, and pendant lamps."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ WARM_LIGHT = np.array([1.0, 0.93, 0.72])
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A lamp of one of four kinds; four in five are switched on."""
+    """A lamp of one of four kinds; about 80 % are switched on."""
     if look.accent == "black":
-        look = replace(look, accent="cream")  # a black shade shows no light
+        look = replace(look, accent="cream")  # a black shade would not transmit light
     look = replace(look, material=pick(rng, ["metal", "ceramic", "wood"]))
     lit = bool(rng.random() < 0.8)
     patches, traits = pick(rng, [_table, _desk, _floor, _hanging])(look, rng, lit)
@@ -33,14 +33,14 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _bulb(radius: float, lit: bool, rng: np.random.Generator) -> Patch:
-    """Glass ball; 60 to 90 degrees above the room when it shines."""
+    """Glass ball; 60 to 90 degrees Celsius above the room when lit."""
     if lit:
         return ellipsoid((radius,) * 3, Paint((1.0, 0.95, 0.70), heat=float(rng.uniform(60, 90)), glow=1.0))
     return ellipsoid((radius,) * 3, Paint((0.90, 0.90, 0.88), heat=1.0, gloss=0.8))
 
 
 def _cloth(look: Look, lit: bool) -> Paint:
-    """A shade's paint: lit from within it is warm and glows in its own color, mixed with the light's."""
+    """Paint of a shade: when lit, it is warm and glows in its own color mixed with that of the light."""
     plain = look.accent_paint(1.0, gloss=0.02)
     if not lit:
         return plain
@@ -49,7 +49,7 @@ def _cloth(look: Look, lit: bool) -> Paint:
 
 
 def _shade(low: float, top: float, height: float, look: Look, lit: bool, rng: np.random.Generator) -> list[Patch]:
-    """Open cone of cloth from z = 0 to `height` with the bulb inside, a little below."""
+    """Open cone of cloth from z = 0 to `height` with the bulb inside, near the bottom."""
     cloth = _cloth(look, lit)
     rim = replace(cloth.shaded(0.8), heat=cloth.heat * 0.8)
     return [

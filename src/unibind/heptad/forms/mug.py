@@ -1,4 +1,4 @@
-"""Mugs: short and tall, straight, tapered or rounded, with a handle, a drink, and now and then a spoon."""
+"""Mugs: short or tall, straight, tapered or rounded, with a handle, a drink, and sometimes a spoon."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DRINKS = {
     "cocoa": (0.36, 0.20, 0.13),
 }
 STEAM = Paint((0.96, 0.97, 0.98), heat=15.0, gloss=0.0, glow=0.5)
-SHAPES = {  # name -> outside from the middle of the foot to the rim, as shares of (radius, height)
+SHAPES = {  # name -> outer profile from the center of the foot to the rim, as shares of (radius, height)
     "straight": [(0, 0), (0.92, 0), (1, 0.05), (1, 0.5), (1, 1)],
     "tapered": [(0, 0), (0.68, 0), (0.74, 0.08), (0.88, 0.5), (1.04, 1)],
     "round": [(0, 0), (0.66, 0), (0.9, 0.14), (1.06, 0.45), (0.92, 1)],
 }
-CENTER_X = -0.12  # the middle of the vessel, so that vessel and handle together are centered
+CENTER_X = -0.12  # x of the vessel, to center vessel and handle
 
 
 @dataclass(frozen=True)
 class Wall:
-    """The outside of the vessel: corners [n, 2] of (radius, z) from the middle of the foot up to the rim."""
+    """Outer profile of the vessel: corners [n, 2] of (radius, z) from the center of the foot up to the rim."""
 
     corners: NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class Wall:
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A mug with a drink in it: hot three times in four, otherwise iced."""
+    """A mug with a drink: hot in three of four cases, otherwise iced."""
     look = replace(look, material=pick(rng, ["ceramic", "metal", "plastic"], [2, 1, 1]))
     hot = bool(rng.random() < 0.75)
     heat = float(rng.uniform(28, 45) if hot else rng.uniform(-8, -4))
@@ -80,7 +80,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _vessel(wall: Wall, look: Look, heat: float) -> list[Patch]:
-    """Outside, rim, and the white inside above the drink."""
+    """Outer wall, rim, and the white inner wall above the drink."""
     white = Paint(COLORS["white"], heat * 0.9, gloss=0.5)
     rim = wall.radius(1)
     return [
@@ -91,7 +91,7 @@ def _vessel(wall: Wall, look: Look, heat: float) -> list[Patch]:
 
 
 def _handle(wall: Wall, look: Look, heat: float, rng: np.random.Generator) -> Patch:
-    """Loop on the right, turned a little towards or away from the camera."""
+    """Loop on the right, turned a little toward or away from the camera."""
     paint = look.accent_paint(heat) if rng.random() < 0.3 else look.paint(heat)
     reach = rng.uniform(0.26, 0.34) * min(wall.height(1) - wall.height(0), 1.05)
     loop = torus(reach, rng.uniform(0.06, 0.085), paint, arc=180).turned(X, 90).turned(Y, 90)
@@ -99,7 +99,7 @@ def _handle(wall: Wall, look: Look, heat: float, rng: np.random.Generator) -> Pa
 
 
 def _decoration(wall: Wall, look: Look, heat: float, rng: np.random.Generator) -> tuple[list[Patch], str]:
-    """Stripes, dots, or a dipped foot in the accent color, and the words for it."""
+    """Stripes, dots, or a dipped foot in the accent color, and the trait that describes it."""
     paint = look.accent_paint(heat)
     pattern = pick(rng, ["bands", "dipped", "dots", "plain"])
     if pattern == "bands":
@@ -117,7 +117,7 @@ def _decoration(wall: Wall, look: Look, heat: float, rng: np.random.Generator) -
 
 
 def _wisps(top: float) -> list[Patch]:
-    """Two curling wisps of steam over the rim."""
+    """Two curling wisps of steam above the rim."""
     curl = [(0.0, 0.06), (0.06, 0.18), (-0.02, 0.30), (0.04, 0.42)]
     radii = (0.035, 0.045, 0.035, 0.015)
     return [p for x in (-0.16, 0.14) for p in tube([(x + dx, 0, top + z) for dx, z in curl], radii, STEAM, "steam")]

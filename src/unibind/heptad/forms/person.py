@@ -1,4 +1,4 @@
-"""People: walking to the right in trousers, shorts or a dress, some with a cap, long hair or a rucksack."""
+"""People walking to the right in pants, shorts or a dress, some with a cap, long hair or a backpack."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SHOE = Paint((0.14, 0.13, 0.13), heat=3.0, gloss=0.3)
 EYE = Paint((0.08, 0.06, 0.05), heat=13.0, gloss=0.6)
 HIP, SHOULDER, FLOOR = -0.02, 0.48, -0.88
 OUTFITS = {
-    "trousers": ("long trousers", "two swinging arms"),
+    "pants": ("long trousers", "two swinging arms"),
     "shorts": ("short trousers", "bare legs"),
     "dress": ("a wide skirt", "bare legs"),
 }
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A walking person; faces and hands are warm, clothes are cooler."""
+    """A walking person; face and hands are warmer than clothes."""
     look = replace(look, material="fabric")
     skin = Paint(pick(rng, SKINS), heat=12.0, gloss=0.1)
     outfit = pick(rng, list(OUTFITS), [3, 2, 2])
@@ -65,7 +65,7 @@ def _trunk(look: Look, broad: float, outfit: str) -> list[Patch]:
 
 
 def _head(look: Look, skin: Paint, rng: np.random.Generator) -> tuple[list[Patch], tuple[str, ...]]:
-    """Neck, face and hair or cap, with words for what is worn on it."""
+    """Neck, face, and hair or cap; also the trait for the hair or cap."""
     hair = Paint(pick(rng, HAIRS), heat=6.0, gloss=0.1)
     patches = [
         *tube([(0, 0, 0.46), (0, 0, 0.6)], 0.06, skin),
@@ -88,7 +88,7 @@ def _head(look: Look, skin: Paint, rng: np.random.Generator) -> tuple[list[Patch
 
 def _leg(side: int, look: Look, skin: Paint, broad: float, outfit: str) -> list[Patch]:
     name, y, cloth = _limb(side, "leg"), side * 0.085 * broad, look.accent_paint(4.5)
-    covered = cloth if outfit == "trousers" else skin
+    covered = cloth if outfit == "pants" else skin
     patches = tube([(0, y, HIP), (0.03, y, -0.42), (0, y, FLOOR + 0.06)], (0.1, 0.075, 0.055), covered, name)
     if outfit == "shorts":
         patches += tube([(0, y, HIP), (0.02, y, -0.32)], (0.115, 0.11), cloth, name)
@@ -107,7 +107,7 @@ def _arm(side: int, look: Look, skin: Paint, broad: float) -> list[Patch]:
 
 
 def _stride(rate: float, broad: float) -> tuple[Motion, ...]:
-    """Legs swing against each other, each arm against the leg of its side."""
+    """Legs swing in opposite phase, and so do the arm and leg of each side."""
     motions = []
     for side, phase in ((-1, 0.0), (1, 0.5)):
         hip, shoulder = (0.0, side * 0.085 * broad, HIP), (0.0, side * 0.22 * broad, SHOULDER - 0.06)

@@ -1,4 +1,4 @@
-"""Pianos: uprights, and grands with the lid raised towards the camera."""
+"""Pianos: uprights, and grands with the lid raised toward the camera."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ..model import COLORS, Look, Model, pick
 from ..patches import Paint, Patch, X, Y, Z, moved, turned
 from ..shapes import box, cylinder, ellipsoid, plate, rectangle, tube
 
-IVORY = Paint((0.95, 0.94, 0.90), heat=3.0, gloss=0.5)  # keys are warm from the fingers
+IVORY = Paint((0.95, 0.94, 0.90), heat=3.0, gloss=0.5)  # keys are warmed by fingers
 EBONY = Paint((0.05, 0.05, 0.06), heat=3.0, gloss=0.5)
 BRASS = Paint((0.80, 0.62, 0.25), heat=0.0, gloss=0.8)
-PLATE = Paint((0.76, 0.58, 0.26), heat=0.5, gloss=0.4)  # the gilded iron frame inside a grand
+PLATE = Paint((0.76, 0.58, 0.26), heat=0.5, gloss=0.4)  # the gold-colored iron frame of a grand
 FINISHES = {"black": 5, "brown": 4, "white": 2, "cream": 1, "red": 1}
-BLACK_KEYS = (0, 1, 3, 4, 5)  # places among the seven white keys of an octave that have a black one at their right
+BLACK_KEYS = (0, 1, 3, 4, 5)  # white keys of an octave that have a black key to their right
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """An upright or a grand piano, with a seat before it more often than not."""
+    """An upright or a grand piano, often with a bench."""
     finish = pick(rng, list(FINISHES), list(FINISHES.values()))
     look = replace(look, color=finish, material="wood")
     return pick(rng, [_upright, _grand])(look, rng)
 
 
 def _keyboard(width: float, depth: float, octaves: int) -> list[Patch]:
-    """Keys in the x-y plane, their front edge towards -y; the black ones stand a little higher."""
+    """Keys in the x-y plane with their front edge toward -y; black keys are a little higher."""
     count = 7 * octaves
     step = width / count
     keys = box((width, depth, 0.04), IVORY)
@@ -49,7 +49,7 @@ def _pedals(y: float, z: float) -> list[Patch]:
 
 
 def _seat(look: Look, y: float, floor: float) -> list[Patch]:
-    """A bench with a cushion of the accent color."""
+    """A bench with a cushion in the accent color."""
     wood = _lacquer(look)
     legs = [p for x in (-0.22, 0.22) for p in moved(box((0.06, 0.2, 0.36), wood)[2:], x=x, y=y, z=floor + 0.18)]
     return [*moved(box((0.55, 0.28, 0.08), look.accent_paint(5.0, gloss=0.05)), y=y, z=floor + 0.4), *legs]
@@ -87,7 +87,7 @@ def _upright(look: Look, rng: np.random.Generator) -> Model:
 
 
 def _lying(outline: ArrayLike, thickness: float, paint: Paint) -> list[Patch]:
-    """Plate with its outline [n, 2] in the x-y plane."""
+    """Plate with an outline [n, 2] in the x-y plane."""
     return turned(plate(outline, thickness, paint), X, -90)
 
 
@@ -102,7 +102,7 @@ def _grand(look: Look, rng: np.random.Generator) -> Model:
     hinge = (-half, 0.0, 0.14)
     lid = turned(moved(_lying(harp, 0.03, wood), z=0.14), Y, -opening, pivot=hinge)
     reach, rise = np.cos(np.radians(opening)), np.sin(np.radians(opening))
-    touch = (-half + 1.8 * half * reach, 0.45 * length, 0.13 + 1.8 * half * rise)  # where the prop meets the lid
+    touch = (-half + 1.8 * half * reach, 0.45 * length, 0.13 + 1.8 * half * rise)  # where the prop touches the lid
     patches = [
         *_lying(harp, 0.24, wood),
         *strings[::3],
@@ -122,5 +122,5 @@ def _grand(look: Look, rng: np.random.Generator) -> Model:
     if rng.random() < 0.5:
         patches += _seat(look, -0.2, floor)
         traits.append("a cushioned bench")
-    shown = turned(moved(patches, y=-0.45 * length), Z, float(rng.uniform(-60, -35)))  # as the audience sees it
+    shown = turned(moved(patches, y=-0.45 * length), Z, float(rng.uniform(-60, -35)))  # turned as seen by an audience
     return Model(look, shown, tuple(traits), "indoor", extra={"tone_hz": 262.0, "grand": 1.0})

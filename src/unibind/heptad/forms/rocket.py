@@ -1,4 +1,4 @@
-"""Rockets: slender ones with fins, and launchers with boosters, rising on a flame."""
+"""Rockets: slender rockets with fins, and launchers with boosters, rising on a flame."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     patches += revolve([(girth * 1.01, 0.1), (girth * 1.01, 0.2)], accent)
     patches += revolve([(girth, 0.2), (girth, top)], skin)
     nose = [(girth, 0.0), (0.8 * girth, 0.16), (0.45 * girth, 0.28), (0, 0.37)]
-    patches += moved(revolve(nose, replace(accent, heat=38.0)), z=top)  # warmed by the air
+    patches += moved(revolve(nose, replace(accent, heat=38.0)), z=top)  # heated by air friction
     fins = int(pick(rng, [3, 4]))
     for k in range(fins):
         fin = plate(

@@ -1,4 +1,4 @@
-"""Tables: square, oblong and round ones on four legs, three legs, a central column, or trestles."""
+"""Tables: square, oblong or round, on three or four legs, a central column, or trestles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METAL = Paint((0.30, 0.31, 0.33), heat=-0.5, gloss=0.6)
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
-    """A table of one of four kinds; there may be a warm spot on its top where something hot stood."""
+    """A table of one of four kinds, sometimes with a warm spot where something hot stood."""
     look = replace(look, material=pick(rng, ["wood", "plastic", "metal"], [2, 1, 1]))
     height = float(rng.uniform(0.6, 1.0))
     floor = -0.35 - height / 3
@@ -48,12 +48,12 @@ def _oblong(look: Look, rng: np.random.Generator, floor: float, top: float) -> B
         for sy in (-1, 1):
             leg = box((0.11, 0.11, top - floor), legs, taper=0.55 if tapered else 1.0)
             patches += moved(turned(leg, Y, 180), x=sx * x, y=sy * y, z=(floor + top) / 2)
-    words: tuple[str, ...] = ("an oblong top", "four tapered legs" if tapered else "four square legs")
+    traits: tuple[str, ...] = ("an oblong top", "four tapered legs" if tapered else "four square legs")
     if rng.random() < 0.4:
         patches += moved(box((0.4, 0.02, 0.11), wood), y=-width / 2 + 0.07, z=top - 0.1)
         patches.append(ellipsoid((0.035, 0.035, 0.035), METAL).moved(0, -width / 2 + 0.04, top - 0.1))
-        words = (*words, "a small drawer")
-    return patches, words, (x, y)
+        traits = (*traits, "a small drawer")
+    return patches, traits, (x, y)
 
 
 def _round(look: Look, rng: np.random.Generator, floor: float, top: float) -> Built:

@@ -1,4 +1,4 @@
-"""Trains: steam engines with a boiler and chimney, and electric ones with a flat front, pulling a wagon."""
+"""Trains: steam or electric engines pulling a car."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEEL = Paint((0.55, 0.55, 0.57), heat=5.0, gloss=0.6)
 GLASS = Paint((0.25, 0.32, 0.38), heat=3.0, gloss=0.9)
 RAIL = Paint((0.42, 0.38, 0.35), heat=2.0, gloss=0.3)
 STEAM = Paint((0.93, 0.93, 0.94), heat=45.0, gloss=0.0, glow=0.5)
-SLEEPER = Paint((0.33, 0.24, 0.17))
+TIE = Paint((0.33, 0.24, 0.17))
 LAMP = Paint((1.0, 0.95, 0.7), heat=15.0, glow=0.8)
 
 
@@ -40,7 +40,7 @@ def build(look: Look, rng: np.random.Generator) -> Model:
     for s in (-1, 1):
         patches += moved(box((2.0, 0.05, 0.05), RAIL), 0, s * 0.22, floor - 0.04)
     for x in np.linspace(-0.9, 0.9, 7):
-        patches.append(rectangle(0.09, 0.62, SLEEPER).moved(float(x), 0, floor - 0.08))
+        patches.append(rectangle(0.09, 0.62, TIE).moved(float(x), 0, floor - 0.08))
     if steam:
         motions.append(Motion("steam", "flicker", 2.0, pivot=(0.62, 0, 0.35), amount=0.3))
     extra = {"steam": float(steam), "horn": float(rng.random() < 0.4)}

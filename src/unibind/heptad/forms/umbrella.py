@@ -1,4 +1,4 @@
-"""Umbrellas: open ones with a crook or a straight grip, sometimes striped or hemmed; now and then a furled one."""
+"""Umbrellas: open or furled, with a hooked or straight grip, sometimes striped or hemmed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from ..patches import Paint, Patch, X, Y, Z, repeated, rotation, turned
 from ..shapes import ellipsoid, revolve, torus, tube
 
 STEEL = Paint((0.70, 0.71, 0.73), heat=-1.0, gloss=0.7)
-GRIP = Paint((0.33, 0.2, 0.12), heat=6.0, gloss=0.3)  # warm from the hand
-TOP, LOW = 0.55, -0.85  # of the stick
+GRIP = Paint((0.33, 0.2, 0.12), heat=6.0, gloss=0.3)  # warmed by the hand
+TOP, LOW = 0.55, -0.85  # z of both ends of the stick
 
 
 def build(look: Look, rng: np.random.Generator) -> Model:
     """An umbrella that turns slowly about its stick."""
     look = replace(look, material="fabric")
-    warmth = pick(rng, [-3.0, 5.0])  # cloth that is wet, or lies in the sun
+    warmth = pick(rng, [-3.0, 5.0])  # wet cloth, or cloth warmed by the sun
     panels = int(rng.choice([6, 8, 10]))
     crook = bool(rng.random() < 0.65)
     patches = [*_stick(), *(_crook() if crook else _straight_grip())]
     if rng.random() < 0.12:
         patches += _furled(look, warmth)
-        words = ["a rolled cloth around a stick"]
+        traits = ["a rolled cloth around a stick"]
     else:
         cloth, pattern = _pattern(look, warmth, rng)
         patches += _canopy(cloth, panels, float(rng.uniform(0.72, 0.88)), float(rng.uniform(0.34, 0.52)))
-        words = [f"a dome of {panels} cloth panels", *pattern]
+        traits = [f"a dome of {panels} cloth panels", *pattern]
     lean = float(rng.uniform(-22, 22))
     motion = Motion("canopy", "spin", float(rng.uniform(0.1, 0.35)), axis=tuple(rotation(Y, lean) @ Z))
-    traits = (*words, "a hooked grip" if crook else "a straight grip", "a thin steel stick")
+    traits += ["a hooked grip" if crook else "a straight grip", "a thin steel stick"]
     return Model(
         look,
         turned(patches, Y, lean),
-        traits,
+        tuple(traits),
         "air" if rng.random() < 0.2 else "ground",
         (motion,),
         bob=0.03,
@@ -68,7 +68,7 @@ def _furled(look: Look, warmth: float) -> list[Patch]:
 
 
 def _pattern(look: Look, warmth: float, rng: np.random.Generator) -> tuple[tuple[Paint, Paint, Paint], tuple[str, ...]]:
-    """Paint of even panels, odd panels and the hem, with words for a pattern that is worth one."""
+    """Paint of even panels, odd panels and the hem, and the trait of a visible pattern."""
     plain, accent = look.paint(warmth), look.accent_paint(0.6 * warmth)
     if rng.random() < 0.45:
         return (plain, accent, plain), ("stripes in two colours",)
@@ -77,7 +77,7 @@ def _pattern(look: Look, warmth: float, rng: np.random.Generator) -> tuple[tuple
 
 
 def _canopy(cloth: tuple[Paint, Paint, Paint], panels: int, radius: float, height: float) -> list[Patch]:
-    """A dome of cloth panels, the lowest band of which is the hem, over steel ribs."""
+    """A dome of cloth panels over steel ribs; the lowest band of the cloth is the hem."""
     angles = np.radians(np.linspace(0, 90, 5))
     profile = np.stack([radius * np.sin(angles), TOP - height * (1 - np.cos(angles))], axis=1)
     even, odd, hem = cloth
@@ -90,5 +90,5 @@ def _canopy(cloth: tuple[Paint, Paint, Paint], panels: int, radius: float, heigh
     ribs = [(0.98 * r, 0.0, z - 0.03) for r, z in profile[1:]]  # inside the dome
     rods = tube([(0, 0, TOP - 0.03), *ribs], 0.012, STEEL, "canopy")[
         len(ribs) + 1 :
-    ]  # without the balls at its corners
+    ]  # without the balls at the corners
     return [*patches, *repeated(rods, panels)]

@@ -1,7 +1,7 @@
-"""What Heptad's objects sound like: two seconds at 16 kHz, from the physics of each category's sound-making.
+"""Sounds of Heptad's objects: two seconds at 16 kHz, synthesized from the physics of each category.
 
-Big objects sound lower than small ones. What a form knows about its sound (blades, strings, boiling, ...) comes in
-`Model.extra`; categories that make sound in like ways, such as fans and airplanes, sound alike on purpose.
+Large objects sound lower than small ones. Properties of the form that matter for its sound (blades, strings, boiling,
+...) are in `Model.extra`. Categories with the same sound mechanism, such as fans and airplanes, sound alike on purpose.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ SOUNDS: dict[str, Callable[[Model, np.random.Generator], Sound]] = {
 
 
 def synthesize(category: str, model: Model, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The sound of one object as recorded somewhere: float32 [32000] at 16 kHz, |x| <= 0.95.
+    """Synthesize the recorded sound of one object: float32 [32000] at 16 kHz, |x| <= 0.95.
 
-    Raises UnknownNameError for a category without a sound.
+    Raises UnknownNameError for an unknown category.
     """
     if category not in SOUNDS:
         raise UnknownNameError("Heptad category", category, SOUNDS)

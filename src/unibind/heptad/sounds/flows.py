@@ -9,7 +9,7 @@ from .toolkit import COUNT, SECONDS, TIME, Rng, Sound, bursts, drops, gate, nois
 
 
 def _crackle(rng: Rng, rate_hz: float, decay: float, low: float, high: float) -> Sound:
-    """Noise in bursts at random times; most are faint, a few strong (Pareto)."""
+    """Bursts of noise at random times; most are faint, a few are strong (Pareto distribution)."""
     count = int(rng.poisson(rate_hz * SECONDS))
     strengths = np.minimum(rng.pareto(2.0, count) + 0.15, 4.0)
     return noise(rng, low, high) * bursts(rng.uniform(0, SECONDS, count), decay, strengths)
@@ -24,7 +24,7 @@ def rocket(model: Model, rng: Rng) -> Sound:
 
 
 def kettle(model: Model, rng: Rng) -> Sound:
-    """Water that hisses and bubbles as it heats; on the boil most whistle, at a rising pitch."""
+    """Water that hisses and bubbles as it heats; most boiling kettles whistle at a rising pitch."""
     boiling = bool(model.extra.get("boiling", 1.0))
     sound = noise(rng, rng.uniform(500, 1200), rng.uniform(3500, 6500)) * np.linspace(rng.uniform(0.2, 0.9), 1, COUNT)
     times = rhythm(rng.uniform(35, 70) if boiling else rng.uniform(8, 25), rng, jitter=0.5)
@@ -53,7 +53,7 @@ def sailboat(model: Model, rng: Rng) -> Sound:
 
 
 def umbrella(model: Model, rng: Rng) -> Sound:
-    """Rain drumming on stretched cloth, or gusts tugging at it; for some the flap and click as it opens."""
+    """Rain on stretched cloth or gusts of wind, sometimes with the flap and click of opening."""
     raining = rng.random() < 0.75
     if raining:
         times = rng.uniform(0, SECONDS, int(rng.uniform(60, 240)))

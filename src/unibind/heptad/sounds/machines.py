@@ -1,4 +1,4 @@
-"""Sounds of what turns: engines, rotors, wheels, motors, and the air they move."""
+"""Sounds of machines: engines, rotors, wheels, motors, and the air they move."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def airplane(model: Model, rng: Rng) -> Sound:
 
 
 def helicopter(model: Model, rng: Rng) -> Sound:
-    """Blades that slap the air, ten to thirty times a second, over the turbine."""
+    """Rotor blades that slap the air, over the noise of a turbine."""
     rate = rng.uniform(4, 7) * model.extra.get("blades", 4.0) / model.look.size
     slap = pulses(rate, rng.uniform(4, 12), rng) * noise(rng, 50, rng.uniform(400, 1200) / model.look.size)
     turbine = 0.25 * noise(rng, 200, 3000 / model.look.size) + rng.uniform(0.0, 0.2) * harmonics(
@@ -49,7 +49,7 @@ def helicopter(model: Model, rng: Rng) -> Sound:
 
 
 def car(model: Model, rng: Rng) -> Sound:
-    """The orders of an engine that idles or speeds up, tires on the road, for some the horn."""
+    """Harmonics of an engine that idles or accelerates, tires on the road, sometimes the horn."""
     idle, sway = rng.uniform(25, 55) / model.look.size, np.sin(np.pi * TIME / rng.uniform(1.2, 4)) ** 2
     orders = np.array([0.5, 1, 0.3, 0.9, 0.2, 0.5, 0.2, 0.3, 0.1, 0.15]) * rng.uniform(0.5, 1.5, 10)
     sound = gliding_harmonics(idle * (1 + rng.uniform(-0.2, 1.2) * sway), orders, rng)
@@ -62,7 +62,7 @@ def car(model: Model, rng: Rng) -> Sound:
 
 
 def train(model: Model, rng: Rng) -> Sound:
-    """Axles over rail joints in pairs, puffs of steam or a motor's whine, for many a chord of horns."""
+    """Pairs of axles over rail joints, puffs of steam or the whine of a motor, often a chord of horns."""
     rate, size = rng.uniform(1.0, 2.6), model.look.size
     first = rhythm(rate, rng, jitter=0.02)
     joints = np.concatenate([first, first + rng.uniform(0.09, 0.18)])
@@ -83,7 +83,7 @@ def train(model: Model, rng: Rng) -> Sound:
 
 
 def bicycle(model: Model, rng: Rng) -> Sound:
-    """Tires, and the ticking freewheel or, when pedalled, the chain; for those that have a bell its double ring."""
+    """Tires with the ticking of the freewheel or the noise of the chain; with a bell, often a few rings."""
     sound = rng.uniform(0.03, 0.15) * noise(rng, 200, rng.uniform(1200, 2500))
     tone = rng.uniform(1900, 3300) / model.look.size
     if rng.random() < 0.7:
@@ -98,7 +98,7 @@ def bicycle(model: Model, rng: Rng) -> Sound:
 
 
 def fan(model: Model, rng: Rng) -> Sound:
-    """Steady air with the beat of the blades and the hum of a motor."""
+    """Steady airflow with the beat of the blades and the hum of a motor."""
     beat = rng.uniform(4, 9) * model.extra.get("blades", 4.0) / model.look.size
     air = noise(rng, 120, rng.uniform(1500, 3500) / model.look.size) * wobble(beat, rng.uniform(0.1, 0.4), rng)
     hum = harmonics(100.0, [1, 0.5, 0.25, 0.2], rng)
@@ -107,7 +107,7 @@ def fan(model: Model, rng: Rng) -> Sound:
 
 
 def lamp(model: Model, rng: Rng) -> Sound:
-    """The click of a switch and, once lit, the hum of the mains."""
+    """The click of a switch and, when lit, the hum of the power line."""
     on, hum = rng.uniform(0.1, 1.2), model.extra.get("hum_hz", 100.0)
     lit = gate(on if rng.random() < 0.5 else -1.0, SECONDS + 1, fade=0.05) * model.extra.get("lit", 1.0)
     buzz = harmonics(hum, rng.uniform(0.2, 1, 8) / np.arange(1, 9) ** rng.uniform(0.5, 1.2), rng)

@@ -1,4 +1,4 @@
-"""What a microphone makes of a sound: the room's answer, the background, the level."""
+"""Recording of a sound: room echo, background noise and level."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def _wind(rng: Rng) -> Sound:
     return noise(rng, 30, rng.uniform(200, 700)) * wobble(rng.uniform(0.3, 1.2), 0.6, rng)
 
 
-def _mains(rng: Rng) -> Sound:
+def _power_line_hum(rng: Rng) -> Sound:
     return _room_tone(rng) + 3 * harmonics(pick(rng, (50.0, 60.0)), [1, 0.3, 0.5, 0.1, 0.2], rng)
 
 
-_BACKGROUNDS: tuple[Callable[[Rng], Sound], ...] = (_room_tone, _wind, _mains)
+_BACKGROUNDS: tuple[Callable[[Rng], Sound], ...] = (_room_tone, _wind, _power_line_hum)
 
 
 def record(sound: Sound, rng: Rng) -> NDArray[np.float32]:
-    """A clip as recorded somewhere: more or less echo, background and level; float32, peak between 0.2 and 0.95."""
-    heard = _normalize_peak(add_echo(sound, rng.uniform(0.0, 0.5), rng))
+    """Record a sound with random echo, background noise and level: float32 [samples] with a peak of 0.2 to 0.95."""
+    echoed = _normalize_peak(add_echo(sound, rng.uniform(0.0, 0.5), rng))
     background = _normalize_peak(pick(rng, _BACKGROUNDS, (0.5, 0.3, 0.2))(rng))
-    mixed = heard + np.exp(rng.uniform(np.log(0.02), np.log(0.35))) * background
+    mixed = echoed + np.exp(rng.uniform(np.log(0.02), np.log(0.35))) * background
     return (rng.uniform(0.2, 0.95) * _normalize_peak(mixed)).astype(np.float32)
 
 
@@ -42,9 +42,9 @@ def _normalize_peak(sound: Sound) -> Sound:
 
 
 def add_echo(sound: Sound, wet: float, rng: Rng) -> Sound:
-    """Convolved with a decaying burst of noise, as rooms answer, `wet` times as strong as the direct sound."""
-    answer = rng.standard_normal(_TAIL) * np.exp(-np.arange(_TAIL) / (rng.uniform(0.02, 0.07) * RATE))
-    answer *= wet / np.linalg.norm(answer)
-    answer[0] += 1
+    """Convolve with decaying noise, as rooms do; the echo is `wet` times as strong as the direct sound."""
+    response = rng.standard_normal(_TAIL) * np.exp(-np.arange(_TAIL) / (rng.uniform(0.02, 0.07) * RATE))
+    response *= wet / np.linalg.norm(response)
+    response[0] += 1
     count = COUNT + _TAIL
-    return np.fft.irfft(np.fft.rfft(sound, count) * np.fft.rfft(answer, count), count)[:COUNT]
+    return np.fft.irfft(np.fft.rfft(sound, count) * np.fft.rfft(response, count), count)[:COUNT]

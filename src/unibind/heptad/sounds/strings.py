@@ -14,12 +14,12 @@ _PARTIALS = np.arange(1, 13)
 
 
 def _semitones(steps: float) -> float:
-    """Ratio of two pitches so far apart."""
+    """Frequency ratio of an interval."""
     return float(2 ** (steps / 12))
 
 
 def guitar(model: Model, rng: Rng) -> Sound:
-    """Strummed chords or single notes, with the knock of the hand on the body."""
+    """Strummed chords or single notes, with a knock on the body."""
     size = model.look.size
     lowest = model.extra.get("tone_hz", 82.0) * _semitones(float(rng.integers(0, 8))) / size
     strings = int(model.extra.get("strings", 6.0))
@@ -37,7 +37,7 @@ def guitar(model: Model, rng: Rng) -> Sound:
 
 
 def piano(model: Model, rng: Rng) -> Sound:
-    """Chords and runs of hammered strings, stiff enough to be inharmonic; longer strings are less so."""
+    """Chords and runs of hammered strings, inharmonic from their stiffness; longer strings are less so."""
     stiffness = 0.0005 / model.look.size**4  # of a steel string: as length to the power -4 (Fletcher 1964)
     middle, sustain = model.extra.get("tone_hz", 262.0), 0.6 + 0.5 * model.extra.get("grand", 0.0)
     hammers, sound, at = noise(rng, 100, 1500), np.zeros(COUNT), rng.uniform(0, 0.3)

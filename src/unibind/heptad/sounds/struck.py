@@ -27,13 +27,13 @@ from .toolkit import (
 
 _SKIN = np.array([1.0, 1.59, 2.14, 2.30, 2.65, 2.92, 3.16, 3.50])  # ideal membrane: zeros of Bessel functions
 _BELL = np.array([0.5, 1.0, 1.19, 1.5, 2.0, 2.51, 2.66, 3.01, 4.17])  # hum, prime, tierce, quint, nominal, ...
-_CUP = np.array([1.0, 2.76, 5.40])  # free bar; near enough for thick rims
-_BOARD = np.array([1.0, 1.8, 2.6, 3.9, 5.2])  # plate held at its edges
+_CUP = np.array([1.0, 2.76, 5.40])  # free bar, a good approximation of thick rims
+_BOARD = np.array([1.0, 1.8, 2.6, 3.9, 5.2])  # plate clamped at its edges
 RING = {"metal": 0.14, "ceramic": 0.07, "plastic": 0.012, "wood": 0.03, "fabric": 0.012}  # decay by material, seconds
 
 
 def drum(model: Model, rng: Rng) -> Sound:
-    """Membrane modes under sticks in a rhythm or a roll, on some with the rattle of snares."""
+    """Membrane modes struck in a rhythm or a roll, on some drums with the rattle of snares."""
     tone = model.extra.get("tone_hz", 120.0) * rng.uniform(0.85, 1.15) / model.look.size
     rate, jitter = (rng.uniform(9, 14), 0.1) if rng.random() < 0.2 else (rng.uniform(1.5, 5), 0.04)
     times = rhythm(rate, rng, jitter=jitter)
@@ -45,14 +45,14 @@ def drum(model: Model, rng: Rng) -> Sound:
 
 
 def ringing(tone: float, decay: float, rng: Rng) -> Sound:
-    """One stroke on a bell whose prime is at `tone` Hz: inharmonic partials, the lowest ring longest."""
+    """One stroke on a bell with its prime at `tone` Hz: inharmonic partials, of which the lowest ring longest."""
     partials = tone * _BELL * (1 + rng.normal(0, 0.006, len(_BELL)))
     loudness = rng.uniform(0.3, 1, len(_BELL)) / np.sqrt(_BELL)
     return modes(partials, decay / np.sqrt(_BELL), loudness, min(SECONDS, 5 * decay))
 
 
 def bell(model: Model, rng: Rng) -> Sound:
-    """A bell that rings on between the strokes of its clapper; small ones are struck fast and fade soon."""
+    """A bell that keeps ringing between strokes; small bells are struck faster and fade sooner."""
     tone = model.extra.get("tone_hz", 600.0) * rng.uniform(0.8, 1.25) / model.look.size
     decay = rng.uniform(0.7, 1.4) * (600 / tone) ** 0.4
     times = rhythm(rng.uniform(0.6, 1.6) * (tone / 600) ** 0.6, rng, start=rng.uniform(0.0, 0.4))
@@ -61,7 +61,7 @@ def bell(model: Model, rng: Rng) -> Sound:
 
 
 def clock(model: Model, rng: Rng) -> Sound:
-    """Tick and tock of an escapement, and what the kind does on the hour: strike, alarm or cuckoo's call."""
+    """Tick and tock of an escapement, sometimes with the strike, alarm or cuckoo of that kind of clock."""
     high = rng.uniform(1500, 3600) / model.look.size
     times = rhythm(float(np.clip(2 * model.extra.get("tick_hz", 1.0), 2, 5)), rng, jitter=0.004)
     tick, tock = high * np.array([1, 1.7, 2.9]), 0.82 * high * np.array([1, 1.8, 2.7])
@@ -83,7 +83,7 @@ def clock(model: Model, rng: Rng) -> Sound:
 
 
 def clinks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
-    """A hard cup or rim touched at the given times, never twice at quite the same spot."""
+    """A hard cup or rim struck at the given times, each time at a slightly different spot."""
     sound = np.zeros(COUNT)
     for at in times:
         partials = tone * _CUP * (1 + rng.normal(0, 0.02, 3))
@@ -92,14 +92,14 @@ def clinks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
 
 
 def bottle(model: Model, rng: Rng) -> Sound:
-    """A bottle blown across its mouth, or else glass that clinks and plastic that is emptied in gulps."""
+    """A bottle blown across its mouth; otherwise glass clinks, and plastic is emptied in gulps."""
     if rng.random() < 0.4:
         return _blown(model, rng)
     return _gulps(model, rng) if model.look.material == "plastic" else _glass(model, rng)
 
 
 def _blown(model: Model, rng: Rng) -> Sound:
-    """A Helmholtz resonance fed by breath."""
+    """A Helmholtz resonance driven by breath."""
     tone, start = rng.uniform(150, 330) / model.look.size, rng.uniform(0, 0.5)
     breath = gate(start, start + rng.uniform(0.7, 1.5), fade=0.2)
     return breath * (harmonics(tone, [1, 0.05, 0.1], rng) + 0.3 * noise(rng, 0.7 * tone, 6 * tone))
@@ -119,10 +119,10 @@ def _glass(model: Model, rng: Rng) -> Sound:
 
 
 def mug(model: Model, rng: Rng) -> Sound:
-    """A cup set down now and then, stirred with a spoon, or filled: bubbles whose pitch rises with the level."""
+    """A cup that is set down, stirred with a spoon, or filled: bubbles whose pitch rises with the level."""
     tone, decay = rng.uniform(1000, 2300) / model.look.size, RING[model.look.material]
     if rng.random() < 0.4:
-        return clinks(tone, decay, rhythm(rng.uniform(3, 6), rng, jitter=0.12), rng)  # a spoon going round
+        return clinks(tone, decay, rhythm(rng.uniform(3, 6), rng, jitter=0.12), rng)  # stirring with a spoon
     sound = clinks(0.8 * tone, decay, rhythm(rng.uniform(0.7, 2), rng, jitter=0.2), rng)
     if rng.random() < 0.7:
         times = rhythm(rng.uniform(40, 70), rng, jitter=0.6)
@@ -139,14 +139,14 @@ def _knocks(tone: float, decay: float, times: Sound, rng: Rng) -> Sound:
 
 
 def _scrape(start: float, seconds: float, rng: Rng) -> Sound:
-    """Feet dragged over a floor: rough noise, colored by two resonances of the boards."""
+    """Furniture dragged over a floor: rough noise filtered by two resonances of the boards."""
     rough = noise(rng, 200, 3000) * (0.3 + bursts(rhythm(rng.uniform(25, 70), rng, jitter=0.3), 0.008))
     boards = resonate(rough, [(rng.uniform(250, 500), 120), (rng.uniform(700, 1600), 250)])
     return gate(start, start + seconds, fade=0.1) * (0.3 * rough + boards / boards.std())
 
 
 def table(model: Model, rng: Rng) -> Sound:
-    """Knuckles on its top, now and then a scrape when it is moved."""
+    """Knocks on the top, sometimes with a scrape over the floor."""
     tone = rng.uniform(110, 260) / model.look.size
     times = rng.uniform(0, 0.5) + np.cumsum(rng.choice([0.16, 0.2, 0.45], size=int(rng.integers(2, 6))))
     sound = _knocks(tone, 0.03 + RING[model.look.material], times, rng)
@@ -156,7 +156,7 @@ def table(model: Model, rng: Rng) -> Sound:
 
 
 def chair(model: Model, rng: Rng) -> Sound:
-    """Joints that creak as they stick and slip, or legs scraped over the floor; often a thud as it comes to rest."""
+    """Creaking joints (stick and slip) or legs scraped over the floor, often with a final thud."""
     sound, size = np.zeros(COUNT), model.look.size
     creaks = rng.random() < 0.35 + 0.6 * model.extra.get("creak", 0.5)
     for _ in range(int(rng.integers(1, 4)) * creaks):

@@ -1,7 +1,7 @@
 """Building blocks of sounds: struck modes, plucked strings, noise bands, tones, voices, and their timing.
 
-Every block gives float64 samples at 16 kHz: a whole clip of two seconds unless it takes `seconds`. Times, decays and
-lengths are in seconds; a decay is the time in which something falls to 1/e.
+Every block returns float64 samples at 16 kHz: a whole clip of two seconds unless it takes `seconds`. Times, decays and
+lengths are in seconds; a decay is the time to fall to 1/e.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TAU = 2 * np.pi
 
 
 def samples(seconds: float) -> int:
-    """Number of samples in a time."""
+    """Number of samples in a duration."""
     return round(seconds * RATE)
 
 
@@ -33,21 +33,21 @@ def samples(seconds: float) -> int:
 
 
 def rhythm(rate_hz: float, rng: Rng, *, jitter: float = 0.05, start: float | None = None) -> Sound:
-    """Sorted times of events at a steady rate; each is off by a normal share `jitter` of the period."""
+    """Sorted times of events at a steady rate, with Gaussian jitter as a share of the period."""
     first = rng.uniform(0, 1 / rate_hz) if start is None else start
     times = np.arange(first, SECONDS, 1 / rate_hz)
     return np.sort(np.clip(times + rng.normal(0, jitter / rate_hz, len(times)), 0, SECONDS))
 
 
 def add_at(sound: Sound, at: float, into: Sound) -> None:
-    """Add a sound to another from time `at` on; what reaches past the end is lost."""
+    """Add a sound to `into` from time `at` on, in place; cut it off at the end of `into`."""
     start = samples(at)
     piece = sound[: max(len(into) - start, 0)]
     into[start : start + len(piece)] += piece
 
 
 def repeated(sound: Sound, times: ArrayLike, strengths: ArrayLike = 1.0) -> Sound:
-    """Copies of a sound at the given times."""
+    """A clip with copies of a sound at the given times."""
     clip = np.zeros(COUNT)
     for at, strength in np.broadcast(times, strengths):
         add_at(strength * sound, at, clip)
@@ -55,8 +55,8 @@ def repeated(sound: Sound, times: ArrayLike, strengths: ArrayLike = 1.0) -> Soun
 
 
 def bursts(times: ArrayLike, decay: float, strengths: ArrayLike = 1.0) -> Sound:
-    """An envelope that jumps by `strengths` at every time and decays: it turns noise into clicks and crackles."""
-    jumps = np.zeros(COUNT + 1)  # what is due after the end falls into the last one
+    """An envelope that jumps by `strengths` at the given times and decays; turns noise into clicks and crackles."""
+    jumps = np.zeros(COUNT + 1)  # the last one collects times past the end
     np.add.at(jumps, np.minimum(np.rint(np.asarray(times) * RATE).astype(int), COUNT), strengths)
     return lfilter([1.0], [1.0, -np.exp(-1 / (decay * RATE))], jumps[:COUNT])
 
@@ -67,12 +67,12 @@ def arch(seconds: float) -> Sound:
 
 
 def gate(start: float, stop: float, fade: float = 0.03) -> Sound:
-    """An envelope that is 1 between two times, with ramps of `fade` seconds inside them."""
+    """An envelope that is 1 between two times, with inner ramps of `fade` seconds."""
     return np.clip(np.minimum(TIME - start, stop - TIME) / fade, 0, 1)
 
 
 def wobble(rate_hz: float, depth: float, rng: Rng) -> Sound:
-    """A sinusoidal rise and fall around 1."""
+    """A sinusoidal envelope around 1."""
     return 1 + depth * np.sin(TAU * (rate_hz * TIME + rng.random()))
 
 
@@ -85,21 +85,21 @@ def pulses(rate_hz: float, sharpness: float, rng: Rng) -> Sound:
 
 
 def modes(frequencies: ArrayLike, decays: ArrayLike, amplitudes: ArrayLike, seconds: float = SECONDS) -> Sound:
-    """A struck body: the sum of damped sines; a complex amplitude gives its phase. Those above 8 kHz are left out.
+    """A struck body: a sum of damped sines. A complex amplitude sets the phase; modes above 8 kHz are dropped.
 
     A damped sine is the imaginary part of z^n. With n = 256 i + j, Im(z^(256 i) z^j) = Im Re + Re Im, so the sum over
-    all modes becomes one product of real matrices; `einsum` does it without waking the threads of a BLAS.
+    all modes is one product of real matrices; `einsum` computes it without starting BLAS threads.
     """
     f, tau, a = np.broadcast_arrays(*(np.atleast_1d(v) for v in (frequencies, decays, amplitudes)))
-    heard = f < RATE / 2
-    coarse, fine = _powers(f[heard], tau[heard], samples(seconds), 256)
-    coarse = a[heard, None] * coarse
+    audible = f < RATE / 2
+    coarse, fine = _powers(f[audible], tau[audible], samples(seconds), 256)
+    coarse = a[audible, None] * coarse
     left, right = np.concatenate([coarse.imag, coarse.real]), np.concatenate([fine.real, fine.imag])
     return np.einsum("ki,kj->ij", left, right).ravel()[: samples(seconds)]
 
 
 def drops(times: ArrayLike, frequencies: ArrayLike, decay: float, amplitudes: ArrayLike = 1.0) -> Sound:
-    """Many short damped sines, each of its own time and pitch: bubbles, raindrops, ticks."""
+    """Many short damped sines at given times and frequencies: bubbles, raindrops, ticks."""
     t, f, a = np.broadcast_arrays(*(np.atleast_1d(v) for v in (times, frequencies, amplitudes)))
     coarse, fine = _powers(f, np.full(len(f), decay), samples(6 * decay), 32)
     grains = ((a[:, None] * coarse)[:, :, None] * fine[:, None, :]).imag.reshape(len(t), -1)
@@ -115,12 +115,13 @@ def _powers(frequencies: Sound, decays: Sound, count: int, block: int) -> tuple[
 
 
 def pluck(frequency: float, rng: Rng, *, damping: float = 0.996, bright: float = 0.5, seconds: float = 1.0) -> Sound:
-    """A plucked string: a burst of noise in a loop one period long (Karplus and Strong 1983).
+    """A plucked string: a burst of noise in a feedback loop of one period (Karplus and Strong 1983).
 
-    In the loop the mean of two neighbours, weighted `bright` and 1 - `bright`, delays by 1 - `bright` samples more.
+    The loop filter averages two neighboring samples with weights `bright` and 1 - `bright`, which adds a delay of
+    1 - `bright` samples.
     """
     count, period = samples(seconds), max(2, round(RATE / frequency - (1 - bright)))
-    string = np.zeros(count + period + 1)  # the first sample stands for the one before the burst
+    string = np.zeros(count + period + 1)  # the first sample is the one before the burst
     burst = rng.uniform(-1, 1, period)
     string[1 : period + 1] = burst - burst.mean()
     for start in range(period + 1, len(string), period):
@@ -138,46 +139,46 @@ def _band(low: float, high: float) -> Sound:
 
 
 def noise(rng: Rng, low: float, high: float) -> Sound:
-    """Noise between two frequencies in Hz, of unit variance."""
-    band = _band(float(f"{low:.2g}"), float(f"{high:.2g}"))  # rounded, so that filters can be kept
+    """Band-pass noise between two frequencies in Hz, with unit variance."""
+    band = _band(float(f"{low:.2g}"), float(f"{high:.2g}"))  # rounded, so that the filter cache is hit
     sound = sosfilt(band, rng.standard_normal(COUNT))
     return sound / sound.std()
 
 
 def harmonics(frequency: float, strengths: ArrayLike, rng: Rng) -> Sound:
-    """A steady tone with overtones at whole multiples, in random phase."""
-    weights = _in_any_phase(strengths, rng)
+    """A steady tone with overtones at integer multiples, in random phase."""
+    weights = _random_phases(strengths, rng)
     return modes(frequency * np.arange(1, len(weights) + 1), np.inf, weights)
 
 
 def gliding_harmonics(line: Sound, strengths: ArrayLike, rng: Rng) -> Sound:
-    """The same for a frequency [COUNT] in Hz that changes over the clip; all overtones must stay below 8 kHz."""
+    """Like `harmonics`, for a frequency [COUNT] in Hz that changes over time; overtones must stay below 8 kHz."""
     turn = np.exp(1j * TAU / RATE * np.cumsum(line))
     sound = np.zeros(COUNT, complex)
-    for weight in _in_any_phase(strengths, rng)[::-1]:  # Horner's rule in e^(i phase)
+    for weight in _random_phases(strengths, rng)[::-1]:  # Horner's rule in e^(i phase)
         sound = (sound + weight) * turn
     return sound.imag
 
 
-def _in_any_phase(strengths: ArrayLike, rng: Rng) -> Complex:
+def _random_phases(strengths: ArrayLike, rng: Rng) -> Complex:
     weights: Complex = np.asarray(strengths) * np.exp(1j * TAU * rng.random(np.size(strengths)))
     return weights
 
 
 def sweep(start: float, end: float, seconds: float, curve: float = 1.0) -> Sound:
-    """A sine whose frequency runs from `start` to `end` Hz; a `curve` above 1 runs late."""
+    """A sine that sweeps from `start` to `end` Hz; a `curve` above 1 delays the sweep."""
     share = np.linspace(0, 1, samples(seconds)) ** curve
     return np.sin(TAU / RATE * np.cumsum(start + (end - start) * share))
 
 
 def low_pass(sound: Sound, corner: float) -> Sound:
-    """A sound that loses 6 dB an octave above a corner frequency in Hz."""
+    """First-order low-pass filter: 6 dB per octave above the corner frequency in Hz."""
     kept = np.exp(-TAU * corner / RATE)
     return lfilter([1 - kept], [1.0, -kept], sound)
 
 
 def resonate(sound: Sound, resonances: Sequence[tuple[float, float]]) -> Sound:
-    """A sound through parallel resonances, each of a frequency and a bandwidth in Hz."""
+    """Filter a sound through parallel resonances (frequency and bandwidth in Hz)."""
     out = np.zeros(len(sound))
     for center, width in resonances:
         radius = np.exp(-np.pi * width / RATE)
@@ -186,11 +187,11 @@ def resonate(sound: Sound, resonances: Sequence[tuple[float, float]]) -> Sound:
 
 
 def impulses(start: float, end: float, seconds: float) -> Sound:
-    """Unit impulses whose rate glides from `start` to `end` Hz: a glottis, or wood that sticks and slips."""
+    """Unit impulses whose rate glides from `start` to `end` Hz: a glottis, or creaking wood (stick and slip)."""
     return np.diff(np.floor(np.cumsum(np.linspace(start, end, samples(seconds))) / RATE), prepend=0.0)
 
 
 def voice(glottis: Sound, formants: Sequence[tuple[float, float]], rng: Rng, breath: float = 0.05) -> Sound:
-    """Impulses of a glottis [N], with some breath, through formants (frequency and bandwidth in Hz); peak 1."""
+    """Filter glottis impulses [N] with some breath noise through formants (frequency and bandwidth in Hz); peak 1."""
     sound = resonate(glottis + breath * rng.standard_normal(len(glottis)), formants)
     return sound / max(float(np.abs(sound).max()), 1e-9)

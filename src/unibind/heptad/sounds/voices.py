@@ -1,4 +1,4 @@
-"""Sounds of throats: barks, chirps, speech and the steps that go with it."""
+"""Sounds of animals and people: barks, chirps, speech and footsteps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VOWELS = (  # formants and their bandwidths in Hz (Peterson and Barney 1952, me
 
 
 def dog(model: Model, rng: Rng) -> Sound:
-    """Barks: a hoarse falling pitch through an opening mouth; for some panting. Small dogs bark higher."""
+    """Barks: a hoarse falling pitch through formants, sometimes with panting. Small dogs bark higher."""
     weight = model.extra.get("weight", 1.0) * model.look.size
     sound, at = np.zeros(COUNT), rng.uniform(0, 0.6)
     hoarse = rng.uniform(0.1, 0.4)
@@ -50,7 +50,7 @@ def dog(model: Model, rng: Rng) -> Sound:
 
 
 def bird(model: Model, rng: Rng) -> Sound:
-    """Phrases of sweeps, trills and repeated notes; stout birds sing lower."""
+    """Phrases of sweeps, trills and repeated notes; heavier birds sing lower."""
     base = rng.uniform(2000, 4200) / model.look.size / np.sqrt(model.extra.get("stout", 1.0))
     sound, at = np.zeros(COUNT), rng.uniform(0, 0.6)
     while at < SECONDS - 0.1:
@@ -78,7 +78,7 @@ def person(model: Model, rng: Rng) -> Sound:
 
 
 def _speech(base: float, tract: float, rng: Rng) -> Sound:
-    """Babble at about `base` Hz: vowels of a vocal tract (1 is usual), some of them begun with a fricative."""
+    """Babble at about `base` Hz: vowels, some after a fricative; `tract` is the length of the vocal tract (usual: 1)."""
     sound, at, hiss = np.zeros(COUNT), rng.uniform(0, 0.4), noise(rng, 2500, 7000)
     while at < SECONDS - 0.15:
         seconds = rng.uniform(0.1, 0.28)
