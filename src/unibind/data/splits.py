@@ -107,7 +107,7 @@ def train_and_validation(
     if not modalities:
         raise UnibindError(f"the store {store.path} contains no modality to fit other than {ANCHOR}; encode some files")
     splits = set[str | None]().union(*(store.splits().get(m, set()) for m in modalities))
-    automatic = "val" not in splits and bool(splits & {"train", None})
+    automatic = "val" not in splits and ("train" in splits or splits == {None})
     if automatic:
         pool = "train" if "train" in splits else None
         train, validation, non_train_ids = _automatic(store, modalities, pool, validation_fraction, seed)

@@ -63,4 +63,4 @@ def _knowledge(knowledge: KnowledgeBase | str | Path | None, model: UniBind | No
         return knowledge
     if knowledge is not None:
         return KnowledgeBase.load(knowledge)
-    return model.knowledge if model is not None and model.knowledge is not None else KnowledgeBase.heptad()
+    return model.knowledge if model is not None and model.knowledge is not None else KnowledgeBase.load("heptad")
