@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def symmetric_info_nce(
     z: Float[Tensor, "b d"], targets: Float[Tensor, "b d"], logit_scale: Float[Tensor, ""] | float
 ) -> Float[Tensor, ""]:
-    """Symmetric InfoNCE of unit vectors [B, D]: row i of `z` pairs with row i of `targets` (arXiv 2103.00020)."""
+    """Symmetric InfoNCE of unit vectors [B, D]; row i of `z` pairs with row i of `targets` (arXiv 2103.00020)."""
     import torch
     from torch.nn import functional
 

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written ever looks whole."""
+"""Atomic writing of files: a reader sees the old content or the complete new content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write `content` beside `path`, flush it to disk, and rename it into place; parents are made."""
+    """Write `content` to a temporary file, flush it to disk, and rename it to `path`; parent folders are created."""
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

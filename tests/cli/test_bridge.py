@@ -39,7 +39,7 @@ def test_the_table_shows_recall_and_whether_the_gap_is_corrected(file, tmp_path)
     assert done.exit_code == 0, done.output
     assert "no map" in done.stdout
     assert "rotation only" in done.stdout
-    assert "the offset of its items from texts is not corrected" in done.stderr
+    assert "the modality gap of its items is not corrected" in done.stderr
     assert (tmp_path / "audio.safetensors").is_file()
 
     store = item_store(tmp_path / "own", LABS["lab_b"].create())
@@ -57,7 +57,7 @@ def test_the_table_shows_recall_and_whether_the_gap_is_corrected(file, tmp_path)
 def test_a_missing_file_is_refused(file):
     done = invoke(file.parent / "nowhere.toml")
     assert isinstance(done.exception, UnibindError)
-    assert "there is no file" in str(done.exception)
+    assert "nowhere.toml does not exist" in str(done.exception)
 
 
 def test_search_leaves_out_parts_outside_the_anchor_space_unless_requested(unbridged, tmp_path):
@@ -67,7 +67,7 @@ def test_search_leaves_out_parts_outside_the_anchor_space_unless_requested(unbri
     done = CliRunner().invoke(app, [*arguments, "--json"])
     assert done.exit_code == 0, done.output
     assert {hit["modality"] for hit in json.loads(done.stdout)["hits"]} == {"image"}
-    assert "audio is left out: it has another space than the query" in done.stderr
+    assert "audio is left out: its tower is not in the query's space" in done.stderr
     refused = CliRunner().invoke(app, [*arguments, "-m", "audio"]).exception
     assert isinstance(refused, ContractError)
     assert "the audio tower has its own space, lab_b@1" in str(refused)

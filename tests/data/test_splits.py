@@ -122,8 +122,20 @@ def test_stores_that_cannot_be_split_are_refused(tmp_path):
         train_and_validation(filled_store(tmp_path / "texts", [item("a", "text")]))
     with pytest.raises(UnibindError, match="no class has two image items"):
         train_and_validation(filled_store(tmp_path / "single", [item("a"), item("b", label="cat")]))
-    with pytest.raises(UnibindError, match="no val items of image; encode a manifest whose split column contains val"):
-        train_and_validation(filled_store(tmp_path / "given", [item("a", split="train"), item("b")]))
+    given = [item("a", split="train"), item("b", split="val"), item("a", "audio", split="train")]
+    with pytest.raises(UnibindError, match="no val items of audio; encode a manifest whose split column contains val"):
+        train_and_validation(filled_store(tmp_path / "given", given))
+    with pytest.raises(UnibindError, match="no train items of image"):  # never train on the test split
+        train_and_validation(filled_store(tmp_path / "test", [item("a", split="test"), item("b"), item("c")]))
+
+
+def test_without_a_validation_split_the_training_items_are_split(tmp_path):
+    items = [item(f"{split}-{n}", split=split) for split in ("train", "test") for n in range(10)]
+    data = train_and_validation(filled_store(tmp_path / "store", items))
+    train, validation = set(data.train["image"].ids), set(data.validation["image"].ids)
+    assert (len(train), len(validation)) == (8, 2)
+    assert train | validation == {f"image-train-{n}" for n in range(10)}
+    assert data.non_train_ids == validation | {f"image-test-{n}" for n in range(10)}
 
 
 # --- few_shot --------------------------------------------------------------------------------------------------------

@@ -35,8 +35,8 @@ def _max(similarity: Similarity, _: float) -> Scores:
 
 def _top_mean(similarity: Similarity, count: float) -> Scores:
     """The mean of the `count` largest similarities."""
-    k = min(int(count), similarity.shape[1])
-    return np.partition(similarity, -k, axis=1)[:, -k:].mean(axis=1)
+    kept = min(int(count), similarity.shape[1])
+    return np.partition(similarity, -kept, axis=1)[:, -kept:].mean(axis=1)
 
 
 def _log_mean_exp(similarity: Similarity, scale: float) -> Scores:

@@ -39,7 +39,7 @@ Loadable = TypeVar("Loadable", bound="Item | RawItem")
 _CHUNK = 4  # items sent to a worker at a time
 _AHEAD = 3  # chunks a worker may be ahead of the encoder: bounds memory
 _HELD = 1 << 28  # bytes of preprocessed items that may wait for their batch to be full
-_WINDOW = 16  # batches among which items of unlike length are sorted
+_WINDOW = 16  # batches within which sequences are sorted by length
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def batches(
 ) -> Generator[tuple[str, list[Key], torch.Tensor]]:
     """Batches (modality, keys [B], tensor [B, ...]) of one modality each, from (key, modality, tensor).
 
-    Sequences of unlike length are sorted by length within a window of batches, so that little is padded; other items
-    of unlike shape go into batches apart. Large items make smaller batches: no more than `_HELD` bytes wait.
+    Sequences are sorted by length within a window of batches, so that there is little padding; other items are
+    batched with items of the same shape. Large items make smaller batches: at most `_HELD` bytes wait.
     """
     waiting: dict[tuple[str, tuple[int, ...]], list[tuple[Key, torch.Tensor]]] = {}
     held = 0

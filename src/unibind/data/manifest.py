@@ -1,8 +1,8 @@
-"""Manifests: tables and folders that say which items there are, of which modality, and what is known of them.
+"""Manifests: tables and folders that list items, their modality, and what is known about them.
 
 A table (CSV, JSONL, Parquet) has a column `uri` or `text`, and optionally `id`, `modality`, `label`, `split`,
-`description` and `object`; other columns are ignored. UniBind's own JSON, a list of {data, label, description}, is
-read too, and so is a folder `split/label/file`, `label/file` or plain files.
+`description` and `object`; other columns are ignored. A manifest can also be UniBind's own JSON, a list of {data,
+label, description}, or a folder `split/label/file`, `label/file` or plain files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ..errors import MissingFileError, UnibindError, UnreadableError
-from ..modalities import ANCHOR, check_modality
+from ..modalities import check_modality
+from ..modalities.text import Text
 from .tables import Row, read_rows, write_rows
 
 
@@ -22,7 +23,7 @@ from .tables import Row, read_rows, write_rows
 class Item:
     """One input: a file (`uri`) or an inline `text`, never both.
 
-    `object` is shared by the items that show, sound or move as one and the same thing in several modalities.
+    Items that record the same object in several modalities share its `object` id.
     """
 
     id: str
@@ -35,49 +36,49 @@ class Item:
     object: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse unknown modalities, and items with no content or two."""
+        """Check the modality, and that there is exactly one content."""
         check_modality(self.modality)
         if (self.uri is None) == (self.text is None):
-            found = "neither a uri nor a text" if self.uri is None else "both a uri and a text"
-            raise UnibindError(f"item {self.id!r} has {found}; give exactly one of them")
-        if self.text is not None and self.modality != ANCHOR:
+            content = "neither a uri nor a text" if self.uri is None else "both a uri and a text"
+            raise UnibindError(f"item {self.id!r} has {content}; give exactly one of them")
+        if self.text is not None and self.modality != Text.modality:
             raise UnibindError(
-                f"item {self.id!r} is an inline text of modality {self.modality}; make its modality text"
+                f"item {self.id!r} is an inline text of modality {self.modality}; set its modality to {Text.modality}"
             )
 
 
 _COLUMNS = tuple(field.name for field in fields(Item))
-_UNIBIND_URI = "data"  # what UniBind's own JSON calls the uri
+_UNIBIND_URI = "data"  # name of the uri in UniBind's own JSON
 _MAX_DEPTH = 3  # split/label/file
 
 
 def read_manifest(path: str | Path, *, modality: str | None = None) -> list[Item]:
-    """Items of a table or a folder, in its order (a folder's files by name).
+    """Items of a table, in its order, or of a folder, by name.
 
-    Relative uris are resolved against the folder of the table. An item's modality is what its row says, else
-    `modality`, else what the file's name says. Ids default to the uri as written, or a hash of an inline text.
-    Raises MissingFileError where there is nothing at `path`, and UnibindError, naming file and row, for rows that
-    are no items, ids that occur twice, and manifests without items.
+    Relative uris are resolved against the folder of the table. The modality of an item is that of its row, otherwise
+    `modality`, otherwise the one of the file's name and first bytes. Ids default to the uri as written, or to a hash of
+    an inline text. Raises MissingFileError if `path` does not exist, and UnibindError, naming file and row, for rows
+    that are not items, duplicate ids, and manifests without items.
     """
     path = Path(path)
     if modality is not None:
         check_modality(modality)
     items = list(_folder_items(path, modality) if path.is_dir() else _table_items(path, modality))
     if not items:
-        raise UnibindError(f"{path} holds no items; fill it, or name another manifest")
+        raise UnibindError(f"{path} contains no items; add some, or pass another manifest")
     check_unique((item.id for item in items), str(path))
     return items
 
 
 def items_from_paths(paths: Iterable[str | Path], modality: str | None = None) -> list[Item]:
-    """Items of bare files, without labels; the path is the id."""
+    """Items of plain files, without labels; the id is the path."""
     items = [Item(str(path), modality or _modality_of(path), uri=str(path)) for path in paths]
     check_unique((item.id for item in items), "the list of files")
     return items
 
 
 def write_manifest(items: Sequence[Item], path: str | Path) -> None:
-    """Write items as CSV, JSONL or Parquet (by suffix), relative uris relative to the manifest's folder."""
+    """Write items as CSV, JSONL or Parquet (by suffix); relative uris become relative to the manifest's folder."""
     path = Path(path)
     rows = [asdict(item) | {"uri": relative(item.uri, path.parent)} for item in items]
     write_rows(path, rows, _COLUMNS)
@@ -88,27 +89,28 @@ def check_unique(ids: Iterable[str], where: str) -> None:
     seen = set[str]()
     for name in ids:
         if name in seen:
-            raise UnibindError(f"the id {name!r} occurs twice in {where}; give every item its own id")
+            raise UnibindError(f"the id {name!r} occurs twice in {where}; give every item a distinct id")
         seen.add(name)
 
 
 def resolve(uri: str | None, folder: Path) -> str | None:
-    """A uri that is relative to `folder`, as a path from here; absolute paths and URLs stay as they are."""
-    return uri if uri is None or _stands_alone(uri) else os.path.normpath(folder / uri)
+    """A uri relative to `folder` as a path from the working directory; absolute paths and URLs are unchanged."""
+    return uri if uri is None or _is_absolute(uri) else os.path.normpath(folder / uri)
 
 
 def relative(uri: str | None, folder: Path) -> str | None:
-    """Inverse of `resolve`: a path from here, as a path relative to `folder`."""
-    return uri if uri is None or _stands_alone(uri) else Path(os.path.relpath(uri, folder)).as_posix()
+    """Inverse of `resolve`: a path from the working directory as a path relative to `folder`."""
+    return uri if uri is None or _is_absolute(uri) else Path(os.path.relpath(uri, folder)).as_posix()
 
 
-def _stands_alone(uri: str) -> bool:
+def _is_absolute(uri: str) -> bool:
     return "://" in uri or Path(uri).is_absolute()
 
 
 def _modality_of(path: str | Path) -> str:
-    """What the file's name and first bytes say; of a file that cannot be opened what its ending says, for reading it
-    will tell what is wrong, and one bad file is no reason to refuse a manifest.
+    """The modality of a file's name and first bytes; for a file that cannot be opened, that of its suffix.
+
+    Reading such a file will report the error later, so one bad file does not make the manifest invalid.
     """
     from ..modalities.reading import modality_of, suffixes
 
@@ -133,9 +135,9 @@ def _table_items(path: Path, modality: str | None) -> Iterator[Item]:
 def _item(row: Row, folder: Path, modality: str | None) -> Item:
     written = row.get("uri") or row.get(_UNIBIND_URI)
     uri, text = resolve(written, folder), row.get("text")
-    facts = {name: row.get(name) for name in ("label", "split", "description", "object")}
-    kind = row.get("modality") or (ANCHOR if uri is None else modality or _modality_of(uri))
-    return Item(row.get("id") or written or _text_id(text), kind, uri, text, **facts)
+    columns = {name: row.get(name) for name in ("label", "split", "description", "object")}
+    kind = row.get("modality") or (Text.modality if uri is None else modality or _modality_of(uri))
+    return Item(row.get("id") or written or _text_id(text), kind, uri, text, **columns)
 
 
 def _text_id(text: str | None) -> str:
@@ -155,7 +157,7 @@ def _folder_items(folder: Path, modality: str | None) -> Iterator[Item]:
 
 
 def _files(folder: Path, depth: int) -> Iterator[Path]:
-    """Visible files of `folder`, which lies `depth` levels deep, and of its folders, by name."""
+    """Visible files of `folder`, at level `depth` of the manifest, and of its subfolders, by name."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
@@ -164,4 +166,4 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
         elif depth < _MAX_DEPTH:
             yield from _files(path, depth + 1)
         else:
-            raise UnibindError(f"{path} lies deeper than split/label/file; write a manifest with a uri column instead")
+            raise UnibindError(f"{path} is deeper than split/label/file; write a manifest with a uri column instead")

@@ -99,15 +99,15 @@ def train_and_validation(
     """The training and validation items of a store, for `modalities` (by default all but text).
 
     The splits "train" and "val" of the manifest are used as they are. If no item of these modalities is in "val", the
-    training items (or all items, if none has a split) are split here, stratified by label; the items of one object
-    stay together on one side in all modalities. Raises UnibindError if the modalities are empty or a modality has no
-    training or no validation items.
+    training items (or all items, if none has a split) are split here, stratified by label; the items of one object stay
+    together on one side in all modalities. Raises UnibindError if there are no modalities, or one has no training or
+    no validation items.
     """
     modalities = [m for m in store.modalities() if m != ANCHOR] if modalities is None else list(modalities)
     if not modalities:
         raise UnibindError(f"the store {store.path} contains no modality to fit other than {ANCHOR}; encode some files")
     splits = set[str | None]().union(*(store.splits().get(m, set()) for m in modalities))
-    automatic = "val" not in splits and bool(splits & {"train", None})
+    automatic = "val" not in splits and ("train" in splits or splits == {None})
     if automatic:
         pool = "train" if "train" in splits else None
         train, validation, non_train_ids = _automatic(store, modalities, pool, validation_fraction, seed)

@@ -1,4 +1,4 @@
-"""Small tables of text cells in CSV, JSONL, JSON or Parquet: read row by row with row numbers, written whole.
+"""Small tables of text cells in CSV, JSONL, JSON or Parquet: read row by row with row numbers, written atomically.
 
 Manifests and knowledge bases are such tables. A cell is text or None; blank cells, JSON null and NaN are None.
 """
@@ -19,12 +19,12 @@ Row = dict[str, str | None]
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
-    """Yield (row number from 1, cells of those of `columns` that the row has); other columns are ignored.
+    """Yield the number of each row, from 1, and its cells in `columns`; other columns are ignored.
 
-    Raises MissingFileError for no such file, and UnibindError, naming file and row, for one that is no table.
+    Raises MissingFileError for a missing file, and UnibindError, naming file and row, for a file that is not a table.
     """
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}; name a CSV, JSONL, JSON or Parquet table")
+        raise MissingFileError(f"{path} does not exist; pass a CSV, JSONL, JSON or Parquet table")
     reader = _of_suffix(path, _READERS)
     try:
         for number, row in reader(path, columns):
@@ -36,7 +36,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, str | None]], columns: Sequence[str]) -> None:
-    """Write the table whole or not at all, in the format that the file name's suffix says."""
+    """Write the table, completely or not at all, in the format given by the suffix of the file name."""
     write_whole(path, _of_suffix(path, _WRITERS)(list(rows), columns))
 
 
@@ -47,10 +47,10 @@ def _of_suffix(path: Path, formats: Mapping[str, Callable]) -> Callable:
 
 
 def _cell(value: Any, where: str) -> str | None:
-    if value is None or value != value:  # NaN is how data frames write a missing cell
+    if value is None or value != value:  # data frames write a missing cell as NaN
         return None
     if isinstance(value, (dict, list, tuple, bytes)):
-        raise UnibindError(f"{where} holds a {type(value).__name__}; it must be a text or a number")
+        raise UnibindError(f"{where} is a {type(value).__name__}; it must be a text or a number")
     text = str(value)
     return text if text.strip() else None
 
@@ -65,7 +65,9 @@ def _read_csv(path: Path, _: Sequence[str]) -> Iterator[tuple[int, dict[str, Any
         try:
             for number, row in enumerate(rows, start=1):
                 if None in row or None in row.values():
-                    raise UnibindError(f"{path}, row {number} has not as many cells as the header; quote its commas")
+                    raise UnibindError(
+                        f"{path}, row {number} has a different number of cells than the header; quote its commas"
+                    )
                 yield number, row
         except csv.Error as error:
             raise UnibindError(f"{path} is broken after row {number} ({error}); save it as CSV again") from error
@@ -82,9 +84,9 @@ def _json_object(text: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnibindError(f"{where} is not JSON ({error}); write one JSON object a line") from error
+        raise UnibindError(f"{where} is not JSON ({error}); write one JSON object per line") from error
     if not isinstance(value, dict):
-        raise UnibindError(f"{where} holds a {type(value).__name__}; write one JSON object a line")
+        raise UnibindError(f"{where} is a {type(value).__name__}; write one JSON object per line")
     return value
 
 
@@ -96,7 +98,7 @@ def _read_json(path: Path, _: Sequence[str]) -> Iterator[tuple[int, dict[str, An
     except (ValueError, RecursionError) as error:
         raise UnibindError(f"{path} is not JSON ({error}); write a list of objects") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UnibindError(f"{path} is not a list of JSON objects; write one object an item")
+        raise UnibindError(f"{path} is not a list of JSON objects; write one object per item")
     yield from enumerate(rows, start=1)
 
 
@@ -106,14 +108,14 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dic
 
     try:
         with parquet.ParquetFile(path) as file:
-            wanted = [name for name in columns if name in file.schema_arrow.names]
+            present = [name for name in columns if name in file.schema_arrow.names]
             number = 0
-            for batch in file.iter_batches(columns=wanted):
+            for batch in file.iter_batches(columns=present):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
     except (pyarrow.ArrowException, OSError) as error:
-        raise UnibindError(f"{path} is not a whole Parquet file ({error}); write it again") from error
+        raise UnibindError(f"{path} is not a complete Parquet file ({error}); write it again") from error
 
 
 def _write_csv(rows: Sequence[Mapping[str, str | None]], columns: Sequence[str]) -> bytes:
