@@ -83,7 +83,8 @@ def test_without_splits_items_are_split_by_label(tmp_path):
     every = store.vectors("image")
     assert np.array_equal(train.vectors, every.vectors[[every.ids.index(i) for i in train.ids]])
     assert data.message == (
-        "there is no validation split: 14 items are used for training and 6 for validation, stratified by label (seed 3)"
+        "there is no validation split: 14 items are used for training and 6 for validation, "
+        "stratified by label (seed 3)"
     )
     again = train_and_validation(store, validation_fraction=0.3, seed=3)
     assert again.validation["image"].ids == validation.ids
