@@ -12,7 +12,7 @@ import unibind
 from tests.helpers.command import run_json
 from tests.helpers.toy_store import RATE_HZ, picture, tone
 from tests.helpers.toys import CATEGORIES
-from unibind.evaluate.protocols import evaluate_store
+from unibind.evaluate.stores import evaluate_store
 
 SENTENCES = ("a {} thing", "something {} from the kitchen", "it is {} all over", "the {} one")
 STEPS = 20

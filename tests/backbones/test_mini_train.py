@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from unibind import files
-from unibind.backbones.mini import Mini, towers, train
+from unibind.backbones.mini import towers, train
+from unibind.backbones.mini.model import Mini
 from unibind.backbones.mini.towers import DIM, TOWERS, load_tower
 from unibind.errors import UnibindError
 from unibind.heptad import CATEGORIES

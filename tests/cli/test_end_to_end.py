@@ -69,7 +69,7 @@ def test_the_report_needs_no_network_and_its_pictures_can_be_opened(demo):
     page = (out / "report.html").read_text()
     assert "http://" not in page
     assert "https://" not in page
-    assert "Seven modalities" in page
+    assert "7 modalities, one space" in page
     pictures = sorted((out / "pictures").glob("*.png"))
     assert {"zero_shot.png", "recall.png", "space.png", "search_event_after.png"} <= {p.name for p in pictures}
     for picture in pictures:

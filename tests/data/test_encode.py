@@ -225,7 +225,7 @@ def test_embeddings_that_are_not_finite_are_quarantined(store, monkeypatch, comm
 _SLOW_RUN = """
 import sys, time
 from tests.helpers.toys import ToyBackbone, text_items
-from unibind import encode as encoding
+from unibind.data import encode as encoding
 from unibind.store import Store
 
 class Slow(ToyBackbone):
