@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -282,8 +283,9 @@ class UniBind:
             **reading,
         )
 
-    @property
+    @cached_property
     def _texts(self) -> dict[str, str]:
+        """Description id -> text."""
         return {} if self.knowledge is None else {d.id: d.text for d in self.knowledge.descriptions}
 
     def _predict(self, vectors: Vectors, modality: str, names: Sequence[str], top: int) -> list[Prediction]:

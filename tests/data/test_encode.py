@@ -226,7 +226,7 @@ _SLOW_RUN = """
 import sys, time
 from tests.helpers.toys import ToyBackbone, text_items
 from unibind.data import encode as encoding
-from unibind.store import Store
+from unibind.data.store import Store
 
 class Slow(ToyBackbone):
     def encode(self, modality, batch):
