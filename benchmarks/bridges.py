@@ -1,4 +1,4 @@
-"""Bridges measured: mini's towers, bridged into a space of latent semantic analysis that they were not made for.
+"""How well bridges work: mini's towers, bridged into a foreign space made by latent semantic analysis.
 
     python benchmarks/bridges.py runs/demo/store [--split val] [--noise 4 1]
 
@@ -33,10 +33,10 @@ def main() -> None:
     parser.add_argument("--noise", type=float, nargs="+", default=[4.0])
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 200])
     parser.add_argument("--seeds", type=int, default=3)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
 
-    store = Store.open(asked.store)
-    train, test = ({m: e for m, e in split_of(store, s).items() if m != "text"} for s in ("train", asked.split))
+    store = Store.open(arguments.store)
+    train, test = ({m: e for m, e in split_of(store, s).items() if m != "text"} for s in ("train", arguments.split))
     knowledge = KnowledgeBase.load("heptad")
     texts = [d.text for d in knowledge.descriptions]
     first = [texts.index(text) for text in dict.fromkeys(texts)]  # the first row of every distinct text
@@ -52,21 +52,21 @@ def main() -> None:
 
     print(f"among their own texts {mean_top1(own_centers, lambda _, x: x):.3f}")
     print(f"padded                {mean_top1(centers, lambda _, x: x[:, :AXES]):.3f}")
-    for noise in asked.noise:
-        for steps in asked.steps:
+    for noise in arguments.noise:
+        for steps in arguments.steps:
             for with_items in (False, True):
-                found, recall = [], []
-                for seed in range(asked.seeds):
+                accuracies, recall = [], []
+                for seed in range(arguments.seeds):
                     config = BridgeConfig(noise=noise, steps=steps, seed=seed)
                     maps = {
                         m: fit_map(own.vectors[first], axes[first], e.vectors if with_items else None, config)
                         for m, e in train.items()
                     }
-                    found.append(mean_top1(centers, lambda m, x, maps=maps: unit(maps[m].map(x))))
+                    accuracies.append(mean_top1(centers, lambda m, x, maps=maps: unit(maps[m].map(x))))
                     recall.append(list(next(iter(maps.values())).recall.values())[-1][1])
-                told = f"noise {noise:g}, {steps} steps, {'with' if with_items else 'without'} items"
+                setting = f"noise {noise:g}, {steps} steps, {'with' if with_items else 'without'} items"
                 print(
-                    f"{told}: {np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})",
+                    f"{setting}: {np.mean(accuracies):.3f} ({min(accuracies):.3f} to {max(accuracies):.3f})",
                     f"text recall {np.mean(recall):.2f}",
                 )
 

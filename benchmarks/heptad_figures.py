@@ -21,18 +21,14 @@ def main() -> None:
     parser.add_argument("--per-category", type=int, default=12, help="test objects per category")
     parser.add_argument("--out", type=Path, default=Path("runs/figures"))
     arguments = parser.parse_args()
-    n = arguments.per_category
-    splits = {"train": 2 * n, "val": max(2, n // 2), "test": n}
     results = []
     for seed in arguments.seeds:
-        demo = run_demo(
-            arguments.out / f"seed{seed}", per_category=splits, seed=seed, stage=lambda name, total: lambda done: None
-        )
+        demo = run_demo(arguments.out / f"seed{seed}", per_category=arguments.per_category, seed=seed)
         results.append(demo.evaluation.to_json())
         print(f"seed {seed}: {results[-1]['gains']}", flush=True)
     figures = {
         "seeds": arguments.seeds,
-        "per_category": splits,
+        "per_category": arguments.per_category,
         "top1": {m: summary([100 * r["zero_shot"]["mean"][m] for r in results]) for m in METHODS},
         "gains": {name: summary([r["gains"][name] for r in results]) for name in results[0]["gains"]},
         "balance": {

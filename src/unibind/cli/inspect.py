@@ -49,6 +49,6 @@ def inspect(
                 notify(f"unibind: {item.error}")
     if png is not None and readable:
         save_contact_sheet(inspected, png)
-        notify(f"drawn in {png}")
+        notify(f"the picture: {png}")
     if len(readable) < len(inspected):
         raise typer.Exit(2)

@@ -84,4 +84,4 @@ def search(
         print_table(("rank", "score", "modality", "label", "item"), rows)
     if png is not None:
         hits.save_png(png)
-        notify(f"drawn in {png}")
+        notify(f"the picture: {png}")

@@ -10,6 +10,7 @@ import string
 from collections.abc import Sequence
 
 from ..errors import UnibindError
+from ..knowledge.base import spoken
 from ..modalities import modality_spec
 
 # common words that say nothing about what an object looks or sounds like, how it moves, or how warm it is
@@ -25,13 +26,13 @@ _MAX_RANDOM_TEXTS = 4000  # far fewer than there are pairs of words, so that dis
 
 def class_names(categories: Sequence[str]) -> dict[str, list[str]]:
     """The bare name: one text per category."""
-    return {category: [_spoken(category)] for category in categories}
+    return {category: [spoken(category)] for category in categories}
 
 
 def templates(categories: Sequence[str], modality: str) -> dict[str, list[str]]:
     """The prompt templates of a modality, filled with each name, as in CLIP (arXiv 2103.00020, section 3.1.4)."""
     chosen = modality_spec(modality).templates
-    return {c: [template.format(_spoken(c)) for template in chosen] for c in categories}
+    return {c: [template.format(spoken(c)) for template in chosen] for c in categories}
 
 
 def random_words(categories: Sequence[str], count: int, seed: int) -> dict[str, list[str]]:
@@ -46,7 +47,7 @@ def random_words(categories: Sequence[str], count: int, seed: int) -> dict[str, 
     endings: dict[str, None] = {}  # an ordered set
     while len(endings) < count:
         endings[_random_pair(rng, letters=len(endings) % 2 == 1)] = None
-    return {c: [f"a photo of a {_spoken(c)}, which has {ending}." for ending in endings] for c in categories}
+    return {c: [f"a photo of a {spoken(c)}, which has {ending}." for ending in endings] for c in categories}
 
 
 def _random_pair(rng: random.Random, *, letters: bool) -> str:
@@ -54,7 +55,3 @@ def _random_pair(rng: random.Random, *, letters: bool) -> str:
         return " ".join(rng.sample(_WORDS.split(), 2))
     sizes = (rng.randint(*_LETTERS_PER_WORD) for _ in range(2))
     return " ".join("".join(rng.choices(string.ascii_lowercase, k=size)) for size in sizes)
-
-
-def _spoken(category: str) -> str:
-    return category.replace("_", " ")

@@ -1,6 +1,6 @@
 """A backbone for radar and text. This file is light: listing backbones imports it, using one imports `backbone`."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from unibind.backbones import Backbone, BackboneSpec, Card, License
 
@@ -14,10 +14,12 @@ CARD = Card(
 )
 
 
-def _create(argument: str | None = None, **options: Any) -> Backbone:
+def _create(
+    argument: str | None = None, *, modalities: Sequence[str] | None = None, device: str | None = None
+) -> Backbone:
     from .backbone import RadarNet
 
-    return RadarNet(**options)
+    return RadarNet(modalities, device or "cpu")
 
 
 SPEC = BackboneSpec(CARD, _create)
