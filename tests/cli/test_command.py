@@ -76,7 +76,7 @@ def test_the_list_of_verbs_is_complete():
     [
         (["inspect", "nowhere.png"], "nowhere.png"),
         (["classify", "x.wav", "--model", "no/where/at/all"], "no/where/at/all"),
-        (["classify", "drum/a.txt"], "centers"),
+        (["classify", "drum/a.txt"], "pass --model, --classes or --knowledge"),
         (["encode", "nowhere.csv", "--out", "store"], "nowhere.csv"),
         (["fit", "nowhere", "--out", "model"], "nowhere"),
         (["search", "a drum", "--store", "nowhere"], "nowhere"),

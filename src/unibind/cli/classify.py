@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UnibindError
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
     ADVANCED,
@@ -55,11 +56,14 @@ def classify(
       $ unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
     """
     from ..api import open_model
+    from ..predictions import Unreadable
 
     names = [name.strip() for name in classes.split(",") if name.strip()] if classes else None
+    if model is None and names is None and knowledge is None:
+        raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
     opened = open_model(model, classes=names, knowledge=knowledge, **backbone.arguments)
     results = opened.classify(files, modality=modality, top=top, workers=workers, on_error="return")
-    failures = [result for result in results if not hasattr(result, "label")]
+    failures = [result for result in results if isinstance(result, Unreadable)]
     if json:
         print_json([asdict(result) for result in results])
     else:
@@ -72,9 +76,10 @@ def classify(
                 p.description,
             )
             for p in results
-            if hasattr(p, "label")
+            if not isinstance(p, Unreadable)
         ]
-        print_table(("item", "modality", "categories, %", "none of these, %", "nearest description"), rows)
+        if rows:
+            print_table(("item", "modality", "categories, %", "none of these, %", "nearest description"), rows)
         for failure in failures:
             notify(f"unibind: {failure.message}")
     if failures:
