@@ -22,7 +22,7 @@ _SHOWN_LABELS = 12
 def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
     """README.md of a model that `UniBind.from_pretrained(name)` loads."""
     labels = sorted({label for c in parts.centers.values() for label in c.labels})
-    shown = ", ".join(labels[:_SHOWN_LABELS]) + (", ..." if len(labels) > _SHOWN_LABELS else "")
+    shown = ", ".join(labels[:_SHOWN_LABELS]) + (", ..." if len(labels) > _SHOWN_LABELS else ".")
     modalities = ", ".join(sorted(parts.heads)) or "none (zero-shot)"
     lines = [
         "---",

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -102,6 +104,14 @@ def test_another_seed_gives_another_head(demo, tmp_path):
     run("fit", out / "store", "--out", tmp_path / "model", "--knowledge", "heptad", "--seed", 1, "--steps", 40)
     heads = [json.loads((p / "unibind.json").read_text())["heads"] for p in (tmp_path / "model", out / "model")]
     assert heads[0] != heads[1]
+
+
+def test_the_snippet_of_the_model_card_runs(demo):
+    out, _ = demo
+    _, _, rest = (out / "model" / "README.md").read_text().partition("```python\n")
+    snippet, _, _ = rest.partition("```")
+    done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("(384,)\n"), done.stderr
 
 
 def test_encoding_again_skips_everything(demo):
