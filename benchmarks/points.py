@@ -2,7 +2,7 @@
 
     python benchmarks/points.py --json points.json
 
-The plain version computes [B, N, 3] differences anew at every step and sorts all distances.
+The plain version computes all [B, N, 3] differences at every step and sorts all distances.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def plain_neighbors(centers: Tensor, xyz: Tensor, k: int) -> Tensor:
 
 
 def levels(xyz: Tensor, farthest: Callable, near: Callable) -> list[tuple[Tensor, Tensor]]:
-    found = []
+    results = []
     for count, k in LEVELS:
         index = farthest(xyz, count)
         centers = xyz[torch.arange(len(xyz))[:, None], index]
-        found.append((index, near(centers, xyz, k)))
+        results.append((index, near(centers, xyz, k)))
         xyz = centers
-    return found
+    return results
 
 
 def best(work: Callable[[], object], rounds: int) -> float:

@@ -227,7 +227,7 @@ def test_centers_can_be_fixed_as_the_paper_does(tmp_path):
     }
 
 
-def test_the_readme_names_are_there():
+def test_the_names_of_the_readme_exist():
     assert Path(unibind.__file__).name == "__init__.py"
     for name in ("encode", "fit", "search", "similarity", "read", "list_backbones", "read_manifest"):
         assert callable(getattr(unibind, name)), name

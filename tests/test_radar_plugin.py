@@ -48,7 +48,7 @@ def unibind(world, *arguments):
     return json.loads(done.stdout)
 
 
-def test_a_radar_file_is_read_and_drawn(world):
+def test_a_radar_file_is_read_and_pictured(world):
     inspected = unibind(world, "inspect", "data/test/car/0.radar", "data.rcsv", "--png", "seen.png", "--json")
     assert [item["modality"] for item in inspected] == ["radar", "radar"]
     assert inspected[0]["speeds"] == 32

@@ -89,13 +89,13 @@ def test_every_format_has_the_same_fingerprint(form):
     assert fingerprint(checkpoint.stream(checkpoint.shapes)) == fingerprint(drawn().items())
 
 
-def test_metadata_are_those_of_safetensors(tmp_path):
+def test_metadata_comes_from_the_header(tmp_path):
     assert open_checkpoint(safetensors(tmp_path / "a")).metadata == {"tower": "audio"}
     assert open_checkpoint(zipped(tmp_path / "a.pth")).metadata == {}
 
 
 @pytest.mark.parametrize("write", [safetensors, zipped])
-def test_mapped_tensors_take_no_memory_of_their_own_and_streamed_ones_do(write, tmp_path):
+def test_mapped_tensors_share_memory_with_the_file_and_streamed_ones_are_copies(write, tmp_path):
     path = write(tmp_path / "a.pth")
     checkpoint = open_checkpoint(path)
     mapped = checkpoint.mapped(["b.weight"])["b.weight"]
@@ -108,7 +108,7 @@ def test_mapped_tensors_take_no_memory_of_their_own_and_streamed_ones_do(write, 
     assert same(checkpoint.mapped(["b.weight"])["b.weight"], drawn()["b.weight"])
 
 
-def test_a_tensor_in_another_order_of_memory_is_read_in_its_own(tmp_path):
+def test_a_tensor_in_another_memory_order_is_read_correctly(tmp_path):
     path = zipped(tmp_path / "a.pth", {"a": torch.arange(6.0).reshape(2, 3).T})
     assert open_checkpoint(path).mapped(["a"])["a"].tolist() == [[0, 3], [1, 4], [2, 5]]
 
@@ -151,7 +151,7 @@ def test_entries_that_fit_pass():
     check_entries({"a": (1, 2)}, {"a": (1, 2)}, "file")
 
 
-def test_some_names_of_every_kind_are_told():
+def test_mismatched_entries_are_listed_by_kind():
     wanted = {f"w{i}": (1,) for i in range(5)} | {"a": (2, 3)}
     found = {"x": (1,), "y": (1,), "a": (3, 2)}
     with pytest.raises(UnibindError) as error:
@@ -190,7 +190,7 @@ def test_a_file_of_another_kind(name, content, tmp_path):
 
 
 @pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
-def test_random_damage_is_told_or_changes_numbers_only(write, tmp_path):
+def test_random_damage_is_reported_or_changes_only_numbers(write, tmp_path):
     path = write(tmp_path / "a.pth")
     content = path.read_bytes()
     dice = random.Random(0)
@@ -225,7 +225,7 @@ def test_code_in_a_file_is_not_run(write, wrap, tmp_path):
     assert not (tmp_path / "touched").exists()
 
 
-def test_a_bare_pickle_is_not_even_tried(tmp_path):
+def test_a_bare_pickle_is_never_loaded(tmp_path):
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Touch(tmp_path / "touched")))
     refused(tmp_path / "evil.pth", "is not a checkpoint")
     assert not (tmp_path / "touched").exists()
@@ -245,7 +245,7 @@ def test_a_bare_pickle_is_not_even_tried(tmp_path):
     ],
 )
 @pytest.mark.parametrize("write", [zipped, legacy])
-def test_what_is_no_state_dict(write, content, word, tmp_path):
+def test_anything_but_a_state_dict_is_refused(write, content, word, tmp_path):
     refused(write(tmp_path / "a.pth", content), word)
 
 

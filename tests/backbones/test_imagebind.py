@@ -98,7 +98,7 @@ def test_only_the_towers_in_use_are_read(weights, tmp_path):
         create_backbone("imagebind", weights=few, modalities=["video"], sizes=SIZES)
 
 
-def test_towers_stay_frozen_whatever_is_called(tiny):
+def test_towers_stay_frozen(tiny):
     tower = tiny._towers["audio"]
     tower.train()
     assert not tiny._towers["audio"].training

@@ -72,14 +72,14 @@ def test_every_entry_of_a_public_checkpoint_is_written_once(checkpoint, tmp_path
     assert {name.removeprefix("bind.") for name in missing} <= {"modality_preprocessors.text.mask", "logit_scale"}
 
 
-def test_the_fingerprint_that_is_noted_is_that_of_the_numbers(tmp_path, state):
+def test_the_recorded_fingerprint_matches_the_weights(tmp_path, state):
     released = open_released([saved(tmp_path / "a.pth", state)])
     noted = write_towers(released.towers, tmp_path)
     for tower, file in open_weights(tmp_path / "a.pth").items():
         assert noted[tower] == file.fingerprint  # computed, for this file notes none
 
 
-def test_without_texts_no_space_is_noted(tmp_path, state):
+def test_without_a_text_tower_no_space_is_recorded(tmp_path, state):
     write_towers(open_released([saved(tmp_path / "a.pth", state)]).towers, tmp_path)
     assert "space" not in open_checkpoint(tmp_path / "audio.safetensors").metadata
 
@@ -103,7 +103,7 @@ def test_fitted_maps_are_found_under_our_modalities(tmp_path, state):
     assert np.array_equal(maps["point_cloud"].bias, linear("point")["mlp_for_point.bias"])
 
 
-def test_several_files_add_up(tmp_path, state):
+def test_several_files_are_combined(tmp_path, state):
     one = saved(tmp_path / "a.pth", state | linear("audio"))
     two = saved(tmp_path / "b.pth", public_state("audio", "depth") | linear("thermal"))
     released = open_released([one, two])
@@ -148,7 +148,7 @@ def test_two_maps_for_one_modality(tmp_path, state):
         (linear("audio") | {"mlp_for_audio.bias": torch.zeros(())}, ("audio", "[]")),
     ],
 )
-def test_what_is_none_of_the_released_files(tmp_path, content, words):
+def test_files_of_other_models_are_refused(tmp_path, content, words):
     refused([saved(tmp_path / "a.pth", content)], *words)
 
 
@@ -156,10 +156,10 @@ def test_unknown_modalities_are_unknown_names(tmp_path):
     refused([saved(tmp_path / "a.pth", linear("smell"))], kind=UnknownNameError)
 
 
-def test_half_precision_is_not_taken_for_the_original(tmp_path, state):
+def test_half_precision_is_not_mistaken_for_the_original(tmp_path, state):
     content = changed(state, "audio.cls_token", torch.Tensor.half)
     refused([saved(tmp_path / "a.pth", content)], "a.pth", "audio.cls_token", "float16")
 
 
-def test_nothing_named():
+def test_an_empty_list_of_files_is_refused():
     refused([], "no tower")

@@ -46,14 +46,14 @@ def test_clips_of_a_sound_lie_where_the_policy_says():
 
 
 @pytest.mark.parametrize("count", [1, 100, 400, 16_000])
-def test_short_sounds_are_filled_with_nothing(count):
+def test_short_sounds_are_padded(count):
     clips = inputs("audio", Audio(np.ones(count, np.float32), 16_000))
     assert clips.shape == (3, 1, 128, 204)
     assert torch.isfinite(clips).all()
     assert torch.allclose(clips[..., -1], torch.tensor(4.268 / 9.138))
 
 
-def test_of_long_clips_the_beginning_is_heard():
+def test_long_clips_are_cut_at_their_end():
     noise = np.random.default_rng(0).normal(0, 0.1, 16_000 * 9).astype(np.float32)
     long = Preprocessing(clips=2, clip_seconds=4.0)("audio", Audio(noise, 16_000))  # from 0 s and from 5 s
     begin = 16_000 * 5
@@ -71,7 +71,7 @@ def test_a_video_is_cut_into_clips_and_crops():
     assert numbers == [[start, start + 19] for start in starts for _ in range(3)]
 
 
-def test_a_video_of_one_frame_is_no_trouble():
+def test_a_video_of_one_frame_works():
     assert inputs("video", Video(Numbered(), 0.05, 10.0, 40, 30)).shape == (15, 3, 2, 224, 224)
     assert inputs("video", Video(Numbered(), 0.5, 10.0, 30, 40)).shape == (15, 3, 2, 224, 224)
 
@@ -85,7 +85,7 @@ def test_a_stride_looks_at_all_of_a_recording():
 # --- the others ----------------------------------------------------------------------------------------------------
 
 
-def test_depth_is_seen_as_disparity():
+def test_depth_becomes_disparity():
     meters = np.full((224, 224), 1.5, np.float32)
     meters[:, :40] = 3
     meters[:, -40:] = 0  # unknown
@@ -108,7 +108,7 @@ def test_five_seconds_of_readings_become_2000():
     assert torch.allclose(found[5], torch.linspace(0, 999, 2000), atol=1e-3)
 
 
-def test_the_middle_of_many_readings_is_taken():
+def test_long_recordings_are_cut_to_their_middle():
     ramp = np.tile(np.arange(1000, dtype=np.float32), (6, 1))
     found = inputs("imu", Imu(ramp, 20.0))[0]  # 5 of 50 s are 100 readings
     assert torch.allclose(found, 450 + torch.arange(2000) / 20, atol=1e-3)
@@ -120,7 +120,7 @@ def test_few_readings_are_repeated():
 
 
 @pytest.mark.parametrize("rate", [1e-300, 1e-3, 1e9])
-def test_no_rate_asks_for_much_memory(rate):
+def test_memory_is_bounded_at_any_sampling_rate(rate):
     found = inputs("imu", Imu(np.ones((6, 50), np.float32), rate))
     assert found.shape == (6, 2000)
     assert torch.all(found == 1)

@@ -61,7 +61,7 @@ def test_the_vocabulary_is_not_sent_to_workers():
 
 
 @pytest.mark.parametrize("name", ["end_of_text", "start_of_text", "END_OF_TEXT"])
-def test_names_of_special_tokens_are_words(name):
+def test_names_of_special_tokens_are_read_as_words(name):
     word = tokens(name).tolist()[1:-1]
     assert tokens(f"<{name}>").tolist() == [49406, 283, *word, 285, 49407]  # 283 is "<" and 285 is ">"
 

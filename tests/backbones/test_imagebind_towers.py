@@ -44,7 +44,7 @@ def test_every_entry_of_a_public_checkpoint_belongs_to_a_tower(checkpoint):
         assert {name: tuple(entry.shape) for name, entry in module.state_dict().items()} == expected
 
 
-def test_a_picture_is_a_clip_that_stands_still(towers):
+def test_an_image_equals_a_still_clip(towers):
     pictures = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     folded = towers["vision"](pictures)
     doubled = towers["vision"](pictures[:, :, None].repeat(1, 1, 2, 1, 1))
@@ -53,7 +53,7 @@ def test_a_picture_is_a_clip_that_stands_still(towers):
     assert (towers["vision"](moving) - folded).abs().max() > 1e-3
 
 
-def test_padding_changes_no_text(towers):
+def test_padding_does_not_change_text_embeddings(towers):
     ids = torch.randint(1, 40000, (3, 12), generator=torch.Generator().manual_seed(0))
     ids[0, 4], ids[1, 11], ids[2, 7] = (END_OF_TEXT,) * 3
     ids[0, 5:], ids[2, 8:] = 0, 0
@@ -64,7 +64,7 @@ def test_padding_changes_no_text(towers):
     assert (short - alone).abs().max() < 1e-5
 
 
-def test_embeddings_have_unit_length_and_scales_are_kept_apart(towers):
+def test_embeddings_have_unit_length_and_scales_are_separate(towers):
     z = towers["thermal"](torch.randn(2, 1, 224, 224))
     torch.testing.assert_close(z.norm(dim=1), torch.ones(2))
     assert "log_logit_scale" in towers["audio"].state_dict()
@@ -81,6 +81,6 @@ def test_attention_in_bfloat16_is_attention(causal):
         torch.testing.assert_close(plain[:, :, 0], v[:, :, 0])
 
 
-def test_a_lacking_entry_is_named():
+def test_a_missing_entry_is_named():
     with pytest.raises(UnibindError, match=r"audio tower lack norm_out.weight"):
         build_tower("audio", {"stem.patch": (48, 1, 16, 16)})

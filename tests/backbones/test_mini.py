@@ -99,7 +99,7 @@ def test_the_text_tower_equals_transformers(tower):
 
 
 @torch.inference_mode()
-def test_padding_changes_no_text(tower):
+def test_padding_does_not_change_text_embeddings(tower):
     ids = [Tokenizer()(text) for text in TEXTS]
     together = tower(collate(ids))
     assert together.norm(dim=-1) == pytest.approx(1, abs=1e-5)
@@ -126,7 +126,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch, weights):
 
 
 @pytest.mark.parametrize("modality", TOWERS)
-def test_towers_give_unit_vectors_and_keep_items_apart(modality):
+def test_towers_give_unit_vectors_and_do_not_mix_items(modality):
     torch.manual_seed(0)
     tower = TOWERS[modality]().eval()
     x = torch.randn(3, *SHAPES[modality])
@@ -179,7 +179,7 @@ def test_inputs_have_the_shapes_of_the_towers(modality):
     assert torch.isfinite(x).all()
 
 
-def test_a_drawn_event_frame_fits_the_event_tower():
+def test_a_rendered_event_frame_fits_the_event_tower():
     pixels = np.full((30, 40, 3), 255, np.uint8)
     pixels[5:20, 10:30] = (255, 0, 0)
     assert tuple(Mini().preprocess("event", EventFrame(pixels)).shape) == SHAPES["event"]
@@ -254,14 +254,14 @@ def test_only_what_is_asked_for_is_read(weights, tmp_path):
             refused()
 
 
-def test_missing_weights_are_told_in_a_sentence(tmp_path):
+def test_missing_weights_are_explained_in_one_sentence(tmp_path):
     wanted = r"mini's video tower has no weights at .*video\.safetensors; reinstall unibind, or train them with"
     for call in (lambda m: m.encode("video", torch.zeros(1, *SHAPES["video"])), lambda m: m.contract("video")):
         with pytest.raises(MissingFileError, match=wanted):
             call(Mini(weights=tmp_path))
 
 
-def test_a_pickle_leaves_the_towers_behind(weights):
+def test_pickles_contain_no_towers(weights):
     mini = Mini(weights=weights)
     x = torch.randn(2, *SHAPES["thermal"])
     z = mini.encode("thermal", x)
@@ -348,7 +348,7 @@ def test_a_turned_cloud_keeps_its_heights():
         assert 0.84 < float(share.median()) < 1.16
 
 
-def test_a_lower_precision_of_the_text_tower_is_close_and_says_so():
+def test_a_lower_precision_of_the_text_tower_is_close_and_in_the_contract():
     texts = ["a red drum", "the sound of a bell that is struck once and fades", "a dog"]
     exact, low = Mini(), Mini(precision="bfloat16")
     first, second = (embed([Text(text) for text in texts], backbone) for backbone in (exact, low))

@@ -115,7 +115,7 @@ def embed(backbone, modality, raws):
     return backbone.encode(modality, collate([backbone.preprocess(modality, raw) for raw in raws]))
 
 
-def test_without_the_library_the_message_says_what_to_install(monkeypatch):
+def test_without_the_library_the_message_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(MissingExtraError, match=r"open_clip_torch, and the torchvision built for .*\[open_clip\]"):
         create_backbone(NAME)

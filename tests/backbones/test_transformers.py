@@ -254,7 +254,7 @@ def test_siglip_pads_every_text_and_cuts_before_the_end_token(models):
     assert short[-8:].tolist() == [1] * 8 and long[-1] == 1 and 1 not in long[:-1]
 
 
-def test_token_zero_is_no_padding(models):
+def test_token_zero_is_not_taken_for_padding(models):
     """The letter a is CLIP's token 0 here, the start token CLAP's."""
     backbone = create(models["clip"][0], modalities=["text"])
     ids = backbone.preprocess("text", Text("xa ax"))
@@ -272,7 +272,7 @@ def test_videos_are_the_mean_of_their_frames(models):
     assert backbone.contract("image").preprocessing["frames"] == 1
 
 
-def test_thermal_pictures_are_drawn_gray(models):
+def test_thermal_pictures_become_gray(models):
     from unibind.preprocess.pictures import thermal_picture
 
     backbone = create(models["siglip"][0])
@@ -321,7 +321,7 @@ def test_copies_for_workers_are_small_and_preprocess_alike(models, name):
     assert torch.equal(embed(copy, modality, RAW[modality]), before)
 
 
-def test_contracts_tell_weights_apart_and_not_folders(models, folder, tmp_path):
+def test_contracts_depend_on_weights_and_not_on_folders(models, folder, tmp_path):
     here, copy = create(models["clip"][0]), create(folder("clip"))
     (tmp_path / "other").mkdir()
     tiny_models.clip(tmp_path / "other", seed=1)

@@ -80,7 +80,7 @@ def test_good_files_are_stored_and_bad_ones_quarantined(files, store, workers):
     assert all(name in row["message"] and row["uri"].endswith(name) for name, row in rows.items())
 
 
-def test_a_mended_file_leaves_the_quarantine(files, store, tmp_path):
+def test_a_repaired_file_leaves_the_quarantine(files, store, tmp_path):
     encode_items(files, ToyBackbone(), store)
     (tmp_path / "empty.png").write_bytes((tmp_path / "blue.png").read_bytes())
     backbone = ToyBackbone()
@@ -100,7 +100,7 @@ def test_a_missing_text_file_is_not_read_as_its_name(store, tmp_path):
     assert nearest(store.vectors("text")) == ["blue"]
 
 
-def test_a_folder_with_a_bad_file_is_encoded_all_the_same(store, files, tmp_path):
+def test_a_bad_file_does_not_stop_a_folder(store, files, tmp_path):
     folder = tmp_path / "sorted" / "red"
     folder.mkdir(parents=True)
     for name in ("red.png", "empty.png"):
@@ -128,7 +128,7 @@ def test_encoding_again_does_nothing(store):
     assert (store.path / "items.lance" / "_versions").stat().st_mtime_ns == before
 
 
-def test_workers_change_no_vector(tmp_path):
+def test_workers_do_not_change_vectors(tmp_path):
     items = text_items(60)
     found = []
     for workers in (0, 2):

@@ -8,7 +8,7 @@ def items(*shapes):
     return [(i, "video", torch.full(shape, float(i))) for i, shape in enumerate(shapes)]
 
 
-def test_items_of_unlike_shape_go_into_batches_apart():
+def test_items_of_different_shapes_go_into_separate_batches():
     found = list(batches(items((2, 3), (1, 3), (2, 3), (1, 3), (2, 3)), 2))
     assert [(keys, tuple(batch.shape)) for _, keys, batch in found] == [
         ([0, 2], (2, 2, 3)),

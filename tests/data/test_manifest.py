@@ -33,7 +33,7 @@ def written(path, rows):
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.parquet", "M.CSV"])
-def test_tables_say_the_same_in_every_format(tmp_path, name):
+def test_every_table_format_gives_the_same_items(tmp_path, name):
     path = tmp_path / name
     sound, picture = read_manifest(written(path.with_suffix(path.suffix.lower()), ROWS).rename(path))
     folder = tmp_path / "a"

@@ -223,7 +223,7 @@ def glb(layout: dict[str, Any]) -> bytes:
     return struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text), len(text), b"JSON") + text
 
 
-def test_names_in_other_encodings_do_no_harm(tmp_path: Path) -> None:
+def test_names_in_other_encodings_are_ignored(tmp_path: Path) -> None:
     text = "# Möbel\no Stühle\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n".encode("latin-1")
     assert len(load(tmp_path, "latin.obj", text, points=5).xyz) == 5
 
