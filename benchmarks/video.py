@@ -3,8 +3,8 @@
     python benchmarks/video.py
     python benchmarks/video.py --size 1280x720 --json video.json
 
-Both take the same frames and preprocess them in the same way; they differ in what is decoded and turned into pixels. Clips
-differ in how often a key frame comes: the needed frames are reached by jumping to the key frame before them.
+Both take the same frames and preprocess them in the same way; they differ in what is decoded and turned into pixels.
+Clips differ in how often a key frame comes: the needed frames are reached by jumping to the key frame before them.
 """
 
 from __future__ import annotations
