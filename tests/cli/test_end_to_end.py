@@ -16,6 +16,7 @@ from tests.helpers.llm_server import LLMServer
 from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.data.encode import embed
 from unibind.evaluate.protocols import METHODS
+from unibind.knowledge import KnowledgeBase
 
 pytestmark = pytest.mark.slow
 
@@ -31,10 +32,20 @@ MODALITY_OF = {
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def base(tmp_path_factory):
+    """Every eighth packaged description, 8 per category: enough to fit by, and quick."""
+    path = tmp_path_factory.mktemp("knowledge") / "kb.parquet"
+    KnowledgeBase(KnowledgeBase.load("heptad").descriptions[::8]).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, base):
     """The folder of a tiny demo, and its figures."""
     out = tmp_path_factory.mktemp("demo")
-    return out, json.loads(run_installed("demo", "--out", out, "--per-category", 3, "--json").stdout)
+    return out, json.loads(
+        run_installed("demo", "--out", out, "--per-category", 3, "--knowledge", base, "--json").stdout
+    )
 
 
 def object_files(folder, number):
@@ -90,18 +101,18 @@ def test_text_vectors_are_bit_identical_before_and_after_the_fit(demo):
     assert fitted.contract("text") == bare.contract("text")
 
 
-def test_fitting_and_measuring_again_gives_the_same_figures(demo, tmp_path):
+def test_fitting_and_measuring_again_gives_the_same_figures(demo, base, tmp_path):
     out, facts = demo
-    run("fit", out / "store", "--out", tmp_path / "model", "--knowledge", "heptad")
+    run("fit", out / "store", "--out", tmp_path / "model", "--knowledge", base)
     again = json.loads((tmp_path / "model" / "unibind.json").read_text())
     assert again["heads"] == json.loads((out / "model" / "unibind.json").read_text())["heads"]
     measured = run_json("eval", out / "store", "--model", tmp_path / "model")
     assert measured == {key: facts[key] for key in measured}
 
 
-def test_another_seed_gives_another_head(demo, tmp_path):
+def test_another_seed_gives_another_head(demo, base, tmp_path):
     out, _ = demo
-    run("fit", out / "store", "--out", tmp_path / "model", "--knowledge", "heptad", "--seed", 1, "--steps", 40)
+    run("fit", out / "store", "--out", tmp_path / "model", "--knowledge", base, "--seed", 1, "--steps", 40)
     heads = [json.loads((p / "unibind.json").read_text())["heads"] for p in (tmp_path / "model", out / "model")]
     assert heads[0] != heads[1]
 
