@@ -20,7 +20,7 @@ test: $(VENV)/.test-ready  ## every test, then lint
 	$(PYTEST)
 	$(MAKE) --no-print-directory lint
 
-test-fast: $(VENV)/.test-ready  ## the tests that take less than two seconds each
+test-fast: $(VENV)/.test-ready  ## the tests that take well under a second each
 	$(PYTEST) -m "not slow"
 
 coverage: $(VENV)/.test-ready  ## every test, and the share of lines and branches they run

@@ -17,6 +17,7 @@ def diagnosis():
     return diagnose()
 
 
+@pytest.mark.slow
 def test_the_packages_of_the_tests_are_reported(diagnosis):
     states = {b.kind: b for b in diagnosis.backbones}
     assert diagnosis.healthy
@@ -46,6 +47,7 @@ def test_nan_does_not_pass():
     assert GoldenCheck("x", 0.5, 1.0).passed
 
 
+@pytest.mark.slow
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(doctor, "DECODERS", {"no-such-package": "nothing"})
     monkeypatch.setattr(doctor, "EXTRAS", {"mini": ("no_such_module",)})

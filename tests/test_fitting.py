@@ -34,6 +34,7 @@ def labels(predictions):
     return [p.label for p in predictions]
 
 
+@pytest.mark.slow
 def test_a_fit_corrects_what_the_backbone_gets_wrong(fitted):
     pictures = [picture(name, 1000 + i) for i in range(5) for name in CATEGORIES]
     before = labels(UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=SwappedColors()).classify(pictures))
@@ -52,6 +53,7 @@ def test_the_summary_says_what_was_learned(fitted):
     assert summary.learned_parameters == 2 * (2 * QUICK.rank * DIM + DIM + 1)
 
 
+@pytest.mark.slow
 def test_a_fit_is_the_same_every_time(fitted, store):
     again = quick_fit(store)
     assert {m: h.fingerprint for m, h in again.heads.items()} == {m: h.fingerprint for m, h in fitted.heads.items()}
@@ -96,6 +98,7 @@ def with_items_described(*items):
     return KnowledgeBase([*KNOWLEDGE.descriptions, *described])
 
 
+@pytest.mark.slow
 def test_descriptions_in_the_manifest_are_embedded_once_each(tmp_path):
     backbone = SwappedColors()
     store = filled_store(tmp_path / "store", backbone, described=True)
@@ -105,6 +108,7 @@ def test_descriptions_in_the_manifest_are_embedded_once_each(tmp_path):
     assert labels(model.classify([picture(name, 99) for name in CATEGORIES])) == list(CATEGORIES)
 
 
+@pytest.mark.slow
 def test_descriptions_of_training_items_in_the_knowledge_base_belong_to_the_items(tmp_path):
     backbone = SwappedColors()
     store = filled_store(tmp_path / "store", backbone)
@@ -129,6 +133,7 @@ def test_the_knowledge_base_takes_precedence_over_the_manifest(tmp_path):
     assert own[1] == pytest.approx(embed([Text(stored.descriptions[1])], backbone)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedded", [False, True])
 def test_descriptions_of_validation_and_test_items_are_left_out(store, embedded):
     knowledge = with_items_described(

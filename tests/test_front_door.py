@@ -81,6 +81,7 @@ def test_items_may_come_from_a_generator(model):
     assert model.embed(picture(name) for name in CATEGORIES).shape == (3, DIM)
 
 
+@pytest.mark.slow
 def test_workers_read_files_and_leave_items_in_memory_alone(model, green):
     items = [green, picture("red"), "blue", str(green), tone("blue")]
     assert np.array_equal(model.embed(items, workers=1), model.embed(items))

@@ -52,6 +52,7 @@ def names_anchor(node):
     return []
 
 
+@pytest.mark.slow
 def test_modalities_are_named_only_in_their_own_files():
     named = [
         f"{path}:{node.lineno} {node.value!r}"
@@ -64,6 +65,7 @@ def test_modalities_are_named_only_in_their_own_files():
     assert not named, "\n".join(["a modality is named outside its file:", *named])
 
 
+@pytest.mark.slow
 def test_the_anchor_is_named_by_its_constant():
     named = [
         f"{path}:{constant.lineno}"
@@ -75,6 +77,7 @@ def test_the_anchor_is_named_by_its_constant():
     assert not named, "\n".join(["write ANCHOR for the anchor modality:", *named])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", ["unibind.modalities.modality_names()", "unibind.modalities.reading.suffixes()"])
 def test_listing_modalities_imports_nothing_heavy(statement):
     script = (

@@ -79,6 +79,7 @@ def test_predictions_follow_the_order_of_mixed_items(zero_shot):
 # --- with a fit ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_text_embeddings_do_not_change_and_contracts_name_the_heads(fitted):
     assert set(fitted.heads) == {"audio", "image"}
     assert np.array_equal(fitted.embed([Text("red")]), embed([Text("red")], SwappedColors()))

@@ -26,6 +26,7 @@ def test_start_up_imports_no_heavy_package(code):
     assert heavy_imports(code) == []
 
 
+@pytest.mark.slow
 def test_help_imports_no_heavy_package():
     help_ = "import unibind.cli\ntry: unibind.cli.app(['--help'])\nexcept SystemExit: print()"
     assert set(heavy_imports(help_)) & set(HEAVY) == set()
@@ -49,6 +50,7 @@ def test_public_names_stay_the_same_after_all_modules_are_imported():
     assert {name: getattr(unibind, name) for name in unibind.__all__} == before
 
 
+@pytest.mark.slow
 def test_verbs_are_functions_even_if_modules_of_that_name_are_imported_first():
     code = "import unibind, unibind.data.encode, unibind.align.fit, unibind.retrieval"
     assert python(f"{code}; print(*map(callable, (unibind.encode, unibind.fit, unibind.search)))") == "True True True"

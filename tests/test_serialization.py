@@ -60,6 +60,7 @@ def assert_one_sentence(error, *words):
 # --- saving and loading --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_loaded_model_equals_the_saved_one(fitted, folder, installed):
     loaded = UniBind.from_pretrained(folder, device="cpu")
     assert installed["calls"] == [("toy", None, {"device": "cpu"})]

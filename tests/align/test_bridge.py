@@ -40,6 +40,7 @@ def accuracy(backbone, modality):
     return np.mean([prediction.label == item.label for prediction, item in zip(predictions, items, strict=True)])
 
 
+@pytest.mark.slow
 def test_texts_alone_build_a_bridge_and_unlabeled_items_remove_the_gap(file, tmp_path):
     """Bridged audio, classified by descriptions of another space, is as accurate as without any modality gap."""
     config = BridgeConfig(noise=1.0)
@@ -73,6 +74,7 @@ def accuracy_of_padded(bridged, vectors):
     return np.mean([p.label == i.label for p, i in zip(predictions, items, strict=True)])
 
 
+@pytest.mark.slow
 def test_the_file_records_its_provenance(file, tmp_path):
     store = item_store(tmp_path / "own", LABS["lab_b"].create())
     (built,) = build_bridges(load_parts(file), KNOWLEDGE, items=store.path, config=BridgeConfig(noise=1.0))
@@ -95,6 +97,7 @@ def test_the_file_records_its_provenance(file, tmp_path):
     assert all(by_k["@5"] >= by_k["@1"] for by_k in recall.values())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(file, tmp_path):
     first = [
         (build_bridges(load_parts(file), KNOWLEDGE), (tmp_path / "audio.safetensors").read_bytes())[1] for _ in "ab"
@@ -142,6 +145,7 @@ def test_more_noise_selects_a_larger_penalty():
     assert penalties[1] >= 0.1
 
 
+@pytest.mark.slow
 def test_refinement_improves_on_least_squares():
     """If no linear map is exact, the one that distinguishes texts best is not the one of least squares."""
     rng = np.random.default_rng(1)
@@ -184,6 +188,7 @@ def test_only_tables_with_a_bridge_get_one(file):
         build_bridges(load_parts(file), KNOWLEDGE)
 
 
+@pytest.mark.slow
 def test_items_of_other_encoders_are_refused(file, tmp_path):
     other = item_store(tmp_path / "other", LABS["lab_b"].create(weights="2"))
     with pytest.raises(ContractError, match="the vectors of lab_b live in the space lab_b@1 and those of"):
@@ -198,6 +203,7 @@ def test_items_of_other_encoders_are_refused(file, tmp_path):
         build_bridges(load_parts(file), KNOWLEDGE, items=over.path)
 
 
+@pytest.mark.slow
 def test_the_padding_of_a_composed_store_is_cut_off(file, tmp_path):
     """A store that the composed backbone encoded before it had a bridge gives the same bridge as one of the tower."""
     own = item_store(tmp_path / "own", LABS["lab_b"].create())
@@ -227,6 +233,7 @@ def test_zero_shot_refuses_parts_outside_the_anchor_space(unbridged):
         model.classify(raws)
 
 
+@pytest.mark.slow
 def test_a_fit_brings_parts_into_the_anchor_space(unbridged, tmp_path):
     modalities = ("image", "audio", "point_cloud")
     store = item_store(tmp_path / "store", unbridged, modalities, ("train", "val", "test"))
@@ -251,6 +258,7 @@ def test_a_fit_brings_parts_into_the_anchor_space(unbridged, tmp_path):
     assert [hit.label for hit in hits[0]].count("drum") >= 4
 
 
+@pytest.mark.slow
 def test_a_head_over_a_bridge_keeps_both_in_its_contract(file, tmp_path):
     (built,) = build_bridges(load_parts(file), KNOWLEDGE)
     bridged = create_backbone(f"composed:{file}")
@@ -260,6 +268,7 @@ def test_a_head_over_a_bridge_keeps_both_in_its_contract(file, tmp_path):
     assert model.contract("audio").space == "lab_a@1"
 
 
+@pytest.mark.slow
 def test_an_index_refuses_parts_outside_the_anchor_space_and_an_evaluation_leaves_them_out(
     unbridged, tmp_path, monkeypatch
 ):
@@ -312,6 +321,7 @@ def test_few_descriptions_are_refused(file):
         build_bridges(load_parts(file), small)
 
 
+@pytest.mark.slow
 def test_a_saved_model_contains_its_bridges(file, tmp_path):
     build_bridges(load_parts(file), KNOWLEDGE)
     model = UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=create_backbone(f"composed:{file}"))

@@ -100,6 +100,7 @@ def top1(head, samples, texts, category_index):
     return np.mean(np.argmax(head(samples.vectors) @ means.T, axis=1) == samples.category_index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "rank"), [("multi_positive", None), ("multi_positive", 8), ("released", None)])
 def test_a_fit_undoes_a_rotation(loss, rank):
     train, test, texts, category_index = rotated_world()
@@ -135,6 +136,7 @@ def test_samples_outside_the_anchor_space_start_from_the_closed_form():
     assert outside.learned_parameters == 16 * 16 + 16 + 1
 
 
+@pytest.mark.slow
 def test_steps_continue_from_the_closed_form():
     train, _, texts, category_index = rotated_world()
     config = FitConfig(steps=200, lr=1e-2, batch_size=64)

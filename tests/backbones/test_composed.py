@@ -273,6 +273,7 @@ def test_a_missing_file_and_a_missing_name(tmp_path):
 # --- in a store ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_parts_share_a_store_that_refuses_other_backbones(tmp_path):
     toml(tmp_path)
     composed = compose(tmp_path)

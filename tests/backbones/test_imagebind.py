@@ -57,6 +57,7 @@ def test_the_card_agrees_with_the_towers():
     assert SPEC.card.modalities == tuple(TOWER_OF)
 
 
+@pytest.mark.slow
 def test_it_is_a_backbone_of_all_modalities(tiny):
     assert isinstance(tiny, Backbone)
     assert tiny.dim == 32
@@ -66,6 +67,7 @@ def test_it_is_a_backbone_of_all_modalities(tiny):
     assert not tiny.license.commercial
 
 
+@pytest.mark.slow
 def test_every_modality_is_embedded_at_unit_length(tiny):
     z = embed(random_items(), tiny)
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, atol=1e-5)
@@ -105,6 +107,7 @@ def test_towers_stay_frozen(tiny):
     assert not any(p.requires_grad for p in tower.parameters())
 
 
+@pytest.mark.slow
 def test_contracts_contain_what_decides_an_embedding(weights, tiny):
     def contract(modality="audio", **options):
         return create_backbone("imagebind", weights=weights, sizes=SIZES, **options).contract(modality)
@@ -124,6 +127,7 @@ def test_its_options_rebuild_an_equal_backbone(weights):
     assert again.contract("video").hash == made.contract("video").hash
 
 
+@pytest.mark.slow
 def test_recordings_of_different_length_may_have_different_numbers_of_clips(weights):
     backbone = create_backbone("imagebind", weights=weights, sizes=SIZES, stride=1.0, clips=10)
     noise = np.random.default_rng(0)
@@ -168,6 +172,7 @@ def test_weights_are_found_by_the_environment(weights, monkeypatch, tiny):
     assert create_backbone("imagebind", sizes=SIZES).contract("imu").hash == tiny.contract("imu").hash
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_named(tmp_path, weights):
     state = public_state()
     lacking = {n: t for n, t in state.items() if n != "modality_trunks.audio.blocks.1.mlp.fc1.bias"}

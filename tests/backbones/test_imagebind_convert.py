@@ -31,6 +31,7 @@ def state():
     return public_state("audio", "thermal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_every_released_form_gives_the_same_towers(form, tmp_path):
     released = open_released([saved(tmp_path / "a.pth", prefixed(form))])
@@ -58,6 +59,7 @@ def test_every_released_form_gives_the_same_towers(form, tmp_path):
         assert all(torch.equal(tensors[ours], public[name]) for ours, name in located[tower].items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS)
 def test_every_entry_of_a_public_checkpoint_is_written_once(checkpoint, tmp_path):
     count = itertools.count()

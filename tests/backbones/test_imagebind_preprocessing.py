@@ -137,6 +137,7 @@ def test_clouds_become_8192_points_in_the_unit_ball(count):
 # --- generated files against computations written out -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_image_file_becomes_its_resized_center_in_clips_scale(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (300, 451, 3), np.uint8)
     Picture.fromarray(pixels).save(tmp_path / "a.png")
@@ -149,6 +150,7 @@ def test_an_image_file_becomes_its_resized_center_in_clips_scale(tmp_path):
     assert tensor.numpy() == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_thermal_picture_becomes_gray_levels_around_zero(tmp_path):
     gray = np.random.default_rng(0).integers(0, 256, (224, 224), np.uint8)
     Picture.fromarray(gray).save(tmp_path / "a.png")

@@ -32,6 +32,7 @@ def test_outputs_equal_the_references():
     assert {what: c.difference for what, c in checks.items() if c.difference > 1e-5} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS)
 def test_every_entry_of_a_public_checkpoint_belongs_to_a_tower(checkpoint):
     shapes = {name: shape for name, shape, _ in checkpoint_entries(checkpoint)}
@@ -44,6 +45,7 @@ def test_every_entry_of_a_public_checkpoint_belongs_to_a_tower(checkpoint):
         assert {name: tuple(entry.shape) for name, entry in module.state_dict().items()} == expected
 
 
+@pytest.mark.slow
 def test_an_image_equals_a_still_clip(towers):
     pictures = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     folded = towers["vision"](pictures)

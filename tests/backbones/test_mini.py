@@ -83,6 +83,7 @@ def tower():
     return load_text_tower().eval()
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_text_tower_equals_transformers(tower):
     from transformers import AutoTokenizer, BertModel
@@ -98,6 +99,7 @@ def test_the_text_tower_equals_transformers(tower):
         assert torch.allclose(tower(ids), nn.functional.normalize(mean, dim=-1), atol=1e-5)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_padding_does_not_change_text_embeddings(tower):
     ids = [Tokenizer()(text) for text in TEXTS]
@@ -348,6 +350,7 @@ def test_a_turned_cloud_keeps_its_heights():
         assert 0.84 < float(share.median()) < 1.16
 
 
+@pytest.mark.slow
 def test_a_lower_precision_of_the_text_tower_is_close_and_in_the_contract():
     texts = ["a red drum", "the sound of a bell that is struck once and fades", "a dog"]
     exact, low = Mini(), Mini(precision="bfloat16")

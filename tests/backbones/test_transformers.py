@@ -93,6 +93,7 @@ def own_processor(folder, kind):
 # --- against the models' own forward passes ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("modality", RAW)
 def test_batches_and_single_items_agree_at_unit_length(models, name, modality):
@@ -227,6 +228,7 @@ def test_sentences_are_pooled_as_the_repository_says(tmp_path, pooling, pool):
     torch.testing.assert_close(embed(create(tmp_path), "text", TEXTS), pooled(expected), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_sentence_encoder_of_mini_gives_the_same_vectors_here():
     from unibind.backbones.mini.text import model_folder
 
@@ -336,6 +338,7 @@ def test_contracts_depend_on_weights_and_not_on_folders(models, folder, tmp_path
     assert image_only.contract("image") == here.contract("image")
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32_and_in_the_contract(models):
     exact, rounded = (create(models["clip"][0], precision=p) for p in ("float32", "bfloat16"))
     for modality in ("text", "image"):

@@ -33,6 +33,7 @@ def invoke(*arguments):
     return CliRunner().invoke(app, ["bridge", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_table_shows_recall_and_whether_the_gap_is_corrected(file, tmp_path):
     KNOWLEDGE.save(tmp_path / "base.jsonl")
     done = invoke(file, "--knowledge", tmp_path / "base.jsonl")

@@ -49,6 +49,7 @@ def help_pages():
     return {verb: runner.invoke(app, [*verb, "--help"]) for verb in map(tuple, VERBS)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_help_ends_with_examples(verb, help_pages):
     page = help_pages[tuple(verb)]
@@ -71,6 +72,7 @@ def test_the_list_of_verbs_is_complete():
     assert set(verbs(get_command(app))) == set(map(tuple, VERBS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -95,6 +97,7 @@ def test_a_wrong_request_gets_one_sentence_and_exit_code_2(arguments, word, tmp_
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_usage_error_exits_2():
     assert run("demo", "--per-category", "none").returncode == 2
     assert run("nonsense").returncode == 2

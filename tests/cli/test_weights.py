@@ -62,6 +62,7 @@ def test_a_conversion_lists_what_it_wrote(fitted):
     assert (facts["heads"], facts["centers"]) == (["audio"], ["audio"])
 
 
+@pytest.mark.slow
 def test_converted_towers_are_weights(items, tmp_path):
     saved(tmp_path / "tiny.pth", public_state("text", "audio"))
     assert "--backbone imagebind --weights towers" in run("weights", "convert", "tiny.pth", "towers").stderr
@@ -86,6 +87,7 @@ def test_a_file_that_cannot_be_converted_is_named(fitted, tmp_path, arguments, w
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_existing_files_are_replaced_with_force_only(fitted):
     run("weights", "convert", fitted, "out")
     assert "--force" in run("weights", "convert", fitted, "out", code=2).stderr
@@ -144,6 +146,7 @@ def test_commercial_only_lists_no_other_license(arguments):
     assert "imagebind" not in names
 
 
+@pytest.mark.slow
 def test_commercial_only_refuses_other_licenses(items, tmp_path, monkeypatch):
     saved(tmp_path / "tiny.pth", public_state("text", "audio"))
     arguments = ("encode", items, "--out", "store", "--backbone", "imagebind", "--weights", "tiny.pth")

@@ -207,6 +207,7 @@ def test_bytes_that_are_not_centers(refused, content):
     refused(content)
 
 
+@pytest.mark.slow
 def test_nested_tuples_are_not_labels(refused):
     deep = b"\x85" * 200_000  # hashing it would overflow the stack
     refused(b"\x80\x04}N" + deep + b"Ns.", "a key that is not a label")
@@ -229,6 +230,7 @@ def test_loading_the_same_numbers_repeatedly(refused):
     refused(loads + 1000 * again + b".", "something other than numbers")
 
 
+@pytest.mark.slow
 def test_instructions_are_counted(refused):
     refused(b"\x80\x04" + b")" * 1_000_001, "too many instructions")
 
@@ -259,6 +261,7 @@ def test_values_that_are_not_centers(refused, value, word):
     refused(value, word)
 
 
+@pytest.mark.slow
 def test_random_damage_is_refused_or_changes_numbers_only(tmp_path):
     content = pickle.dumps(example())
     dice = random.Random(0)

@@ -80,6 +80,7 @@ def test_the_heads_scale_is_the_towers(fitted, tmp_path):
     assert np.array_equal(head.affine.bias, linear("thermal")["mlp_for_thermal.bias"].numpy())
 
 
+@pytest.mark.slow
 def test_the_vision_towers_scale_is_one(tmp_path):
     path = saved(tmp_path / "a.pt", public_state("text", "vision") | linear("event"))
     convert([path], tmp_path / "out")
@@ -129,6 +130,7 @@ def test_a_saved_model_keeps_its_backbones_options(state, tmp_path):
         UniBind.from_pretrained(tmp_path / "model", weights=weights, modalities=["audio"], clips=3)
 
 
+@pytest.mark.slow
 def test_existing_files_are_replaced_only_with_force(fitted, state, tmp_path):
     out = tmp_path / "out"
     convert([fitted], out)

@@ -80,6 +80,7 @@ def test_good_files_are_stored_and_bad_ones_quarantined(files, store, workers):
     assert all(name in row["message"] and row["uri"].endswith(name) for name, row in rows.items())
 
 
+@pytest.mark.slow
 def test_a_repaired_file_leaves_the_quarantine(files, store, tmp_path):
     encode_items(files, ToyBackbone(), store)
     (tmp_path / "empty.png").write_bytes((tmp_path / "blue.png").read_bytes())
@@ -128,6 +129,7 @@ def test_encoding_again_does_nothing(store):
     assert (store.path / "items.lance" / "_versions").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_vectors(tmp_path):
     items = text_items(60)
     found = []
@@ -164,6 +166,7 @@ class Fading(ToyBackbone):
         return super().encode(modality, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_interrupt_keeps_what_was_encoded(store, workers):
     with pytest.raises(KeyboardInterrupt):

@@ -174,6 +174,7 @@ def items_in(draw, folder):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.parquet"])
 @given(data=st.data())
 @settings(deadline=None, max_examples=40)

@@ -68,6 +68,7 @@ def fitted(store):
 # --- zero-shot -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_method_reaches_its_known_accuracy(store, fitted):
     found = zero_shot(BACKBONE, store, TEXTS, fitted=fitted)
     assert tuple(found.top1) == METHODS
@@ -112,6 +113,7 @@ def chosen(found, methods=METHODS):
     }
 
 
+@pytest.mark.slow
 def test_test_labels_never_influence_what_is_chosen(store, tmp_path):
     permuted = filled_store(tmp_path / "store", test_labels=("blue", "red", "green", "green", "blue", "red"))
     honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, permuted))
@@ -119,6 +121,7 @@ def test_test_labels_never_influence_what_is_chosen(store, tmp_path):
     assert honest.top1 != other.top1
 
 
+@pytest.mark.slow
 def test_training_labels_do_not_reach_the_unfitted_methods(store, tmp_path):
     unlabeled = filled_store(tmp_path / "store", train_labels=(None,) * 6)
     honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, unlabeled))
@@ -210,6 +213,7 @@ def test_the_calibration_error_is_that_of_the_conditional_confidence(store, fitt
 # --- everything ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_evaluation_measures_before_and_after(store, fitted):
     measured = evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3)
     assert measured.items == {s: {"audio": 6, "image": 6, "text": 6} for s in ("train", "val", "test")}
@@ -235,6 +239,7 @@ def test_an_evaluation_without_a_fit_reports_no_gains(store):
     assert set(split_of(store, "test")) == {"audio", "image", "text"}
 
 
+@pytest.mark.slow
 def test_a_store_is_evaluated_with_descriptions_of_training_items_only(store, fitted, tmp_path, monkeypatch):
     monkeypatch.setattr("unibind.evaluate.report.write_report", lambda out, *_, **__: out.mkdir())
     leak = Description("leak", "red", "a description of a test item", item="image-test-0")

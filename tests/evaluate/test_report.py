@@ -28,6 +28,7 @@ def quick_plots(monkeypatch):
     monkeypatch.setattr(plots, "space_maps", lambda panels, **_: plots.strip([[[0.0]]], ["space"], [plots.INK]))
 
 
+@pytest.mark.slow
 def test_the_page_counts_modalities_and_shows_the_calibration(store, fitted, tmp_path, quick_plots):
     measured = evaluate(BACKBONE, store, TEXTS, fitted=fitted)
     before = split_of(store, "test")
@@ -55,6 +56,7 @@ def test_the_page_counts_modalities_and_shows_the_calibration(store, fitted, tmp
     assert images == {"zero_shot", "recall", "space", "search_image_before", "search_image_after", "item_0"}
 
 
+@pytest.mark.slow
 def test_tables_of_recognition_and_retrieval(store, fitted):
     measured = evaluate(BACKBONE, store, TEXTS, fitted=fitted)
     header, rows = zero_shot_rows(measured)

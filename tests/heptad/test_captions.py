@@ -45,6 +45,7 @@ def test_each_category_has_several_phrases_that_do_not_name_it(category):
     assert len(set(words.nouns)) >= 5 and len(set(words.actions)) >= 5
 
 
+@pytest.mark.slow
 def test_a_third_of_the_captions_name_the_category():
     named = [mentions(category, text) for category in CATEGORIES for text in captions(category, 60)]
     assert 0.30 < np.mean(named) < 0.40
@@ -59,6 +60,7 @@ def test_captions_are_single_sentences_of_8_to_30_words(category):
         assert "in a dim room" in text.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["in a dim room", "on a grey street", "by the sea", "out in the open country"])
 def test_articles_agree_and_no_word_is_doubled(place):
     for category in CATEGORIES:
@@ -81,6 +83,7 @@ def test_one_to_three_traits_are_quoted_whole():
         assert 1 <= len(mentioned) <= 3
 
 
+@pytest.mark.slow
 def test_unusual_size_and_temperature_are_mentioned():
     text = " ".join(captions("table", 200, size=1.2, heat=40.0, material="ceramic")).lower()
     assert all(f" {word} " in text for word in ("orange", "large", "big", "hot", "warm", "ceramic"))

@@ -58,6 +58,7 @@ def test_build_uses_the_module_of_the_category(category):
     assert own.traits == build(category, sample_look(again), again).traits
 
 
+@pytest.mark.slow
 @every_category
 def test_patches_are_few_and_have_area(category):
     for seed in SEEDS:

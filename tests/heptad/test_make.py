@@ -192,6 +192,7 @@ def test_every_category_is_in_bounds_and_moves(made):
         assert len(sensed["text"].split()) >= 4
 
 
+@pytest.mark.slow
 def test_a_contact_sheet_has_one_row_per_category():
     sheet = heptad.contact_sheet(seed=2, categories=["drum", "mug"])
     assert sheet.mode == "RGB" and sheet.height == 256

@@ -55,6 +55,7 @@ def test_every_category_has_a_sound():
     assert tuple(SOUNDS) == CATEGORIES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_clips_are_two_seconds_within_bounds_for_any_object(category):
     for seed, extra in enumerate(EXTRAS):
@@ -77,6 +78,7 @@ SIZE_DEPENDENT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("category", SIZE_DEPENDENT.split())
 def test_big_objects_sound_lower(category):
     def mean_octave(size: float) -> float:
@@ -156,6 +158,7 @@ def test_echoes_follow_the_sound_and_decay():
 # --- toolkit ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_modes_are_damped_sines():
     sound = toolkit.modes([1000.0, 250.0], [0.5, 0.1], [1.0, 2.0])
     expected = np.exp(-TIME / 0.5) * np.sin(2 * np.pi * 1000 * TIME)

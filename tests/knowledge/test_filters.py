@@ -98,6 +98,7 @@ def on_circle(texts):
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_near_duplicates_match_a_plain_implementation():
     rng = np.random.default_rng(0)
     texts = [f"the needle points to {angle:.3f}" for angle in rng.uniform(0, 360, 300)]

@@ -92,6 +92,7 @@ def test_a_good_base_has_no_problems_and_a_single_class_no_neighbor():
     assert (inspection.reports[0].nearest, problems) == (None, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 5, 60])
 def test_any_number_of_texts_is_mapped(count):
     base = base_of(**{name: [f"{name} {'x ' * i}" for i in range(count)] for name in ("red", "blue")})
@@ -113,6 +114,7 @@ def test_the_page_escapes_what_models_say(tmp_path):
     assert text_map_png(embed_descriptions(base, ToyBackbone()))
 
 
+@pytest.mark.slow
 def test_the_commands(tmp_path):
     path = tmp_path / "kb.jsonl"
     base_of(drum=["a round drum with a skin", "sticks hit it"], bell=["a bell of bronze that rings"]).save(path)

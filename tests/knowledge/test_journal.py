@@ -67,6 +67,7 @@ def test_a_damaged_line_is_named(journal, line):
         list(journal.answers())
 
 
+@pytest.mark.slow
 def test_only_one_process_may_write(journal):
     journal.append_answer(answer(DRUM))
     code = f"from unibind.knowledge.journal import Journal; Journal({str(journal.path)!r}).lock()"

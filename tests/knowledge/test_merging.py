@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from tests.helpers.llm_server import LLMServer
@@ -83,6 +84,7 @@ def test_texts_changed_in_an_exported_table_are_edits(tmp_path):
         assert (done["new"], done["edited"], done["descriptions"]) == (0, 0, 3)
 
 
+@pytest.mark.slow
 def test_edits_survive_further_answers(tmp_path):
     kb = tmp_path / "kb"
     with LLMServer() as server:

@@ -252,6 +252,7 @@ def test_packet_that_unpacks_to_gigabytes_is_refused(written: dict[str, bytes], 
         load(tmp_path, "bomb.aedat4", data, Limits(max_events=1000))
 
 
+@pytest.mark.slow
 def test_compressed_array_bomb_is_refused(tmp_path: Path) -> None:
     zeros = np.zeros(4_000_000, np.int64)
     with io.BytesIO() as file:

@@ -407,6 +407,7 @@ EVERY_KIND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_KIND)
 @settings(deadline=None, max_examples=25)
 @given(
@@ -440,6 +441,7 @@ def test_the_picture_shows_three_views() -> None:
     assert 0 < inked.mean() < 0.2
 
 
+@pytest.mark.slow
 def test_near_points_are_darker_and_colors_are_shown() -> None:
     depth = np.array([[0, 0, 1], [0.2, 0, -1]], np.float32)
     plain = np.asarray(picture(PointCloud(depth), 300)).astype(int)

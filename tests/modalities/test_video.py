@@ -88,6 +88,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 NAMES = [*FILMS, "stream.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_length_rate_and_size(name: str, films: dict[str, Path]) -> None:
     clip = read(films[name])
@@ -240,6 +241,7 @@ def test_a_playlist_is_not_followed(playlist: str, films: dict[str, Path], tmp_p
         read(tmp_path / "list.mp4")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(
     name=st.sampled_from(["short_gop.mp4", "b_frames.mkv", "vp8.webm", "mpeg4.avi"]),

@@ -38,6 +38,7 @@ def ask(server, times=1, schema=None, **options):
     return asyncio.run(work())
 
 
+@pytest.mark.slow
 def test_an_answer_and_its_tokens(server):
     _, (reply,) = ask(server)
     assert reply == Reply("a round box", 100, 50)
@@ -51,6 +52,7 @@ def test_tokens_are_estimated_where_the_server_does_not_count(server):
     assert (reply.input_tokens, reply.output_tokens, reply.cut) == (8, 100, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "failure",
     [
@@ -84,6 +86,7 @@ def test_retries_are_limited(server):
     assert len(server.requests) == 3
 
 
+@pytest.mark.slow
 def test_pauses_grow(server, monkeypatch):
     monkeypatch.setattr(llm, "_FIRST_WAIT_S", 0.1)
     server.script(status(500), status(500), status(500))
@@ -94,6 +97,7 @@ def test_pauses_grow(server, monkeypatch):
     assert third >= 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["0.6", None], ids=["seconds", "date"])
 def test_all_requests_observe_retry_after(server, value):
     value = value or email.utils.formatdate(time.time() + 1.7, usegmt=True)  # whole seconds: at least 0.7 from now

@@ -110,6 +110,7 @@ def describe(server, path, items, *, fits=lambda _: True, **arguments):
 # --- describing items ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_item_gets_one_description_of_what_it_shows(server, tmp_path):
     result = describe(server, tmp_path / "kb", pictures(tmp_path))
     assert (result.described, result.already_described, result.missing, result.usage.stopped) == (6, 0, {}, None)
@@ -124,6 +125,7 @@ def test_every_item_gets_one_description_of_what_it_shows(server, tmp_path):
         assert d.created
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_not_asked_again(server, tmp_path):
     items = pictures(tmp_path)
     describe(server, tmp_path / "kb", items[:4])
@@ -161,6 +163,7 @@ def test_a_refused_item_is_sent_to_the_next_model(server, tmp_path):
     assert [row["reason"] for row in removed_rows(Journal(tmp_path / "kb"))] == ["refusal"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -206,6 +209,7 @@ def test_an_item_without_a_label_is_reported(server, tmp_path):
     assert "no label" in describe(server, tmp_path / "kb", items).missing["x"]
 
 
+@pytest.mark.slow
 def test_transient_errors_are_survived(server, tmp_path):
     server.script(status(500), cut(), garbled(), status(429, retry_after=0.1), late(6.0))
     result = describe(server, tmp_path / "kb", pictures(tmp_path), options={"retries": 6, "timeout": 0.5})
@@ -213,6 +217,7 @@ def test_transient_errors_are_survived(server, tmp_path):
     assert result.usage.retried >= 5
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_ends_the_run_and_keeps_the_rest(server, tmp_path):
     items = pictures(tmp_path, 30)
     server.script(*[look] * 4)
@@ -225,6 +230,7 @@ def test_a_server_that_is_gone_ends_the_run_and_keeps_the_rest(server, tmp_path)
     assert describe(server, tmp_path / "kb", items).described == 26
 
 
+@pytest.mark.slow
 def test_pictures_that_the_server_refuses_stop_nothing(server, tmp_path):
     items = pictures(tmp_path, 20)
     turns = count()
@@ -243,6 +249,7 @@ def test_a_wrong_key_is_reported_without_showing_it(server, tmp_path, monkeypatc
     assert "sk-wrong-99" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_budget_counts_earlier_runs(server, tmp_path):
     items = pictures(tmp_path, 30)
     first = describe(server, tmp_path / "kb", items, options={"max_tokens": 6000})
@@ -365,6 +372,7 @@ def run(server, manifest, out, *more, **environment):
     )
 
 
+@pytest.mark.slow
 def test_the_command_exits_with_1_where_items_cannot_be_read(server, tmp_path):
     items = pictures(tmp_path)
     write_manifest(items, tmp_path / "manifest.csv")

@@ -100,6 +100,7 @@ def test_aspects_guide_the_model_without_questions(server, tmp_path):
     assert not any("Question" in p for p in prompts(server))
 
 
+@pytest.mark.slow
 def test_models_take_turns_and_share_the_base(server, tmp_path):
     generate(server, tmp_path, model=("m", "n"), per_class=40)
     used = Counter(d.generator for d in KnowledgeBase.load(tmp_path).descriptions)
@@ -110,6 +111,7 @@ def test_models_take_turns_and_share_the_base(server, tmp_path):
     assert "other" in {d.generator for d in KnowledgeBase.load(tmp_path).descriptions}
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_again(server, tmp_path):
     generate(server, tmp_path)
     before = len(server.requests)
@@ -207,6 +209,7 @@ def test_texts_are_embedded_once_however_often_they_are_compared(tmp_path):
 # --- errors --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_any_mixture_of_errors_is_survived(server, tmp_path):
     dice = random.Random(5)
     good = server.answer
@@ -241,6 +244,7 @@ def test_a_class_that_the_server_refuses_is_given_up_and_the_others_go_on(server
     assert sum('"gun"' in prompt for prompt in prompts(server)) <= 3 * 2 * 6  # with each form of answer
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_stops_the_run(server, tmp_path):
     good = server.answer
     server.answer = lambda request: good(request) if len(server.requests) < 8 else status(500)
@@ -251,6 +255,7 @@ def test_a_server_that_goes_away_stops_the_run(server, tmp_path):
     assert [o.reason for o in generate(server, tmp_path, per_class=60).outcomes] == [None, None]
 
 
+@pytest.mark.slow
 def test_the_budget_applies_to_the_base_and_stops_cleanly(server, tmp_path):
     result = generate(server, tmp_path, per_class=200, max_tokens=6000)
     assert "6,000 tokens" in result.usage.stopped
@@ -266,6 +271,7 @@ def test_the_budget_applies_to_the_base_and_stops_cleanly(server, tmp_path):
 # --- what it will cost ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_estimate_is_close_to_what_is_sent(server, tmp_path):
     request = {"per_class": 200, "modalities": ("image", "audio")}
     estimate = prepare(server, tmp_path, **request).estimate()["m"]
@@ -347,6 +353,7 @@ def run(server, out, *more, **environment):
     return subprocess.run(arguments(server, out, *more), capture_output=True, text=True, check=False, env=given)
 
 
+@pytest.mark.slow
 def test_the_command_reports_its_work_and_hides_the_key(server, tmp_path):
     server.token = "sk-secret-42"
     refused = run(server, tmp_path / "kb", OPENAI_API_KEY="sk-wrong-17")
@@ -364,6 +371,7 @@ def test_the_command_reports_its_work_and_hides_the_key(server, tmp_path):
     assert json.loads(dry.stdout)["m"]["cost"] > 0
 
 
+@pytest.mark.slow
 def test_the_command_exits_with_1_where_classes_stay_thin(server, tmp_path):
     server.answer = refusal
     done = run(server, tmp_path / "kb", "--per-class", 20)
