@@ -112,6 +112,7 @@ def test_batches_and_single_items_agree_at_unit_length(models, name, modality):
     assert len(together) == 1 or (together[0] - together[1]).abs().max() > 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "length"), [("clip", 16), ("siglip", 12)])
 def test_texts_and_images_are_the_models_own(models, name, length):
     folder, model = models[name]

@@ -68,6 +68,7 @@ def test_patches_are_few_and_have_area(category):
         assert np.isfinite(areas).all() and (areas > 0).all(), f"seed {seed}"
 
 
+@pytest.mark.slow
 @every_category
 def test_samples_are_finite_with_unit_normals_and_bounded_radius(category):
     for seed in SEEDS:

@@ -319,6 +319,7 @@ def test_recording_without_an_event_stream(tmp_path: Path, written: dict[str, by
         load(tmp_path, "imu.aedat4", written["plain.aedat4"].replace(b">EVTS<", b">IMUS<"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FAERY_FILES, "keys.npz", "fields.npy", "nmnist.bin"])
 @settings(deadline=None, max_examples=25)
 @given(

@@ -98,6 +98,7 @@ def test_length_rate_and_size(name: str, films: dict[str, Path]) -> None:
     assert (clip.width, clip.height) == (64, 48)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_each_frame_is_returned_at_its_time(name: str, films: dict[str, Path]) -> None:
     frames = read(films[name]).frames(middle_of(list(range(COUNT))))

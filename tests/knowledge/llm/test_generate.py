@@ -76,6 +76,7 @@ def prompts(server):
 # --- what is asked -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_stages_until_there_are_enough_descriptions(server, tmp_path):
     result = generate(server, tmp_path, modalities=("image", "audio"))
     assert [(o.kept >= 20, o.reason) for o in result.outcomes] == [(True, None)] * 2
