@@ -66,7 +66,7 @@ def run_demo(
     """
     out = Path(out)
     encoder = open_backbone(backbone, weights=weights, precision=precision, device=device, options=options)
-    base = knowledge if isinstance(knowledge, KnowledgeBase) else KnowledgeBase.load(knowledge or "heptad")
+    base = KnowledgeBase.open(knowledge or "heptad")
     _check_categories(base)
     splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}
     _claim(out, {"unibind": __version__, "per_category": splits, "seed": seed, "backbone": encoder.name})

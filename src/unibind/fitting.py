@@ -120,10 +120,8 @@ def _learnable(
         labels = dict.fromkeys(label for e in split.train.values() for label in e.known_labels())
         _log.warning("no knowledge was given: classes are represented by their names; descriptions usually do better")
         base = KnowledgeBase.from_names(sorted(labels))
-    elif isinstance(knowledge, KnowledgeBase):
-        base = knowledge
-    elif isinstance(knowledge, str | Path):
-        base = KnowledgeBase.load(knowledge)
+    elif isinstance(knowledge, KnowledgeBase | str | Path):
+        base = KnowledgeBase.open(knowledge)
     else:
         base = KnowledgeBase.from_names(knowledge)
     learnable = base.without_items(split.non_train_ids)

@@ -108,7 +108,7 @@ class UniBind:
         opened = open_backbone(backbone, weights=weights, precision=precision, device=device)
         if knowledge is None:
             return cls._from_names(classes, opened)
-        base = KnowledgeBase.load(knowledge) if isinstance(knowledge, str | Path) else knowledge
+        base = KnowledgeBase.open(knowledge)
         if classes is not None:
             base = base.of_categories(classes)
         texts = embed_descriptions(base, opened)

@@ -59,8 +59,6 @@ def evaluate_store(
 
 
 def _knowledge(knowledge: KnowledgeBase | str | Path | None, model: UniBind | None) -> KnowledgeBase:
-    if isinstance(knowledge, KnowledgeBase):
-        return knowledge
     if knowledge is not None:
-        return KnowledgeBase.load(knowledge)
+        return KnowledgeBase.open(knowledge)
     return model.knowledge if model is not None and model.knowledge is not None else KnowledgeBase.load("heptad")

@@ -100,6 +100,11 @@ class KnowledgeBase:
         return cls(descriptions.values(), folder=folder)
 
     @classmethod
+    def open(cls, knowledge: KnowledgeBase | str | Path) -> KnowledgeBase:
+        """The base itself, or the one that a path or name stands for; see `load`."""
+        return knowledge if isinstance(knowledge, KnowledgeBase) else cls.load(knowledge)
+
+    @classmethod
     def from_names(cls, classes: Sequence[str], modality: str | None = None) -> KnowledgeBase:
         """A base for classes without descriptions: the name of each class, and the name in a few fixed sentences.
 
