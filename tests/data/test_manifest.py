@@ -37,7 +37,9 @@ def test_every_table_format_gives_the_same_items(tmp_path, name):
     path = tmp_path / name
     sound, picture = read_manifest(written(path.with_suffix(path.suffix.lower()), ROWS).rename(path))
     folder = tmp_path / "a"
-    assert sound == Item("a/drum.wav", "audio", uri=str(folder / "drum.wav"), label="drum", split="train", object="7")
+    assert sound == Item(
+        str(folder / "drum.wav"), "audio", uri=str(folder / "drum.wav"), label="drum", split="train", object="7"
+    )
     assert (picture.modality, picture.split) == ("image", "test")
 
 
@@ -67,12 +69,24 @@ def test_unibinds_own_json(tmp_path):
     path = tmp_path / "train.json"
     path.write_text(json.dumps([{"data": "x.wav", "label": "dog", "description": "A dog barks."}]))
     (item,) = read_manifest(path)
-    assert item == Item("x.wav", "audio", uri=str(tmp_path / "x.wav"), label="dog", description="A dog barks.")
+    assert item == Item(
+        str(tmp_path / "x.wav"), "audio", uri=str(tmp_path / "x.wav"), label="dog", description="A dog barks."
+    )
 
 
 def test_absolute_paths_and_urls_stay(tmp_path):
     path = written(tmp_path / "m.jsonl", [{"uri": "/data/x.png"}, {"uri": "s3://bucket/y.png"}, {"uri": "../z.png"}])
     assert [i.uri for i in read_manifest(path)] == ["/data/x.png", "s3://bucket/y.png", str(tmp_path.parent / "z.png")]
+
+
+def test_an_id_of_its_own_stays_and_a_location_is_the_id_otherwise(tmp_path, monkeypatch):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "link").symlink_to("pictures")
+    monkeypatch.chdir(tmp_path)
+    rows = [{"uri": "link/x.png", "id": "mine"}, {"uri": "link/x.png", "id": ""}]
+    assert [i.id for i in read_manifest(written(tmp_path / "m.csv", rows))] == ["mine", f"{tmp_path}/pictures/x.png"]
+    (by_folder,) = (i.id for i in items_from_paths(["pictures/x.png"]))
+    assert by_folder == f"{tmp_path}/pictures/x.png"
 
 
 def make(folder, *names):
@@ -84,13 +98,16 @@ def make(folder, *names):
 def test_folders_give_split_and_label(tmp_path):
     make(tmp_path, "test/dog/1.wav", "train/cat/2.png", "train/.hidden/3.png", "train/cat/.DS_Store")
     facts = [(i.id, i.modality, i.split, i.label) for i in read_manifest(tmp_path)]
-    assert facts == [("test/dog/1.wav", "audio", "test", "dog"), ("train/cat/2.png", "image", "train", "cat")]
+    assert facts == [
+        (f"{tmp_path}/test/dog/1.wav", "audio", "test", "dog"),
+        (f"{tmp_path}/train/cat/2.png", "image", "train", "cat"),
+    ]
 
 
 def test_flat_folders_give_labels_or_none(tmp_path):
     make(tmp_path, "dog/1.png", "2.png")
     facts = [(i.id, i.split, i.label) for i in read_manifest(tmp_path, modality="thermal")]
-    assert facts == [("2.png", None, None), ("dog/1.png", None, "dog")]
+    assert facts == [(f"{tmp_path}/2.png", None, None), (f"{tmp_path}/dog/1.png", None, "dog")]
 
 
 def test_folders_that_are_too_deep_or_empty_are_refused(tmp_path):
@@ -104,7 +121,7 @@ def test_folders_that_are_too_deep_or_empty_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("m.csv", "uri,label\nx.png,a\nx.png,b", r"'x\.png' occurs twice"),
+        ("m.csv", "uri,label\nx.png,a\nx.png,b", r"x\.png' occurs twice"),
         ("m.csv", "uri,modality\nx.png,image\ny.png,smell", "row 2.*'smell'.*thermal"),
         ("m.csv", "label\ndrum", "row 1.*neither a uri nor a text"),
         ("m.csv", "uri,text\nx.txt,hello", "row 1.*both"),
@@ -147,14 +164,15 @@ def test_a_missing_manifest_is_named(tmp_path):
         read_manifest(tmp_path / "nowhere.csv")
 
 
-def test_bare_files(tmp_path):
-    assert [(i.id, i.modality) for i in items_from_paths(["x.wav", "y.png"])] == [
-        ("x.wav", "audio"),
-        ("y.png", "image"),
+def test_bare_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [(i.id, i.modality, i.uri) for i in items_from_paths(["x.wav", "./y.png"])] == [
+        (f"{tmp_path}/x.wav", "audio", "x.wav"),
+        (f"{tmp_path}/y.png", "image", "./y.png"),
     ]
     assert items_from_paths(["x.wav"], "video")[0].modality == "video"
     with pytest.raises(UnibindError, match="twice"):
-        items_from_paths(["x.wav", "x.wav"])
+        items_from_paths(["x.wav", f"{tmp_path}/./x.wav"])
 
 
 cells = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)

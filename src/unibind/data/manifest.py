@@ -7,7 +7,6 @@ label, description}, or a folder `split/label/file`, `label/file` or plain files
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +15,7 @@ from pathlib import Path
 from ..errors import MissingFileError, UnibindError, UnreadableError
 from ..modalities import check_modality
 from ..modalities.text import Text
+from .location import canonical_location
 from .tables import Row, read_rows, write_rows
 
 
@@ -56,9 +56,9 @@ def read_manifest(path: str | Path, *, modality: str | None = None) -> list[Item
     """Items of a table, in its order, or of a folder, by name.
 
     Relative uris are resolved against the folder of the table. The modality of an item is that of its row, otherwise
-    `modality`, otherwise the one of the file's name and first bytes. Ids default to the uri as written, or to a hash of
-    an inline text. Raises MissingFileError if `path` does not exist, and UnibindError, naming file and row, for rows
-    that are not items, duplicate ids, and manifests without items.
+    `modality`, otherwise the one of the file's name and first bytes. An item without an id of its own has its canonical
+    location as its id (`data.location`). Raises MissingFileError if `path` does not exist, and UnibindError, naming
+    file and row, for rows that are not items, duplicate ids, and manifests without items.
     """
     path = Path(path)
     if modality is not None:
@@ -71,8 +71,8 @@ def read_manifest(path: str | Path, *, modality: str | None = None) -> list[Item
 
 
 def items_from_paths(paths: Iterable[str | Path], modality: str | None = None) -> list[Item]:
-    """Items of plain files, without labels; the id is the path."""
-    items = [Item(str(path), modality or _modality_of(path), uri=str(path)) for path in paths]
+    """Items of plain files, without labels; the id is the canonical location of the file."""
+    items = [Item(canonical_location(str(path)), modality or _modality_of(path), uri=str(path)) for path in paths]
     check_unique((item.id for item in items), "the list of files")
     return items
 
@@ -133,15 +133,10 @@ def _table_items(path: Path, modality: str | None) -> Iterator[Item]:
 
 
 def _item(row: Row, folder: Path, modality: str | None) -> Item:
-    written = row.get("uri") or row.get(_UNIBIND_URI)
-    uri, text = resolve(written, folder), row.get("text")
+    uri, text = resolve(row.get("uri") or row.get(_UNIBIND_URI), folder), row.get("text")
     columns = {name: row.get(name) for name in ("label", "split", "description", "object")}
     kind = row.get("modality") or (Text.modality if uri is None else modality or _modality_of(uri))
-    return Item(row.get("id") or written or _text_id(text), kind, uri, text, **columns)
-
-
-def _text_id(text: str | None) -> str:
-    return "text-" + hashlib.sha256((text or "").encode()).hexdigest()[:16]
+    return Item(row.get("id") or canonical_location(uri, text), kind, uri, text, **columns)
 
 
 # --- folders -------------------------------------------------------------------------------------------------------
@@ -152,7 +147,7 @@ def _folder_items(folder: Path, modality: str | None) -> Iterator[Item]:
         parts = file.relative_to(folder).parts
         label = parts[-2] if len(parts) > 1 else None
         split = parts[-3] if len(parts) > 2 else None
-        name = "/".join(parts)
+        name = canonical_location(str(file))
         yield Item(name, modality or _modality_of(file), uri=str(file), label=label, split=split)
 
 

@@ -1,0 +1,52 @@
+"""Where an item is: one name for one file, URL or text, however it was written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ..errors import UnibindError
+from ..modalities.source import is_url
+
+_TEXT = "text:"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def canonical_location(uri: str | None, text: str | None = None) -> str:
+    """The name that every spelling of one place shares.
+
+    A local file is its absolute path with symbolic links resolved, in POSIX notation; it does not need to exist. A URL
+    is normalized (RFC 3986: case of scheme and host, default port, dot segments, no fragment); a `file:` URL is the
+    file. An inline text is "text:" and the first 32 hexadecimal digits of its SHA-256.
+    """
+    if uri is None:
+        if text is None:
+            raise UnibindError("an item has neither a uri nor a text; give exactly one of them")
+        return _TEXT + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    path = local_path(uri)
+    return _normalized(uri) if path is None else Path(os.path.realpath(path)).as_posix()
+
+
+def local_path(location: str | None) -> Path | None:
+    """The local file that a uri or location names; None for URLs of other machines, texts and nothing."""
+    if location is None or location.startswith(_TEXT):
+        return None
+    if not is_url(location):
+        return Path(location)
+    parts = urlsplit(location)
+    here = parts.scheme.lower() == "file" and parts.netloc.lower() in ("", "localhost")
+    return Path(unquote(parts.path)) if here else None
+
+
+def _normalized(url: str) -> str:
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS:  # buckets and data sets: what follows the scheme is a name, not a host
+        return urlunsplit(parts._replace(scheme=scheme, fragment=""))
+    user, at, host = parts.netloc.rpartition("@")
+    host = host.lower().removesuffix(f":{_DEFAULT_PORTS[scheme]}")
+    path = posixpath.normpath(parts.path or "/") + ("/" if parts.path.endswith("/") and parts.path != "/" else "")
+    return urlunsplit((scheme, user + at + host, "/" + path.lstrip("/"), parts.query, ""))
