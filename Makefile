@@ -50,11 +50,11 @@ wheel-check: $(VENV)/.test-ready  ## build the wheel and use it away from the re
 $(VENV)/.demo-ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) torch
-	$(INSTALL) --editable '.[mini,thermal]'
+	$(INSTALL) --editable '.[all]'
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(INSTALL) --editable '.[mini,thermal,dev]'
+	$(INSTALL) --editable '.[dev]'
 	touch $@
 
 clean:  ## remove the environment and everything that was made

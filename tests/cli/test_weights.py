@@ -14,6 +14,7 @@ from tests.helpers.toys import ToyBackbone
 from unibind.backbones import License
 from unibind.backbones.imagebind import towers
 from unibind.backbones.imagebind.towers import Size
+from unibind.extras import Extra
 
 
 @pytest.fixture(autouse=True)
@@ -119,8 +120,8 @@ def test_weights_in_the_environment_are_not_missing(tmp_path, monkeypatch):
 
 
 def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.setattr("unibind.doctor.EXTRAS", {"mini": ("no_such_module",)})
-    assert listed()["mini"]["missing"] == "install unibind[mini]"
+    monkeypatch.setattr("unibind.doctor.EXTRAS", {"imagebind": Extra("texts", ("no_such_module",))})
+    assert listed()["imagebind"]["missing"] == "install unibind[imagebind]"
 
 
 def broken():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Show torch, devices, decoders and extras, and check every available backbone against golden values.
+    """Show torch, devices, packages and extras, and check every available backbone against golden values.
 
     The exit code is 1 if a required package is missing or a check fails. Nothing is downloaded.
 
@@ -34,16 +34,17 @@ def doctor(json: JsonOption = False) -> None:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    from ..doctor import DECODERS
+    from ..doctor import REQUIRED
+    from ..extras import EXTRAS
 
-    decoders = [(package, version or "missing", DECODERS[package]) for package, version in diagnosis.decoders.items()]
+    required = [(package, version or "missing", REQUIRED[package]) for package, version in diagnosis.required.items()]
     extras = [
-        (extra, f"cannot import {', '.join(missing)}" if missing else "installed")
-        for extra, missing in diagnosis.extras.items()
+        (name, EXTRAS[name].purpose, f"pip install 'unibind[{name}]'" if missing else "installed")
+        for name, missing in diagnosis.extras.items()
     ]
     print_table(("system", ""), list(diagnosis.system.items()))
-    print_table(("decoder", "version", "reads"), decoders)
-    print_table(("extra", "state"), extras)
+    print_table(("required package", "version", "for"), required)
+    print_table(("extra", "for", "state"), extras)
     print_table(
         ("backbone", "golden checks", "usable"), [(b.kind, _checks(b), _usable(b)) for b in diagnosis.backbones]
     )

@@ -10,6 +10,7 @@ from ..backbones import Backbone
 from ..data.opening import open_backbone, open_store
 from ..data.store import Store
 from ..errors import UnibindError
+from ..extras import check_extras
 from ..knowledge import KnowledgeBase
 from ..knowledge.embedding import embed_descriptions
 from ..model import UniBind
@@ -36,6 +37,8 @@ def evaluate_store(
     given one, otherwise the one that encoded the store. Raises UnibindError if the model has another backbone than the
     given one, and what `evaluate` raises.
     """
+    if out is not None:
+        check_extras("the report", ["report"])
     opened = open_store(store)
     overrides: dict[str, Any] = {"weights": weights, "precision": precision, "device": device}
     if isinstance(model, str | Path):

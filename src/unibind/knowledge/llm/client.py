@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
-from ...errors import MissingExtraError, UnibindError
+from ...errors import UnibindError
+from ...extras import import_extra
 from .budget import Budget, BudgetExceeded, Reservation, estimated_tokens
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -71,10 +72,7 @@ class Client:
         max_output_tokens: int = 2000,
         temperature: float | None = None,
     ) -> None:
-        try:
-            import openai
-        except ImportError as error:
-            raise MissingExtraError("asking language models", "llm") from error
+        openai = import_extra("openai", "asking language models")
         self.model = model
         self.budget = budget or Budget()
         self.retried = 0  # repeated requests, for any reason

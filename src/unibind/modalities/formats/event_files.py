@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import LimitError, UnreadableError
+from ...extras import import_extra
 from ..source import Source
 from . import aedat4 as _aedat4
 
@@ -72,7 +73,7 @@ def aedat4(source: Source, max_events: int) -> Iterator[Recording]:
 @contextmanager
 def dat(source: Source, max_events: int) -> Iterator[Recording]:
     """Prophesee's DAT, versions 1 and 2, "2d" (N-Cars) and "cd" events: 8 bytes per event."""
-    import faery
+    faery = import_extra("faery", "reading this kind of event file")
 
     _, body = _header_and_body(source)
     _check_records(source, body - 2, 8, max_events)  # two bytes give the type and size of an event
@@ -87,7 +88,7 @@ def dat(source: Source, max_events: int) -> Iterator[Recording]:
 @contextmanager
 def evt(source: Source, max_events: int) -> Iterator[Recording]:
     """Prophesee's RAW: EVT2 (4-byte words) and EVT3 (2-byte words)."""
-    import faery
+    faery = import_extra("faery", "reading this kind of event file")
 
     header, body = _header_and_body(source)
     _check_records(source, body, 2 if re.search(rb"(?i)evt ?3", header) else 4)
@@ -100,7 +101,7 @@ def evt(source: Source, max_events: int) -> Iterator[Recording]:
 @contextmanager
 def es(source: Source, max_events: int) -> Iterator[Recording]:
     """Event Stream files of "dvs" and "atis" events; their rows are counted from the bottom."""
-    import faery
+    faery = import_extra("faery", "reading this kind of event file")
 
     if not is_es(source.head):
         raise UnreadableError(f"{source.name} does not start as an Event Stream file")

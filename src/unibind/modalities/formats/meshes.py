@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import LimitError, UnreadableError
+from ...extras import import_extra
 
 _TEXT = ("obj", "off")
 _PLY_HEADER = re.compile(rb"\Aply\r?\n.*?end_header\r?\n", re.DOTALL)
@@ -35,7 +36,7 @@ def load_scene(data: bytes, kind: str, name: str, max_points: int) -> Any:
     if kind in _TEXT:
         data = data.decode("utf-8", "replace").encode()  # names and comments may have any encoding
 
-    import trimesh
+    trimesh = import_extra("trimesh", "reading meshes")
 
     return trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=None, process=False, skip_materials=True)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import LimitError, UnreadableError
+from ...extras import import_extra
 from ..limits import Limits
 from ..source import Source
 
@@ -52,7 +53,7 @@ def with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
 
 def with_ffmpeg(source: Source, limits: Limits) -> tuple[NDArray[np.float32], int, int]:
     """Samples, rate and channels of the first sound track that FFmpeg finds."""
-    import av
+    av = import_extra("av", "reading this kind of sound file")
 
     with source.open() as file, av.open(file, options={"format_whitelist": _DEMUXERS}) as container:
         if not container.streams.audio:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import LimitError, UnibindError, UnreadableError
+from ...extras import import_extra
 from ..limits import Limits
 from ..source import Source, decoding
 
@@ -107,7 +108,7 @@ class VideoFile:
 @contextmanager
 def _opened(source: Source) -> Iterator[tuple[Any, Any]]:
     """FFmpeg's container and its first video stream."""
-    import av
+    av = import_extra("av", "reading video")
 
     with (
         decoding(source, "video frames"),

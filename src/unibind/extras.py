@@ -1,0 +1,52 @@
+"""Optional dependencies: which extra of the package installs which modules, and importing them or saying so."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+
+from .errors import MissingExtraError
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One `pip install 'unibind[NAME]'`: what it is for, and the modules it must provide."""
+
+    purpose: str
+    modules: tuple[str, ...]
+
+
+EXTRAS: Mapping[str, Extra] = MappingProxyType(
+    {
+        "video": Extra("video, and sounds in video files", ("av",)),
+        "points": Extra("meshes", ("trimesh",)),
+        "thermal": Extra("temperatures of FLIR cameras", ("flyr",)),
+        "events": Extra("event-camera recordings", ("faery",)),
+        "report": Extra("reports and pages with figures", ("matplotlib", "sklearn")),
+        "llm": Extra("asking language models", ("openai",)),
+        "imagebind": Extra("the texts of ImageBind", ("instant_clip_tokenizer", "ftfy")),
+        "transformers": Extra("models of transformers", ("transformers", "tokenizers", "sentencepiece")),
+        "open_clip": Extra("models of OpenCLIP", ("open_clip", "torchvision")),
+    }
+)
+
+FILES_AND_REPORTS = ("video", "points", "events", "report")  # with "thermal", what the extra `all` installs
+
+
+def import_extra(module: str, purpose: str) -> ModuleType:
+    """The module, which an extra installs; raises MissingExtraError, naming `purpose` and the extra, without it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        root = module.partition(".")[0]
+        extra = next(name for name, extra in EXTRAS.items() if root in extra.modules)
+        raise MissingExtraError(purpose, extra) from error
+
+
+def check_extras(purpose: str, names: Iterable[str] = FILES_AND_REPORTS) -> None:
+    """Raise MissingExtraError, naming `purpose`, where a module of one of these extras cannot be imported."""
+    for name in names:
+        for module in EXTRAS[name].modules:
+            import_extra(module, purpose)
