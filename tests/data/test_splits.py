@@ -5,7 +5,7 @@ import pytest
 
 from unibind.backbones import Contract
 from unibind.data.manifest import Item
-from unibind.data.splits import few_shot, stratified_split, train_and_validation
+from unibind.data.splits import few_shot, stratified_folds, stratified_split, train_and_validation
 from unibind.data.store import Store
 from unibind.errors import UnibindError
 
@@ -159,3 +159,17 @@ def test_few_shot_needs_labels_and_a_count(tmp_path):
         few_shot(every, 1)
     with pytest.raises(UnibindError, match="at least 1 item per class"):
         few_shot(every, 0)
+
+
+# --- stratified_folds ------------------------------------------------------------------------------------------------
+
+
+def test_folds_hold_every_item_out_once_and_no_lone_item():
+    labels = ["a"] * 7 + ["b"] * 5 + ["c"]
+    folds = stratified_folds(labels, 3)
+    assert folds[-1] == -1
+    assert sorted(np.bincount(folds[:-1])) == [4, 4, 4]
+    for rows in (slice(0, 7), slice(7, 12)):
+        assert np.ptp(np.bincount(folds[rows], minlength=3)) <= 1
+    assert np.array_equal(folds, stratified_folds(labels, 3))
+    assert not np.array_equal(folds, stratified_folds(labels, 3, seed=1))

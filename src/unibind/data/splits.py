@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UnibindError
 from ..modalities import ANCHOR
@@ -32,6 +33,22 @@ def stratified_split(labels: Sequence[Hashable], *, validation_fraction: float =
             for row in rng.permutation(rows)[:count]:
                 sides[row] = "val"
     return sides
+
+
+def stratified_folds(labels: Sequence[Hashable], count: int, seed: int = 0) -> NDArray[np.intp]:
+    """A fold in 0 .. `count` - 1 for every item, [N], at random and in equal proportions for every label.
+
+    An item that is alone with its label gets fold -1: it is never held out, so that its label can always be learned.
+    Folds of different labels start at different numbers, so that all folds have about the same size.
+    """
+    rng = np.random.default_rng(seed)
+    folds = np.full(len(labels), -1, np.intp)
+    next_fold = 0
+    for rows in _rows_by_label(labels).values():
+        if len(rows) > 1:
+            folds[rng.permutation(rows)] = (next_fold + np.arange(len(rows))) % count
+            next_fold += len(rows)
+    return folds
 
 
 def few_shot(embeddings: Embeddings, per_class: int, seed: int = 0) -> Embeddings:
