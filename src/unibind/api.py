@@ -14,8 +14,9 @@ from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
 from .data.manifest import Item, items_from_paths, read_manifest
 from .data.opening import open_backbone, open_store
-from .data.store import Store
+from .data.store import STORE, Store
 from .errors import UnibindError
+from .files import check_output
 from .knowledge import KnowledgeBase
 from .modalities.limits import Limits
 from .model import UniBind
@@ -44,6 +45,8 @@ def encode(
     `modality` is for files whose names do not tell it. `backbone` defaults to the store's own. Unreadable items go to
     the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
     """
+    if isinstance(store, str | Path):
+        check_output(store, kind=STORE)
     items = _items(source, modality)
     exists = not isinstance(store, str | Path) or Store.is_at(store)
     encoder = open_backbone(

@@ -21,7 +21,7 @@ from .errors import UnibindError
 from .evaluate.protocols import Evaluation, evaluate, split_of
 from .evaluate.report import ExplainedItem, Search, write_report
 from .extras import check_extras
-from .files import write_whole
+from .files import OutputKind, check_output, write_whole
 from .fitting import fit
 from .heptad.showcase import EXPLAINED, GALLERIES, QUERY, QUERY_LABEL
 from .knowledge import KnowledgeBase
@@ -31,6 +31,9 @@ from .modalities.text import Text
 from .model import UniBind
 from .progress import progress_stages
 from .retrieval import Index
+
+_MARK = "demo.json"
+DEMO = OutputKind("a demo", marks=(_MARK, "store"), resumable=True)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def run_demo(
     """
     check_extras("the demo")
     out = Path(out)
+    check_output(out, kind=DEMO)
     encoder = open_backbone(backbone, weights=weights, precision=precision, device=device, options=options)
     base = KnowledgeBase.open(knowledge or "heptad")
     _check_categories(base)
@@ -140,7 +144,7 @@ def _check_categories(base: KnowledgeBase) -> None:
 
 def _claim(out: Path, run: dict[str, Any]) -> None:
     """Mark `out` as this run's; raises UnibindError where it has another run's, whose embeddings would be reused."""
-    mark = out / "demo.json"
+    mark = out / _MARK
     existing = json.loads(mark.read_text()) if mark.is_file() else None
     if existing != run and (existing is not None or (out / "store").exists()):
         raise UnibindError(f"{out} has a demo with other settings; choose another folder with --out, or remove it")

@@ -18,13 +18,14 @@ from .align.centers import Centers, load_centers, save_centers
 from .align.heads import Head, load_heads, save_heads
 from .backbones import Backbone, Contract, PortableBackbone
 from .errors import MissingFileError, UnibindError
-from .files import write_whole
+from .files import OutputKind, check_output, write_whole
 from .knowledge import KnowledgeBase
 from .model_card import model_card
 
 MANIFEST, HEADS, CENTERS = "unibind.json", "heads.safetensors", "centers.safetensors"
 DESCRIPTIONS, CARD = "descriptions.parquet", "README.md"
 _FORMAT = 2
+MODEL = OutputKind("a model", marks=(MANIFEST, HEADS, CENTERS))
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Parts:
 
 def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, repo_id: str | None = None) -> None:
     """Write a model's folder, replacing an older model there; the card names `repo_id`, or the folder."""
+    check_output(folder, kind=MODEL, force=True)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     save_heads(parts.heads, folder / HEADS)

@@ -49,7 +49,7 @@ def test_texts_alone_build_a_bridge_and_unlabeled_items_remove_the_gap(file, tmp
 
     own = LABS["lab_b"].create()
     store = item_store(tmp_path / "own", own)
-    build_bridges(load_parts(file), KNOWLEDGE, items=store.path, config=config)
+    build_bridges(load_parts(file), KNOWLEDGE, items=store.path, config=config, force=True)
     bridged = create_backbone(f"composed:{file}")
     corrected = accuracy(bridged, "audio")
 
@@ -100,7 +100,8 @@ def test_the_file_records_its_provenance(file, tmp_path):
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(file, tmp_path):
     first = [
-        (build_bridges(load_parts(file), KNOWLEDGE), (tmp_path / "audio.safetensors").read_bytes())[1] for _ in "ab"
+        (build_bridges(load_parts(file), KNOWLEDGE, force=True), (tmp_path / "audio.safetensors").read_bytes())[1]
+        for _ in "ab"
     ]
     assert first[0] == first[1]
 
@@ -200,7 +201,7 @@ def test_items_of_other_encoders_are_refused(file, tmp_path):
     bridged = create_backbone(f"composed:{file}")
     over = item_store(tmp_path / "over", bridged)
     with pytest.raises(ContractError, match="live in the space"):
-        build_bridges(load_parts(file), KNOWLEDGE, items=over.path)
+        build_bridges(load_parts(file), KNOWLEDGE, items=over.path, force=True)
 
 
 @pytest.mark.slow
@@ -211,7 +212,7 @@ def test_the_padding_of_a_composed_store_is_cut_off(file, tmp_path):
     file.write_text(UNBRIDGED)
     composed = item_store(tmp_path / "composed", create_backbone(f"composed:{file}"))
     file.write_text(BRIDGED)
-    (again,) = build_bridges(load_parts(file), KNOWLEDGE, items=composed.path)
+    (again,) = build_bridges(load_parts(file), KNOWLEDGE, items=composed.path, force=True)
     assert again.bridge.fingerprint == built.bridge.fingerprint
 
 

@@ -44,14 +44,16 @@ def test_the_table_shows_recall_and_whether_the_gap_is_corrected(file, tmp_path)
     assert (tmp_path / "audio.safetensors").is_file()
 
     store = item_store(tmp_path / "own", LABS["lab_b"].create())
-    done = invoke(file, "--knowledge", tmp_path / "base.jsonl", "--items", store.path, "--steps", 10, "--json")
+    done = invoke(
+        file, "--knowledge", tmp_path / "base.jsonl", "--items", store.path, "--steps", 10, "--json", "--force"
+    )
     (record,) = json.loads(done.stdout)
     assert (record["modality"], record["items"]) == ("audio", 120)
     assert record["knowledge"] == KNOWLEDGE.fingerprint
     assert set(record["recall"]) == {"padded", "procrustes", "ridge", "refined"}
     assert (
         "corrected by the mean of 120"
-        in invoke(file, "--knowledge", tmp_path / "base.jsonl", "--items", store.path).stderr
+        in invoke(file, "--knowledge", tmp_path / "base.jsonl", "--items", store.path, "--force").stderr
     )
 
 

@@ -32,6 +32,7 @@ from ..data.encode import embed
 from ..data.manifest import read_manifest
 from ..data.store import Store
 from ..errors import ContractError, UnibindError, UnknownNameError
+from ..files import check_output
 from ..knowledge import KnowledgeBase
 from ..modalities import ANCHOR
 from ..modalities.text import Text
@@ -205,12 +206,13 @@ def build_bridges(
     split: str | None = None,
     config: BridgeConfig | None = None,
     device: str | None = None,
+    force: bool = False,
 ) -> list[BuiltBridge]:
     """Fit and write the bridge of every part that names a bridge file (only of `modalities`, if given).
 
     `items` is a store or manifest with unlabeled items of those modalities, and `split` selects which of them to use.
-    Raises UnibindError if no part names a bridge, for a part without its own text tower, and for a part that is
-    already in the anchor space.
+    Raises UnibindError if no part names a bridge, for a bridge file that exists (unless `force` is set), for a part
+    without its own text tower, and for a part that is already in the anchor space.
     """
     bridged = {m: p for m, p in parts.items() if p.bridge is not None}
     for modality in modalities or ():
@@ -218,14 +220,15 @@ def build_bridges(
             raise UnknownNameError("modality with a bridge:", modality, bridged or ["none"])
     if not bridged:
         raise UnibindError('no table names a bridge; add bridge = "NAME.safetensors" to each table that needs one')
+    bridged = {m: p for m, p in bridged.items() if not modalities or m in modalities}
+    for part in bridged.values():
+        check_output(str(part.bridge), force=force)
     config = config or BridgeConfig()
     texts = [Text(text) for text in dict.fromkeys(d.text for d in knowledge.descriptions)]
     anchor = _backbone(parts[ANCHOR], [ANCHOR], device)
     anchor_vectors = embed(texts, anchor)
     built = []
     for modality, part in bridged.items():
-        if modalities and modality not in modalities:
-            continue
         backbone = _with_text_tower(modality, part, anchor.contract(ANCHOR), device)
         item_vectors = None if items is None else _items_in_own_space(items, backbone, modality, split)
         fitted = fit_map(embed(texts, backbone), anchor_vectors, item_vectors, config)

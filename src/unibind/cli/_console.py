@@ -27,6 +27,10 @@ ModalityOption = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Replace what is at the output path already.", rich_help_panel=OUTPUT),
+]
 KnowledgeOption = Annotated[
     str | None,
     typer.Option(

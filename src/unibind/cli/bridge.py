@@ -10,6 +10,7 @@ import typer
 from ._console import (
     ADVANCED,
     INPUT,
+    ForceOption,
     JsonOption,
     KnowledgeOption,
     busy,
@@ -62,6 +63,7 @@ def bridge(
         str | None,
         typer.Option("--device", metavar="DEVICE", help="Where the text towers run.", rich_help_panel=ADVANCED),
     ] = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Bridge towers that have a text tower of their own into the anchor space, by embedding the same descriptions.
@@ -85,6 +87,7 @@ def bridge(
             split=split,
             config=BridgeConfig(noise=noise, steps=steps, seed=seed),
             device=device,
+            force=force,
         )
     if json:
         print_json([{"modality": b.modality, "bridge": str(b.path), **b.bridge.provenance} for b in built])

@@ -12,6 +12,7 @@ from ._console import (
     ADVANCED,
     MODEL,
     OUTPUT,
+    ForceOption,
     JsonOption,
     KnowledgeOption,
     busy,
@@ -39,6 +40,7 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(help="Seed of the random words and the map of the space.", rich_help_panel=ADVANCED)
     ] = 0,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Measure recognition and cross-modal retrieval on the test split, beside matched controls.
@@ -49,9 +51,12 @@ def evaluate(
       $ unibind eval runs/demo/store --model runs/demo/model
       $ unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
-    from ..evaluate.report import zero_shot_rows
+    from ..evaluate.report import REPORT, zero_shot_rows
     from ..evaluate.stores import evaluate_store
+    from ..files import check_output
 
+    if out is not None:
+        check_output(out, kind=REPORT, force=force)
     with busy("measuring"):
         evaluation = evaluate_store(store, model=model, knowledge=knowledge, out=out, seed=seed, **backbone.arguments)
     if out is not None:

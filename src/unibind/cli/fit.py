@@ -13,6 +13,7 @@ from ._console import (
     CENTERS,
     INPUT,
     OUTPUT,
+    ForceOption,
     JsonOption,
     KnowledgeOption,
     notify,
@@ -64,6 +65,7 @@ def fit(
     ] = 64,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps per modality.", rich_help_panel=ADVANCED)] = 400,
     seed: Annotated[int, typer.Option(help="Seed of the fit and of an automatic split.", rich_help_panel=ADVANCED)] = 0,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Fit one small head per modality on stored embeddings; a minute or so for some hundred items per modality.
@@ -78,7 +80,11 @@ def fit(
     """
     from ..align.fit import FitConfig
     from ..align.selection import CenterConfig
+    from ..files import check_output
     from ..fitting import fit as fit_store
+    from ..serialization import MODEL
+
+    check_output(out, kind=MODEL, force=force)
 
     model = fit_store(
         store,

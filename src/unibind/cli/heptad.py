@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._console import ADVANCED, INPUT, OUTPUT, JsonOption, add_verb, busy, notify, print_json
+from ._console import ADVANCED, INPUT, OUTPUT, ForceOption, JsonOption, add_verb, busy, notify, print_json
 
 app = typer.Typer(
     help="Generate the procedural test bed: 24 categories, seven modalities, known ground truth.", no_args_is_help=True
@@ -76,6 +76,7 @@ def show(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="PNG file to write.", rich_help_panel=OUTPUT)
     ] = Path("heptad.png"),
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Render a contact sheet: one row per category, with all modalities of one object.
@@ -85,8 +86,10 @@ def show(
       $ unibind heptad show --category dog --category bird --seed 3
     """
     from .. import heptad
+    from ..files import check_output
     from ..modalities.pictures import save_png
 
+    check_output(out, force=force)
     with busy("rendering objects"):
         save_png(heptad.contact_sheet(seed=seed, categories=category), out)
     if json:

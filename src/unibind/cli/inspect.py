@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._console import ADVANCED, OUTPUT, JsonOption, ModalityOption, notify, print_json, print_table
+from ._console import ADVANCED, OUTPUT, ForceOption, JsonOption, ModalityOption, notify, print_json, print_table
 
 
 def inspect(
@@ -19,6 +19,7 @@ def inspect(
     max_seconds: Annotated[
         float, typer.Option(metavar="S", help="Refuse longer audio and video.", rich_help_panel=ADVANCED)
     ] = 3600.0,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Read files and show what is in them: sizes, units, durations, counts.
@@ -30,10 +31,13 @@ def inspect(
       $ unibind inspect people.jpg --modality thermal --png people.png
       $ unibind inspect recordings/*.aedat4 --json
     """
+    from ..files import check_output
     from ..modalities.inspection import inspect_files, save_contact_sheet
     from ..modalities.limits import Limits
     from ..progress import progress_bar
 
+    if png is not None:
+        check_output(png, force=force)
     limits = Limits(max_seconds=max_seconds)
     with progress_bar("reading", len(files)) as advance:
         inspected = inspect_files(files, modality=modality, limits=limits, keep_raw=png is not None, progress=advance)

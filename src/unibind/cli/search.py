@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from ._console import ADVANCED, INPUT, MODEL, OUTPUT, JsonOption, notify, print_json, print_table
+from ._console import ADVANCED, INPUT, MODEL, OUTPUT, ForceOption, JsonOption, notify, print_json, print_table
 
 
 @with_backbone_options
@@ -53,6 +53,7 @@ def search(
     png: Annotated[
         Path | None, typer.Option("--png", metavar="FILE", help="Draw the results.", rich_help_panel=OUTPUT)
     ] = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Search a store by a text or a file of any modality.
@@ -62,7 +63,10 @@ def search(
       $ unibind search dog.wav --store runs/demo/store --model runs/demo/model --png dogs.png
     """
     from ..api import search as search_store
+    from ..files import check_output
 
+    if png is not None:
+        check_output(png, force=force)
     hits: Any = search_store(
         query,
         store,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..progress import progress_stages
-from ._console import INPUT, OUTPUT, JsonOption, add_verb, notify, print_json, print_table
+from ._console import INPUT, ForceOption, JsonOption, add_verb, notify, print_json, print_table
 
 app = typer.Typer(help="Convert released weights.", no_args_is_help=True)
 
@@ -37,9 +37,7 @@ def convert(
             rich_help_panel=INPUT,
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the content of the folder.", rich_help_panel=OUTPUT)
-    ] = False,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Split imagebind_huge.pth, or UniBind's checkpoints, into one safetensors file per tower.
@@ -67,9 +65,6 @@ def convert(
         notify(f"to use the model: unibind classify FILE --model {out}")
     else:
         notify(f"to use the towers: --backbone imagebind --weights {out}")
-
-
-add_verb(app, "convert", convert)
 
 
 add_verb(app, "convert", convert)

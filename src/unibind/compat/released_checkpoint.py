@@ -19,10 +19,22 @@ from ..backbones.imagebind.model import TOWER_OF, ImageBind
 from ..backbones.imagebind.towers import TOWERS
 from ..data.embeddings import Vectors, unit
 from ..errors import UnibindError
+from ..files import OutputKind, check_output
 from ..modalities import ANCHOR, check_modality
 from .pickled_centers import load_centers_pickle
 
 _CENTERS_SUFFIX = ".pkl"
+CONVERSION = OutputKind(
+    "converted weights",
+    marks=(
+        serialization.MANIFEST,
+        serialization.HEADS,
+        serialization.CENTERS,
+        serialization.DESCRIPTIONS,
+        serialization.CARD,
+        *(f"{tower}.safetensors" for tower in TOWERS),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -53,17 +65,16 @@ def convert(
     scale of the modality (1 for the vision tower), so the head's weight is s W. The reference averages s u over several
     clips without normalizing the mean, so heads equal the reference exactly for items of one clip.
 
-    Raises UnibindError, naming the file, for files that cannot be read or do not belong together, and if `out` already
-    contains a conversion or model, unless `force` is set.
+    Raises UnibindError, naming the file, for files that cannot be read or do not belong together, and
+    what `check_output` raises for `out`.
     """
+    check_output(out, kind=CONVERSION, force=force)
     pickles = [path for path in sources if path.suffix == _CENTERS_SUFFIX]
     released = open_released(path for path in sources if path not in pickles)
     centers = _read_centers(pickles, released, modality)
     for m in released.maps.keys() | centers.keys():
         _check_complete(m, released, centers.get(m, {}))
     existing = [path for path in _products(out) if path.exists()]
-    if existing and not force:
-        raise UnibindError(f"{existing[0]} exists; choose another folder, or replace it with --force")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".converting-") as name:
         folder = Path(name)
@@ -145,14 +156,7 @@ def _center_sets(by_label: Mapping[str, Vectors], contract: Contract) -> Centers
 
 def _products(folder: Path) -> list[Path]:
     """Files that a conversion may write, first the one that marks a complete model."""
-    names = (
-        serialization.MANIFEST,
-        serialization.HEADS,
-        serialization.CENTERS,
-        serialization.DESCRIPTIONS,
-        serialization.CARD,
-    )
-    return [folder / name for name in (*names, *(f"{tower}.safetensors" for tower in TOWERS))]
+    return [folder / name for name in CONVERSION.marks]
 
 
 def _replace(old: Sequence[Path], folder: Path, out: Path) -> None:

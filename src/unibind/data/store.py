@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..backbones.contract import Contract
 from ..errors import ContractError, MissingFileError, UnibindError, UnknownNameError
-from ..files import write_whole
+from ..files import OutputKind, check_output, write_whole
 from .embeddings import Embeddings, Vectors
 from .manifest import Item, check_unique, relative, resolve
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Precision = Literal["float16", "float32"]
 
 _MARK, _FORMAT = "store.json", 2
+STORE = OutputKind("a store", marks=(_MARK,), resumable=True)
 _ITEMS, _CONTRACTS, _QUARANTINE = "items", "contracts", "quarantine"
 _KEEP_OLD = timedelta(hours=1)  # files replaced by compaction, for readers that opened the store before
 _TEXT_COLUMNS = {
@@ -84,8 +85,7 @@ class Store:
             raise UnibindError(f"{path} is already a store; open it, or choose another folder")
         if precision not in ("float16", "float32"):
             raise UnknownNameError("precision", precision, ("float16", "float32"))
-        if path.exists() and not path.is_dir():
-            raise UnibindError(f"{path} is a file; choose a folder for the store")
+        check_output(path, kind=STORE)
         write_whole(path / _MARK, json.dumps(_mark(precision)))
         return cls(path)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnibindError
-from ..files import write_whole
+from ..files import OutputKind, write_whole
 from ..modalities import ANCHOR
 from ..predictions import Prediction
 from ..retrieval import Hit
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
+REPORT = OutputKind("a report", marks=("report.html", "report.json"))
 CORRECT, WRONG = "#1b7f5c", "#c0392b"
 
 

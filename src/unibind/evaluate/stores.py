@@ -11,10 +11,12 @@ from ..data.opening import open_backbone, open_store
 from ..data.store import Store
 from ..errors import UnibindError
 from ..extras import check_extras
+from ..files import check_output
 from ..knowledge import KnowledgeBase
 from ..knowledge.embedding import embed_descriptions
 from ..model import UniBind
 from .protocols import Evaluation, evaluate, split_of
+from .report import REPORT, write_report
 
 
 def evaluate_store(
@@ -39,6 +41,7 @@ def evaluate_store(
     """
     if out is not None:
         check_extras("the report", ["report"])
+        check_output(out, kind=REPORT, force=True)
     opened = open_store(store)
     overrides: dict[str, Any] = {"weights": weights, "precision": precision, "device": device}
     if isinstance(model, str | Path):
@@ -53,8 +56,6 @@ def evaluate_store(
     base = _knowledge(knowledge, model).without_items(opened.non_train_ids())
     evaluation = evaluate(encoder, opened, embed_descriptions(base, encoder), fitted=model, seed=seed)
     if out is not None:
-        from .report import write_report  # needs matplotlib
-
         before = split_of(opened, "test")
         after = None if model is None else {m: model.project(e) for m, e in before.items()}
         write_report(Path(out), evaluation, before=before, after=after)

@@ -17,13 +17,15 @@ from PIL import Image
 
 from ..errors import UnibindError, UnknownNameError
 from ..extras import import_extra
-from ..files import write_whole
+from ..files import OutputKind, check_output, write_whole
 from .categories import CATEGORIES, SPLITS
 from .sample import Sample, sample_object
 from .sensors import ABSOLUTE_ZERO, FPS
 from .sounds.toolkit import RATE
 
 COLUMNS = ("id", "uri", "modality", "label", "split", "description", "object")
+MANIFEST = "manifest.csv"
+HEPTAD = OutputKind("objects of Heptad", marks=(MANIFEST, *SPLITS), resumable=True)
 _CHUNK = 16  # objects per job of a worker
 
 
@@ -157,17 +159,19 @@ def make(
 
     `per_category` is the number of objects per category, either one number for each of train, val and test, or one
     per split. The same seed gives the same bytes. `progress` is called with the number of objects written since its
-    last call. Raises UnibindError for a count below 1 and UnknownNameError for an unknown split.
+    last call. Raises UnibindError for a count below 1 and for a
+    folder with other files, and UnknownNameError for an unknown split.
     """
     counts = dict(per_category) if isinstance(per_category, Mapping) else dict.fromkeys(SPLITS[1:], per_category)
     _check_counts(counts)
+    check_output(out, kind=HEPTAD)
     rows: list[dict[str, str]] = []
     for new_rows in _run_jobs(_jobs(counts, seed, out), workers):
         rows += new_rows
         if progress is not None:
             progress(len(new_rows) // len(FILE_FORMATS))
-    write_whole(out / "manifest.csv", _to_csv(rows))
-    return out / "manifest.csv"
+    write_whole(out / MANIFEST, _to_csv(rows))
+    return out / MANIFEST
 
 
 def _check_counts(counts: Mapping[str, int]) -> None:

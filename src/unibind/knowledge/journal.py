@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingFileError, UnibindError, UnknownNameError
+from ..files import OutputKind
 from .append_only_file import AppendOnlyFile
 from .base import DESCRIPTIONS, KINDS, description_id
 
 ANSWERS, EDITS = "answers.jsonl", "edits.jsonl"
+BASE = OutputKind("a knowledge base", marks=(ANSWERS, EDITS, DESCRIPTIONS), resumable=True)
 QUESTIONS = "questions"  # kind of an answer that contains questions to ask next instead of descriptions
 
 

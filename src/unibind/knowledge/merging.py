@@ -10,12 +10,12 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ..files import write_whole
+from ..files import check_output, write_whole
 from .base import Description, description_id
 from .building import FILTERS, REMOVED, BuildResult, rebuild, removed_rows, saved_rules
 from .filters import MISFIT, NEAR_DUPLICATE
 from .formats import read_descriptions
-from .journal import QUESTIONS, Answer, Journal, open_existing
+from .journal import BASE, QUESTIONS, Answer, Journal, open_existing
 
 T = TypeVar("T")
 
@@ -52,6 +52,7 @@ def import_files(
     aspect: str | None = None,
 ) -> ImportResult:
     """Import files into the base in the folder `out`, created or extended; see `formats.read_descriptions`."""
+    check_output(out, kind=BASE)
     read = [
         description
         for file in files
@@ -92,6 +93,7 @@ def merge_bases(out: str | Path, sources: Sequence[str | Path]) -> BuildResult:
     A folder contributes its answers, its edits and the results of its filters; a file its descriptions. Where two bases
     edit the same description, the later edit applies. A new base takes the filter rules of the first folder.
     """
+    check_output(out, kind=BASE)
     with Journal(out) as journal:
         rules = saved_rules(journal)
         if not (journal.path / FILTERS).is_file():

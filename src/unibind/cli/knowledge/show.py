@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from .._console import INPUT, OUTPUT, JsonOption, busy, notify, print_json, print_table
+from .._console import INPUT, OUTPUT, ForceOption, JsonOption, busy, notify, print_json, print_table
 
 if TYPE_CHECKING:
     from ...knowledge.inspection import ClassReport, Inspection
@@ -38,6 +38,7 @@ def show(
         typer.Option(metavar="FILE", help="Write a map of the texts as a picture.", rich_help_panel=OUTPUT),
     ] = None,
     backbone: BackboneChoice = NO_CHOICE,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show how many descriptions a base has, examples, similar classes, and what was removed.
@@ -48,9 +49,13 @@ def show(
       $ unibind knowledge show kb --html kb.html
     """
     from ...data.opening import open_backbone
+    from ...files import check_output
     from ...knowledge.inspection import inspect_folder
     from ...knowledge.page import write_outputs
 
+    for path in (html, png):
+        if path is not None:
+            check_output(path, force=force)
     opened = open_backbone(**backbone.arguments)
     with busy("embedding"):
         inspection = inspect_folder(base, opened)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .._console import INPUT, OUTPUT, JsonOption, ModalityOption, notify, print_json
+from .._console import INPUT, OUTPUT, ForceOption, JsonOption, ModalityOption, notify, print_json
 
 FormatOption = Annotated[
     str | None,
@@ -65,6 +65,7 @@ def export(
     base: Annotated[Path, typer.Argument(metavar="BASE", help="Folder of a base, or a table of descriptions.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write: .json, .jsonl, .csv or .parquet.")],
     format: FormatOption = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Write a base to one file: a table with all columns, or CuPL, descriptors or UniBind's train JSON.
@@ -73,9 +74,11 @@ def export(
       $ unibind knowledge export kb kb.csv
       $ unibind knowledge export kb cupl.json --format cupl
     """
+    from ...files import check_output
     from ...knowledge import KnowledgeBase
     from ...knowledge.formats import write_descriptions
 
+    check_output(file, force=force)
     opened = KnowledgeBase.load(base)
     write_descriptions(opened, file, format)
     if json:

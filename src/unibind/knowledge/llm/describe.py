@@ -145,8 +145,8 @@ def description_job(
 
     Raises what `read_manifest` and `select_items` raise.
     """
-    items = read_manifest(manifest, modality=modality) if isinstance(manifest, (str, Path)) else manifest
     opened = Session(out, model, **session)
+    items = read_manifest(manifest, modality=modality) if isinstance(manifest, (str, Path)) else manifest
     plan = DescriptionPlan(select_items(items, splits), opened.models, render or RenderOptions(), include_label)
     return DescriptionJob(opened, plan, backbone)
 

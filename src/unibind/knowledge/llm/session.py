@@ -10,9 +10,10 @@ from typing import Any
 from ...backbones import Backbone
 from ...data.opening import open_backbone
 from ...errors import UnibindError, UnknownNameError
+from ...files import check_output
 from ..building import saved_rules
 from ..filters import FilterRules
-from ..journal import Answer, Journal
+from ..journal import BASE, Answer, Journal
 from .budget import Budget, Price, prices_by_model
 from .client import Client
 from .prompts import PromptLibrary
@@ -82,6 +83,7 @@ class Session:
         filters: Mapping[str, Any] | None = None,
         options: RunOptions | None = None,
     ) -> None:
+        check_output(out, kind=BASE)
         self.journal = Journal(out)
         self.models = (model,) if isinstance(model, str) else tuple(dict.fromkeys(model))
         if not self.models:
