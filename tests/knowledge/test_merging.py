@@ -78,7 +78,7 @@ def test_texts_changed_in_an_exported_table_are_edits(tmp_path):
     done = json.loads(run("import", table, "--out", kb, "--json"))
     assert (done["new"], done["edited"], done["descriptions"]) == (0, 1, 3)
     assert texts(kb) == [("dog", "A dog barks."), ("hen", "A hen is a bird."), ("hen", "Hens walk.")]
-    run("export", kb, table)
+    run("export", kb, table, "--force")
     for file in (table, tmp_path / "a.json"):  # an edit stays, also when the original text is imported again
         done = json.loads(run("import", file, "--out", kb, "--json"))
         assert (done["new"], done["edited"], done["descriptions"]) == (0, 0, 3)
