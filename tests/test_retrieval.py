@@ -27,6 +27,7 @@ def stored(modality, vectors, labels=None, **changes):
         uris=[f"{name}.file" for name in names],
         objects=names,
         descriptions=[None] * len(names),
+        contents=[None] * len(names),
     )
 
 

@@ -159,11 +159,12 @@ def search_store(
 ) -> list[Hits]:
     """Search a store by embedded queries [Q, D] of one contract; `project` applies a model's heads.
 
-    Without `modalities`, those that cannot be compared with the query are left out where others can.
+    Without `modalities`, those that cannot be compared with the query are left out where others can. Of items with the
+    same content in one modality, the first by id is found.
     """
     stored = tuple(store.modalities())
     names = [check_modality(m, stored) for m in modalities or stored]
-    parts = {m: project(store.vectors(modality=m, split=split)) for m in names}
+    parts = {m: project(store.vectors(modality=m, split=split).distinct()) for m in names}
     outside = [
         m for m, e in parts.items() if not e.contract.shares_space(contract) and e.contract.shares_anchor(contract)
     ]

@@ -150,6 +150,7 @@ def stored(modality, axes, labels, objects, space="toy@1"):
         [None] * n,
         list(objects),
         [None] * n,
+        [None] * n,
     )
 
 

@@ -34,7 +34,8 @@ def class_means(vectors: Vectors, category_index: CategoryIndex, count: int) -> 
 class Embeddings:
     """Stored embeddings of N items of one modality, at unit length, with what the store knows about each item.
 
-    The description of an inline text is the text itself, unless the manifest gives another one.
+    The description of an inline text is the text itself, unless the manifest gives another one. `contents` are the
+    SHA-256 of the files; None for what has none.
     """
 
     modality: str
@@ -45,6 +46,7 @@ class Embeddings:
     uris: list[str | None]
     objects: list[str | None]
     descriptions: list[str | None]
+    contents: list[str | None]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -71,7 +73,14 @@ class Embeddings:
             [self.uris[i] for i in rows],
             [self.objects[i] for i in rows],
             [self.descriptions[i] for i in rows],
+            [self.contents[i] for i in rows],
         )
+
+    def distinct(self) -> Embeddings:
+        """The items without those whose content an item before them has."""
+        first: dict[str, int] = {}
+        kept = [i for i, content in enumerate(self.contents) if content is None or first.setdefault(content, i) == i]
+        return self if len(kept) == len(self) else self.take(kept)
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,15 +95,16 @@ def check_unique(ids: Iterable[str], where: str) -> None:
 
 def resolve(uri: str | None, folder: Path) -> str | None:
     """A uri relative to `folder` as a path from the working directory; absolute paths and URLs are unchanged."""
-    return uri if uri is None or _is_absolute(uri) else os.path.normpath(folder / uri)
+    return uri if uri is None or is_absolute(uri) else os.path.normpath(folder / uri)
 
 
 def relative(uri: str | None, folder: Path) -> str | None:
     """Inverse of `resolve`: a path from the working directory as a path relative to `folder`."""
-    return uri if uri is None or _is_absolute(uri) else Path(os.path.relpath(uri, folder)).as_posix()
+    return uri if uri is None or is_absolute(uri) else Path(os.path.relpath(uri, folder)).as_posix()
 
 
-def _is_absolute(uri: str) -> bool:
+def is_absolute(uri: str) -> bool:
+    """Whether a uri is a URL or an absolute path."""
     return "://" in uri or Path(uri).is_absolute()
 
 

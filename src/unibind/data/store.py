@@ -2,19 +2,22 @@
 
 `store.json` marks the folder. Three tables are created with their first rows: `contracts` (hash -> JSON), `items` (one
 row per embedding, with the hash of a contract that is already written) and `quarantine` (items that could not be read).
-Every append is one atomic Lance commit, so if a writer is killed at any moment, the store opens with every complete
-append and nothing else. One process writes at a time; other open stores see its appends after `refresh`.
+A row is found by the modality and the canonical location of its item (see `data.location`). Every addition, update,
+replacement and removal is one atomic Lance commit, so if a writer is killed at any moment, the store opens with every
+complete one and nothing else: a row that is replaced is the old one or the new one, never both and never neither. One
+process writes at a time; other open stores see its commits after `refresh`.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +25,22 @@ from numpy.typing import NDArray
 from ..backbones.contract import Contract
 from ..errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 from ..files import OutputKind, check_output, write_whole
-from .embeddings import Embeddings, Vectors
-from .manifest import Item, check_unique, relative, resolve
-
-if TYPE_CHECKING:
-    import pyarrow
+from .embeddings import Embeddings
+from .file_facts import FileFacts
+from .manifest import Item, check_unique
+from .rows import FACTS, PRESENT, Places, StoredItem, arrow_table, cells_of, matrix, new_row, rows_of
 
 Precision = Literal["float16", "float32"]
 
-_MARK, _FORMAT = "store.json", 2
+_MARK, _FORMAT = "store.json", 3
 STORE = OutputKind("a store", marks=(_MARK,), resumable=True)
 _ITEMS, _CONTRACTS, _QUARANTINE = "items", "contracts", "quarantine"
 _KEEP_OLD = timedelta(hours=1)  # files replaced by compaction, for readers that opened the store before
-_TEXT_COLUMNS = {
-    _ITEMS: ("id", "uri", "modality", "label", "split", "object", "description", "contract"),
+_DELETED_AT_ONCE = 5000  # rows named in one condition
+_COLUMNS = {
+    _ITEMS: (*FACTS, "modality", "contract"),
     _CONTRACTS: ("hash", "json"),
-    _QUARANTINE: ("id", "uri", "modality", "error", "message"),
+    _QUARANTINE: ("key", "id", "uri", "modality", "error", "message"),
 }
 
 
@@ -64,14 +67,15 @@ class Store:
         # name and options that `create_backbone` needs to build the backbone of the stored items again
         self.backbone: tuple[str, dict[str, Any]] | None = mark.get("backbone") and tuple(mark["backbone"])
         self._database = lancedb.connect(str(path))
+        self._places = Places(path)
         self.refresh()
 
     def refresh(self) -> None:
-        """Read what was appended since the store was opened."""
-        rows = self._rows(_ITEMS, ["id", "modality", "contract"])
+        """Read what was written since the store was opened."""
+        rows = self._rows(_ITEMS, ["modality", "contract", "state"])
         texts = {row["hash"]: row["json"] for row in self._rows(_CONTRACTS, ["hash", "json"])}
-        self._ids = {row["id"] for row in rows}
-        self._counts = Counter(row["modality"] for row in rows)
+        self._stored_ids: set[tuple[str, str]] | None = None  # read when they are first asked for
+        self._counts = Counter(row["modality"] for row in rows if row["state"] == PRESENT)
         used = {row["modality"]: row["contract"] for row in rows}
         self._contracts = {modality: Contract.from_json(texts[name]) for modality, name in used.items()}
 
@@ -106,35 +110,62 @@ class Store:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def add(self, items: Sequence[Item], vectors: NDArray[np.floating], contract: Contract) -> None:
+    def add(
+        self,
+        items: Sequence[Item],
+        vectors: NDArray[np.floating],
+        contract: Contract,
+        facts: Sequence[FileFacts | None] | None = None,
+    ) -> None:
         """Append items of one modality with their embeddings [N, D] in one commit, and remove them from quarantine.
 
-        Raises ContractError if the store's vectors are not comparable or have another width, and UnibindError for ids
-        that are already stored, items of another modality, wrong counts, and values that are not finite.
+        `facts` are those of the files when they were read; None for an item without a file of its own. Raises
+        ContractError if the store's vectors are not comparable or have another width, and UnibindError for ids that are
+        already stored, items of another modality, wrong counts, and values that are not finite.
         """
-        self._check(items, vectors, contract)
-        if not items:
+        check_unique((item.id for item in items), "the items to add")
+        taken = self._ids()
+        stored_id = next((item.id for item in items if (item.modality, item.id) in taken), None)
+        if stored_id is not None:
+            raise UnibindError(f"the store {self.path} already contains the item {stored_id!r}; leave it out")
+        known = facts or [None] * len(items)
+        rows = [new_row(item).with_facts(found) for item, found in zip(items, known, strict=True)]
+        self._check(rows, vectors, contract)
+        if not rows:
             return
-        if contract.modality not in self._contracts:
-            self._append(_CONTRACTS, [{"hash": contract.hash, "json": contract.to_json()}])
-        rows = [
-            {
-                "id": item.id,
-                "uri": relative(item.uri, self.path),
-                "modality": item.modality,
-                "label": item.label,
-                "split": item.split,
-                "object": item.object,
-                "description": item.description or item.text,
-                "contract": contract.hash,
-            }
-            for item in items
-        ]
-        self._append(_ITEMS, rows, vectors)
-        self._ids.update(item.id for item in items)
-        self._counts[contract.modality] += len(items)
-        self._contracts[contract.modality] = contract
-        self._delete(_QUARANTINE, {item.id for item in items} & self._quarantined_ids())
+        self._write_contract(contract)
+        self._append(_ITEMS, self._with_contract(rows, contract), vectors)
+        self._stored_ids = taken | {(row.modality, row.id) for row in rows}
+        self._counts[contract.modality] += len(rows)
+        self._release(rows)
+
+    def replace(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> None:
+        """Replace facts and embeddings [N, D] of stored rows of one modality in one commit; raises what `add` raises.
+
+        Rows are matched by their keys; rows that are no longer stored are left out.
+        """
+        self._check(rows, vectors, contract)
+        if not rows:
+            return
+        self._write_contract(contract)
+        cells = self._with_contract(rows, contract)
+        self._merge(arrow_table(cells, _COLUMNS[_ITEMS], vectors, self.precision))
+        self.refresh()
+        self._release(rows)
+
+    def update(self, rows: Sequence[StoredItem]) -> None:
+        """Write the facts of stored rows in one commit; their modality, contract and embedding stay as they are.
+
+        Rows are matched by their keys; rows that are no longer stored are left out.
+        """
+        if rows:
+            self._merge(arrow_table([cells_of(row, self._places) for row in rows], FACTS))
+            self.refresh()
+
+    def remove(self, rows: Sequence[StoredItem]) -> None:
+        """Remove stored rows and their embeddings."""
+        self._delete(_ITEMS, [row.key for row in rows])
+        self.refresh()
 
     def note_backbone(self, name: str, options: Mapping[str, Any]) -> None:
         """Record which backbone encoded the items, so that it can be built again from the store alone."""
@@ -143,49 +174,58 @@ class Store:
             write_whole(self.path / _MARK, json.dumps(_mark(self.precision) | {"backbone": self.backbone}))
 
     def quarantine(self, failed: Iterable[Quarantined]) -> None:
-        """Record items that could not be read; a new entry replaces an earlier one with the same id."""
-        entries = {entry.id: entry for entry in failed}
+        """Record items that could not be read; a new entry replaces an earlier one of the same modality and id."""
+        entries = {(entry.modality, entry.id): entry for entry in failed}
         if not entries:
             return
-        self._delete(_QUARANTINE, entries.keys() & self._quarantined_ids())
-        self._append(_QUARANTINE, [vars(e) | {"uri": relative(e.uri, self.path)} for e in entries.values()])
+        self._release(list(entries.values()))
+        cells = [vars(e) | {"key": uuid.uuid4().hex, "uri": self._places.uri_cell(e.uri)} for e in entries.values()]
+        self._append(_QUARANTINE, cells)
 
     def compact(self) -> None:
         """Merge the many small files that appends leave into a few; the stored data does not change.
 
         The small files are kept for an hour, for readers that opened the store before.
         """
-        for name in _TEXT_COLUMNS:
+        for name in _COLUMNS:
             table = self._table(name)
             if table is not None:
                 table.optimize(cleanup_older_than=_KEEP_OLD)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
+    def rows(self) -> list[StoredItem]:
+        """What is known about every stored item, those included whose files are missing; in no particular order."""
+        table = self._table(_ITEMS)
+        return [] if table is None else rows_of(table.search().select([*FACTS, "modality"]).to_arrow(), self._places)
+
     def ids(self) -> set[str]:
-        """Ids of all stored items."""
-        return set(self._ids)
+        """Ids of all stored items, those included whose files are missing."""
+        return {name for _, name in self._ids()}
 
     def non_train_ids(self) -> set[str]:
         """Ids of the items that are not in the split "train": their descriptions must not be learned from."""
-        return {row["id"] for row in self._rows(_ITEMS, ["id", "split"]) if row["split"] != "train"}
+        return {
+            self._id(row) for row in self._rows(_ITEMS, ["id", "location", "uri", "split"]) if row["split"] != "train"
+        }
 
     def splits(self) -> dict[str, set[str | None]]:
         """The splits that the items of each modality belong to; None for items without a split."""
         splits: dict[str, set[str | None]] = {modality: set() for modality in self.modalities()}
-        for row in self._rows(_ITEMS, ["modality", "split"]):
-            splits[row["modality"]].add(row["split"])
+        for row in self._rows(_ITEMS, ["modality", "split", "state"]):
+            if row["state"] == PRESENT:
+                splits[row["modality"]].add(row["split"])
         return splits
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return sum(self._counts.values())
 
     def modalities(self) -> list[str]:
         """Names of the stored modalities, sorted."""
         return sorted(self._counts)
 
     def counts(self) -> dict[str, int]:
-        """Number of items per modality."""
+        """Number of items per modality, without those whose files are missing."""
         return dict(self._counts)
 
     def contracts(self) -> dict[str, Contract]:
@@ -194,12 +234,15 @@ class Store:
 
     def quarantined(self) -> list[dict[str, str | None]]:
         """Items that could not be read, sorted by id: id, uri, modality, error (its class name) and message."""
-        rows = self._rows(_QUARANTINE, list(_TEXT_COLUMNS[_QUARANTINE]))
-        entries = [row | {"uri": resolve(row["uri"], self.path)} for row in rows if row["id"] not in self._ids]
-        return sorted(entries, key=lambda row: str(row["id"]))
+        rows = self._rows(_QUARANTINE, list(_COLUMNS[_QUARANTINE]))
+        facts = self._rows(_ITEMS, ["id", "location", "uri", "modality", "state"]) if rows else []
+        stored = {(row["modality"], self._id(row)) for row in facts if row["state"] == PRESENT}
+        names = _COLUMNS[_QUARANTINE][1:]
+        entries = [{name: row[name] for name in names} for row in rows if (row["modality"], row["id"]) not in stored]
+        return sorted((e | {"uri": self._places.uri(e["uri"])} for e in entries), key=lambda e: str(e["id"]))
 
     def vectors(self, modality: str | None = None, split: str | None = None) -> Embeddings:
-        """Embeddings of one modality and, if given, one split, sorted by id.
+        """Embeddings of one modality and, if given, one split, sorted by id, without items whose files are missing.
 
         `modality` is required if the store contains several. Raises UnknownNameError for a modality that is not
         stored; a split without items gives no rows.
@@ -209,20 +252,24 @@ class Store:
             modality = known[0]
         if modality not in known:
             raise UnknownNameError(f"modality for the store {self.path}:", modality, known)
-        condition = f"modality = {_quoted(modality)}" + ("" if split is None else f" AND split = {_quoted(split)}")
-        columns = ["id", "label", "uri", "object", "description", "vector"]
-        rows = self._table(_ITEMS).search().where(condition).select(columns).to_arrow().combine_chunks()
-        rows = rows.take(np.argsort(np.array(rows["id"].to_pylist(), dtype=object), kind="stable"))
+        condition = f"modality = {_quoted(modality)} AND state = {_quoted(PRESENT)}"
+        condition += "" if split is None else f" AND split = {_quoted(split)}"
+        texts = ["id", "location", "uri", "label", "object", "description", "content"]
+        table = self._table(_ITEMS).search().where(condition).select([*texts, "vector"]).to_arrow()
+        columns = {name: table[name].to_pylist() for name in texts}
+        cells = zip(columns["id"], columns["location"], columns["uri"], strict=True)
+        ids = [name or self._places.location(location, uri) for name, location, uri in cells]
         return Embeddings(
             modality,
-            rows["id"].to_pylist(),
-            rows["label"].to_pylist(),
-            _matrix(rows["vector"]),
+            ids,
+            columns["label"],
+            matrix(table["vector"]),
             self._contracts[modality],
-            [resolve(uri, self.path) for uri in rows["uri"].to_pylist()],
-            rows["object"].to_pylist(),
-            rows["description"].to_pylist(),
-        )
+            [self._places.uri(uri) for uri in columns["uri"]],
+            columns["object"],
+            columns["description"],
+            columns["content"],
+        ).take(np.argsort(np.array(ids, dtype=object), kind="stable"))
 
     # --- checks and tables --------------------------------------------------------------------------------------------
 
@@ -233,21 +280,17 @@ class Store:
                 continue  # the parts of a composed backbone share a store, whether or not they share a space
             contract.check_comparable(stored, here="the new vectors", there=f"the {modality} vectors of {self.path}")
 
-    def _check(self, items: Sequence[Item], vectors: NDArray[np.floating], contract: Contract) -> None:
-        if vectors.ndim != 2 or len(vectors) != len(items):
-            raise UnibindError(f"{len(items)} items need vectors [{len(items)}, D], not {list(vectors.shape)}")
+    def _check(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> None:
+        if vectors.ndim != 2 or len(vectors) != len(rows):
+            raise UnibindError(f"{len(rows)} items need vectors [{len(rows)}, D], not {list(vectors.shape)}")
         if not np.isfinite(vectors).all():
             raise UnibindError("the vectors contain values that are not finite; leave those items out")
-        other_modalities = sorted({item.modality for item in items} - {contract.modality})
+        other_modalities = sorted({row.modality for row in rows} - {contract.modality})
         if other_modalities:
             raise UnibindError(
                 f"items of the modality {', '.join(other_modalities)} were given with a contract for "
                 f"{contract.modality}; add each modality separately"
             )
-        check_unique((item.id for item in items), "the items to add")
-        stored_id = next((item.id for item in items if item.id in self._ids), None)
-        if stored_id is not None:
-            raise UnibindError(f"the store {self.path} already contains the item {stored_id!r}; leave it out")
         self.check_contract(contract)
         table = self._table(_ITEMS)
         width = vectors.shape[1] if table is None else table.schema.field("vector").type.list_size
@@ -257,8 +300,30 @@ class Store:
                 "encode with the same backbone"
             )
 
-    def _quarantined_ids(self) -> set[str]:
-        return {row["id"] for row in self._rows(_QUARANTINE, ["id"])}
+    def _write_contract(self, contract: Contract) -> None:
+        """Write a contract that the store does not have yet, before the rows that name it."""
+        if contract.modality not in self._contracts:
+            self._append(_CONTRACTS, [{"hash": contract.hash, "json": contract.to_json()}])
+            self._contracts[contract.modality] = contract
+
+    def _with_contract(self, rows: Sequence[StoredItem], contract: Contract) -> list[dict[str, Any]]:
+        return [{**cells_of(row, self._places), "modality": row.modality, "contract": contract.hash} for row in rows]
+
+    def _ids(self) -> set[tuple[str, str]]:
+        """Modality and id of every stored item."""
+        if self._stored_ids is None:
+            rows = self._rows(_ITEMS, ["id", "location", "uri", "modality"])
+            self._stored_ids = {(row["modality"], self._id(row)) for row in rows}
+        return self._stored_ids
+
+    def _id(self, cells: Mapping[str, Any]) -> str:
+        return cells["id"] or self._places.location(cells["location"], cells["uri"])
+
+    def _release(self, items: Sequence[StoredItem | Quarantined]) -> None:
+        """Remove items from quarantine."""
+        named = {(item.modality, item.id) for item in items}
+        rows = self._rows(_QUARANTINE, ["key", "id", "modality"])
+        self._delete(_QUARANTINE, [row["key"] for row in rows if (row["modality"], row["id"]) in named])
 
     def _table(self, name: str) -> Any:
         """The LanceDB table; None before its first complete append."""
@@ -274,18 +339,23 @@ class Store:
         return [] if table is None else table.search().select(columns).to_arrow().to_pylist()
 
     def _append(
-        self, name: str, rows: Sequence[dict[str, str | None]], vectors: NDArray[np.floating] | None = None
+        self, name: str, rows: Sequence[Mapping[str, Any]], vectors: NDArray[np.floating] | None = None
     ) -> None:
-        data = _arrow(rows, _TEXT_COLUMNS[name], vectors, self.precision)
+        data = arrow_table(rows, _COLUMNS[name], vectors, self.precision)
         table = self._table(name)
         if table is None:
             self._database.create_table(name, data=data)
         else:
             table.add(data)
 
-    def _delete(self, name: str, ids: Collection[str]) -> None:
-        if ids:
-            self._table(name).delete(f"id IN ({', '.join(map(_quoted, sorted(ids)))})")
+    def _merge(self, data: Any) -> None:
+        """Overwrite the given columns of the rows with the given keys, in one commit."""
+        self._table(_ITEMS).merge_insert("key").when_matched_update_all().execute(data)
+
+    def _delete(self, name: str, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            chosen = ", ".join(map(_quoted, keys[start : start + _DELETED_AT_ONCE]))
+            self._table(name).delete(f"key IN ({chosen})")
 
 
 def _mark(precision: Precision) -> dict[str, Any]:
@@ -310,25 +380,3 @@ def _read_mark(path: Path) -> dict[str, Any]:
 def _quoted(text: str) -> str:
     """A string literal in LanceDB's SQL."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def _arrow(
-    rows: Sequence[dict[str, str | None]],
-    columns: Sequence[str],
-    vectors: NDArray[np.floating] | None,
-    precision: Precision,
-) -> pyarrow.Table:
-    import pyarrow
-
-    cells = {name: pyarrow.array([row[name] for row in rows], pyarrow.string()) for name in columns}
-    if vectors is not None:
-        numbers = pyarrow.array(np.ascontiguousarray(vectors, precision).reshape(-1))
-        cells["vector"] = pyarrow.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
-    return pyarrow.table(cells)
-
-
-def _matrix(column: pyarrow.ChunkedArray) -> Vectors:
-    """A column of fixed-size lists as float32 vectors [N, D]."""
-    width = column.type.list_size
-    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate([np.empty(0, np.float32), *flat]).astype(np.float32).reshape(-1, width)

@@ -1,0 +1,183 @@
+"""Rows of a store: what it knows about each item apart from the vector, and how rows are written as Arrow tables."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .embeddings import Vectors
+from .file_facts import FileFacts
+from .location import canonical_location, local_path
+from .manifest import Item, is_absolute, relative, resolve
+
+if TYPE_CHECKING:
+    import pyarrow
+
+State = Literal["present", "missing"]
+PRESENT: State = "present"
+MISSING: State = "missing"
+
+_INTEGERS = ("size", "mtime_ns")
+FACTS = (
+    "key", "id", "location", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content", "state",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """What a store knows about an item.
+
+    `key` names the row, whatever its facts become. `location` is canonical (see `data.location`); it is the id of an
+    item without an id of its own. `moves` says that the item was named by a relative path, and so is stored relative to
+    the store. `content` is the SHA-256 of the file, None for texts and URLs. `state` is "missing" where the file, or
+    the content that was encoded, is gone.
+    """
+
+    key: str
+    own_id: str | None
+    modality: str
+    location: str
+    uri: str | None
+    moves: bool
+    label: str | None
+    split: str | None
+    object: str | None
+    description: str | None
+    size: int | None
+    mtime_ns: int | None
+    content: str | None
+    state: State = PRESENT
+
+    @property
+    def id(self) -> str:
+        """The id of its own, or its location."""
+        return self.own_id or self.location
+
+    @property
+    def path(self) -> Path | None:
+        """The local file; None for texts and URLs."""
+        return local_path(self.location)
+
+    def with_facts(self, facts: FileFacts | None) -> StoredItem:
+        """The row after its content was read: present, with these facts."""
+        if facts is None:
+            return replace(self, size=None, mtime_ns=None, content=None, state=PRESENT)
+        return replace(self, size=facts.size, mtime_ns=facts.mtime_ns, content=facts.content, state=PRESENT)
+
+
+def new_row(item: Item) -> StoredItem:
+    """The row of an item that is not stored yet."""
+    location = canonical_location(item.uri, item.text)
+    return StoredItem(
+        uuid.uuid4().hex,
+        None if item.id == location else item.id,
+        item.modality,
+        location,
+        item.uri,
+        item.uri is not None and not is_absolute(item.uri),
+        item.label,
+        item.split,
+        item.object,
+        item.description or item.text,
+        None,
+        None,
+        None,
+    )
+
+
+# --- paths in the store --------------------------------------------------------------------------------------------
+
+
+class Places:
+    """Paths as a store's tables contain them: those that move with the store are relative to its real folder."""
+
+    def __init__(self, folder: Path) -> None:
+        real = os.path.realpath(folder)
+        # a folder reached through a symbolic link has no ".." of its own: what is beside it is beside the real one
+        self._folder = folder if os.path.abspath(folder) == real else Path(real)  # noqa: PTH100
+        self._real = real
+
+    def cells(self, row: StoredItem) -> dict[str, str | None]:
+        """The cells `uri` and `location` of a row."""
+        if not row.moves:
+            return {"uri": row.uri, "location": row.location}
+        return {"uri": relative(row.uri, self._folder), "location": _posix_relative(row.location, self._real)}
+
+    def uri(self, cell: str | None) -> str | None:
+        """The uri of a cell, as a path from the working directory where it moves with the store."""
+        return resolve(cell, self._folder)
+
+    def uri_cell(self, uri: str | None) -> str | None:
+        """The cell of a uri."""
+        return relative(uri, self._folder)
+
+    def location(self, cell: str, uri: str | None) -> str:
+        """The location of a cell; `uri` is the cell beside it, which says whether it moves with the store."""
+        if uri is None or is_absolute(uri):
+            return cell
+        return Path(os.path.normpath(f"{self._real}/{cell}")).as_posix()
+
+
+def _posix_relative(location: str, folder: str) -> str:
+    return Path(os.path.relpath(location, folder)).as_posix()
+
+
+# --- Arrow ---------------------------------------------------------------------------------------------------------
+
+
+def cells_of(row: StoredItem, places: Places) -> dict[str, Any]:
+    """The cells of a row, but for modality, contract and vector."""
+    plain = {name: getattr(row, name) for name in FACTS if name not in ("id", "location", "uri")}
+    return {"id": row.own_id, **places.cells(row), **plain}
+
+
+def rows_of(table: pyarrow.Table, places: Places) -> list[StoredItem]:
+    """The rows of a table with the columns `FACTS` and "modality"."""
+    columns = [table[name].to_pylist() for name in (*FACTS, "modality")]
+    return [_row(dict(zip((*FACTS, "modality"), cells, strict=True)), places) for cells in zip(*columns, strict=True)]
+
+
+def _row(cells: Mapping[str, Any], places: Places) -> StoredItem:
+    facts = {name: cells[name] for name in FACTS if name not in ("id", "location", "uri")}
+    uri = cells["uri"]
+    return StoredItem(
+        own_id=cells["id"],
+        modality=cells["modality"],
+        location=places.location(cells["location"], uri),
+        uri=places.uri(uri),
+        moves=uri is not None and not is_absolute(uri),
+        **facts,
+    )
+
+
+def arrow_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    vectors: NDArray[np.floating] | None = None,
+    precision: str = "float32",
+) -> pyarrow.Table:
+    """A table of these columns, with a column `vector` of fixed-size lists if vectors [N, D] are given."""
+    import pyarrow
+
+    cells = {
+        name: pyarrow.array([row[name] for row in rows], pyarrow.int64() if name in _INTEGERS else pyarrow.string())
+        for name in columns
+    }
+    if vectors is not None:
+        numbers = pyarrow.array(np.ascontiguousarray(vectors, precision).reshape(-1))
+        cells["vector"] = pyarrow.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
+    return pyarrow.table(cells)
+
+
+def matrix(column: pyarrow.ChunkedArray) -> Vectors:
+    """A column of fixed-size lists as float32 vectors [N, D]."""
+    width = column.type.list_size
+    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate([np.empty(0, np.float32), *flat]).astype(np.float32).reshape(-1, width)
