@@ -1,6 +1,34 @@
-"""Errors for users. Each message is one sentence: what is wrong, where, and what to do."""
+"""Errors for users. Each message is one sentence: what is wrong, where, and what to do.
+
+Messages contain names and texts exactly as they are; whoever shows them on a terminal passes them through `printable`.
+"""
 
 from __future__ import annotations
+
+import re
+
+# control characters (escape sequences, bells, new lines), those that reorder or hide text, and lone surrogates; the
+# joiners U+200C and U+200D stay, because emoji and some scripts need them
+_UNSAFE = (
+    "\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
+    "\\U000e0000-\\U000e007f\\ud800-\\udfff"
+)
+_UNSAFE_CHARACTER = re.compile(f"[\\x00-\\x1f{_UNSAFE}]")
+UNSAFE_IN_JSON = re.compile(f"[{_UNSAFE}]")  # what JSON does not escape by itself
+
+
+def printable(text: object) -> str:
+    r"""One line that is safe to show: what could act on a terminal, or hide, becomes an escape such as `\x1b`.
+
+    A byte of a file name that is not UTF-8 is shown as `\xff`.
+    """
+    return _UNSAFE_CHARACTER.sub(lambda match: _escape(match.group()), str(text))
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name, as Python decodes it
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 class UnibindError(ValueError):

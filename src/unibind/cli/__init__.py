@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -9,7 +10,7 @@ import sys
 import typer
 
 from .._version import __version__
-from ..errors import UnibindError
+from ..errors import UnibindError, printable
 from . import (
     backbones,
     bridge,
@@ -25,7 +26,7 @@ from . import (
     search,
     weights,
 )
-from ._console import add_verb
+from ._console import add_verb, notify
 
 app = typer.Typer(
     name="unibind",
@@ -73,11 +74,45 @@ def _root(
         os.environ[COMMERCIAL_ONLY] = "1"
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Log lines as one printable line each."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the base class
+        return printable(super().formatMessage(record))
+
+
+def _set_up_output() -> None:
+    """Log to standard error, and print what the terminal's encoding lacks as an escape."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PrintableFormatter("unibind: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _run() -> int:
+    """Run the verb; what is wrong with its arguments is shown printable, because `*` may have found any file name."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except typer.Abort:
+        return 1
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # of errors in arguments
+            raise
+        from typer.rich_utils import rich_format_error
+
+        error.message = printable(error.message)  # type: ignore[attr-defined]
+        rich_format_error(error)  # type: ignore[arg-type]
+        return int(getattr(error, "exit_code", 2))
+
+
 def main() -> None:
     """Entry point: user errors become one sentence and exit code 2, Ctrl-C exits 130."""
-    logging.basicConfig(level=logging.WARNING, format="unibind: %(message)s", stream=sys.stderr)
+    _set_up_output()
     try:
-        app()
+        sys.exit(_run())
     except KeyboardInterrupt:
         typer.echo("unibind: interrupted; finished work is kept, run the same command again to continue", err=True)
         sys.exit(130)
@@ -85,5 +120,5 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (UnibindError, OSError) as error:  # OSError: not allowed to write there, disk full, ...
-        typer.echo(f"unibind: {error}", err=True)
+        notify(f"unibind: {error}")
         sys.exit(2)

@@ -1,4 +1,7 @@
-"""What the verbs share: registration with examples, common options, tables and JSON on standard output."""
+"""What the verbs share: registration with examples, common options, tables and JSON on standard output.
+
+Names, labels and texts of users and models are made `printable` here, so that none of them can act on a terminal.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import Annotated, Any
 
 import typer
 from typer.models import ArgumentInfo
+
+from ..errors import UNSAFE_IN_JSON, printable
 
 INPUT, MODEL, CENTERS, OUTPUT, ADVANCED = PANELS = ("Input", "Model", "Centers", "Output", "Advanced")  # of --help
 
@@ -72,22 +77,28 @@ def _panel_rank(parameter: inspect.Parameter) -> int:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    typer.echo(json.dumps(value, indent=1, default=str, ensure_ascii=False))
+    """One JSON document on standard output: exact, with escapes for characters that could act on a terminal."""
+    text = json.dumps(value, indent=1, default=str, ensure_ascii=False)
+    typer.echo(UNSAFE_IN_JSON.sub(lambda match: json.dumps(match.group())[1:-1], text))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """A table on standard output; plain cells, so that user text cannot change its look."""
+    """A table on standard output; plain cells, so that user text can neither change its look nor act on a terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(
+        title=None if title is None else Text(printable(title), "table.title"),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        pad_edge=False,
+    )
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(printable(column)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:  # a pipe has no width to fit into
         console = Console(width=max(console.width, 160))
@@ -96,7 +107,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
 
 def notify(message: str) -> None:
     """A line for the person, on standard error."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
 
 
 @contextmanager
