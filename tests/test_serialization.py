@@ -186,8 +186,11 @@ def test_a_damaged_file_gives_one_sentence(folder, name, damage):
             lambda facts: facts | {"heads": {"image": "0" * 12}},
             ("heads.safetensors does not belong to its unibind.json",),
         ),
-        (lambda facts: {k: v for k, v in facts.items() if k != "calibration"}, ("is damaged", "calibration")),
-        (lambda facts: [facts], ("is damaged",)),
+        (
+            lambda facts: {k: v for k, v in facts.items() if k != "calibration"},
+            ("has no 'calibration'", "save the model again"),
+        ),
+        (lambda facts: [facts], ("is a list, not an object",)),
     ],
 )
 def test_a_changed_manifest_gives_one_sentence(folder, change, words):

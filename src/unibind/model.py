@@ -394,10 +394,12 @@ class UniBind:
         backbone override those it was fitted with. Raises MissingFileError for a folder that is not a complete model,
         and ContractError where the installed backbone is not the one the model was fitted on.
         """
-        parts = serialization.read(serialization.locate(source, revision))
+        folder = serialization.locate(source, revision)
+        parts = serialization.read(folder)
         given = {"weights": weights, "precision": precision, "device": device, **options}
         chosen = {name: value for name, value in given.items() if value is not None}
-        backbone = create_backbone(parts.backbone, modalities=modalities, **(dict(parts.options) | chosen))
+        backbone = serialization.with_options(create_backbone, parts, chosen, folder, modalities=modalities)
+        serialization.check_widths(parts, backbone.dim, folder)
         for modality in backbone.modalities:
             fitted_on = parts.contracts.get(modality)
             if fitted_on is not None and fitted_on.hash != backbone.contract(modality).hash:
@@ -405,7 +407,7 @@ class UniBind:
                     f"{source} was fitted on another {parts.backbone} ({modality}: contract {fitted_on.hash}, "
                     f"installed {backbone.contract(modality).hash}); install that version or fit again"
                 )
-        summary = None if parts.summary is None else FitSummary(**parts.summary)
+        summary = None if parts.summary is None else _summary(parts.summary, folder)
         return cls(
             backbone,
             heads={m: h for m, h in parts.heads.items() if m in backbone.modalities},
@@ -436,6 +438,13 @@ class UniBind:
             revision=revision,
             commit_message=commit_message,
         )
+
+
+def _summary(recorded: dict[str, Any], folder: Path) -> FitSummary:
+    try:
+        return FitSummary(**recorded)
+    except TypeError as error:
+        raise UnibindError(f"the summary of the fit in {folder} is damaged ({error}); fit and save it again") from None
 
 
 def check_stored(stored: Embeddings, backbone: Backbone) -> None:

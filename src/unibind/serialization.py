@@ -19,6 +19,7 @@ from .align.heads import Head, load_heads, save_heads
 from .backbones import Backbone, Contract, PortableBackbone
 from .errors import MissingFileError, UnibindError
 from .files import OutputKind, check_output, write_whole
+from .json_files import COUNT, FLAG, NUMBER, OBJECT, POSITIVE, TEXT, check_fields, optional, read_json, table_of
 from .knowledge import KnowledgeBase
 from .model_card import model_card
 
@@ -26,6 +27,19 @@ MANIFEST, HEADS, CENTERS = "unibind.json", "heads.safetensors", "centers.safeten
 DESCRIPTIONS, CARD = "descriptions.parquet", "README.md"
 _FORMAT = 2
 MODEL = OutputKind("a model", marks=(MANIFEST, HEADS, CENTERS))
+_FIELDS = {
+    "format": COUNT,
+    "backbone": TEXT,
+    "options": OBJECT,
+    "folder_option": optional(TEXT),
+    "license": TEXT,
+    "contracts": OBJECT,
+    "heads": table_of(TEXT),
+    "calibration": OBJECT,
+    "knowledge": FLAG,
+    "summary": optional(OBJECT),
+}
+_FIX = "fit and save the model again"
 
 
 @dataclass(frozen=True)
@@ -81,31 +95,64 @@ def read(folder: Path) -> Parts:
         raise MissingFileError(
             f"{folder} is not a complete unibind model (it has no {MANIFEST}); fit and save it again"
         )
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        if manifest["format"] != _FORMAT:
-            raise UnibindError(
-                f"{folder} has format {manifest['format']}, this unibind reads {_FORMAT}; install a matching version"
-            )
-        heads = load_heads(folder / HEADS)
-        if {m: h.fingerprint for m, h in heads.items()} != manifest["heads"]:
-            raise UnibindError(f"{folder / HEADS} does not belong to its {MANIFEST}; fit and save the model again")
-        return Parts(
-            manifest["backbone"],
-            _options(manifest, folder),
-            {m: Contract(**c) for m, c in manifest["contracts"].items()},
-            heads,
-            load_centers(folder / CENTERS),
-            {m: Calibration(**c) for m, c in manifest["calibration"].items()},
-            KnowledgeBase.load(folder / DESCRIPTIONS) if manifest["knowledge"] else None,
-            manifest["summary"],
-            manifest["license"],
-            manifest["folder_option"],
+    manifest = _read_manifest(folder / MANIFEST)
+    heads = load_heads(folder / HEADS)
+    if {m: h.fingerprint for m, h in heads.items()} != manifest["heads"]:
+        raise UnibindError(f"{folder / HEADS} does not belong to its {MANIFEST}; {_FIX}")
+    where = str(folder / MANIFEST)
+    return Parts(
+        manifest["backbone"],
+        _options(manifest, folder),
+        {m: Contract.from_fields(c, f"the contract of {m} in {where}") for m, c in manifest["contracts"].items()},
+        heads,
+        load_centers(folder / CENTERS),
+        {m: _calibration(c, f"the calibration of {m} in {where}") for m, c in manifest["calibration"].items()},
+        KnowledgeBase.load(folder / DESCRIPTIONS) if manifest["knowledge"] else None,
+        manifest["summary"],
+        manifest["license"],
+        manifest["folder_option"],
+    )
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """The checked content of a model's `unibind.json`."""
+    manifest = check_fields(read_json(path, _FIX), {"format": COUNT}, str(path), _FIX, open=True)
+    if manifest["format"] != _FORMAT:
+        raise UnibindError(
+            f"{path.parent} has format {manifest['format']}, this unibind reads {_FORMAT}; install a matching version"
         )
+    return check_fields(manifest, _FIELDS, str(path), _FIX, open=True)
+
+
+def _calibration(value: Any, where: str) -> Calibration:
+    return Calibration(**check_fields(value, {"scale": POSITIVE, "threshold": NUMBER}, where, _FIX))
+
+
+def check_widths(parts: Parts, dim: int, folder: Path) -> None:
+    """Raise UnibindError, naming the file, unless heads and centers are as wide as the backbone's embeddings."""
+    widths = {f"the head of {m} in {folder / HEADS}": h.affine.dim_in for m, h in parts.heads.items()}
+    widths |= {f"the centers of {m} in {folder / CENTERS}": c.vectors.shape[1] for m, c in parts.centers.items()}
+    for name, width in widths.items():
+        if width != dim:
+            raise UnibindError(f"{name} are for {width} numbers, but the backbone's embeddings have {dim}; {_FIX}")
+
+
+def with_options(
+    create: Callable[..., Backbone], parts: Parts, chosen: Mapping[str, Any], folder: Path, **arguments: Any
+) -> Backbone:
+    """The backbone of a saved model, with the `chosen` options instead of the recorded ones.
+
+    Raises UnibindError, naming the file, where a recorded option has a value that the backbone cannot use.
+    """
+    try:
+        return create(parts.backbone, **arguments, **(dict(parts.options) | chosen))
     except UnibindError:
         raise
-    except Exception as error:
-        raise UnibindError(f"{folder} is damaged ({type(error).__name__}: {error}); fit and save it again") from error
+    except (TypeError, ValueError, AttributeError, KeyError) as error:  # a number where a name belongs, and so on
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise UnibindError(
+            f"{parts.backbone} cannot be made with the options in {folder / MANIFEST} ({reason}); {_FIX}"
+        ) from error
 
 
 def _options(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -283,7 +283,7 @@ def test_a_header_by_hand(tmp_path):
     ("header", "word"),
     [
         (b"{", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
         ([], "not an object"),
         ({"__metadata__": [], "a": entry()}, "metadata"),
         ({"__metadata__": {"a": 1}, "a": entry()}, "metadata"),

@@ -10,16 +10,29 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from ..backbones._shared.safetensors_file import read_arrays
 from ..backbones.contract import Contract
 from ..data.embeddings import BLOCK, CategoryIndex, Vectors
 from ..errors import UnibindError, UnknownNameError
 from ..files import write_whole
+from ..json_files import COUNT, OBJECT, POSITIVE, TEXT, check_fields, list_of, parse_json
 
 _HEADER_KEY = "centers"  # in the safetensors header
+_FIELDS = {
+    "sizes": list_of(COUNT),
+    "labels": list_of(TEXT),
+    "description_ids": list_of(TEXT),
+    "strategy": TEXT,
+    "scoring": OBJECT,
+    "contract": TEXT,
+}
+_FIX = "fit and save the model again"
+_MAX_LENGTH = 1.01  # of a vector at unit length, rounded
 
 Similarity = Float[np.ndarray, "n k"]  # cosines of N samples to the K centers of one category
 Scores = Float[np.ndarray, " n"]
@@ -142,20 +155,39 @@ def save_centers(centers: Mapping[str, Centers], path: Path) -> None:
 
 
 def load_centers(path: Path) -> dict[str, Centers]:
-    """Inverse of `save_centers`."""
-    from safetensors import safe_open
+    """Inverse of `save_centers`; raises UnibindError, naming file and modality, for centers that cannot be right."""
+    tensors, header = read_arrays(path, _FIX)
+    metadata = parse_json(header.get(_HEADER_KEY, ""), f"the list of centers in {path}", _FIX)
+    if not isinstance(metadata, dict) or metadata.keys() != tensors.keys():
+        raise UnibindError(f"{path} does not list the modalities of its tensors {', '.join(sorted(tensors))}; {_FIX}")
+    return {m: _centers(tensors[m], entry, f"the centers of {m} in {path}") for m, entry in metadata.items()}
 
-    with safe_open(path, framework="numpy") as file:
-        metadata = json.loads(file.metadata()[_HEADER_KEY])
-        return {
-            modality: Centers(
-                file.get_tensor(modality),
-                tuple(entry["sizes"]),
-                tuple(entry["labels"]),
-                tuple(entry["description_ids"]),
-                entry["strategy"],
-                Scoring(**entry["scoring"]),
-                Contract.from_json(entry["contract"]),
-            )
-            for modality, entry in metadata.items()
-        }
+
+def _centers(vectors: Vectors, entry: Any, where: str) -> Centers:
+    facts = check_fields(entry, _FIELDS, where, _FIX)
+    scoring = check_fields(facts["scoring"], {"kind": TEXT, "parameter": POSITIVE}, f"the scoring of {where}", _FIX)
+    centers = Centers(
+        vectors,
+        tuple(facts["sizes"]),
+        tuple(facts["labels"]),
+        tuple(facts["description_ids"]),
+        facts["strategy"],
+        Scoring(**scoring),
+        Contract.from_json(facts["contract"], f"the contract of {where}"),
+    )
+    _check_counts(centers, where)
+    return centers
+
+
+def _check_counts(centers: Centers, where: str) -> None:
+    """Sizes, labels, ids and vectors must belong together, and vectors have unit length (or be zero)."""
+    sizes, labels, shape = centers.sizes, centers.labels, list(centers.vectors.shape)
+    if len(shape) != 2 or not len(centers.vectors):
+        raise UnibindError(f"{where} have the shape {shape}, not [M, D]; {_FIX}")
+    if len(labels) != len(sizes) or len(set(labels)) < len(labels) or not all(sizes):
+        raise UnibindError(f"{where} have {len(labels)} labels and {len(sizes)} sizes, or an empty one; {_FIX}")
+    if sum(sizes) != shape[0] or len(centers.description_ids) != shape[0]:
+        counts = f"{shape[0]} vectors, {len(centers.description_ids)} descriptions, and sizes for {sum(sizes)}"
+        raise UnibindError(f"{where} have {counts}, which must be equal; {_FIX}")
+    if np.linalg.norm(centers.vectors.astype(np.float64), axis=1).max() > _MAX_LENGTH:
+        raise UnibindError(f"{where} are longer than unit length; {_FIX}")

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..affine import AffineMap
+from ..backbones._shared.safetensors_file import read_arrays
 from ..data.embeddings import Vectors, unit
 from ..errors import UnibindError
 from ..files import write_whole
+
+_FIX = "fit and save the model again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +53,23 @@ def save_heads(heads: Mapping[str, Head], path: Path) -> None:
 
 
 def load_heads(path: Path) -> dict[str, Head]:
-    """Inverse of `save_heads`; raises UnibindError for missing or unexpected entries."""
-    from safetensors.numpy import load_file
-
-    tensors = load_file(path)
+    """Inverse of `save_heads`; raises UnibindError, naming file and entry, for a file that is damaged or another."""
+    tensors, _ = read_arrays(path, _FIX)
     modalities = sorted({key.rpartition(".")[0] for key in tensors})
     expected = {f"{m}.{part}" for m in modalities for part in ("weight", "bias")}
     if expected != set(tensors):
         raise UnibindError(
-            f"{path.name} contains {', '.join(sorted(tensors))}, but a heads file has exactly <modality>.weight and "
-            "<modality>.bias per modality; fit and save the model again"
+            f"{path} contains {', '.join(sorted(tensors))}, but a heads file has exactly <modality>.weight and "
+            f"<modality>.bias per modality; {_FIX}"
         )
-    return {m: Head(AffineMap(tensors[f"{m}.weight"], tensors[f"{m}.bias"])) for m in modalities}
+    return {m: _head(tensors[f"{m}.weight"], tensors[f"{m}.bias"], f"the head of {m} in {path}") for m in modalities}
+
+
+def _head(weight: NDArray[np.float32], bias: NDArray[np.float32], where: str) -> Head:
+    try:
+        head = Head(AffineMap(weight, bias))
+    except UnibindError as error:
+        raise UnibindError(f"{where}: {error}; {_FIX}") from None
+    if head.affine.dim_in != head.affine.dim_out:
+        raise UnibindError(f"{where} maps {head.affine.dim_in} numbers to {head.affine.dim_out}, not as many; {_FIX}")
+    return head

@@ -12,6 +12,19 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import ContractError
+from ..json_files import OBJECT, TEXT, check_fields, optional, parse_json
+
+_FIELDS = {
+    "space": TEXT,
+    "backbone": TEXT,
+    "modality": TEXT,
+    "weights": TEXT,
+    "preprocessing": OBJECT,
+    "precision": TEXT,
+    "head": optional(TEXT),
+    "anchor": optional(TEXT),
+}
+_FIX = "write it again"
 
 
 @dataclass(frozen=True)
@@ -42,9 +55,15 @@ class Contract:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, text: str) -> Contract:
-        """Inverse of `to_json`."""
-        return cls(**json.loads(text))
+    def from_json(cls, text: str, where: str = "the contract") -> Contract:
+        """Inverse of `to_json`; raises UnibindError, which begins with `where`, for a text that is not a contract."""
+        return cls.from_fields(parse_json(text, where, _FIX), where)
+
+    @classmethod
+    def from_fields(cls, fields: Any, where: str) -> Contract:
+        """The contract that parsed JSON gives; raises UnibindError, which begins with `where`, if it is none."""
+        defaulted = ("preprocessing", "precision", "head", "anchor")
+        return cls(**check_fields(fields, _FIELDS, where, _FIX, defaults=defaulted))
 
     def with_head(self, fingerprint: str, space: str | None = None) -> Contract:
         """The contract after one more map with this fingerprint, into `space` (None: within the same space)."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -16,9 +15,10 @@ from ..backbones import Backbone
 from ..errors import UnibindError
 from ..modalities import check_modality
 from ..modalities.limits import Limits
+from .batch_encoding import encode_batch
 from .embeddings import Vectors
 from .inputs import loadable_items
-from .loader import Failure, RawItem, batches, load_items
+from .loader import Failure, RawItem, batches, item_label, load_items
 from .manifest import Item, check_unique
 from .store import Quarantined, Store
 
@@ -83,7 +83,10 @@ def encode_items(
     try:
         with closing(batches(readable(), batch_size)) as ready:
             for modality, group, batch in ready:
-                writer.add(group, backbone.encode(modality, batch).numpy())
+                for encoded, vectors in encode_batch(
+                    backbone, modality, group, batch, name=item_label, fail=writer.fail
+                ):
+                    writer.add(encoded, vectors)
                 report(len(group))
     finally:
         writer.commit()
@@ -106,13 +109,8 @@ class _Writer:
     def add(self, items: Sequence[Item], vectors: Vectors) -> None:
         if self._items and self._items[0].modality != items[0].modality:
             self.commit()
-        finite = np.asarray(np.isfinite(vectors).all(axis=1))
-        self._items += compress(items, finite)
-        self._vectors.append(vectors[finite])
-        for item in compress(items, ~finite):
-            self.fail(
-                item, Failure("NotFinite", f"the embedding of {item.uri or item.id} is not finite; check the file")
-            )
+        self._items += items
+        self._vectors.append(vectors)
         self._commit_if_due()
 
     def fail(self, item: Item, why: Failure) -> None:
@@ -198,15 +196,19 @@ def embed_stream(
         with closing(load_items(loadable(), backbone, workers=workers, limits=limits)) as results:
             for item, result in results:
                 if isinstance(result, Failure):
-                    on_failure(int(item.id), names.pop(int(item.id)), result)
+                    fail(int(item.id), result)
                 else:
                     yield int(item.id), item.modality, result
+
+    def fail(position: int, failure: Failure) -> None:
+        on_failure(position, names.pop(position), failure)
 
     names: dict[int, str] = {}
     with closing(batches(loaded(), batch_size)) as ready:
         for kind, positions, batch in ready:
-            vectors = backbone.encode(kind, batch).numpy()
-            yield EmbeddedBatch(positions, [names.pop(i) for i in positions], kind, vectors)
+            encoded = encode_batch(backbone, kind, positions, batch, name=names.__getitem__, fail=fail)
+            for kept, vectors in encoded:
+                yield EmbeddedBatch(kept, [names.pop(i) for i in kept], kind, vectors)
 
 
 def raise_failure(position: int, name: str, failure: Failure) -> None:

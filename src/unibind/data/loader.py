@@ -38,7 +38,8 @@ Loadable = TypeVar("Loadable", bound="Item | RawItem")
 
 _CHUNK = 4  # items sent to a worker at a time
 _AHEAD = 3  # chunks a worker may be ahead of the encoder: bounds memory
-_HELD = 1 << 28  # bytes of preprocessed items that may wait for their batch to be full
+_HELD = 1 << 28  # bytes of preprocessed items that may wait for their batch to be full; no item may have more
+_SHOWN = 60  # characters of a text in a message
 _WINDOW = 16  # batches within which sequences are sorted by length
 
 
@@ -51,10 +52,9 @@ class Failure:
     exception: UnibindError | None = field(default=None, repr=False, compare=False)  # stays in its process
 
     @classmethod
-    def of(cls, error: Exception, item: str = "the item") -> Failure:
-        """The failure that an exception amounts to."""
-        message = str(error) or f"{item} could not be read"
-        return cls(type(error).__name__, message, error if isinstance(error, UnibindError) else None)
+    def of(cls, error: UnibindError) -> Failure:
+        """The failure that an error amounts to."""
+        return cls(type(error).__name__, str(error), error)
 
     def as_error(self) -> UnibindError:
         """The original exception where it is at hand, else one of the same class and message."""
@@ -78,6 +78,13 @@ class RawItem:
         return self.raw.modality
 
 
+def item_label(item: Item | RawItem) -> str:
+    """How messages refer to an item: by its file, its text, or its id."""
+    if isinstance(item, RawItem):
+        return f"the item {item.id}"
+    return item.uri if item.uri is not None else f"the text {str(item.text)[:_SHOWN]!r}"
+
+
 # --- one item ------------------------------------------------------------------------------------------------------
 
 
@@ -93,9 +100,18 @@ def load_item(item: Item | RawItem, backbone: Backbone, limits: Limits) -> torch
     """Read and preprocess an item; never raises, whatever the file or a decoder does."""
     try:
         raw = item.raw if isinstance(item, RawItem) else read_item(item, limits)
-        return backbone.preprocess(item.modality, raw)
-    except Exception as error:
-        return Failure.of(error, item.id)
+        tensor = backbone.preprocess(item.modality, raw)
+        if tensor.nbytes > _HELD:
+            size = f"{tensor.nbytes:,} bytes of input for the backbone, but at most {_HELD:,} are encoded"
+            return Failure("LimitError", f"{item_label(item)} becomes {size}; make it smaller")
+        return tensor
+    except UnibindError as error:
+        return Failure.of(error)
+    except MemoryError:
+        return Failure("LimitError", f"{item_label(item)} needs more memory than there is; make it smaller")
+    except Exception as error:  # a decoder, or the preprocessing of a damaged item
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        return Failure("UnreadableError", f"{item_label(item)} cannot be prepared as {item.modality}: {reason}")
 
 
 # --- many items ----------------------------------------------------------------------------------------------------

@@ -77,7 +77,9 @@ class Store:
         self._stored_ids: set[tuple[str, str]] | None = None  # read when they are first asked for
         self._counts = Counter(row["modality"] for row in rows if row["state"] == PRESENT)
         used = {row["modality"]: row["contract"] for row in rows}
-        self._contracts = {modality: Contract.from_json(texts[name]) for modality, name in used.items()}
+        self._contracts = {
+            m: Contract.from_json(texts[name], f"the contract {name} of {self.path}") for m, name in used.items()
+        }
 
     # --- opening ------------------------------------------------------------------------------------------------------
 

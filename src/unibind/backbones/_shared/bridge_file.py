@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 from torch.nn import functional
@@ -21,9 +20,12 @@ from torch.nn import functional
 from ...affine import AffineMap
 from ...errors import ContractError, MissingFileError, UnibindError
 from ...files import write_whole
+from ...json_files import OBJECT, TEXT, check_fields, parse_json
 from ..contract import Contract
+from .safetensors_file import read_arrays
 
 _HEADER = "bridge"  # key in the safetensors metadata
+_FIX = "create it again with `unibind bridge`"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class BridgeEndpoints:
     def of(cls, tower: Contract, anchor: Contract) -> BridgeEndpoints:
         """The endpoints of a bridge from a tower, by its own contract, to the anchor's texts."""
         return cls(tower.modality, tower.weights, tower.space, anchor.space, anchor.weights)
+
+
+_ENDPOINTS = {f.name: TEXT for f in fields(BridgeEndpoints)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +75,18 @@ class Bridge:
         """Inverse of `save`; raises MissingFileError, and UnibindError for a file that is not a bridge."""
         if not path.is_file():
             raise MissingFileError(f"the bridge {path} does not exist; create it with `unibind bridge`")
+        tensors, metadata = read_arrays(path, _FIX)
+        if tensors.keys() != {"weight", "bias"}:
+            raise UnibindError(f"{path} is not a bridge: it lacks a weight and a bias, or has more; {_FIX}")
+        where = f"the header of the bridge {path}"
+        header = parse_json(metadata.get(_HEADER, ""), where, _FIX)
+        header = check_fields(header, {"endpoints": OBJECT, "provenance": OBJECT}, where, _FIX)
+        endpoints = check_fields(header["endpoints"], _ENDPOINTS, where, _FIX)
         try:
-            with safe_open(path, framework="numpy") as file:
-                header = json.loads((file.metadata() or {})[_HEADER])
-                fitted = AffineMap(file.get_tensor("weight"), file.get_tensor("bias"))
-            names = [f.name for f in fields(BridgeEndpoints)]
-            endpoints = BridgeEndpoints(**{name: str(header["endpoints"][name]) for name in names})
-        except (SafetensorError, KeyError, ValueError, TypeError):
-            raise UnibindError(f"{path} is damaged or not a bridge; create it again with `unibind bridge`") from None
-        return cls(fitted, endpoints, header.get("provenance", {}))
+            fitted = AffineMap(tensors["weight"], tensors["bias"])
+        except UnibindError as error:
+            raise UnibindError(f"the bridge {path}: {error}; {_FIX}") from None
+        return cls(fitted, BridgeEndpoints(**endpoints), header["provenance"])
 
     def check(self, endpoints: BridgeEndpoints, widths: tuple[int, int], path: Path) -> None:
         """Raise ContractError, naming what differs, unless the bridge has these endpoints and widths (out, in)."""

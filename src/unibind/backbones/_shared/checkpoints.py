@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ...errors import MissingFileError, UnibindError
 from .checkpoint import Checkpoint, Shape, memory_of
-from .safetensors_file import SafetensorsFile
+from .safetensors_file import SafetensorsFile, check_finite
 from .torch_file import TorchFile
 
-__all__ = ["Checkpoint", "check_entries", "fingerprint", "open_checkpoint"]
+__all__ = ["Checkpoint", "check_entries", "fingerprint", "load_weights", "open_checkpoint"]
 
 _SHOWN = 3  # names of each kind in a message
 
@@ -33,6 +33,20 @@ def open_checkpoint(path: Path) -> Checkpoint:
         return SafetensorsFile(path) if path.suffix == ".safetensors" else TorchFile(path)
     except OSError as error:
         raise UnibindError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def load_weights(path: Path, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
+    """Private copies of all tensors of a file, which must have these names and shapes, and finite values.
+
+    Raises what `open_checkpoint` raises, and UnibindError, naming file and tensor, for others.
+    """
+    file = open_checkpoint(path)
+    check_entries(shapes, file.shapes, str(path))
+    state: dict[str, Tensor] = {}
+    for name, tensor in file.stream(file.shapes):
+        check_finite(path, name, tensor, "download it again")
+        state[name] = tensor
+    return state
 
 
 def check_entries(expected: Mapping[str, Shape], actual: Mapping[str, Shape], where: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +9,12 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import UnibindError
+from ...errors import MissingFileError, UnibindError
+from ...json_files import parse_json
 from .checkpoint import Checkpoint, Shape, damaged, memory_of
 
 _DTYPES = {  # of safetensors headers
@@ -85,10 +86,7 @@ def _read_header(file: BufferedReader, path: Path) -> tuple[dict[str, Any], int]
     size = path.stat().st_size
     if length > min(size - 8, _HEADER_LIMIT):
         raise damaged(path, f"it has {size} bytes and claims a header of {length}")
-    try:
-        header = json.loads(file.read(length))
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, "its header is not JSON") from error
+    header = parse_json(file.read(length), f"the header of {path}", "download the file again")
     if not isinstance(header, dict):
         raise damaged(path, "its header is not an object")
     return header, 8 + length
@@ -116,3 +114,37 @@ def _check_layout(path: Path, entries: Mapping[str, _Entry], size: int) -> None:
         reached = entry.end
     if reached != size:
         raise damaged(path, f"its tensors take {reached} bytes, but it has {size}")
+
+
+# --- the small files that unibind writes -----------------------------------------------------------------------------
+
+
+def read_arrays(path: Path, fix: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The tensors of a file of float32 numbers, and its metadata.
+
+    Raises MissingFileError for a missing file and UnibindError, naming file and tensor, for a damaged one, another
+    type, and values that are not finite; `fix` ends the messages.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist; {fix}")
+    try:
+        file = SafetensorsFile(path)
+        arrays = {name: tensor.numpy() for name, tensor in _float32(file, fix)}
+    except OSError as error:
+        raise UnibindError(f"{path} cannot be read: {error.strerror or error}; {fix}") from error
+    return arrays, file.metadata
+
+
+def _float32(file: SafetensorsFile, fix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, dtype in file.dtypes.items():
+        if dtype != torch.float32:
+            raise UnibindError(f"{file.path}: the tensor {name!r} is {dtype}, not float32; {fix}")
+    for name, tensor in file.stream(file.shapes):
+        check_finite(file.path, name, tensor, fix)
+        yield name, tensor
+
+
+def check_finite(path: Path, name: str, tensor: Tensor, fix: str) -> None:
+    """Raise UnibindError, naming file and tensor, where a value is not finite."""
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        raise UnibindError(f"{path}: the tensor {name!r} contains values that are not finite; {fix}")

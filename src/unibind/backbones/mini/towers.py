@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ...files import write_whole
 from ...preprocess.points import neighbors
+from .._shared.checkpoints import load_weights
 
 DIM = 384
 
@@ -128,9 +129,11 @@ def save_tower(tower: nn.Module, path: Path) -> None:
 
 
 def load_tower(modality: str, path: Path) -> nn.Module:
-    """The tower of a modality in float32, with weights that `save_tower` wrote."""
-    from safetensors.torch import load_file
+    """The tower of a modality in float32, with weights that `save_tower` wrote.
 
+    Raises UnibindError, naming the file, for weights of another tower, and values that are not finite.
+    """
     tower = TOWERS[modality]()
-    tower.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+    state = load_weights(path, {name: tuple(tensor.shape) for name, tensor in tower.state_dict().items()})
+    tower.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return tower
