@@ -63,7 +63,7 @@ for attempt in (
 """
     done = in_bare_installation(code, tmp_path / "cloud.obj", tmp_path / "demo")
     assert done.returncode == 0, done.stderr
-    needed = ["points", "video", "report", "llm"]
+    needed = ["points", "all", "report", "llm"]
     lines = done.stdout.splitlines()
     assert len(lines) == len(needed)
     for line, extra in zip(lines, needed, strict=True):

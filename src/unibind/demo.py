@@ -20,7 +20,7 @@ from .data.store import Store
 from .errors import UnibindError
 from .evaluate.protocols import Evaluation, evaluate, split_of
 from .evaluate.report import ExplainedItem, Search, write_report
-from .extras import check_extras
+from .extras import check_all_extras
 from .files import OutputKind, check_output, write_whole
 from .fitting import fit
 from .heptad.showcase import EXPLAINED, GALLERIES, QUERY, QUERY_LABEL
@@ -68,7 +68,7 @@ def run_demo(
     part. Raises UnibindError, before anything is generated, where the base lacks one of Heptad's categories or `out`
     has a demo with other settings.
     """
-    check_extras("the demo")
+    check_all_extras("the demo")
     out = Path(out)
     check_output(out, kind=DEMO)
     encoder = open_backbone(backbone, weights=weights, precision=precision, device=device, options=options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 
@@ -32,7 +32,7 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
     }
 )
 
-FILES_AND_REPORTS = ("video", "points", "events", "report")  # with "thermal", what the extra `all` installs
+_FILES_AND_REPORTS = ("video", "points", "events", "report")  # with "thermal", what the extra `all` installs
 
 
 def import_extra(module: str, purpose: str) -> ModuleType:
@@ -45,8 +45,16 @@ def import_extra(module: str, purpose: str) -> ModuleType:
         raise MissingExtraError(purpose, extra) from error
 
 
-def check_extras(purpose: str, names: Iterable[str] = FILES_AND_REPORTS) -> None:
-    """Raise MissingExtraError, naming `purpose`, where a module of one of these extras cannot be imported."""
-    for name in names:
-        for module in EXTRAS[name].modules:
-            import_extra(module, purpose)
+def check_all_extras(purpose: str) -> None:
+    """Raise MissingExtraError, naming the extra `all`, where `purpose` lacks a decoder or what reports need."""
+    try:
+        for name in _FILES_AND_REPORTS:
+            check_extra(name, purpose)
+    except MissingExtraError as error:
+        raise MissingExtraError(purpose, "all") from error
+
+
+def check_extra(name: str, purpose: str) -> None:
+    """Raise MissingExtraError, naming `purpose`, where a module of the extra cannot be imported."""
+    for module in EXTRAS[name].modules:
+        import_extra(module, purpose)

@@ -10,7 +10,7 @@ from ..backbones import Backbone
 from ..data.opening import open_backbone, open_store
 from ..data.store import Store
 from ..errors import UnibindError
-from ..extras import check_extras
+from ..extras import check_extra
 from ..files import check_output
 from ..knowledge import KnowledgeBase
 from ..knowledge.embedding import embed_descriptions
@@ -40,7 +40,7 @@ def evaluate_store(
     given one, and what `evaluate` raises.
     """
     if out is not None:
-        check_extras("the report", ["report"])
+        check_extra("report", "the report")
         check_output(out, kind=REPORT, force=True)
     opened = open_store(store)
     overrides: dict[str, Any] = {"weights": weights, "precision": precision, "device": device}

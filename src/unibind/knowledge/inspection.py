@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings, unit
-from ..extras import check_extras
+from ..extras import check_extra
 from .base import Description, KnowledgeBase, spoken
 from .building import removed_rows
 from .embedding import embed_descriptions
@@ -256,7 +256,7 @@ def project_2d(
 
     The coordinates are a t-SNE of the first 50 principal components; fewer than four texts are put on a line.
     """
-    check_extras("a map of the texts", ["report"])
+    check_extra("report", "a map of the texts")
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
