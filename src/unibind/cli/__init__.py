@@ -26,7 +26,7 @@ from . import (
     search,
     weights,
 )
-from ._console import add_verb, notify
+from ._console import CONTINUE, INTERRUPTED, add_verb, notify
 
 app = typer.Typer(
     name="unibind",
@@ -37,11 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-add_verb(app, "demo", demo.demo)
+add_verb(app, "demo", demo.demo, kept=f"finished steps are kept in {{out}}; {CONTINUE}")
 add_verb(app, "inspect", inspect.inspect)
-add_verb(app, "encode", encode.encode)
-add_verb(app, "bridge", bridge.bridge)
-add_verb(app, "fit", fit.fit)
+add_verb(app, "encode", encode.encode, kept=f"what was encoded is kept in {{out}}; {CONTINUE}")
+add_verb(app, "bridge", bridge.bridge, kept="finished bridges are kept; run the command again with --force")
+add_verb(app, "fit", fit.fit, kept="no model was written; run the same command again to start over")
 add_verb(app, "eval", evaluate.evaluate)
 add_verb(app, "classify", classify.classify)
 add_verb(app, "search", search.search)
@@ -114,8 +114,8 @@ def main() -> None:
     try:
         sys.exit(_run())
     except KeyboardInterrupt:
-        typer.echo("unibind: interrupted; finished work is kept, run the same command again to continue", err=True)
-        sys.exit(130)
+        typer.echo("unibind: interrupted before the work began", err=True)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

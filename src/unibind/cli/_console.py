@@ -8,15 +8,16 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.models import ArgumentInfo
 
 from ..errors import UNSAFE_IN_JSON, printable
+from ..progress import busy as busy
 
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 INPUT, MODEL, CENTERS, OUTPUT, ADVANCED = PANELS = ("Input", "Model", "Centers", "Output", "Advanced")  # of --help
 
 JsonOption = Annotated[
@@ -47,15 +48,26 @@ KnowledgeOption = Annotated[
 ]
 
 
-def add_verb(app: typer.Typer, name: str, verb: Callable[..., None]) -> None:
-    """Register a verb: options in the order of their panels, the examples of its docstring at the end of its help."""
+CONTINUE = "run the same command again to continue"
+NOTHING_KEPT = "nothing was written; run the same command again to start over"
+
+
+def add_verb(app: typer.Typer, name: str, verb: Callable[..., None], *, kept: str = NOTHING_KEPT) -> None:
+    """Register a verb: options in the order of their panels, the examples of its docstring at the end of its help.
+
+    `kept` tells after Ctrl-C what was kept and how to go on; "{out}" in it is the value of the argument `out`.
+    """
     text, _, examples = (inspect.getdoc(verb) or "").partition("Examples:\n")
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
     lines = [line.strip().replace("[", "\\[") for line in examples.splitlines() if line.strip()]
 
     @functools.wraps(verb)
     def ordered(**arguments: Any) -> None:
-        verb(**arguments)
+        try:
+            verb(**arguments)
+        except KeyboardInterrupt as error:
+            notify(f"unibind: interrupted; {kept.format(**arguments)}")
+            raise typer.Exit(INTERRUPTED) from error
 
     signature = inspect.signature(verb, eval_str=True)
     parameters = sorted(signature.parameters.values(), key=_panel_rank)
@@ -108,15 +120,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
 def notify(message: str) -> None:
     """A line for the person, on standard error."""
     typer.echo(printable(message), err=True)
-
-
-@contextmanager
-def busy(activity: str) -> Iterator[None]:
-    """A spinner on standard error for work of unknown length; silent where that is not a terminal."""
-    from rich.console import Console
-
-    with Console(stderr=True).status(activity):
-        yield
 
 
 def percent(share: float) -> str:

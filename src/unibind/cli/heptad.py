@@ -98,5 +98,5 @@ def show(
         notify(f"contact sheet in {out}")
 
 
-add_verb(app, "make", make)
+add_verb(app, "make", make, kept="finished objects are kept in {out}; run the same command again for all of them")
 add_verb(app, "show", show)

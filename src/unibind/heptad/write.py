@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import wave
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -143,8 +144,16 @@ def _run_jobs(jobs: list[_Job], workers: int) -> Iterator[list[dict[str, str]]]:
     if workers == 1:
         yield from map(_write_job, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+    pool = ProcessPoolExecutor(workers, get_context("forkserver"), initializer=_ignore_interrupts)
+    try:
         yield from pool.map(_write_job, jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def make(

@@ -6,19 +6,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ...progress import progress_bar, terminal
 from .budget import Budget
 
-# Whether to show a bar (None: on a terminal), or what to call instead.
+# Whether to report progress (None: yes), or what to call instead.
 ProgressOption = bool | Callable[[int], None] | None
 
 
 @contextmanager
 def cost_bar(total: int, budget: Budget, progress: ProgressOption = None) -> Iterator[Callable[[int], None]]:
-    """Yield the function that advances a bar with rate, tokens, cost and remaining time on standard error."""
+    """Yield the function that advances a bar with rate, tokens, cost and remaining time on standard error.
+
+    Where that is not a terminal, a line is printed now and then; see `progress_stages`.
+    """
     if callable(progress):
         yield progress
         return
-    from rich.console import Console
+    console = terminal()
+    if console is None or progress is False:
+        with progress_bar("describing", total, progress) as report:
+            yield report
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -30,9 +38,7 @@ def cost_bar(total: int, budget: Budget, progress: ProgressOption = None) -> Ite
         TextColumn("{task.fields[cost]:.2f} spent" if budget.prices else ""),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    show = console.is_terminal if progress is None else progress
-    with Progress(*columns, console=console, transient=True, disable=not show) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, rate=0.0, tokens=0, cost=0.0)
         started, done = time.monotonic(), 0
 
