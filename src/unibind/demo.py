@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from .evaluate.report import ExplainedItem, Search, write_report
 from .extras import check_all_extras
 from .files import OutputKind, check_output, write_whole
 from .fitting import fit
-from .heptad.showcase import EXPLAINED, GALLERIES, QUERY, QUERY_LABEL
+from .heptad.showcase import EXPLAINED, GALLERIES, NEXT_QUERY, QUERY, QUERY_LABEL
 from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
@@ -45,6 +46,12 @@ class Demo:
     model: Path
     store: Path
     data: Path
+
+    def next_search(self) -> str:
+        """A command line that searches the demo's store, and finds the same kind of object in every modality."""
+        paths = {"--store": self.store, "--model": self.model, "--html": self.report.with_name("search.html")}
+        options = [word for option, path in paths.items() for word in (option, str(path))]
+        return shlex.join(["unibind", "search", NEXT_QUERY, "--per-modality", "1", "-k", "7", *options])
 
 
 def run_demo(

@@ -322,6 +322,7 @@ class UniBind:
         *,
         modalities: Sequence[str] | None = None,
         k: int = 10,
+        per_modality: int | None = None,
         split: str | None = None,
         correct_gap: bool = True,
         progress: bool | None = None,
@@ -329,10 +330,11 @@ class UniBind:
     ) -> Any:
         """Find the k nearest stored items of one query (Hits) or of many (a list of Hits).
 
-        A query is an item of any kind that `embed` takes. `modalities` and `split` limit what is searched;
-        `correct_gap` removes each modality's mean from both sides (see `unibind.retrieval`). Modalities outside the
-        query's space are left out and named in `Hits.outside_anchor_space`; they raise ContractError where they were
-        asked for by name. Raises MissingFileError where there is no store.
+        A query is an item of any kind that `embed` takes. `modalities` and `split` limit what is searched, and
+        `per_modality` how many hits may be of one modality; `correct_gap` removes each modality's mean from both sides
+        (see `unibind.retrieval`). Modalities outside the query's space are left out and named in
+        `Hits.outside_anchor_space`; they raise ContractError where they were asked for by name. Raises MissingFileError
+        where there is no store.
         """
         opened = open_store(store)
 
@@ -341,10 +343,12 @@ class UniBind:
                 opened,
                 batch.vectors,
                 self.contract(batch.modality),
+                names=batch.names,
                 project=self.project,
                 modalities=modalities,
                 split=split,
                 k=k,
+                per_modality=per_modality,
                 correct_gap=correct_gap,
             )
 

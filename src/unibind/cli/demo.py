@@ -55,7 +55,6 @@ def demo(
     """
     from ..demo import run_demo
     from ..evaluate.report import retrieval_rows, zero_shot_rows
-    from ..heptad.showcase import GALLERIES
 
     result = run_demo(
         out, per_category=per_category, seed=seed, workers=workers, knowledge=knowledge, **backbone.arguments
@@ -69,5 +68,4 @@ def demo(
     rows = [[name, *map(percent, values)] for name, values in shares.items()]
     print_table(header, rows, title="Retrieval before and after the fit")
     notify(f"The report: {result.report}   (open it in a browser)")
-    galleries = " ".join(f"-m {modality}" for modality in GALLERIES)
-    notify(f"Next: unibind search 'something with strings' {galleries} --store {result.store} --model {result.model}")
+    notify(f"Next: {result.next_search()}")

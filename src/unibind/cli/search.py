@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,11 +44,27 @@ def search(
         str | None, typer.Option(metavar="NAME", help="Search only this split.", rich_help_panel=INPUT)
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of results.", rich_help_panel=OUTPUT)] = 5,
+    per_modality: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="At most N results of one modality.", rich_help_panel=OUTPUT),
+    ] = None,
     correct_gap: Annotated[
         bool,
         typer.Option(help="Remove each modality's mean, so that none crowds out the rest.", rich_help_panel=ADVANCED),
     ] = True,
     backbone: BackboneChoice = NO_CHOICE,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write a table: .csv, .json, .jsonl or .parquet.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Write a page with pictures, players and links.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     png: Annotated[
         Path | None, typer.Option("--png", metavar="FILE", help="Draw the results.", rich_help_panel=OUTPUT)
     ] = None,
@@ -60,19 +75,24 @@ def search(
 
     Examples:
       $ unibind search "A photo of a drum" --store runs/demo/store --model runs/demo/model -m event -m image
-      $ unibind search dog.wav --store runs/demo/store --model runs/demo/model --png dogs.png
+      $ unibind search dog.wav --store runs/demo/store --model runs/demo/model --per-modality 2 --html dogs.html
+      $ unibind search dog.wav --store runs/mine -k 100 --out dogs.csv
     """
     from ..api import search as search_store
     from ..files import check_output
+    from ..retrieval.tables import check_table_name
 
-    if png is not None:
-        check_output(png, force=force)
+    if out is not None:
+        check_table_name(out)
+    for path in filter(None, (out, html, png)):
+        check_output(path, force=force)
     hits: Any = search_store(
         query,
         store,
         model=model,
         modalities=modality,
         k=k,
+        per_modality=per_modality,
         split=split,
         correct_gap=correct_gap,
         query_modality=query_modality,
@@ -81,11 +101,11 @@ def search(
     for left_out in hits.outside_anchor_space:
         notify(f"{left_out} is left out: its tower is not in the query's space; fit or bridge it")
     if json:
-        results = [asdict(hit) for hit in hits]
-        print_json({"query": query, "modality": hits.query_modality, "gaps": hits.gaps, "hits": results})
+        print_json({"query": query, "modality": hits.query_modality, "gaps": hits.gaps, "hits": hits.to_rows()})
     else:
         rows = [(h.rank, f"{h.score:.3f}", h.modality, h.label or "", h.uri or h.text or h.id) for h in hits]
         print_table(("rank", "score", "modality", "label", "item"), rows)
-    if png is not None:
-        hits.save_png(png)
-        notify(f"the picture: {png}")
+    for path, save in ((out, hits.save), (html, hits.save_html), (png, hits.save_png)):
+        if path is not None:
+            save(path)
+            notify(f"the results: {path}")

@@ -1,5 +1,6 @@
-"""What the demo shows of the test bed: a query, where it is searched, and items that are explained."""
+"""What the demo shows of the test bed: a query, where it is searched, items that are explained, and what to try next."""
 
 QUERY, QUERY_LABEL = "A photo of a drum", "drum"
 GALLERIES = ("event", "image")
 EXPLAINED = (("audio", "bell"), ("thermal", "kettle"), ("point_cloud", "chair"))  # modality, label
+NEXT_QUERY = "something with strings"

@@ -12,7 +12,7 @@ from ..errors import UnreadableError
 from .colormap import inferno
 from .formats.sounds import Decode, with_ffmpeg, with_sndfile
 from .limits import Limits
-from .messages import HEARD_HZ, Part, RenderOptions, duration, picture_part, sound_part, text_part
+from .messages import HEARD_HZ, Part, RenderOptions, duration, picture_part, sound_part, text_part, wav_file
 from .source import Source
 from .spec import FileFormat, ModalitySpec, require
 
@@ -79,6 +79,7 @@ def _by_ffmpeg(source: Source, limits: Limits) -> Audio:
 _PICTURE_RATIO = 1.5
 _BINS, _FLOOR = 96, 9.0  # mel bands; nepers below the loudest that are shown
 _SHOWN_S = 30.0  # of a long recording
+_PLAYED_S, _PLAYED_HZ = 10.0, 24_000  # of a sound inside a page, which grows by 48 kB for each second
 
 
 def _picture(raw: Audio, size: tuple[int, int]) -> Picture:
@@ -118,6 +119,14 @@ def _spectrogram(samples: NDArray[np.float32], rate: int) -> NDArray[np.uint8]:
 
 def _mel(hertz: float) -> float:
     return 1127 * float(np.log1p(hertz / 700))
+
+
+def _sound(raw: Audio) -> bytes:
+    """The first 10 s as a WAV file of at most 24 kHz."""
+    from ..preprocess.clips import resampled
+
+    rate = min(raw.rate, _PLAYED_HZ)
+    return wav_file(resampled(raw.samples[: round(_PLAYED_S * raw.rate)], raw.rate, rate), rate)
 
 
 def _message(raw: Audio, options: RenderOptions) -> list[Part]:
@@ -166,6 +175,7 @@ SPEC = ModalitySpec(
     ),
     picture=_picture,
     picture_ratio=_PICTURE_RATIO,
+    sound=_sound,
     message=_message,
     prompt_phrase="sound recordings, where nothing is seen",
     aspects=("sound", "motion", "context"),

@@ -101,13 +101,19 @@ def picture_parts(captioned: Sequence[tuple[str, Image.Image]], options: RenderO
 def sound_part(samples: NDArray[np.floating]) -> Part:
     """A mono sound [N] at HEARD_HZ as a 16-bit WAV file; very short sounds are padded with silence."""
     samples = np.pad(samples, (0, max(0, round(_MIN_HEARD_S * HEARD_HZ) - len(samples))))
+    data = _base64(wav_file(samples, HEARD_HZ))
+    return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
+
+
+def wav_file(samples: NDArray[np.floating], rate: int) -> bytes:
+    """A mono sound [N] as a 16-bit WAV file; louder than full scale is clipped."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(HEARD_HZ)
+        file.setframerate(rate)
         file.writeframes((samples.clip(-1, 1) * 32767).round().astype("<i2").tobytes())
-    return {"type": "input_audio", "input_audio": {"data": _base64(buffer.getvalue()), "format": "wav"}}
+    return buffer.getvalue()
 
 
 def duration(seconds: float) -> str:

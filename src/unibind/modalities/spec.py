@@ -67,9 +67,10 @@ class FileFormat:
 class ModalitySpec:
     """Everything unibind knows about one modality.
 
-    `picture(raw, (width, height))` returns an RGB picture of that size for people. `message(raw, options)` shows an
-    item to a multimodal language model; None for modalities whose items are not shown. Both import what they need when
-    they are called: a modality's module must stay light.
+    `picture(raw, (width, height))` returns an RGB picture of that size for people; `sound(raw)` a WAV file for them,
+    None for silent modalities. `message(raw, options)` shows an item to a multimodal language model; None for
+    modalities whose items are not shown. All import what they need when they are called: a modality's module must stay
+    light.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ModalitySpec:
     formats: tuple[FileFormat, ...]
     picture: Callable[[Any, tuple[int, int]], Picture]
     picture_ratio: float = 1.0  # width over height of pictures
+    sound: Callable[[Any], bytes] | None = None
     message: Callable[[Any, RenderOptions], list[Part]] | None = None
     prompt_phrase: str = ""  # what items are, in the prompts of language models; empty: none are written for them
     prompt_version: int = 1  # changes with the phrase

@@ -63,7 +63,7 @@ def test_many_queries_give_the_results_of_single_ones(monkeypatch):
     index = Index({"image": stored("image", rng.normal(size=(50, 6)))})
     queries = rng.normal(size=(9, 6)).astype(np.float32)
     single = [index.search(q[None], contract("text"), 4)[0] for q in queries]
-    monkeypatch.setattr("unibind.retrieval.BLOCK", 100)  # two queries per block
+    monkeypatch.setattr("unibind.retrieval.index.BLOCK", 100)  # two queries per block
     together = index.search(queries, contract("text"), 4)
     assert [[h.id for h in hits] for hits in together] == [[h.id for h in hits] for hits in single]
 

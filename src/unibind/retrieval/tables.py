@@ -1,0 +1,60 @@
+"""Search results as tables: one row per hit, numbers as numbers, in the format of the file's suffix."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import UnknownNameError
+from ..files import write_whole
+from .hits import Hit
+
+_COLUMNS = tuple(field.name for field in fields(Hit))
+Rows = Sequence[Mapping[str, Any]]
+
+
+def check_table_name(path: Path) -> None:
+    """Raise UnknownNameError unless a table can be written under this name."""
+    if path.suffix.lower() not in _WRITERS:
+        raise UnknownNameError(f"table format of {path}:", path.suffix, _WRITERS)
+
+
+def save_table(rows: Rows, path: Path) -> None:
+    """Write the rows atomically in the format of the suffix; raises UnknownNameError for another one."""
+    check_table_name(path)
+    write_whole(path, _WRITERS[path.suffix.lower()](rows))
+
+
+def _csv(rows: Rows) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _json(rows: Rows) -> bytes:
+    return (json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _jsonl(rows: Rows) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _parquet(rows: Rows) -> bytes:
+    import pyarrow
+    from pyarrow import parquet
+
+    kinds = {"rank": pyarrow.int64(), "score": pyarrow.float64()}
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in _COLUMNS])
+    sink = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), sink)
+    return sink.getvalue()
+
+
+_WRITERS: dict[str, Callable[[Rows], bytes]] = {".csv": _csv, ".json": _json, ".jsonl": _jsonl, ".parquet": _parquet}
