@@ -1,9 +1,11 @@
 """The demo and every verb on its store and model, at the smallest size."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from tests.helpers.command import run, run_installed, run_json
 from tests.helpers.llm_server import LLMServer
 from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.data.encode import embed
+from unibind.demo import Demo
 from unibind.evaluate.protocols import METHODS
 from unibind.knowledge import KnowledgeBase
 
@@ -163,6 +166,15 @@ def test_search_takes_a_text_or_a_file(demo, tmp_path):
     assert by_file["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
     run("search", "a dog", *common, "--png", tmp_path / "hits.png")
     assert Image.open(tmp_path / "hits.png").width > 100
+
+
+def test_the_demo_suggests_a_search_that_finds_one_kind_of_object_in_all_modalities(demo):
+    out, _ = demo
+    command = Demo(None, out / "report.html", out / "model", out / "store", out / "heptad").next_search()
+    hits = run_json(*shlex.split(command)[1:])["hits"]
+    assert {hit["modality"] for hit in hits} == set(MODALITY_OF.values())
+    assert Counter(hit["label"] for hit in hits)["guitar"] >= 4
+    assert (out / "search.html").is_file()
 
 
 def test_inspect_describes_and_draws_every_modality(demo, tmp_path):

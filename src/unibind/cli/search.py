@@ -56,7 +56,11 @@ def search(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="Write a table: .csv, .json, .jsonl or .parquet.", rich_help_panel=OUTPUT
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write a table: .csv, .json, .jsonl or .parquet.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     html: Annotated[

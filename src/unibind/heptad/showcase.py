@@ -1,4 +1,4 @@
-"""What the demo shows of the test bed: a query, where it is searched, items that are explained, and what to try next."""
+"""What the demo shows of the test bed: a query, where it is searched, items that are explained, what to try next."""
 
 QUERY, QUERY_LABEL = "A photo of a drum", "drum"
 GALLERIES = ("event", "image")

@@ -18,9 +18,9 @@ def shrunk_means(vectors: Mapping[str, Vectors], prior_items: float = PRIOR_ITEM
     """The mean of each modality's vectors [N, D], drawn towards the mean of all others where N is small.
 
     The mean of one item is the item itself, and removing it would leave nothing. So the mean of a modality with n
-    items, whose sum is s, is (s + k p) / (n + k): as if k = `prior_items` more of them were at p. There p is the mean of
-    the items of all other modalities, with k zeros among them. For large n it is the plain mean. This is the shrinkage
-    of James and Stein (1961) with a fixed weight.
+    items, whose sum is s, is (s + k p) / (n + k): as if k = `prior_items` more of them were at p. There p is the mean
+    of the items of all other modalities, with k zeros among them. For large n it is the plain mean. This is the
+    shrinkage of James and Stein (1961) with a fixed weight.
     """
     sums = {m: v.sum(axis=0, dtype=np.float64) for m, v in vectors.items()}
     total, count = sum(sums.values()), sum(len(v) for v in vectors.values())

@@ -27,9 +27,9 @@ class Hit:
 class Hits(list[Hit]):
     """The results of one query, best first.
 
-    `query` is what was searched for, in words or as a path, and `query_modality` its modality; `gaps` maps each searched
-    modality to the distance of its mean from the others', before correction; `outside_anchor_space` lists the stored
-    modalities that could not be compared with the query.
+    `query` is what was searched for, in words or as a path, and `query_modality` its modality; `gaps` maps each
+    searched modality to the distance of its mean from the others', before correction; `outside_anchor_space` lists the
+    stored modalities that could not be compared with the query.
     """
 
     query: str = ""

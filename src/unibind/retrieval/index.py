@@ -80,9 +80,7 @@ class Index:
         if per_modality is None:
             return _largest(similarity, k)
         starts = np.cumsum([0, *(len(e) for e in self.parts.values())])
-        allowed = np.sort(
-            np.concatenate([a + _largest(similarity[a:b], per_modality) for a, b in pairwise(starts)])
-        )
+        allowed = np.sort(np.concatenate([a + _largest(similarity[a:b], per_modality) for a, b in pairwise(starts)]))
         return allowed[_largest(similarity[allowed], k)]
 
     def _hits(self, similarity: Vectors, order: NDArray[np.intp]) -> list[Hit]:

@@ -35,15 +35,15 @@ def _csv(rows: Rows) -> bytes:
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return _encoded(text.getvalue())
 
 
 def _json(rows: Rows) -> bytes:
-    return (json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n").encode()
+    return _encoded(json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n")
 
 
 def _jsonl(rows: Rows) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    return _encoded("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _parquet(rows: Rows) -> bytes:
@@ -52,9 +52,19 @@ def _parquet(rows: Rows) -> bytes:
 
     kinds = {"rank": pyarrow.int64(), "score": pyarrow.float64()}
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in _COLUMNS])
+    cells = [{name: _valid(value) for name, value in row.items()} for row in rows]
     sink = io.BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), sink)
+    parquet.write_table(pyarrow.Table.from_pylist(cells, schema), sink)
     return sink.getvalue()
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, in which a byte of a file name that is not UTF-8 stays visible as an escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _valid(value: Any) -> Any:
+    return _encoded(value).decode() if isinstance(value, str) else value
 
 
 _WRITERS: dict[str, Callable[[Rows], bytes]] = {".csv": _csv, ".json": _json, ".jsonl": _jsonl, ".parquet": _parquet}

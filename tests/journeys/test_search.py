@@ -1,0 +1,79 @@
+"""Searching one's own files, on the command line and in Python: the same hits, which can be opened and kept."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import PIL.Image
+import pytest
+import soundfile
+
+import unibind
+from tests.helpers.command import run, run_json
+from tests.helpers.registered import entry, register, spec
+from tests.helpers.toy_store import picture, tone
+from tests.helpers.toys import CATEGORIES, ToyBackbone
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A folder of nine pictures and one high tone, encoded into `store`; the working directory is above it."""
+    toy = spec("toy", lambda argument=None, **options: ToyBackbone(), modalities=ToyBackbone.modalities)
+    register(monkeypatch, entry("toy", toy))
+    monkeypatch.chdir(tmp_path)
+    for i in range(9):
+        path = Path("mine", CATEGORIES[i % 3], f"{i}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(picture(CATEGORIES[i % 3], i).pixels).save(path)
+    high = tone("blue")
+    soundfile.write("mine/blue/high.wav", high.samples, high.rate)
+    run("encode", "mine", "--out", "store", "--backbone", "toy")
+    return tmp_path
+
+
+def test_both_ways_give_the_same_hits(files):
+    printed = run_json("search", "blue", "--store", "store", "-k", 4)
+    hits = unibind.search("blue", "store", k=4)
+    assert printed["hits"] == hits.to_rows()
+    assert [hit.label for hit in hits] == ["blue"] * 4
+    assert hits.query == printed["query"] == "blue"
+    assert all(Path(hit.uri).is_file() for hit in hits)
+    table = run("search", "blue", "--store", "store", "-k", 4).stdout
+    assert all(hit.uri in table for hit in hits)
+
+
+def test_the_only_sound_has_a_score(files):
+    by_modality = {hit.modality: hit for hit in unibind.search("blue", "store", per_modality=1)}
+    assert by_modality["audio"].score > 0.5
+    red = {hit.modality: hit for hit in unibind.search("red", "store", per_modality=1)}
+    assert red["audio"].score < by_modality["audio"].score
+
+
+def test_at_most_n_hits_of_one_modality(files):
+    hits = run_json("search", "blue", "--store", "store", "--per-modality", 2)["hits"]
+    assert sorted(hit["modality"] for hit in hits) == ["audio", "image", "image"]
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_results_are_kept_as_table_page_and_picture(files):
+    done = run(
+        *("search", "mine/blue/high.wav", "--store", "store", "-k", 5),
+        *("--out", "hits.csv", "--html", "hits.html", "--png", "hits.png"),
+    )
+    with Path("hits.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["uri"] for row in rows] == [hit.uri for hit in unibind.search("mine/blue/high.wav", "store", k=5)]
+    page = Path("hits.html").read_text(encoding="utf-8")
+    assert page.count("<li>") == 5
+    assert page.count("<audio") == 1
+    assert f'href="{(files / "mine/blue/high.wav").as_uri()}"' in page
+    with PIL.Image.open("hits.png") as drawn:
+        drawn.verify()
+    assert all(name in done.stderr for name in ("hits.csv", "hits.html", "hits.png"))
+
+
+def test_a_table_in_an_unknown_format_is_refused_before_the_search(files):
+    shutil.rmtree("mine")  # nothing is read
+    failed = run("search", "blue", "--store", "nowhere", "--out", "hits.xlsx", code=2)
+    assert ".xlsx" in failed.stderr
