@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from ..backbones.contract import Contract
 from ..errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 from ..files import OutputKind, check_output, write_whole
+from ..json_files import COUNT, Kind, check_fields, optional, read_json
 from .embeddings import Embeddings
 from .file_facts import FileFacts
+from .lance_tables import VECTOR, LanceTables
 from .manifest import Item, check_unique
 from .rows import FACTS, PRESENT, Places, StoredItem, arrow_table, cells_of, matrix, new_row, rows_of
 
@@ -41,6 +43,12 @@ _COLUMNS = {
     _ITEMS: (*FACTS, "modality", "contract"),
     _CONTRACTS: ("hash", "json"),
     _QUARANTINE: ("key", "id", "uri", "modality", "error", "message"),
+}
+_FIX = "encode into a new store"
+_FIELDS = {
+    "format": COUNT,
+    "precision": Kind("float16 or float32", lambda value: value in ("float16", "float32")),
+    "backbone": optional(Kind("a name and options", lambda value: _is_backbone(value))),
 }
 
 
@@ -59,14 +67,13 @@ class Store:
     """An open store; use `Store.create`, `Store.open` or `Store.open_or_create` to get one."""
 
     def __init__(self, path: Path) -> None:
-        import lancedb
-
         self.path = path
         mark = _read_mark(path)  # before connecting, which would create a missing folder
         self.precision: Precision = mark["precision"]
         # name and options that `create_backbone` needs to build the backbone of the stored items again
-        self.backbone: tuple[str, dict[str, Any]] | None = mark.get("backbone") and tuple(mark["backbone"])
-        self._database = lancedb.connect(str(path))
+        recorded = mark.get("backbone")
+        self.backbone: tuple[str, dict[str, Any]] | None = None if recorded is None else (recorded[0], recorded[1])
+        self._tables = LanceTables(path, _COLUMNS)
         self._places = Places(path)
         self.refresh()
 
@@ -77,6 +84,9 @@ class Store:
         self._stored_ids: set[tuple[str, str]] | None = None  # read when they are first asked for
         self._counts = Counter(row["modality"] for row in rows if row["state"] == PRESENT)
         used = {row["modality"]: row["contract"] for row in rows}
+        missing = sorted(set(used.values()) - texts.keys())
+        if missing:
+            raise UnibindError(f"the store {self.path} lacks its contract {missing[0]}; encode into a new store")
         self._contracts = {
             m: Contract.from_json(texts[name], f"the contract {name} of {self.path}") for m, name in used.items()
         }
@@ -151,7 +161,7 @@ class Store:
             return
         self._write_contract(contract)
         cells = self._with_contract(rows, contract)
-        self._merge(arrow_table(cells, _COLUMNS[_ITEMS], vectors, self.precision))
+        self._tables.merge(_ITEMS, arrow_table(cells, _COLUMNS[_ITEMS], vectors, self.precision))
         self.refresh()
         self._release(rows)
 
@@ -161,7 +171,7 @@ class Store:
         Rows are matched by their keys; rows that are no longer stored are left out.
         """
         if rows:
-            self._merge(arrow_table([cells_of(row, self._places) for row in rows], FACTS))
+            self._tables.merge(_ITEMS, arrow_table([cells_of(row, self._places) for row in rows], FACTS))
             self.refresh()
 
     def remove(self, rows: Sequence[StoredItem]) -> None:
@@ -189,17 +199,14 @@ class Store:
 
         The small files are kept for an hour, for readers that opened the store before.
         """
-        for name in _COLUMNS:
-            table = self._table(name)
-            if table is not None:
-                table.optimize(cleanup_older_than=_KEEP_OLD)
+        self._tables.compact(_KEEP_OLD)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def rows(self) -> list[StoredItem]:
         """What is known about every stored item, those included whose files are missing; in no particular order."""
-        table = self._table(_ITEMS)
-        return [] if table is None else rows_of(table.search().select([*FACTS, "modality"]).to_arrow(), self._places)
+        table = self._tables.read(_ITEMS, [*FACTS, "modality"])
+        return [] if table is None else rows_of(table, self._places)
 
     def ids(self) -> set[str]:
         """Ids of all stored items, those included whose files are missing."""
@@ -257,15 +264,21 @@ class Store:
         condition = f"modality = {_quoted(modality)} AND state = {_quoted(PRESENT)}"
         condition += "" if split is None else f" AND split = {_quoted(split)}"
         texts = ["id", "location", "uri", "label", "object", "description", "content"]
-        table = self._table(_ITEMS).search().where(condition).select([*texts, "vector"]).to_arrow()
+        table = self._tables.read(_ITEMS, [*texts, VECTOR], condition)
+        assert table is not None  # it has the modality
         columns = {name: table[name].to_pylist() for name in texts}
         cells = zip(columns["id"], columns["location"], columns["uri"], strict=True)
         ids = [name or self._places.location(location, uri) for name, location, uri in cells]
+        found = matrix(table[VECTOR])
+        if not np.isfinite(found).all():
+            raise UnibindError(
+                f"the store {self.path} is damaged: {modality} vectors are not finite; encode into a new store"
+            )
         return Embeddings(
             modality,
             ids,
             columns["label"],
-            matrix(table["vector"]),
+            found,
             self._contracts[modality],
             [self._places.uri(uri) for uri in columns["uri"]],
             columns["object"],
@@ -294,9 +307,8 @@ class Store:
                 f"{contract.modality}; add each modality separately"
             )
         self.check_contract(contract)
-        table = self._table(_ITEMS)
-        width = vectors.shape[1] if table is None else table.schema.field("vector").type.list_size
-        if vectors.shape[1] != width:
+        width = self._tables.width(_ITEMS)
+        if width not in (None, vectors.shape[1]):
             raise ContractError(
                 f"the new vectors have {vectors.shape[1]} dimensions, but those of {self.path} have {width}; "
                 "encode with the same backbone"
@@ -327,37 +339,24 @@ class Store:
         rows = self._rows(_QUARANTINE, ["key", "id", "modality"])
         self._delete(_QUARANTINE, [row["key"] for row in rows if (row["modality"], row["id"]) in named])
 
-    def _table(self, name: str) -> Any:
-        """The LanceDB table; None before its first complete append."""
-        try:
-            return self._database.open_table(name)
-        except ValueError as error:  # also raised for a folder that a killed writer left without a commit
-            if "not found" in str(error):
-                return None
-            raise
-
     def _rows(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
-        table = self._table(name)
-        return [] if table is None else table.search().select(columns).to_arrow().to_pylist()
+        table = self._tables.read(name, columns)
+        return [] if table is None else table.to_pylist()
 
     def _append(
         self, name: str, rows: Sequence[Mapping[str, Any]], vectors: NDArray[np.floating] | None = None
     ) -> None:
-        data = arrow_table(rows, _COLUMNS[name], vectors, self.precision)
-        table = self._table(name)
-        if table is None:
-            self._database.create_table(name, data=data)
-        else:
-            table.add(data)
-
-    def _merge(self, data: Any) -> None:
-        """Overwrite the given columns of the rows with the given keys, in one commit."""
-        self._table(_ITEMS).merge_insert("key").when_matched_update_all().execute(data)
+        self._tables.append(name, arrow_table(rows, _COLUMNS[name], vectors, self.precision))
 
     def _delete(self, name: str, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), _DELETED_AT_ONCE):
             chosen = ", ".join(map(_quoted, keys[start : start + _DELETED_AT_ONCE]))
-            self._table(name).delete(f"key IN ({chosen})")
+            self._tables.delete(name, f"key IN ({chosen})")
+
+
+def _is_backbone(value: Any) -> bool:
+    """Whether this is [name, options]."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
 def _mark(precision: Precision) -> dict[str, Any]:
@@ -367,16 +366,13 @@ def _mark(precision: Precision) -> dict[str, Any]:
 def _read_mark(path: Path) -> dict[str, Any]:
     if not (path / _MARK).is_file():
         raise MissingFileError(f"{path} is not a store (it has no {_MARK}); create one with `unibind encode`")
-    try:
-        mark: dict[str, Any] = json.loads((path / _MARK).read_text())
-        version, _ = mark["format"], mark["precision"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnibindError(f"{path / _MARK} is damaged; encode into a new store") from error
-    if version != _FORMAT:
+    where = str(path / _MARK)
+    mark = check_fields(read_json(path / _MARK, _FIX), {"format": COUNT}, where, _FIX, open=True)
+    if mark["format"] != _FORMAT:
         raise UnibindError(
-            f"the store {path} has format {version}, but this version of unibind reads {_FORMAT}; encode again"
+            f"the store {path} has format {mark['format']}, but this version of unibind reads {_FORMAT}; encode again"
         )
-    return mark
+    return check_fields(mark, _FIELDS, where, _FIX, defaults=("backbone",), open=True)
 
 
 def _quoted(text: str) -> str:
