@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     )
     from .data.embeddings import Embeddings, TextEmbeddings
     from .data.encode import EncodeSummary
-    from .data.manifest import Item, read_manifest
+    from .data.intake import IntakeReport, Manifest, read_manifest
+    from .data.manifest import Item
     from .data.store import Store
     from .errors import UnibindError
     from .fitting import fit
@@ -57,7 +58,8 @@ _MODULES = {
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
     "data.embeddings": ("Embeddings", "TextEmbeddings"),
     "data.encode": ("EncodeSummary",),
-    "data.manifest": ("Item", "read_manifest"),
+    "data.intake": ("IntakeReport", "Manifest", "read_manifest"),
+    "data.manifest": ("Item",),
     "data.store": ("Store",),
     "errors": ("UnibindError",),
     "fitting": ("fit",),
@@ -100,10 +102,12 @@ __all__ = [
     "Hits",
     "Image",
     "Imu",
+    "IntakeReport",
     "Item",
     "KnowledgeBase",
     "License",
     "Limits",
+    "Manifest",
     "ModalitySpec",
     "PointCloud",
     "Prediction",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .backbones import Backbone
 from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
-from .data.manifest import Item, items_from_paths, read_manifest
+from .data.intake import ModalityChoice, Sources, read_manifest
 from .data.opening import open_backbone, open_store
 from .data.store import STORE, Store
 from .errors import UnibindError
@@ -25,10 +26,11 @@ from .retrieval import Hits
 
 
 def encode(
-    source: str | Path | Sequence[str | Path | Item],
+    source: Sources,
     store: Store | str | Path,
     *,
-    modality: str | None = None,
+    modality: ModalityChoice = None,
+    strict: bool = False,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,
@@ -41,13 +43,13 @@ def encode(
 ) -> EncodeSummary:
     """Encode files into a store, made where it does not exist; run it again to continue where it stopped.
 
-    `source` is a manifest, a folder (`label/file` or `split/label/file`), or a list of paths or manifest items.
-    `modality` is for files whose names do not tell it. `backbone` defaults to the store's own. Unreadable items go to
+    `source`, `modality` and `strict` are those of `read_manifest`; what it left out is in the summary's `intake`.
+    `backbone` defaults to the store's own. Unreadable items go to
     the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
-    items = _items(source, modality)
+    items = read_manifest(source, modality=modality, strict=strict)
     exists = not isinstance(store, str | Path) or Store.is_at(store)
     encoder = open_backbone(
         backbone,
@@ -59,16 +61,10 @@ def encode(
     )
     opened = Store.open_or_create(store) if isinstance(store, str | Path) else store
     with progress_bar("encoding", len(items), progress) as advance:
-        return encode_items(
+        summary = encode_items(
             items, encoder, opened, batch_size=batch_size, workers=workers, limits=limits, progress=advance
         )
-
-
-def _items(source: str | Path | Sequence[str | Path | Item], modality: str | None) -> list[Item]:
-    if isinstance(source, str | Path):
-        return read_manifest(source, modality=modality)
-    given = [item for item in source if isinstance(item, Item)]
-    return given + items_from_paths([path for path in source if not isinstance(path, Item)], modality)
+    return replace(summary, intake=items.report)
 
 
 def open_model(

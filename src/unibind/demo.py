@@ -15,7 +15,7 @@ from .align.fit import FitConfig
 from .backbones import Backbone
 from .data.embeddings import Embeddings
 from .data.encode import embed, encode_items
-from .data.manifest import read_manifest
+from .data.intake import read_manifest
 from .data.opening import open_backbone
 from .data.store import Store
 from .errors import UnibindError

@@ -13,7 +13,8 @@ from PIL import Image as Picture
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone, text_items
 from unibind.data import encode as encoding
 from unibind.data.encode import embed, encode_items
-from unibind.data.manifest import Item, read_manifest
+from unibind.data.intake import read_manifest
+from unibind.data.manifest import Item
 from unibind.data.store import Store
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 from unibind.modalities.audio import Audio

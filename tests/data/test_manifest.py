@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from unibind.data.manifest import Item, items_from_paths, read_manifest, write_manifest
+from unibind.data.intake import read_manifest
+from unibind.data.manifest import Item, write_manifest
 from unibind.errors import MissingFileError, UnibindError
 from unibind.modalities import modality_names
 
@@ -83,10 +84,8 @@ def test_an_id_of_its_own_stays_and_a_location_is_the_id_otherwise(tmp_path, mon
     (tmp_path / "pictures").mkdir()
     (tmp_path / "link").symlink_to("pictures")
     monkeypatch.chdir(tmp_path)
-    rows = [{"uri": "link/x.png", "id": "mine"}, {"uri": "link/x.png", "id": ""}]
-    assert [i.id for i in read_manifest(written(tmp_path / "m.csv", rows))] == ["mine", f"{tmp_path}/pictures/x.png"]
-    (by_folder,) = (i.id for i in items_from_paths(["pictures/x.png"]))
-    assert by_folder == f"{tmp_path}/pictures/x.png"
+    rows = [{"uri": "link/x.png", "id": "mine"}, {"uri": "link/y.png", "id": ""}]
+    assert [i.id for i in read_manifest(written(tmp_path / "m.csv", rows))] == ["mine", f"{tmp_path}/pictures/y.png"]
 
 
 def make(folder, *names):
@@ -110,31 +109,33 @@ def test_flat_folders_give_labels_or_none(tmp_path):
     assert facts == [(f"{tmp_path}/2.png", None, None), (f"{tmp_path}/dog/1.png", None, "dog")]
 
 
-def test_folders_that_are_too_deep_or_empty_are_refused(tmp_path):
+def test_folders_without_items_are_refused(tmp_path):
     with pytest.raises(UnibindError, match="no items"):
         read_manifest(tmp_path)
-    make(tmp_path, "a/b/c/d.png")
-    with pytest.raises(UnibindError, match="deeper"):
+    make(tmp_path, "a/Thumbs.db", "a/b/notes.json", "readme")
+    with pytest.raises(UnibindError, match=r"no items: skipped.*1 no ending, 1 \.db, 1 \.json"):
         read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("m.csv", "uri,label\nx.png,a\nx.png,b", r"x\.png' occurs twice"),
+        ("m.csv", "uri,label\nx.png,a\nx.png,b", "row 2: it repeats the item of row 1 with another label"),
         ("m.csv", "uri,modality\nx.png,image\ny.png,smell", "row 2.*'smell'.*thermal"),
-        ("m.csv", "label\ndrum", "row 1.*neither a uri nor a text"),
-        ("m.csv", "uri,text\nx.txt,hello", "row 1.*both"),
+        ("m.csv", "label\ndrum", "no column of files or texts"),
+        ("m.csv", "uri,label\n,drum", "row 1: it has neither a file nor a text"),
         ("m.csv", "text,modality\nhello,audio", "row 1.*inline text"),
         ("m.csv", "uri,label\nx.png", "row 1.*cells"),
         ("m.csv", "uri\nx.png,extra", "row 1.*cells"),
         ("m.csv", "uri,label", "no items"),
         ("m.csv", "", "no items"),
-        ("m.csv", b"uri\n\xff\xfe.png", "UTF-8"),
-        ("m.csv", 'uri\n"x.png', "broken"),
-        ("m.jsonl", '{"uri": "x.png"}\n\n{"uri": ', "row 3.*JSON"),
+        ("m.csv", b"uri\n\xff\xfe.png", "row 1.*UTF-8"),
+        ("m.csv", b"\xff\xfeu", "UTF-16"),
+        ("m.csv", 'uri\n"x.png', "row 1.*broken"),
+        ("m.jsonl", '{"uri": "x.png"}\n\n{"uri": ', "row 2: it is blank"),
+        ("m.jsonl", '{"uri": ', "row 1.*JSON"),
         ("m.jsonl", '["x.png"]', "row 1.*list"),
-        ("m.jsonl", '{"uri": ["x.png"]}', "row 1, uri.*list"),
+        ("m.jsonl", '{"uri": ["x.png"]}', "row 1: uri.*list"),
         ("m.json", '{"data": "x.png"}', "not a list"),
         ("m.json", "[" * 100_000, "not JSON"),
         ("m.parquet", b"PAR1 no more", "Parquet"),
@@ -146,7 +147,7 @@ def test_bad_manifests_are_refused_in_one_sentence(tmp_path, name, content, word
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UnibindError, match=words) as caught:
-        read_manifest(path)
+        read_manifest(path, strict=True)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value).strip()
 
@@ -164,18 +165,7 @@ def test_a_missing_manifest_is_named(tmp_path):
         read_manifest(tmp_path / "nowhere.csv")
 
 
-def test_bare_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert [(i.id, i.modality, i.uri) for i in items_from_paths(["x.wav", "./y.png"])] == [
-        (f"{tmp_path}/x.wav", "audio", "x.wav"),
-        (f"{tmp_path}/y.png", "image", "./y.png"),
-    ]
-    assert items_from_paths(["x.wav"], "video")[0].modality == "video"
-    with pytest.raises(UnibindError, match="twice"):
-        items_from_paths(["x.wav", f"{tmp_path}/./x.wav"])
-
-
-cells = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+cells = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(bool)
 names = st.text("abcäß _-'\"#%&", min_size=1, max_size=8).filter(str.strip)
 
 
@@ -185,10 +175,10 @@ def items_in(draw, folder):
     for i in range(draw(st.integers(1, 4))):
         facts = {name: draw(cells) for name in ("label", "split", "description", "object")}
         if draw(st.booleans()):
-            place = {"uri": str(folder / draw(names) / "x.bin"), "modality": draw(st.sampled_from(modality_names()))}
+            place = {"uri": str(folder / draw(names) / f"{i}.bin"), "modality": draw(st.sampled_from(modality_names()))}
         else:
-            place = {"text": draw(cells.filter(bool)), "modality": "text"}
-        found.append(Item(id=f"{i}{draw(names)}", **place, **facts))
+            place = {"text": f"{draw(cells)}{i}", "modality": "text"}
+        found.append(Item(id=f"{i}{draw(names)}{i}", **place, **facts))
     return found
 
 

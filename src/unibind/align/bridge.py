@@ -29,7 +29,7 @@ from ..backbones.composed.table import Part, Parts
 from ..contrastive import symmetric_info_nce
 from ..data.embeddings import Vectors, unit
 from ..data.encode import embed
-from ..data.manifest import read_manifest
+from ..data.intake import read_manifest
 from ..data.store import Store
 from ..errors import ContractError, UnibindError, UnknownNameError
 from ..files import check_output

@@ -37,6 +37,16 @@ ForceOption = Annotated[
     bool,
     typer.Option("--force", help="Replace what is at the output path already.", rich_help_panel=OUTPUT),
 ]
+ModalityChoiceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--modality",
+        "-m",
+        metavar="MODALITY",
+        help="Modality of files whose names do not tell it; DIR=MODALITY for those in a folder. Repeatable.",
+        rich_help_panel=INPUT,
+    ),
+]
 KnowledgeOption = Annotated[
     str | None,
     typer.Option(

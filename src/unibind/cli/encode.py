@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from ._console import ADVANCED, OUTPUT, JsonOption, ModalityOption, notify, print_json, print_table
+from ._console import ADVANCED, INPUT, OUTPUT, JsonOption, ModalityChoiceOption, notify, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..data.encode import EncodeSummary
+    from ..data.store import Store
 
 _LISTED = 10  # unreadable files that are named
 
@@ -17,7 +21,12 @@ _LISTED = 10  # unreadable files that are named
 @with_backbone_options
 def encode(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="A manifest (CSV, JSONL, Parquet) or a folder label/file.")
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Folders of any depth, tables (CSV, TSV, JSONL, Parquet), lists of paths (TXT), or files.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path,
@@ -26,7 +35,11 @@ def encode(
         ),
     ],
     backbone: BackboneChoice = NO_CHOICE,
-    modality: ModalityOption = None,
+    modality: ModalityChoiceOption = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Refuse sources with damaged or repeated rows.", rich_help_panel=INPUT),
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Items per batch.", rich_help_panel=ADVANCED)] = 64,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.", rich_help_panel=ADVANCED)
@@ -35,28 +48,44 @@ def encode(
 ) -> None:
     """Encode every item once; run it again to continue where it stopped.
 
-    Items that cannot be read go to the store's quarantine with the reason; the exit code is then 1.
+    The label of a file is its folder; a folder called train, val or test (or training, validation, dev, ...) is its
+    split. Files of unknown endings, and damaged, blank or repeated rows, are left out and reported. Items that cannot
+    be read go to the store's quarantine with the reason; the exit code is then 1.
 
     Examples:
       $ unibind encode data/manifest.csv --out runs/store
-      $ unibind encode photos/ --out runs/photos --workers 2
+      $ unibind encode photos/ sounds/ --out runs/mine --workers 2
+      $ unibind encode recordings/ --modality night_camera=thermal --out runs/mine
     """
     from ..api import encode as encode_source
+    from ..data.intake import parse_modality_choice
     from ..data.store import Store
 
     summary = encode_source(
-        source, out, modality=modality, batch_size=batch_size, workers=workers, **backbone.arguments
+        source[0] if len(source) == 1 else source,
+        out,
+        modality=parse_modality_choice(modality),
+        strict=strict,
+        batch_size=batch_size,
+        workers=workers,
+        **backbone.arguments,
     )
     store = Store.open(out)
-    failed = store.quarantined()
     if json:
-        print_json({**asdict(summary), "store": str(out), "quarantine": failed})
+        print_json({**asdict(summary), "store": str(out), "quarantine": store.quarantined()})
     else:
-        print_table(("modality", "items"), sorted(store.counts().items()), title=f"{out}")
-        notify(f"{summary.encoded} encoded, {summary.skipped} already stored, {summary.quarantined} unreadable")
-        for row in failed[:_LISTED]:
-            notify(f"unibind: {row['message']}")
-        if len(failed) > _LISTED:
-            notify(f"... and {len(failed) - _LISTED} more in the store's quarantine")
+        _print_summary(summary, store)
     if summary.quarantined:
         raise typer.Exit(1)
+
+
+def _print_summary(summary: EncodeSummary, store: Store) -> None:
+    print_table(("modality", "items"), sorted(store.counts().items()), title=f"{store.path}")
+    notify(f"{summary.encoded} encoded, {summary.skipped} already stored, {summary.quarantined} unreadable")
+    failed = store.quarantined()
+    for row in failed[:_LISTED]:
+        notify(f"unibind: {row['message']}")
+    if len(failed) > _LISTED:
+        notify(f"... and {len(failed) - _LISTED} more in the store's quarantine")
+    for line in summary.intake.lines():
+        notify(line)

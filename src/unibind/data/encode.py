@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..modalities.limits import Limits
 from .batch_encoding import encode_batch
 from .embeddings import Vectors
 from .inputs import loadable_items
+from .intake import IntakeReport
 from .loader import Failure, RawItem, batches, item_label, load_items
 from .manifest import Item, check_unique
 from .store import Quarantined, Store
@@ -31,12 +32,16 @@ _COMMIT_ITEMS, _COMMIT_S = 512, 20.0
 
 @dataclass(frozen=True)
 class EncodeSummary:
-    """What a run did: items newly encoded, skipped because they are stored, and unreadable; its duration in seconds."""
+    """What a run did: items newly encoded, skipped because they are stored, and unreadable; its duration in seconds.
+
+    `intake` says what was left out of the source before.
+    """
 
     encoded: int
     skipped: int
     quarantined: int
     seconds: float
+    intake: IntakeReport = field(default_factory=IntakeReport)
 
 
 def encode_items(

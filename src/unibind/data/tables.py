@@ -1,6 +1,7 @@
-"""Small tables of text cells in CSV, JSONL, JSON or Parquet: read row by row with row numbers, written atomically.
+"""Small tables of cells in CSV, JSONL, JSON or Parquet: read row by row with row numbers, written atomically.
 
-Manifests and knowledge bases are such tables. A cell is text or None; blank cells, JSON null and NaN are None.
+Manifests and knowledge bases are such tables. CSV may be separated by commas, semicolons, tabs or bars, in UTF-8 or
+UTF-16, with or without a byte order mark. A cell of text is text or None; blank cells, JSON null and NaN are None.
 """
 
 from __future__ import annotations
@@ -9,30 +10,105 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingFileError, UnibindError, UnknownNameError
+from ..errors import LimitError, MissingFileError, UnibindError, UnknownNameError
 from ..files import write_whole
+from .csv_rows import csv_rows
+from .text_encoding import decoded, undecodable
 
 Row = dict[str, str | None]
+_MAX_BYTES = 2 << 30  # of a table
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
-    """Yield the number of each row, from 1, and its cells in `columns`; other columns are ignored.
+@dataclass(frozen=True)
+class BadRow:
+    """A row that is not one, and the reason."""
 
-    Raises MissingFileError for a missing file, and UnibindError, naming file and row, for a file that is not a table.
+    reason: str
+
+
+BLANK = BadRow("it is blank")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the columns of a table may be called.
+
+    `is_known(name)` recognizes columns, by which the separator of a CSV file is found. `without_header(cells)` gives
+    the columns of a CSV file from the cells of its first row where these are an item and no names, otherwise None.
+    """
+
+    is_known: Callable[[str], bool]
+    without_header: Callable[[Sequence[str]], Sequence[str] | None] = lambda cells: None
+
+
+def table_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    """Yield the number of each row, from 1, and its cells in the known columns, or why it has none.
+
+    A blank row is BLANK; blank rows at the end are left out. Cells are texts, or what JSON and Parquet hold. Raises
+    MissingFileError for a missing file, and UnibindError for a file that is not a table.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist; pass a CSV, JSONL, JSON or Parquet table")
-    reader = _of_suffix(path, _READERS)
+    if path.stat().st_size > _MAX_BYTES:
+        raise LimitError(f"{path} has more than {_MAX_BYTES >> 30} GiB; split it into several tables")
+    blank: list[int] = []
+    for number, row in _of_suffix(path, _READERS)(path, dialect):
+        if isinstance(row, dict) and not any(map(_is_filled, row.values())):
+            blank.append(number)
+            continue
+        yield from ((earlier, BLANK) for earlier in blank)
+        blank.clear()
+        yield number, row if isinstance(row, BadRow) else {n: v for n, v in row.items() if dialect.is_known(n)}
+
+
+def is_table(path: Path) -> bool:
+    """Whether the ending of a file is that of a table."""
+    return path.suffix.lower() in TABLE_ENDINGS
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
+    """Yield the number of each row, from 1, and its texts in `columns`; other columns and blank rows are ignored.
+
+    Raises MissingFileError for a missing file, and UnibindError, naming file and row, for a row or a file that is not
+    one.
+    """
+    for number, row in table_rows(path, Dialect(columns.__contains__)):
+        where = f"{path}, row {number}"
+        if row is BLANK:
+            continue
+        if isinstance(row, BadRow):
+            raise UnibindError(f"{where}: {row.reason}")
+        try:
+            cells = {name: text_cell(row[name], name) for name in columns if name in row}
+        except UnibindError as error:
+            raise UnibindError(f"{where}: {error}") from error
+        yield number, cells
+
+
+def text_cell(value: Any, name: str) -> str | None:
+    """A cell as text; raises UnibindError for one that is neither a text nor a number."""
+    if is_missing(value):
+        return None
+    if isinstance(value, (dict, list, tuple, bytes)):
+        raise UnibindError(f"{name} is a {type(value).__name__}; it must be a text or a number")
+    text = str(value)
+    return text if text.strip() else None
+
+
+def _is_filled(value: Any) -> bool:
+    return not is_missing(value) and (not isinstance(value, str) or bool(value.strip()))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty: None, or the NaN and NA of data frames, which are not equal to themselves."""
     try:
-        for number, row in reader(path, columns):
-            yield number, {name: _cell(row[name], f"{path}, row {number}, {name}") for name in columns if name in row}
-    except UnicodeDecodeError as error:
-        raise UnibindError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from error
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):  # pandas' NA is neither; an array has many answers
+        return type(value).__name__ in ("NAType", "NaTType")
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, str | None]], columns: Sequence[str]) -> None:
@@ -46,72 +122,55 @@ def _of_suffix(path: Path, formats: Mapping[str, Callable]) -> Callable:
     return formats[path.suffix.lower()]
 
 
-def _cell(value: Any, where: str) -> str | None:
-    if value is None or value != value:  # data frames write a missing cell as NaN
-        return None
-    if isinstance(value, (dict, list, tuple, bytes)):
-        raise UnibindError(f"{where} is a {type(value).__name__}; it must be a text or a number")
-    text = str(value)
-    return text if text.strip() else None
+# --- formats: (path, dialect) -> (row number, cells), and (rows, columns) -> bytes ----------------------------------
 
 
-# --- formats: (path, columns) -> (row number, cells), and (rows, columns) -> bytes ----------------------------------
+def _read_csv(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    for number, row in csv_rows(decoded(path), dialect.is_known, dialect.without_header):
+        yield number, BadRow(row) if isinstance(row, str) else row
 
 
-def _read_csv(path: Path, _: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, strict=True)
-        number = 0
-        try:
-            for number, row in enumerate(rows, start=1):
-                if None in row or None in row.values():
-                    raise UnibindError(
-                        f"{path}, row {number} has a different number of cells than the header; quote its commas"
-                    )
-                yield number, row
-        except csv.Error as error:
-            raise UnibindError(f"{path} is broken after row {number} ({error}); save it as CSV again") from error
+def _read_jsonl(path: Path, _: Dialect) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    for number, line in enumerate(io.StringIO(decoded(path)), start=1):
+        yield number, _json_object(line) if line.strip() else {}
 
 
-def _read_jsonl(path: Path, _: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield number, _json_object(line, f"{path}, row {number}")
-
-
-def _json_object(text: str, where: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any] | BadRow:
+    if undecodable(text):
+        return BadRow("it is not UTF-8 text; save the table as UTF-8")
     try:
-        value = json.loads(text)
+        return _object(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise UnibindError(f"{where} is not JSON ({error}); write one JSON object per line") from error
-    if not isinstance(value, dict):
-        raise UnibindError(f"{where} is a {type(value).__name__}; write one JSON object per line")
-    return value
+        return BadRow(f"it is not JSON ({error}); write one JSON object per line")
 
 
-def _read_json(path: Path, _: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _object(value: Any) -> dict[str, Any] | BadRow:
+    return value if isinstance(value, dict) else BadRow(f"it is a {type(value).__name__}; write a JSON object")
+
+
+def _read_json(path: Path, _: Dialect) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    text = decoded(path)
+    if undecodable(text):
+        raise UnibindError(f"{path} is not UTF-8 text; save it as UTF-8")
     try:
-        rows = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise
+        rows = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UnibindError(f"{path} is not JSON ({error}); write a list of objects") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list):
         raise UnibindError(f"{path} is not a list of JSON objects; write one object per item")
-    yield from enumerate(rows, start=1)
+    yield from enumerate(map(_object, rows), start=1)
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read_parquet(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path) as file:
-            present = [name for name in columns if name in file.schema_arrow.names]
+            present = [name for name in file.schema_arrow.names if dialect.is_known(name)]
             number = 0
             for batch in file.iter_batches(columns=present):
-                for row in batch.to_pylist():
+                for row in batch.to_pylist() if present else ({} for _ in range(batch.num_rows)):
                     number += 1
                     yield number, row
     except (pyarrow.ArrowException, OSError) as error:
@@ -141,5 +200,13 @@ def _write_parquet(rows: Sequence[Mapping[str, str | None]], columns: Sequence[s
     return sink.getvalue()
 
 
-_READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
+_READERS = {
+    ".csv": _read_csv,
+    ".tsv": _read_csv,
+    ".txt": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+}
 _WRITERS = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+TABLE_ENDINGS = tuple(_READERS)

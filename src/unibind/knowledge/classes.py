@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..data.manifest import read_manifest
+from ..data.intake import read_manifest
 from ..errors import MissingFileError, UnibindError
 
 _TABLES = (".csv", ".jsonl", ".json", ".parquet")

@@ -112,7 +112,7 @@ SPEC = ModalitySpec(
     raw_types=(Depth,),
     formats=(
         FileFormat("NPY or NPZ", (), _read_array, lambda head: head.startswith((NPY_MAGIC, ZIP_MAGIC))),
-        FileFormat("PNG or TIFF", (), _read_picture, fallback=True),
+        FileFormat("PNG or TIFF", (), _read_picture, also=(".png", ".tif", ".tiff"), fallback=True),
     ),
     picture=_picture,
     message=_message,

@@ -84,6 +84,7 @@ SPEC = ModalitySpec(
     ),
     picture=_picture,
     message=_message,
+    column_names=("img", "picture", "photo"),
     prompt_phrase="photographs",
     aspects=("looks", "parts", "shape", "context"),
     templates=(

@@ -227,6 +227,7 @@ SPEC = ModalitySpec(
     picture=_picture,
     picture_ratio=2.4,
     message=_message,
+    column_names=("points", "cloud"),
     prompt_phrase="three-dimensional scans: points on its surface, without color",
     aspects=("shape", "parts"),
     templates=(

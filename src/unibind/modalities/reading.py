@@ -21,6 +21,13 @@ def suffixes() -> dict[str, tuple[str, ...]]:
     return {name: modality_spec(name).suffixes for name in modality_names()}
 
 
+def known_endings(modality: str | None = None) -> frozenset[str]:
+    """The file endings by which modalities are recognized, or all those of one, those that need its name included."""
+    if modality is None:
+        return frozenset(ending for claimed in suffixes().values() for ending in claimed)
+    return frozenset(ending for row in modality_spec(modality).formats for ending in row.suffixes + row.also)
+
+
 def modality_of(path: str | Path, limits: Limits | None = None) -> str:
     """The modality of a file by its ending; where several modalities share the ending, by its first bytes.
 

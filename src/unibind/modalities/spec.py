@@ -83,6 +83,7 @@ class ModalitySpec:
     prompt_phrase: str = ""  # what items are, in the prompts of language models; empty: none are written for them
     prompt_version: int = 1  # changes with the phrase
     aspects: tuple[str, ...] = ()  # what language models are asked about, such as "shape"
+    column_names: tuple[str, ...] = ()  # what people call columns of its files in tables, besides its own name
     templates: tuple[str, ...] = ("a {}.",)  # control texts of zero-shot classification, {} is the class name
     from_string: Callable[[str], Raw] | None = None  # an item of a string that does not name a file
     from_object: Callable[[object], Raw | None] | None = None  # an item of another library's object, None for others

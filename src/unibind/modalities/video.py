@@ -102,11 +102,12 @@ SPEC = ModalitySpec(
         FileFormat("MOV", (".mov",), _read),
         FileFormat("Matroska or WebM", (".mkv", ".webm"), _read, lambda head: head.startswith(b"\x1aE\xdf\xa3")),
         FileFormat("AVI", (".avi",), _read, lambda head: head[8:12] == b"AVI "),
-        FileFormat("MPEG, FLV or OGG", (), _read, fallback=True),
+        FileFormat("MPEG, FLV or OGG", (), _read, also=(".flv", ".mpeg", ".mpg", ".ogv", ".ts", ".wmv"), fallback=True),
     ),
     picture=_picture,
     picture_ratio=1.5,
     message=_message,
+    column_names=("clip",),
     prompt_phrase="silent videos of some seconds",
     aspects=("motion", "looks", "parts", "context"),
     templates=(

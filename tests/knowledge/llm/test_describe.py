@@ -24,7 +24,8 @@ from tests.helpers.toys import ToyBackbone
 from unibind import fit
 from unibind.align.fit import FitConfig
 from unibind.data.encode import encode_items
-from unibind.data.manifest import Item, read_manifest, write_manifest
+from unibind.data.intake import read_manifest
+from unibind.data.manifest import Item, write_manifest
 from unibind.data.store import Store
 from unibind.errors import UnibindError
 from unibind.knowledge import KnowledgeBase

@@ -63,7 +63,7 @@ def check(
       $ unibind knowledge check kb --min-texts 200
       $ unibind knowledge check kb --classes classes.txt --manifest data.csv --json
     """
-    from ...data.manifest import read_manifest
+    from ...data.intake import read_manifest
     from ...data.opening import open_backbone
     from ...knowledge.classes import read_classes
     from ...knowledge.inspection import CheckThresholds, check_base, inspect_folder

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...data.intake import read_manifest
 from ...data.loader import read_item
-from ...data.manifest import Item, read_manifest
+from ...data.manifest import Item
 from ...errors import UnibindError
 from ...modalities import ANCHOR
 from ...modalities.limits import Limits

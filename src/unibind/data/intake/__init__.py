@@ -1,0 +1,16 @@
+"""Taking in what a person has: folders, tables, lists and files, and a report of what was left out."""
+
+from .collecting import Manifest
+from .modality_choice import ModalityChoice, parse_modality_choice
+from .reading import Sources, read_manifest
+from .report import IntakeReport, SetAside
+
+__all__ = [
+    "IntakeReport",
+    "Manifest",
+    "ModalityChoice",
+    "SetAside",
+    "Sources",
+    "parse_modality_choice",
+    "read_manifest",
+]

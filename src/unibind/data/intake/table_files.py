@@ -1,0 +1,56 @@
+"""Manifests in files: CSV, JSONL, JSON and Parquet with columns of many names, and lists of paths without a header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import UnibindError
+from ...modalities.reading import known_endings
+from ...modalities.source import is_file, is_url
+from ..tables import BadRow, Dialect, table_rows
+from .collecting import Collector
+from .columns import NAMES, columns, is_known
+from .modality_choice import Modalities
+from .rows import collect_rows
+from .split_names import known_split
+
+_LISTED = ("uri", "label", "split")  # the columns of a list without a header, as far as they go
+
+
+def collect_table(path: Path, into: Collector, modalities: Modalities) -> None:
+    """Collect the items of a table; relative paths start from its folder.
+
+    Raises MissingFileError, and UnibindError for a file that is not a table or has no column of files or texts.
+    """
+    rows = list(table_rows(path, Dialect(is_known, lambda cells: _columns_of_list(cells, path.parent))))
+    names = dict.fromkeys(name for _, row in rows if not isinstance(row, BadRow) for name in row)
+    if any(not isinstance(row, BadRow) for _, row in rows) and not columns(tuple(names)).hold_items:
+        raise UnibindError(
+            f"{path} has no column of files or texts; call it one of {', '.join(NAMES['uri'][:5])}, text, or like a "
+            "modality"
+        )
+    collect_rows(iter(rows), str(path), path.parent, into, modalities)
+
+
+def names_items(path: Path) -> bool:
+    """Whether a text file is a list of files rather than a text: its first line that is not blank names a file."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        line = next((line for line in file if line.strip()), "")
+    return _is_place(line.strip(), path.parent)
+
+
+def _columns_of_list(cells: Sequence[str], folder: Path) -> Sequence[str] | None:
+    """The columns of a table without a header, by the cells of its first row: a file, and perhaps its label and split.
+
+    None where the first cell names no file, or where there is more.
+    """
+    if not cells or len(cells) > len(_LISTED) or not _is_place(cells[0], folder):
+        return None
+    if len(cells) == len(_LISTED) and known_split(cells[-1]) is None:
+        return None
+    return _LISTED[: len(cells)]
+
+
+def _is_place(cell: str, folder: Path) -> bool:
+    return bool(cell) and (is_url(cell) or Path(cell).suffix.lower() in known_endings() or is_file(folder / cell))
