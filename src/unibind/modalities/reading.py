@@ -28,12 +28,22 @@ def known_endings(modality: str | None = None) -> frozenset[str]:
     return frozenset(ending for row in modality_spec(modality).formats for ending in row.suffixes + row.also)
 
 
+def ending_of(path: str | Path) -> str:
+    """The ending of a file's or URL's name in lower case, with its dot."""
+    return Path(urlsplit(str(path)).path if is_url(str(path)) else path).suffix.lower()
+
+
+def has_known_ending(path: str | Path) -> bool:
+    """Whether a modality is recognized by the ending of a file's or URL's name."""
+    return ending_of(path) in known_endings()
+
+
 def modality_of(path: str | Path, limits: Limits | None = None) -> str:
     """The modality of a file by its ending; where several modalities share the ending, by its first bytes.
 
     Raises UnibindError where neither decides.
     """
-    suffix = Path(urlsplit(str(path)).path if is_url(str(path)) else path).suffix.lower()
+    suffix = ending_of(path)
     rows = [row for name in modality_names() for row in modality_spec(name).formats if suffix in row.suffixes]
     if not rows:
         known = " ".join(dict.fromkeys(suffix for claimed in suffixes().values() for suffix in claimed))

@@ -93,7 +93,9 @@ def _split_and_label(folders: Sequence[str], beside_splits: Collection[Sequence[
     """Split and label of a file by the folders on its way; the folders in `beside_splits` contain splits."""
     names_split = _first(known_split(name) is not None for name in folders)
     if names_split is None:
-        names_split = _first(folders[:depth] in beside_splits for depth in range(len(folders)))
+        names_split = _first(
+            folders[:depth] in beside_splits and plain(name) not in _kinds() for depth, name in enumerate(folders)
+        )
     split = None if names_split is None else folders[names_split]
     labels = [name for depth, name in enumerate(folders) if depth != names_split and plain(name) not in _kinds()]
     return split, labels[-1] if labels else None

@@ -56,5 +56,7 @@ class IntakeReport:
 
     def _split_lines(self) -> Iterator[str]:
         if self.unknown_splits:
-            names = ", ".join(f"{name!r} ({count:,} items)" for name, count in self.unknown_splits.items())
+            names = ", ".join(
+                f"{name!r} ({count:,} item{'s' * (count > 1)})" for name, count in self.unknown_splits.items()
+            )
             yield f"not a known split: {names}; the known ones are {', '.join(SPLITS)}, and only they are used to fit"

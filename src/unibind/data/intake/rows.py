@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import UnibindError
 from ...modalities import ANCHOR
+from ...modalities.reading import has_known_ending
 from ...modalities.source import is_url
 from ..location import canonical_location
 from ..manifest import Item, detected_modality, resolve
@@ -63,6 +64,8 @@ def _items(row: Mapping[str, Any] | BadRow, folder: Path, modalities: Modalities
 def _file_item(written: str, facts: Mapping[str, str | None], folder: Path, modality: str | None) -> Item:
     uri = resolve(written, folder)
     known = {name: facts[name] for name in _KEPT}
+    if modality is None and not has_known_ending(written):
+        raise UnibindError(f"no modality has files like {written}; correct its ending, or give the modality")
     kind = named_modality(modality) if modality else detected_modality(str(uri))
     return Item(facts["id"] or canonical_location(uri), kind, uri, **known)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import UnibindError
-from ...modalities.reading import known_endings
+from ...modalities.reading import has_known_ending
 from ...modalities.source import is_file, is_url
 from ..tables import BadRow, Dialect, table_rows
 from .collecting import Collector
@@ -53,4 +53,4 @@ def _columns_of_list(cells: Sequence[str], folder: Path) -> Sequence[str] | None
 
 
 def _is_place(cell: str, folder: Path) -> bool:
-    return bool(cell) and (is_url(cell) or Path(cell).suffix.lower() in known_endings() or is_file(folder / cell))
+    return bool(cell) and (is_url(cell) or has_known_ending(cell) or is_file(folder / cell))
