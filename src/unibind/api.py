@@ -84,8 +84,6 @@ def open_model(
     Without a model, the backbone is the one that is named, else the one that encoded `store`, else the default. Raises
     UnibindError where a backbone is named that the model was not fitted on.
     """
-    if isinstance(model, UniBind):
-        return model
     if model is None:
         opened = open_backbone(
             backbone, store=store, weights=weights, precision=precision, device=device, options=options
@@ -93,9 +91,14 @@ def open_model(
         if classes is None and knowledge is None:
             return UniBind(opened)
         return UniBind.zero_shot(classes, knowledge=knowledge, backbone=opened)
-    fitted = UniBind.from_pretrained(model, weights=weights, precision=precision, device=device, **(options or {}))
-    if backbone not in (None, fitted.backbone.name):
-        raise UnibindError(f"{model} was fitted on {fitted.backbone.name}, not on {backbone}; leave out the backbone")
+    if isinstance(model, UniBind):
+        fitted, name = model, "the model"
+    else:
+        fitted = UniBind.from_pretrained(model, weights=weights, precision=precision, device=device, **(options or {}))
+        name = str(model)
+    asked = backbone if backbone is None or isinstance(backbone, str) else backbone.name
+    if asked not in (None, fitted.backbone.name):
+        raise UnibindError(f"{name} was fitted on {fitted.backbone.name}, not on {asked}; leave out the backbone")
     return fitted
 
 

@@ -5,7 +5,9 @@ Rows are queries (or samples), columns are the gallery (or categories).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -35,7 +37,7 @@ def recall_at_k(similarity: Float[np.ndarray, "q g"], relevant: Bool[np.ndarray,
     return float(np.mean(hits[counted] / possible[counted])) if counted.any() else float("nan")
 
 
-def category_relevance(queries: Sequence[str], gallery: Sequence[str]) -> Bool[np.ndarray, "q g"]:
+def category_relevance(queries: Sequence[str | None], gallery: Sequence[str | None]) -> Bool[np.ndarray, "q g"]:
     """Whether query and gallery item have the same label."""
     return np.asarray(queries)[:, None] == np.asarray(gallery)[None, :]
 
@@ -53,14 +55,59 @@ def spread(values: Float[np.ndarray, " *shape"]) -> dict[str, float]:
     return {"mean": float(finite.mean()), "std": float(finite.std()), "min": low, "max": high, "range": high - low}
 
 
+@dataclass(frozen=True)
+class ClassScores:
+    """Of one class: the share of answers with it that are right, the share of its items that got it, and its items.
+
+    `precision` is None for a class that was never answered, `recall` for one without items.
+    """
+
+    precision: float | None
+    recall: float | None
+    support: int
+
+
+def class_scores(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, ClassScores]:
+    """Precision, recall and support of every class that is true or predicted, sorted by name."""
+    support, answered = Counter(truth), Counter(predicted)
+    right = Counter(t for t, p in zip(truth, predicted, strict=True) if t == p)
+    return {
+        name: ClassScores(
+            right[name] / answered[name] if answered[name] else None,
+            right[name] / support[name] if support[name] else None,
+            support[name],
+        )
+        for name in sorted(support.keys() | answered.keys())
+    }
+
+
+def confusions(truth: Sequence[str], predicted: Sequence[str]) -> dict[tuple[str, str], int]:
+    """How often each class (first) got each answer (second), most often first; right answers included."""
+    counts = Counter(zip(truth, predicted, strict=True))
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers whose confidence lies in one range: how many, their mean confidence, and the share that is right."""
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(
+    confidence: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], bins: int = 10
+) -> list[Bin | None]:
+    """Confidence against accuracy in equal-width bins of confidence; None for an empty bin (Guo et al. 2017)."""
+    index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
+    rows = [np.flatnonzero(index == b) for b in range(bins)]
+    return [Bin(len(r), float(confidence[r].mean()), float(correct[r].mean())) if len(r) else None for r in rows]
+
+
 def expected_calibration_error(
     confidence: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], bins: int = 10
 ) -> float:
     """Difference of confidence and accuracy, averaged over equal-width bins by item count (Guo et al. 2017)."""
-    index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
-    total = 0.0
-    for b in range(bins):
-        inside = index == b
-        if inside.any():
-            total += inside.mean() * abs(float(confidence[inside].mean()) - float(correct[inside].mean()))
-    return float(total)
+    filled = [b for b in reliability(confidence, correct, bins) if b is not None]
+    return sum(b.count * abs(b.confidence - b.accuracy) for b in filled) / len(confidence)

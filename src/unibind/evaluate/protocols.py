@@ -1,37 +1,34 @@
 """Protocols: what is measured on a store, before and after a fit, beside the controls.
 
-Everything that can be chosen (strategy, K, scoring) is chosen on the validation split; the test split is only measured.
+Everything that can be chosen (strategy, K, scoring) is chosen on the validation split; the measured items are only
+measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..align.centers import Centers
-from ..align.selection import CenterConfig, tune_centers
 from ..backbones import Backbone
-from ..data.embeddings import CategoryIndex, Embeddings, TextEmbeddings, Vectors
+from ..data.embeddings import Embeddings, TextEmbeddings
 from ..data.store import Store
-from ..errors import UnibindError, UnknownNameError
-from ..knowledge.embedding import embed_descriptions
+from ..errors import UnibindError
+from ..knowledge import KnowledgeBase
 from ..modalities import ANCHOR
-from ..model import UniBind
-from .controls import class_names, random_words, templates
+from ..model import UniBind, check_stored
 from .cross_modal import HEADLINE_K, CrossModal, Splits, cross_modal
-from .metrics import expected_calibration_error, top_k_accuracy
-
-CLASS_NAME, TEMPLATE, RANDOM_WORDS = "class name", "prompt template", "random words"
-LLM_CENTERS, FITTED = "LLM centers", "fitted UniBind"
-METHODS = (CLASS_NAME, TEMPLATE, RANDOM_WORDS, LLM_CENTERS, FITTED)
-
-
-def split_of(store: Store, split: str) -> dict[str, Embeddings]:
-    """The embeddings of one split, by modality."""
-    return {m: store.vectors(modality=m, split=split) for m in store.modalities()}
+from .intervals import Interval
+from .methods import CLASS_NAME, DESCRIPTIONS, FITTED, NEIGHBORS, PROBE, RANDOM_WORDS, UNLEARNED, UnfittedMethods
+from .metrics import Bin, expected_calibration_error, reliability
+from .parts import Inventory, Part, labeled, load_part, recognized_modalities, sampled, take_inventory
+from .recognition import Answers, Recognition, Recognized, answers_of, category_index, probe_answers
+from .remarks import remarks
+from .texts import ClassTexts, class_texts
 
 
 def in_anchor_space(embeddings: Splits) -> dict[str, Embeddings]:
@@ -39,228 +36,222 @@ def in_anchor_space(embeddings: Splits) -> dict[str, Embeddings]:
     return {m: e for m, e in embeddings.items() if e.contract.in_anchor_space}
 
 
-# --- recognition -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
-class ZeroShot:
-    """Test top-1 of every method on every modality but text, and the centers behind each figure.
+class Calibrated:
+    """How well the confidences of the fitted model fit its accuracy: bins of confidence, and their mean error."""
 
-    A modality outside the anchor space has figures only after a fit.
-    """
-
-    top1: dict[str, dict[str, float]]  # method -> modality -> fraction
-    centers: dict[str, dict[str, Centers]]  # method -> modality -> centers
-    texts_per_class: dict[str, dict[str, int]]  # method -> modality -> largest K_c
-
-    @property
-    def modalities(self) -> list[str]:
-        """All modalities with a figure, first those that every method was measured on."""
-        return list(dict.fromkeys(m for by_modality in self.top1.values() for m in by_modality))
-
-    def mean(self, method: str) -> float:
-        """Average over the modalities that every method was measured on."""
-        shared = [m for m in self.modalities if all(m in by_modality for by_modality in self.top1.values())]
-        return float(np.mean([self.top1[method][m] for m in shared]))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain figures and choices."""
-        return {
-            "top1": self.top1,
-            "mean": {method: self.mean(method) for method in self.top1},
-            "texts_per_class": self.texts_per_class,
-            "chosen": {
-                method: {m: {"strategy": c.strategy, "scoring": asdict(c.scoring)} for m, c in by_modality.items()}
-                for method, by_modality in self.centers.items()
-            },
-        }
+    error: float
+    bins: list[Bin | None]
 
 
-def zero_shot(
-    backbone: Backbone, store: Store, texts: TextEmbeddings, *, fitted: UniBind | None = None, seed: int = 0
-) -> ZeroShot:
-    """Top-1 on the store's test split with class names, templates, random words, LLM centers and the fitted model.
-
-    LLM centers see the training samples without labels. Random words get as many texts per class as the selected LLM
-    centers, and their scoring is chosen in the same way. Raises UnibindError if no modality is in the anchor space, or
-    an item has no label.
-    """
-    test = {m: e for m, e in split_of(store, "test").items() if m != ANCHOR}
-    modalities = list(in_anchor_space(test))
-    if not modalities:
-        raise UnibindError(
-            f"no tower that encoded {store.path} is in the space of its texts; bridge one with `unibind bridge`, or "
-            "fit a model and classify with it"
-        )
-    centers = _unfitted_centers(backbone, store, texts, modalities, seed)
-    vectors = {method: {m: test[m].vectors for m in modalities} for method in centers}
-    if fitted is not None:
-        projected = in_anchor_space({m: fitted.project(e) for m, e in test.items()})
-        centers[FITTED] = {m: fitted.centers[m] for m in projected}
-        vectors[FITTED] = {m: e.vectors for m, e in projected.items()}
-    top1 = {
-        method: {m: top1_of(c, vectors[method][m], test[m].known_labels()) for m, c in by_modality.items()}
-        for method, by_modality in centers.items()
-    }
-    sizes = {method: {m: max(c.sizes) for m, c in by_modality.items()} for method, by_modality in centers.items()}
-    return ZeroShot(top1, centers, sizes)
-
-
-def _unfitted_centers(
-    backbone: Backbone, store: Store, texts: TextEmbeddings, modalities: Sequence[str], seed: int
-) -> dict[str, dict[str, Centers]]:
-    """Centers of every method but the fit, by method (as in METHODS) and modality, tuned on the validation split."""
-    train, val = split_of(store, "train"), split_of(store, "val")
-    validation = {m: (val[m].vectors, val[m].known_labels()) for m in modalities}
-    selected = {m: tune_centers(texts, validation[m], samples=train[m].vectors)[0] for m in modalities}
-    categories = texts.category_names()
-    names = embed_descriptions(class_names(categories), backbone)
-    most = max(max(c.sizes) for c in selected.values())
-    noise = embed_descriptions(random_words(categories, most, seed), backbone)
-    centers: dict[str, dict[str, Centers]] = {method: {} for method in (CLASS_NAME, TEMPLATE, RANDOM_WORDS)}
-    for m in modalities:
-        controls = {
-            CLASS_NAME: names,
-            TEMPLATE: embed_descriptions(templates(categories, m), backbone),
-            RANDOM_WORDS: _first_of_each(noise, max(selected[m].sizes)),
-        }
-        for method, control in controls.items():
-            centers[method][m], _ = tune_centers(control, validation[m], config=CenterConfig(strategy="all"))
-    return centers | {LLM_CENTERS: selected}
-
-
-def _first_of_each(texts: TextEmbeddings, count: int) -> TextEmbeddings:
-    """The first `count` texts of every category."""
-    seen: dict[str, int] = {}
-    rows = []
-    for row, category in enumerate(texts.categories):
-        seen[category] = seen.get(category, 0) + 1
-        if seen[category] <= count:
-            rows.append(row)
-    return texts.take(rows)
-
-
-def top1_of(centers: Centers, vectors: Vectors, labels: Sequence[str]) -> float:
-    """Top-1 of vectors [N, D] with known labels [N]; raises UnknownNameError for a label without centers."""
-    return top_k_accuracy(centers.scores(vectors), _category_index(labels, centers.labels))
-
-
-def _category_index(labels: Sequence[str], categories: Sequence[str]) -> CategoryIndex:
-    index = {label: i for i, label in enumerate(categories)}
-    for label in labels:
-        if label not in index:
-            raise UnknownNameError("label", label, categories)
-    return np.array([index[label] for label in labels], np.intp)
-
-
-# --- calibration -----------------------------------------------------------------------------------------------------
-
-
-def calibration_errors(fitted: UniBind, test: Splits) -> dict[str, float]:
-    """Expected calibration error of the fitted model on test items, for every modality that it calibrated.
-
-    Every test item belongs to one of the categories, so confidences are conditioned on that: "none of these" is not an
-    answer here.
-    """
-    errors = {}
-    for m, stored in test.items():
-        if m not in fitted.calibration or m not in fitted.centers or not len(stored):
-            continue
-        centers = fitted.centers[m]
-        probabilities, none = fitted.calibration[m].probabilities(centers.scores(fitted.project(stored).vectors))
-        correct = probabilities.argmax(axis=1) == _category_index(stored.known_labels(), centers.labels)
-        confidence = probabilities.max(axis=1) / np.maximum(1 - none, 1e-12)
-        errors[m] = expected_calibration_error(confidence, correct)
-    return errors
-
-
-# --- everything ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Everything that a report shows, measured on a store's test split.
+    """Everything that a report shows, measured on one store.
 
-    `calibration_error` is the expected calibration error of the fitted model by modality; `outside_anchor_space` lists
-    the modalities that could not be compared with texts before the fit.
+    `recognition` is None where no measured item has a label that can be recognized; `before` and `after` are None where
+    no modality can be compared. `calibrated` is by modality; `left_out` maps a modality to its measured items by label
+    whose class no method knows; `outside_anchor_space` lists the modalities that could not be compared with texts
+    before the fit. `samples` are the embeddings behind retrieval, before and after the fit.
     """
 
+    title: str
     backbone: str
     seed: int
-    items: dict[str, dict[str, int]]  # split -> modality -> items
-    zero_shot: ZeroShot
-    before: CrossModal
+    inventory: Inventory
+    texts: ClassTexts
+    recognition: Recognition | None
+    before: CrossModal | None
     after: CrossModal | None
     learned_parameters: int
-    calibration_error: dict[str, float] = field(default_factory=dict)
-    outside_anchor_space: tuple[str, ...] = ()
+    calibrated: dict[str, Calibrated]
+    left_out: dict[str, dict[str, int]]
+    outside_anchor_space: tuple[str, ...]
+    samples: dict[str, dict[str, Embeddings]]
 
     def to_json(self) -> dict[str, Any]:
         """The figures in `report.json`. The same store, model and seed give the same bytes."""
         result: dict[str, Any] = {
+            "title": self.title,
             "backbone": self.backbone,
             "seed": self.seed,
-            "items": self.items,
+            "measured": self.inventory.measured,
+            "items": self.inventory.items,
+            "classes": self.inventory.classes,
+            "unlabeled": self.inventory.unlabeled,
             "learned_parameters": self.learned_parameters,
-            "zero_shot": self.zero_shot.to_json(),
-            "retrieval": {"before": self.before.to_json()},
+            "description_generators": self.texts.generators,
+            "remarks": remarks(self),
         }
+        if self.recognition is not None:
+            result["recognition"] = self.recognition.to_json()
+        moments = {"before": self.before, "after": self.after}
+        result["retrieval"] = {name: m.to_json() for name, m in moments.items() if m is not None}
+        if self.left_out:
+            result["left_out"] = self.left_out
         if self.outside_anchor_space:
             result["outside_anchor_space"] = self.outside_anchor_space
-        if self.after is not None:
-            result["retrieval"]["after"] = self.after.to_json()
+        if self.gains():
             result["gains"] = self.gains()
-            result["calibration_error"] = {m: round(e, 4) for m, e in self.calibration_error.items()}
+            result["gain_intervals"] = {
+                name: [round(100 * end, 2) for end in interval] for name, interval in self.gain_intervals().items()
+            }
+        if self.calibrated:
+            result["calibration_error"] = {m: round(c.error, 4) for m, c in self.calibrated.items()}
         return result
+
+    def comparisons(self) -> dict[str, tuple[str, str]]:
+        """The comparisons of methods that the headline figures are about: name -> better, baseline."""
+        found = self.recognition
+        if found is None or not found.shared:
+            return {}
+        pairs = {
+            "descriptions over class names, top-1": (DESCRIPTIONS, CLASS_NAME),
+            "descriptions over random words, top-1": (DESCRIPTIONS, RANDOM_WORDS),
+        }
+        for name, rivals in (("the best unfitted", UNLEARNED), ("the better control that learns", (NEIGHBORS, PROBE))):
+            measured = [method for method in rivals if method in found.methods]
+            if measured:
+                best = max(measured, key=lambda method: found.mean(method) or 0.0)
+                pairs[f"fitted over {name}, top-1"] = (FITTED, best)
+        return {name: pair for name, pair in pairs.items() if set(pair) <= set(found.methods)}
+
+    def gain_intervals(self) -> dict[str, Interval]:
+        """The paired 95 % interval of every comparison, as shares."""
+        found = self.recognition
+        if found is None:
+            return {}
+        pairs = self.comparisons().items()
+        return {name: found.bootstrap.difference(*pair, found.shared) for name, pair in pairs}
 
     def gains(self) -> dict[str, float]:
         """The headline differences in points, beside the paper's +6.36, +6.75 and +17.96."""
-        assert self.after is not None
-        mean = self.zero_shot.mean
-        unfitted = max(mean(method) for method in self.zero_shot.top1 if method != FITTED)
-        differences = {
-            "LLM centers over class names, top-1": mean(LLM_CENTERS) - mean(CLASS_NAME),
-            "LLM centers over random words, top-1": mean(LLM_CENTERS) - mean(RANDOM_WORDS),
-            "fitted over the best unfitted, top-1": mean(FITTED) - unfitted,
-        }
-        k = HEADLINE_K
-        for gallery in self.before.modalities if ANCHOR in self.before.modalities else ():
-            if gallery != ANCHOR:
-                gain = self.after.pair(ANCHOR, gallery, k) - self.before.pair(ANCHOR, gallery, k)
-                differences[f"{ANCHOR} to {gallery} after fit over before, recall@{k}"] = gain
+        differences: dict[str, float] = {}
+        found = self.recognition
+        for name, (better, baseline) in self.comparisons().items():
+            assert found is not None
+            differences[name] = (found.mean(better) or 0.0) - (found.mean(baseline) or 0.0)
+        if self.before is not None and self.after is not None and ANCHOR in self.before.modalities:
+            for gallery in self.before.modalities:
+                gain = self.after.pair(ANCHOR, gallery, HEADLINE_K) - self.before.pair(ANCHOR, gallery, HEADLINE_K)
+                if gallery != ANCHOR and np.isfinite(gain):
+                    differences[f"{ANCHOR} to {gallery} after fit over before, recall@{HEADLINE_K}"] = gain
         return {name: round(100 * difference, 2) for name, difference in differences.items()}
 
 
 def evaluate(
-    backbone: Backbone, store: Store, texts: TextEmbeddings, *, fitted: UniBind | None = None, seed: int = 0
+    backbone: Backbone,
+    store: Store,
+    *,
+    knowledge: KnowledgeBase | None = None,
+    texts: TextEmbeddings | None = None,
+    fitted: UniBind | None = None,
+    title: str | None = None,
+    seed: int = 0,
 ) -> Evaluation:
-    """Measure zero-shot recognition and cross-modal retrieval on the test split; with `fitted` also after its fit.
+    """Measure zero-shot recognition and cross-modal retrieval on a store; with `fitted` also after its fit.
 
-    Raises UnibindError if a modality has no items in the split "val" or "test".
+    Classes are those of `knowledge` (else of the fitted model's knowledge), else the labels of the store, by their
+    names. `texts` are the embeddings of the knowledge's descriptions, where they are at hand. `title` defaults to the
+    name of the store. Raises UnibindError where there is nothing to measure, UnknownNameError for a measured label that
+    `knowledge` lacks, and ContractError for a store of another backbone.
     """
-    items = {split: {m: len(e) for m, e in split_of(store, split).items()} for split in ("train", "val", "test")}
-    _check_items(items, store)
-    test = split_of(store, "test")
-    comparable = in_anchor_space(test)
-    projected = None if fitted is None else in_anchor_space({m: fitted.project(e) for m, e in test.items()})
+    inventory = take_inventory(store)
+    base = knowledge or (fitted.knowledge if fitted is not None else None)
+    leaking = store.non_train_ids() if inventory.split is not None else store.ids()
+    known = class_texts(base, inventory.labels, backbone, leaking=leaking, texts=texts)
+    methods = UnfittedMethods(backbone, known, seed=seed) if known.classes and ANCHOR in backbone.modalities else None
+    recognized: dict[str, Recognized] = {}
+    calibrated: dict[str, Calibrated] = {}
+    left_out: dict[str, dict[str, int]] = {}
+    samples: dict[str, Embeddings] = {}
+    for modality in store.modalities():
+        part = load_part(store, modality, inventory)
+        if not len(part.measured):
+            continue
+        check_stored(part.measured, backbone)
+        samples[modality] = sampled(part.measured, seed=seed)
+        if modality not in recognized_modalities(inventory):
+            continue
+        if knowledge is not None:  # what was asked for must describe every measured class
+            category_index(labeled(part.measured).known_labels(), known.classes)
+        found, unknown = _recognize(part, methods, fitted, seed)
+        if unknown:
+            left_out[modality] = unknown
+        if found is not None:
+            recognized[modality] = found
+            calibrated |= _calibrated(modality, found.answers.get(FITTED))
+    comparable = in_anchor_space(samples)
+    projected = {} if fitted is None else in_anchor_space({m: fitted.project(e) for m, e in samples.items()})
+    if not recognized and len(comparable) < 2:
+        raise _nothing_to_measure(store, inventory, comparable)
     return Evaluation(
-        backbone.name,
-        seed,
-        items,
-        zero_shot(backbone, store, texts, fitted=fitted, seed=seed),
-        cross_modal(comparable),
-        None if projected is None else cross_modal(projected),
-        0 if fitted is None or fitted.summary is None else fitted.summary.learned_parameters,
-        {} if fitted is None else calibration_errors(fitted, {m: e for m, e in test.items() if m != ANCHOR}),
-        tuple(m for m in test if m not in comparable),
+        title=title or store.path.resolve().name,
+        backbone=backbone.name,
+        seed=seed,
+        inventory=inventory,
+        texts=known,
+        recognition=Recognition(recognized, seed=seed) if recognized else None,
+        before=cross_modal(comparable) if comparable else None,
+        after=cross_modal(projected) if projected else None,
+        learned_parameters=0 if fitted is None or fitted.summary is None else fitted.summary.learned_parameters,
+        calibrated=calibrated,
+        left_out=left_out,
+        outside_anchor_space=tuple(m for m in samples if m not in comparable),
+        samples={"before": comparable} | ({"after": projected} if projected else {}),
     )
 
 
-def _check_items(items: Mapping[str, Mapping[str, int]], store: Store) -> None:
-    for split in ("val", "test"):
-        empty = [m for m, count in items[split].items() if not count and (m != ANCHOR or split == "test")]
-        if empty or not items[split]:
-            raise UnibindError(
-                f"the store {store.path} has no {split} items of {', '.join(empty) or 'any modality'}; an evaluation "
-                "needs a manifest whose split column contains train, val and test"
-            )
+def _recognize(
+    part: Part, methods: UnfittedMethods | None, fitted: UniBind | None, seed: int
+) -> tuple[Recognized | None, dict[str, int]]:
+    """The answers of every method to one modality's labeled items, and the items by label that no method knows.
+
+    A class that one method lacks is left out for all of them, so that all are measured on the same items.
+    """
+    items, modality = labeled(part.measured), part.measured.modality
+    centers: dict[str, Centers] = {}
+    if methods is not None and items.contract.in_anchor_space:
+        centers = methods.centers(modality, part)
+    if fitted is not None and modality in fitted.centers and fitted.contract(modality).in_anchor_space:
+        centers[FITTED] = fitted.centers[modality]
+    known = set(items.known_labels()).intersection(*(c.labels for c in centers.values()))
+    unknown = dict(Counter(label for label in items.known_labels() if label not in known))
+    items = items.take([row for row, label in enumerate(items.labels) if label in known])
+    if not len(items):
+        return None, unknown
+    answers = probe_answers(part.train, items, seed=seed)
+    for method, own in centers.items():
+        model = fitted if method == FITTED else None
+        vectors = items.vectors if model is None else model.project(items).vectors
+        calibration = None if model is None else model.calibration.get(modality)
+        answers[method] = answers_of(own, vectors, items.known_labels(), calibration)
+    if not answers:
+        return None, unknown
+    classes = max([len(c.labels) for c in centers.values()] or [len(set(items.labels))])
+    return Recognized(items, answers, centers, classes), unknown
+
+
+def _calibrated(modality: str, answers: Answers | None) -> dict[str, Calibrated]:
+    """By modality; nothing where no confidence was calibrated.
+
+    Every measured item belongs to one of the classes, so confidences are conditioned on that: "none of these" is not an
+    answer here.
+    """
+    if answers is None or answers.confidence is None:
+        return {}
+    pair = answers.confidence, answers.correct
+    return {modality: Calibrated(expected_calibration_error(*pair), reliability(*pair))}
+
+
+def _nothing_to_measure(store: Store, inventory: Inventory, comparable: Mapping[str, Embeddings]) -> UnibindError:
+    if any(inventory.labeled.values()) and not comparable:
+        return UnibindError(
+            f"no tower that encoded {store.path} is in the space of its texts; bridge one with `unibind bridge`, or "
+            "fit a model and classify with it"
+        )
+    if any(inventory.labeled.values()):
+        return UnibindError(f"no method knows a class of {store.path}; pass knowledge that describes its labels")
+    return UnibindError(
+        f"there is nothing to measure in {store.path}: {inventory.measured} have no labels, and there is no second "
+        "modality to search; encode a manifest with a label column"
+    )

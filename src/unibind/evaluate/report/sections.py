@@ -1,0 +1,240 @@
+"""What the page shows, section by section; a section that has nothing to say is empty, and the template leaves it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...modalities import ANCHOR
+from ..cross_modal import CrossModal
+from ..methods import CLASS_NAME, DESCRIPTIONS, FITTED, NEIGHBORS, PROBE, RANDOM_WORDS, TEMPLATE
+from ..metrics import ClassScores
+from ..parts import names
+from ..protocols import Evaluation
+from ..recognition import MOST_CONFUSIONS, Recognition, Recognized
+from ..remarks import remarks
+from .charts import confusion_matrix, reliability_points, space_map
+from .examples import Card, ExplainedItem, Search, explained_card, hit_cards, mistakes
+from .tables import method_name, recognition_rows
+
+_MOST_CLASSES = 100  # rows of a table of classes; beyond that, those with the lowest recall
+
+
+def sections(
+    evaluation: Evaluation, searches: Sequence[Search], explanations: Sequence[ExplainedItem], k: int
+) -> dict[str, Any]:
+    """Everything the template needs besides the evaluation itself, by section."""
+    found = evaluation.recognition
+    return {
+        "inventory": _inventory(evaluation),
+        "headlines": _headlines(evaluation),
+        "recognition": [] if found is None else [_panel(evaluation, found, m) for m in found.modalities],
+        "recognition_table": recognition_rows(evaluation),
+        "details": [] if found is None else [_detail(evaluation, found, m) for m in found.by_modality],
+        "mistakes": {} if found is None else mistakes(found),
+        "calibrated": {m: (c.error, reliability_points(c)) for m, c in evaluation.calibrated.items()},
+        "retrieval": _retrieval(evaluation, k),
+        "maps": _maps(evaluation),
+        "searches": [_searched(search) for search in searches],
+        "explanations": [(explained_card(item), item) for item in explanations],
+        "limits": remarks(evaluation),
+        "objects_shared": found is not None and any(n < len(r.items) for n, r in _object_counts(found)),
+        "explained_methods": "" if found is None else _explained_methods(found),
+        "choice": _choice(evaluation),
+        "k": k,
+    }
+
+
+# --- the data --------------------------------------------------------------------------------------------------------
+
+
+def _inventory(evaluation: Evaluation) -> dict[str, Any]:
+    """Header and rows of the table of items: per modality and split, items and classes."""
+    inventory = evaluation.inventory
+    modalities = list(inventory.labeled)
+    rows = []
+    for modality in modalities:
+        cells = []
+        for split, counts in inventory.items.items():
+            count, classes = counts.get(modality, 0), inventory.classes[split].get(modality, 0)
+            cells.append((f"{count:,}", f"{classes:,} {'class' if classes == 1 else 'classes'}" if count else ""))
+        rows.append((names([modality]), cells, inventory.labeled[modality], inventory.unlabeled[modality]))
+    return {
+        "splits": list(inventory.items),
+        "rows": rows,
+        "unlabeled": any(inventory.unlabeled.values()),
+        "measured": sum(inventory.labeled.values()) + sum(inventory.unlabeled.values()),
+        "modalities": len(inventory.measured_modalities),
+        "classes": len(inventory.labels),
+    }
+
+
+# --- the figures that matter most ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One large figure: what it is, and its interval in words."""
+
+    value: str
+    meaning: str
+    interval: str = ""
+
+
+def _headlines(evaluation: Evaluation) -> list[Headline]:
+    found = evaluation.recognition
+    if found is None:
+        return []
+    headlines = [_main_figure(evaluation, found)]
+    gains, intervals = evaluation.gains(), evaluation.gain_intervals()
+    for name, (better, baseline) in evaluation.comparisons().items():
+        low, high = (100 * end for end in intervals[name])
+        doubt = "; may be chance" if low <= 0 <= high else ""
+        meaning = f"points: {method_name(better, evaluation)} over {method_name(baseline, evaluation)}"
+        headlines.append(Headline(f"{gains[name]:+.1f}", meaning, f"{low:+.1f} to {high:+.1f}{doubt}"))
+    if evaluation.learned_parameters:
+        headlines.append(Headline(f"{evaluation.learned_parameters:,}", "learned parameters in all heads"))
+    return headlines
+
+
+def _main_figure(evaluation: Evaluation, found: Recognition) -> Headline:
+    """Accuracy of the method shown in detail: the average of all modalities, or that of the only one."""
+    method, mean = found.shown, found.mean(found.shown)
+    if mean is not None and len(found.shared) > 1:
+        low, high = found.bootstrap.mean_interval(method, found.shared)
+        where = f"average of {len(found.shared)} modalities"
+    else:
+        modality = next(m for m in found.modalities if method in found.by_modality[m].answers)
+        mean, (low, high), where = found.top1(method)[modality], found.interval(method, modality), names([modality])
+    meaning = f"of the answers are right: {method_name(method, evaluation)}, {where}"
+    return Headline(f"{100 * mean:.1f} %", meaning, f"{100 * low:.1f} to {100 * high:.1f} %")
+
+
+# --- recognition -----------------------------------------------------------------------------------------------------
+
+
+_EXPLAINED = {
+    CLASS_NAME: "the bare class name",
+    TEMPLATE: "the name in fixed sentences",
+    RANDOM_WORDS: "the name with random words, as many texts as there are descriptions",
+    DESCRIPTIONS: "centers of descriptions",
+    NEIGHBORS: "a vote of training items, without any text",
+    PROBE: "logistic regression on training labels, without any text",
+    FITTED: "after the fit",
+}
+
+
+def _explained_methods(found: Recognition) -> str:
+    return "; ".join(f"{method}: {_EXPLAINED[method]}" for method in found.methods).capitalize() + "."
+
+
+def _object_counts(found: Recognition) -> list[tuple[int, Recognized]]:
+    return [(found.bootstrap.objects[m], r) for m, r in found.by_modality.items()]
+
+
+def _choice(evaluation: Evaluation) -> str:
+    """What choices were made on."""
+    if evaluation.recognition is None:
+        return ""
+    return "Every choice was made on the val split." if evaluation.inventory.tuned else "Nothing was chosen on them."
+
+
+def _panel(evaluation: Evaluation, found: Recognition, modality: str) -> dict[str, Any]:
+    """Accuracy and interval of every method on one modality, in percent, and the chance level."""
+    recognized = found.by_modality[modality]
+    rows = []
+    for method in found.methods:
+        answers = recognized.answers.get(method)
+        if answers is not None:
+            low, high = (100 * end for end in found.interval(method, modality))
+            right = f"{int(answers.correct.sum())} of {len(answers.correct)} right"
+            rows.append((method_name(method, evaluation), 100 * answers.accuracy, low, high, right))
+    return {
+        "modality": names([modality]),
+        "rows": rows,
+        "chance": 100 / recognized.classes,
+        "classes": recognized.classes,
+        "majority": 100 * recognized.majority,
+        "items": len(recognized.items),
+        "objects": found.bootstrap.objects[modality],
+    }
+
+
+def _detail(evaluation: Evaluation, found: Recognition, modality: str) -> dict[str, Any]:
+    """Confusion matrix, largest confusions and scores by class of one modality."""
+    counts = found.confusions(modality)
+    scores = found.scores(modality)
+    return {
+        "modality": names([modality]),
+        "method": method_name(found.shown_in(modality), evaluation),
+        "right": 100 * found.by_modality[modality].answers[found.shown_in(modality)].accuracy,
+        "matrix": confusion_matrix(counts),
+        "largest": [(*pair, n, scores[pair[0]].support) for pair, n in counts.items() if pair[0] != pair[1]][
+            :MOST_CONFUSIONS
+        ],
+        "scores": _by_recall(scores)[:_MOST_CLASSES],
+        "classes": len(scores),
+    }
+
+
+def _by_recall(scores: dict[str, ClassScores]) -> list[tuple[str, ClassScores]]:
+    """Lowest recall first; classes without items last."""
+    return sorted(scores.items(), key=lambda entry: (entry[1].recall is None, entry[1].recall, entry[0]))
+
+
+# --- retrieval and the space -----------------------------------------------------------------------------------------
+
+
+def _moments(evaluation: Evaluation) -> dict[str, str]:
+    """Names of the moments that were measured: one without a fit, two with one."""
+    return {"before": "before the fit", "after": "after the fit"} if evaluation.after else {"before": ""}
+
+
+def _retrieval(evaluation: Evaluation, k: int) -> dict[str, Any] | None:
+    """Matrices of recall@k, by category and by object; None where no pair of modalities can be searched."""
+    measured = {"before": evaluation.before, "after": evaluation.after}
+    moments = [(words, m) for name, words in _moments(evaluation).items() if (m := measured[name]) is not None]
+    by_category = [(words, m) for words, m in moments if m.balance(k) is not None]
+    by_object = [(words, m) for words, m in moments if m.knows_objects]
+    if not by_category and not by_object:
+        return None
+    return {
+        "by_category": [(words, _grid(m, m.recall[k])) for words, m in by_category],
+        "by_object": [(words, _grid(m, m.same_object[k])) for words, m in by_object],
+        "balance": [(words, m.balance(k), m.mean_gap) for words, m in by_category],
+        "by_text": _by_text(by_category, k),
+    }
+
+
+def _grid(measured: CrossModal, matrix: Any) -> tuple[list[str], list[list[float | None]]]:
+    """Names of the modalities, and percentages in rows, None where nothing was measured."""
+    rows = [[None if value != value else 100 * float(value) for value in row] for row in matrix]
+    return [names([m]) for m in measured.modalities], rows
+
+
+def _by_text(moments: Sequence[tuple[str, CrossModal]], k: int) -> list[tuple[str, list[float]]]:
+    """Recall@k of every modality by text, in percent, one value per moment."""
+    if not moments or any(ANCHOR not in measured.modalities for _, measured in moments):
+        return []
+    galleries = [m for m in moments[0][1].modalities if m != ANCHOR]
+    values = {m: [100 * measured.pair(ANCHOR, m, k) for _, measured in moments] for m in galleries}
+    return [(names([m]), v) for m, v in values.items() if all(x == x for x in v)]
+
+
+def _maps(evaluation: Evaluation) -> list[tuple[str, Any]]:
+    moments = _moments(evaluation)
+    found = [
+        (moments[name], space_map(samples, seed=evaluation.seed)) for name, samples in evaluation.samples.items()
+    ]
+    return [(words, drawn) for words, drawn in found if drawn is not None]
+
+
+def _searched(search: Search) -> dict[str, Any]:
+    moments: list[tuple[str, list[Card]]] = [
+        ("before the fit", hit_cards(search.before, search.label)),
+        ("after the fit", hit_cards(search.after, search.label)),
+    ]
+    return {"query": search.query, "modality": names([search.modality]), "moments": moments}
+
+

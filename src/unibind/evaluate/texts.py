@@ -1,0 +1,56 @@
+"""The texts that stand for classes in an evaluation: the class names, or a knowledge base that leaks no answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from ..backbones import Backbone
+from ..data.embeddings import TextEmbeddings
+from ..knowledge import Description, KnowledgeBase
+from ..knowledge.embedding import embed_descriptions
+
+_OF_NAMES = ("name", "template")  # kinds of description that know nothing but the class name
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTexts:
+    """The classes to choose from, and their embedded descriptions, None where classes have only their names.
+
+    `generators` name what wrote the descriptions; empty where that is not known of every one.
+    """
+
+    classes: tuple[str, ...]
+    descriptions: TextEmbeddings | None
+    generators: tuple[str, ...] = ()
+
+
+def class_texts(
+    knowledge: KnowledgeBase | None,
+    labels: Sequence[str],
+    backbone: Backbone,
+    *,
+    leaking: Collection[str] = (),
+    texts: TextEmbeddings | None = None,
+) -> ClassTexts:
+    """The classes of `knowledge`, or `labels` themselves where there is none, with their descriptions.
+
+    Descriptions of the items `leaking` give away their labels, and are left out. `texts` are the embedded descriptions
+    of `knowledge`, where they are at hand.
+    """
+    if knowledge is None:
+        return ClassTexts(tuple(labels), None)
+    usable = knowledge.without_items(leaking)
+    described = [d for d in usable.descriptions if d.kind not in _OF_NAMES]
+    if not described:
+        return ClassTexts(usable.categories, None)
+    if texts is None:
+        embedded = embed_descriptions(usable, backbone)
+    else:
+        embedded = texts.without({d.id for d in knowledge.descriptions} - {d.id for d in usable.descriptions})
+    return ClassTexts(usable.categories, embedded, _generators(described))
+
+
+def _generators(described: Sequence[Description]) -> tuple[str, ...]:
+    generators = [d.generator for d in described]
+    return () if None in generators else tuple(dict.fromkeys(str(name) for name in generators))
