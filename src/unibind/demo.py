@@ -19,7 +19,8 @@ from .data.intake import read_manifest
 from .data.opening import open_backbone
 from .data.store import Store
 from .errors import UnibindError
-from .evaluate.protocols import Evaluation, evaluate, split_of
+from .evaluate.parts import TEST, split_of
+from .evaluate.protocols import Evaluation, evaluate
 from .evaluate.report import ExplainedItem, Search, write_report
 from .extras import check_all_extras
 from .files import OutputKind, check_output, write_whole
@@ -67,13 +68,14 @@ def run_demo(
     device: str | None = None,
     options: Mapping[str, Any] | None = None,
     progress: bool | None = None,
+    command: str | None = None,
 ) -> Demo:
     """Generate Heptad, encode it, fit, measure and report under `out`.
 
     `per_category` is the number of test objects per category; the training split has twice as many, the validation
     split half as many (at least 2). `knowledge` defaults to the packaged base. Only the backbone's modalities take
-    part. Raises UnibindError, before anything is generated, where the base lacks one of Heptad's categories or `out`
-    has a demo with other settings.
+    part. `command` is the command line that the report names. Raises UnibindError, before anything is generated, where
+    the base lacks one of Heptad's categories or `out` has a demo with other settings.
     """
     check_all_extras("the demo")
     out = Path(out)
@@ -106,16 +108,19 @@ def run_demo(
             progress=lambda modality, step: advance_fit(1),
         )
         advance = stage("measuring and reporting", 2)
-        evaluation = evaluate(encoder, store, texts, fitted=model, seed=seed)
-        model.save_pretrained(out / "model", measured=evaluation.to_json()["zero_shot"]["top1"])
+        title = f"Heptad: {len(store.modalities())} modalities, one space"
+        evaluation = evaluate(encoder, store, knowledge=base, texts=texts, fitted=model, title=title, seed=seed)
+        model.save_pretrained(out / "model", measured=evaluation.to_json()["recognition"]["top1"])
         advance(1)
-        report = _report(out, evaluation, store, encoder, model)
+        report = _report(out, evaluation, store, encoder, model, command)
         advance(1)
     return Demo(evaluation, report, out / "model", out / "store", manifest)
 
 
-def _report(out: Path, evaluation: Evaluation, store: Store, backbone: Backbone, model: UniBind) -> Path:
-    before = split_of(store, "test")
+def _report(
+    out: Path, evaluation: Evaluation, store: Store, backbone: Backbone, model: UniBind, command: str | None
+) -> Path:
+    before = split_of(store, TEST)
     after = {m: model.project(e) for m, e in before.items()}
     query, contract = embed([Text(QUERY)], backbone), backbone.contract(ANCHOR)
     searches = [
@@ -127,10 +132,10 @@ def _report(out: Path, evaluation: Evaluation, store: Store, backbone: Backbone,
             Index({gallery: after[gallery]}).search(query, contract, 5)[0],
         )
         for gallery in GALLERIES
-        if gallery in evaluation.before.modalities
+        if gallery in before and before[gallery].contract.in_anchor_space
     ]
     explanations = [_explained(model, after[m], label) for m, label in EXPLAINED if m in after]
-    return write_report(out, evaluation, before=before, after=after, searches=searches, explanations=explanations)
+    return write_report(out, evaluation, searches=searches, explanations=explanations, command=command)
 
 
 def _explained(model: UniBind, stored: Embeddings, label: str) -> ExplainedItem:

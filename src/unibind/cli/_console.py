@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -130,6 +132,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
 def notify(message: str) -> None:
     """A line for the person, on standard error."""
     typer.echo(printable(message), err=True)
+
+
+def command_line() -> str:
+    """The command line of this process, quoted for a shell."""
+    return shlex.join(["unibind", *sys.argv[1:]])
 
 
 def percent(share: float) -> str:

@@ -14,6 +14,7 @@ from ._console import (
     OUTPUT,
     JsonOption,
     KnowledgeOption,
+    command_line,
     notify,
     percent,
     print_json,
@@ -54,15 +55,21 @@ def demo(
       $ unibind demo --out runs/mine --knowledge kb
     """
     from ..demo import run_demo
-    from ..evaluate.report import retrieval_rows, zero_shot_rows
+    from ..evaluate.report import recognition_rows, retrieval_rows
 
     result = run_demo(
-        out, per_category=per_category, seed=seed, workers=workers, knowledge=knowledge, **backbone.arguments
+        out,
+        per_category=per_category,
+        seed=seed,
+        workers=workers,
+        knowledge=knowledge,
+        command=command_line(),
+        **backbone.arguments,
     )
     if json:
         print_json(result.evaluation.to_json() | {"report": str(result.report), "model": str(result.model)})
         return
-    header, rows = zero_shot_rows(result.evaluation)
+    header, rows = recognition_rows(result.evaluation)
     print_table(header, rows, title="Recognition on the test split")
     header, shares = retrieval_rows(result.evaluation, k=20)
     rows = [[name, *map(percent, values)] for name, values in shares.items()]

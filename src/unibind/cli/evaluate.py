@@ -16,6 +16,7 @@ from ._console import (
     JsonOption,
     KnowledgeOption,
     busy,
+    command_line,
     notify,
     print_json,
     print_table,
@@ -24,7 +25,7 @@ from ._console import (
 
 @with_backbone_options
 def evaluate(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store with labeled splits train, val and test.")],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store of labeled items (see `unibind encode`).")],
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="DIR", help="A fitted model to measure too.", rich_help_panel=MODEL),
@@ -32,39 +33,45 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="DIR", help="Write a report here: HTML, PNGs, JSON.", rich_help_panel=OUTPUT
+            "--out", "-o", metavar="DIR", help="Write a report here: one HTML page, and JSON.", rich_help_panel=OUTPUT
         ),
     ] = None,
     knowledge: KnowledgeOption = None,
     backbone: BackboneChoice = NO_CHOICE,
     seed: Annotated[
-        int, typer.Option(help="Seed of the random words and the map of the space.", rich_help_panel=ADVANCED)
+        int, typer.Option(help="Seed of random words, intervals and the map of the space.", rich_help_panel=ADVANCED)
     ] = 0,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Measure recognition and cross-modal retrieval on the test split, beside matched controls.
+    """Measure recognition and cross-modal retrieval on a store, beside controls, with 95 % intervals.
 
-    Without --knowledge, the descriptions of the model are used.
+    The split test is measured; without one, val; without either, all items, and nothing is chosen on them. Without
+    --knowledge, the descriptions of the model are used; without both, the names of the store's labels.
 
     Examples:
+      $ unibind eval runs/photos
       $ unibind eval runs/demo/store --model runs/demo/model
       $ unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
-    from ..evaluate.report import REPORT, zero_shot_rows
+    from ..evaluate.remarks import remarks
+    from ..evaluate.report import REPORT, recognition_rows
     from ..evaluate.stores import evaluate_store
     from ..files import check_output
 
     if out is not None:
         check_output(out, kind=REPORT, force=force)
     with busy("measuring"):
-        evaluation = evaluate_store(store, model=model, knowledge=knowledge, out=out, seed=seed, **backbone.arguments)
-    if out is not None:
-        notify(f"The report: {out / 'report.html'}")
+        evaluation = evaluate_store(
+            store, model=model, knowledge=knowledge, out=out, seed=seed, command=command_line(), **backbone.arguments
+        )
     if json:
         print_json(evaluation.to_json())
-        return
-    header, rows = zero_shot_rows(evaluation)
-    print_table(header, rows)
-    for modality in evaluation.outside_anchor_space:
-        notify(f"{modality}: not compared with texts before a fit, because its tower is not in their space")
+    else:
+        header, rows = recognition_rows(evaluation)
+        if rows:
+            print_table(header, rows, title=evaluation.title)
+        for remark in remarks(evaluation):
+            notify(remark)
+    if out is not None:
+        notify(f"The report: {out / 'report.html'}")

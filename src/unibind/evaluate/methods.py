@@ -59,9 +59,7 @@ class UnfittedMethods:
         return _first_of_each(self._noise, count)
 
 
-def _selected(
-    texts: TextEmbeddings, validation: tuple[Vectors, list[str]] | None, samples: Vectors | None
-) -> Centers:
+def _selected(texts: TextEmbeddings, validation: tuple[Vectors, list[str]] | None, samples: Vectors | None) -> Centers:
     if validation is not None:
         return tune_centers(texts, validation, samples=samples)[0]
     if samples is not None:

@@ -85,9 +85,7 @@ def probe_answers(train: Embeddings, items: Embeddings, *, seed: int = 0) -> dic
     truth = np.array(items.known_labels(), dtype=object)
     answers = {}
     for method, probe in _PROBES.items():
-        predicted = np.array(
-            probe(known.vectors, known.known_labels(), items.vectors, seed=seed).labels, dtype=object
-        )
+        predicted = np.array(probe(known.vectors, known.known_labels(), items.vectors, seed=seed).labels, dtype=object)
         answers[method] = Answers(predicted, predicted == truth)
     return answers
 
@@ -218,7 +216,7 @@ class Recognition:
         }
 
     def _of_centers(self, fact: Any) -> dict[str, dict[str, Any]]:
-        """method -> modality -> fact(centers)"""
+        """A fact of the centers, by method and modality."""
         return {
             method: {m: fact(r.centers[method]) for m, r in self.by_modality.items() if method in r.centers}
             for method in self.methods

@@ -36,8 +36,9 @@ def evaluate_store(
 
     `knowledge` defaults to that of the model; where there is none either, the labels of the store stand for their
     classes, by name. The backbone is that of the model, otherwise the given one, otherwise the one that encoded the
-    store. `command` is the command line, which the page names. Descriptions of items outside the training split are left out, because they give away the labels. Raises
-    UnibindError if the model has another backbone than the given one, and what `evaluate` raises.
+    store. Descriptions of items outside the training split are left out, because they give away the labels. `command`
+    is the command line that the page names. Raises UnibindError if the model has another backbone than the given one,
+    and what `evaluate` raises.
     """
     if out is not None:
         check_extra("report", "the report")

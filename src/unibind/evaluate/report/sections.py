@@ -1,4 +1,4 @@
-"""What the page shows, section by section; a section that has nothing to say is empty, and the template leaves it out."""
+"""What the page shows, section by section; the template leaves out a section that has nothing to say."""
 
 from __future__ import annotations
 
@@ -224,9 +224,7 @@ def _by_text(moments: Sequence[tuple[str, CrossModal]], k: int) -> list[tuple[st
 
 def _maps(evaluation: Evaluation) -> list[tuple[str, Any]]:
     moments = _moments(evaluation)
-    found = [
-        (moments[name], space_map(samples, seed=evaluation.seed)) for name, samples in evaluation.samples.items()
-    ]
+    found = [(moments[name], space_map(samples, seed=evaluation.seed)) for name, samples in evaluation.samples.items()]
     return [(words, drawn) for words, drawn in found if drawn is not None]
 
 
@@ -236,5 +234,3 @@ def _searched(search: Search) -> dict[str, Any]:
         ("after the fit", hit_cards(search.after, search.label)),
     ]
     return {"query": search.query, "modality": names([search.modality]), "moments": moments}
-
-
