@@ -113,6 +113,12 @@ def split_of(store: Store, split: str | None) -> dict[str, Embeddings]:
     return {m: store.vectors(modality=m, split=split) for m in store.modalities()}
 
 
+def store_name(store: Store) -> str:
+    """The name of a store's folder, or of the folder around it where it is just called "store"."""
+    path = store.path.resolve()
+    return path.parent.name if path.name == "store" and path.parent.name else path.name
+
+
 def labeled(embeddings: Embeddings) -> Embeddings:
     """The items that have a label."""
     rows = [row for row, label in enumerate(embeddings.labels) if label is not None]
@@ -133,11 +139,6 @@ def sampled(embeddings: Embeddings, most: int = MOST_SAMPLED, *, seed: int = 0) 
         return embeddings
     ranks = [(zlib.crc32(f"{seed} {name}".encode()), row) for row, name in enumerate(shared_names(embeddings))]
     return embeddings.take(sorted(row for _, row in sorted(ranks)[:most]))
-
-
-def without_empty(parts: dict[str, Embeddings]) -> dict[str, Embeddings]:
-    """The modalities that have items."""
-    return {modality: embeddings for modality, embeddings in parts.items() if len(embeddings)}
 
 
 def names(modalities: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from .cross_modal import HEADLINE_K, CrossModal, Splits, cross_modal
 from .intervals import Interval
 from .methods import CLASS_NAME, DESCRIPTIONS, FITTED, NEIGHBORS, PROBE, RANDOM_WORDS, UNLEARNED, UnfittedMethods
 from .metrics import Bin, expected_calibration_error, reliability
-from .parts import Inventory, Part, labeled, load_part, recognized_modalities, sampled, take_inventory
+from .parts import Inventory, Part, labeled, load_part, recognized_modalities, sampled, store_name, take_inventory
 from .recognition import Answers, Recognition, Recognized, answers_of, category_index, probe_answers
 from .remarks import remarks
 from .texts import ClassTexts, class_texts
@@ -185,7 +185,7 @@ def evaluate(
     if not recognized and len(comparable) < 2:
         raise _nothing_to_measure(store, inventory, comparable)
     return Evaluation(
-        title=title or store.path.resolve().name,
+        title=title or store_name(store),
         backbone=backbone.name,
         seed=seed,
         inventory=inventory,

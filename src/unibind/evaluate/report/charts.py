@@ -160,10 +160,11 @@ def _flattened(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
 
 
 def _label_places(dots: Sequence[Dot]) -> list[tuple[int, float, float]]:
-    """The median place of every class."""
+    """The most central item of every class: its mean may lie between two islands."""
     known = sorted((d for d in dots if d.category is not None), key=lambda d: d.category or 0)
     places = []
     for category, own in groupby(known, key=lambda d: d.category):
-        x, y = np.median([(d.x, d.y) for d in own], axis=0)
-        places.append((int(category or 0), round(float(x), 1), round(float(y), 1)))
+        points = np.array([(d.x, d.y) for d in own])
+        central = points[np.linalg.norm(points[:, None] - points, axis=2).sum(axis=1).argmin()]
+        places.append((int(category or 0), float(central[0]), float(central[1])))
     return places

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import UnibindError
 from ...modalities.media import picture_url, sound_url
 from ...modalities.reading import read
+from ...modalities.source import is_url
 from ...predictions import Prediction
 from ...retrieval import Hit
 from ..parts import names
@@ -116,5 +117,6 @@ def _card(
 
 
 def file_name(uri: str) -> str:
-    """The last part of a path or URL."""
-    return Path(urlsplit(uri).path if "://" in uri else uri).name or uri
+    """The last two parts of a path or URL."""
+    path = Path(urlsplit(uri).path if is_url(uri) else uri)
+    return "/".join(path.parts[-2:]).lstrip("/") or uri

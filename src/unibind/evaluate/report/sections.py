@@ -40,7 +40,7 @@ def sections(
         "explanations": [(explained_card(item), item) for item in explanations],
         "limits": remarks(evaluation),
         "objects_shared": found is not None and any(n < len(r.items) for n, r in _object_counts(found)),
-        "explained_methods": "" if found is None else _explained_methods(found),
+        "explained_methods": [] if found is None else _explained_methods(evaluation, found),
         "choice": _choice(evaluation),
         "k": k,
     }
@@ -118,15 +118,15 @@ _EXPLAINED = {
     CLASS_NAME: "the bare class name",
     TEMPLATE: "the name in fixed sentences",
     RANDOM_WORDS: "the name with random words, as many texts as there are descriptions",
-    DESCRIPTIONS: "centers of descriptions",
-    NEIGHBORS: "a vote of training items, without any text",
+    DESCRIPTIONS: "centers selected among the descriptions of the knowledge base",
+    NEIGHBORS: "a vote of the most similar training items, without any text",
     PROBE: "logistic regression on training labels, without any text",
-    FITTED: "after the fit",
+    FITTED: "the fitted model, with its heads and centers",
 }
 
 
-def _explained_methods(found: Recognition) -> str:
-    return "; ".join(f"{method}: {_EXPLAINED[method]}" for method in found.methods).capitalize() + "."
+def _explained_methods(evaluation: Evaluation, found: Recognition) -> list[tuple[str, str]]:
+    return [(method_name(method, evaluation), _EXPLAINED[method]) for method in found.methods]
 
 
 def _object_counts(found: Recognition) -> list[tuple[int, Recognized]]:
@@ -137,7 +137,11 @@ def _choice(evaluation: Evaluation) -> str:
     """What choices were made on."""
     if evaluation.recognition is None:
         return ""
-    return "Every choice was made on the val split." if evaluation.inventory.tuned else "Nothing was chosen on them."
+    return (
+        "Every choice was made on the val split or inside train."
+        if evaluation.inventory.tuned
+        else "Nothing was tuned."
+    )
 
 
 def _panel(evaluation: Evaluation, found: Recognition, modality: str) -> dict[str, Any]:
