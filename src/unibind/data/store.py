@@ -226,13 +226,6 @@ class Store:
                 splits[row["modality"]].add(row["split"])
         return splits
 
-    def label_counts(self) -> dict[tuple[str, str | None], Counter[str | None]]:
-        """How many items have each label (None: no label), by modality and split (None: no split)."""
-        counts: dict[tuple[str, str | None], Counter[str | None]] = {}
-        for row in self._rows(_ITEMS, ["modality", "split", "label"]):
-            counts.setdefault((row["modality"], row["split"]), Counter())[row["label"]] += 1
-        return counts
-
     def __len__(self) -> int:
         return sum(self._counts.values())
 

@@ -7,10 +7,12 @@ never learned or chosen from.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..data.embeddings import Embeddings
+from ..data.rows import PRESENT
 from ..data.store import Store
 from ..errors import UnibindError
 from ..modalities import ANCHOR
@@ -68,7 +70,7 @@ class Part:
 
 def take_inventory(store: Store) -> Inventory:
     """Count the items of a store and decide what is measured; raises UnibindError for an empty store."""
-    counts = store.label_counts()
+    counts = _label_counts(store)
     if not counts:
         raise UnibindError(f"the store {store.path} is empty; encode some files first")
     splits = {split for _, split in counts}
@@ -86,6 +88,15 @@ def take_inventory(store: Store) -> Inventory:
         unlabeled[modality] = sum(found[None] for found in measured)
         labeled[modality] = sum(sum(found.values()) for found in measured) - unlabeled[modality]
     return Inventory(split, items, classes, tuple(labels), labeled, unlabeled)
+
+
+def _label_counts(store: Store) -> dict[tuple[str, str | None], Counter[str | None]]:
+    """How many items have each label (None: no label), by modality and split (None: no split)."""
+    counts: dict[tuple[str, str | None], Counter[str | None]] = {}
+    for row in store.rows():
+        if row.state == PRESENT:
+            counts.setdefault((row.modality, row.split), Counter())[row.label] += 1
+    return counts
 
 
 def _split_rank(split: str | None) -> tuple[int, str]:
