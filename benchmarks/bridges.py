@@ -19,7 +19,8 @@ from unibind.align.selection import select_centers
 from unibind.backbones import create_backbone
 from unibind.data.embeddings import TextEmbeddings, unit
 from unibind.data.store import Store
-from unibind.evaluate.protocols import split_of, top1_of
+from unibind.evaluate.parts import split_of
+from unibind.evaluate.recognition import top1_of
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
 

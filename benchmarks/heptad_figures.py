@@ -12,7 +12,7 @@ import statistics
 from pathlib import Path
 
 from unibind.demo import run_demo
-from unibind.evaluate.protocols import METHODS
+from unibind.evaluate.methods import METHODS
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     figures = {
         "seeds": arguments.seeds,
         "per_category": arguments.per_category,
-        "top1": {m: summary([100 * r["zero_shot"]["mean"][m] for r in results]) for m in METHODS},
+        "top1": {m: summary([100 * r["recognition"]["mean"][m] for r in results]) for m in METHODS},
         "gains": {name: summary([r["gains"][name] for r in results]) for name in results[0]["gains"]},
         "balance": {
             stage: {

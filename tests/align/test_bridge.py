@@ -11,12 +11,11 @@ from unibind.backbones._shared.bridge_file import Bridge
 from unibind.backbones.composed.table import load_parts
 from unibind.data.encode import embed
 from unibind.errors import ContractError, UnibindError, UnknownNameError
-from unibind.evaluate import plots
-from unibind.evaluate.protocols import CLASS_NAME, FITTED, evaluate
-from unibind.evaluate.report import write_report, zero_shot_rows
+from unibind.evaluate.methods import CLASS_NAME, FITTED, NEIGHBORS, PROBE
+from unibind.evaluate.protocols import evaluate
+from unibind.evaluate.report import charts, recognition_rows, write_report
 from unibind.fitting import fit
 from unibind.knowledge import KnowledgeBase
-from unibind.knowledge.embedding import embed_descriptions
 from unibind.retrieval import Index
 
 CHANCE = 1 / len(CATEGORIES)
@@ -280,31 +279,30 @@ def test_an_index_refuses_parts_outside_the_anchor_space_and_an_evaluation_leave
     with pytest.raises(ContractError, match="the query and the index's audio part cannot be compared"):
         Index({"audio": parts["audio"]}).search(embed(["drum"], unbridged, modality="text"), unbridged.contract("text"))
 
-    texts = embed_descriptions(KNOWLEDGE, unbridged)
-    bare = evaluate(unbridged, store, texts)
+    bare = evaluate(unbridged, store, knowledge=KNOWLEDGE)
     assert bare.outside_anchor_space == ("audio",)
     assert bare.before.modalities == ("image",)
     assert bare.to_json()["outside_anchor_space"] == ("audio",)
+    assert set(bare.recognition.by_modality["audio"].answers) == {NEIGHBORS, PROBE}  # which need no text
     model = fit(store, knowledge=KNOWLEDGE, backbone=unbridged, config=FitConfig(steps=20))
-    measured = evaluate(unbridged, store, texts, fitted=model)
+    measured = evaluate(unbridged, store, knowledge=KNOWLEDGE, fitted=model)
     assert measured.before.modalities == ("image",)
     assert set(measured.after.modalities) == {"image", "audio"}
-    assert set(measured.zero_shot.top1[CLASS_NAME]) == {"image"}
-    assert set(measured.zero_shot.top1[FITTED]) == {"image", "audio"}
-    assert measured.zero_shot.mean(FITTED) == measured.zero_shot.top1[FITTED]["image"]  # as the others are measured
-    header, rows = zero_shot_rows(measured)
+    found = measured.recognition
+    assert set(found.top1(CLASS_NAME)) == {"image"}
+    assert set(found.top1(FITTED)) == {"image", "audio"}
+    assert found.mean(FITTED) == found.top1(FITTED)["image"]  # as the others are measured
+    header, rows = recognition_rows(measured)
     assert header == ["top-1, %", "image", "audio", "average"]
-    assert rows[0][2] == "-"
-    monkeypatch.setattr(plots, "space_maps", lambda *_, **__: plots.zero_shot_bars(measured.zero_shot))  # slow to draw
-    splits = {m: store.vectors(m, "test") for m in ("image", "audio")}
-    page = write_report(tmp_path, measured, before=splits, after={m: model.project(e) for m, e in splits.items()})
-    assert "after the fit" in page.read_text()
+    assert rows[1][2] == "-"
+    monkeypatch.setattr(charts, "space_map", lambda *_, **__: None)  # slow to draw
+    assert "after the fit" in write_report(tmp_path, measured).read_text()
 
 
 def test_an_evaluation_without_any_part_in_the_anchor_space_is_refused(unbridged, tmp_path):
-    store = item_store(tmp_path / "store", unbridged, splits=("train", "val", "test"), each=2)
+    store = item_store(tmp_path / "store", unbridged, splits=("test",), each=2)
     with pytest.raises(UnibindError, match=r"no tower that encoded .* is in the space of its texts"):
-        evaluate(unbridged, store, embed_descriptions(KNOWLEDGE, unbridged))
+        evaluate(unbridged, store, knowledge=KNOWLEDGE)
 
 
 def test_stored_vectors_of_another_width_are_refused(unbridged, tmp_path):

@@ -6,25 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unibind.evaluate.metrics import (
+    Bin,
+    ClassScores,
     category_relevance,
+    class_scores,
+    confusions,
     expected_calibration_error,
     modality_gap,
     recall_at_k,
+    reliability,
     spread,
-    top_k_accuracy,
 )
-
-
-def test_top_k_accuracy_by_hand():
-    scores = np.array([[0.9, 0.1, 0.0], [0.2, 0.3, 0.5], [0.4, 0.5, 0.1]])
-    labels = np.array([0, 1, 2])
-    assert top_k_accuracy(scores, labels, 1) == pytest.approx(1 / 3)
-    assert top_k_accuracy(scores, labels, 2) == pytest.approx(2 / 3)
-    assert top_k_accuracy(scores, labels, 3) == 1
-
-
-def test_a_constant_score_is_never_right():
-    assert top_k_accuracy(np.ones((5, 4)), np.arange(4).repeat(2)[:5], 1) == 0
 
 
 def test_recall_counts_what_can_be_found():
@@ -61,16 +53,6 @@ def test_recall_equals_the_slow_version(seed, queries, gallery, k):
     assert ours == pytest.approx(slow) or (math.isnan(ours) and math.isnan(slow))
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 8))
-def test_top_k_grows_with_k_and_reaches_one(seed, categories):
-    rng = np.random.default_rng(seed)
-    scores, labels = rng.random((7, categories)), rng.integers(0, categories, 7)
-    values = [top_k_accuracy(scores, labels, k) for k in range(1, categories + 1)]
-    assert values == sorted(values)
-    assert values[-1] == 1
-
-
 def test_category_relevance():
     assert category_relevance(["a", "b"], ["b", "a", "b"]).tolist() == [[False, True, False], [True, False, True]]
 
@@ -92,3 +74,28 @@ def test_calibration_error_by_hand():
     confidence, correct = np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, False, True, False])
     assert expected_calibration_error(confidence, correct) == pytest.approx(0.5 * 0.45 + 0.5 * 0.05)
     assert expected_calibration_error(np.array([1.0]), np.array([True])) == 0
+
+
+def test_reliability_by_hand():
+    confidence, correct = np.array([0.95, 0.85, 0.25, 1.0]), np.array([True, False, True, True])
+    bins = reliability(confidence, correct, bins=2)
+    assert bins[0] == Bin(1, 0.25, 1.0)
+    assert bins[1].count == 3
+    assert bins[1].confidence == pytest.approx(2.8 / 3)
+    assert bins[1].accuracy == pytest.approx(2 / 3)
+    assert reliability(confidence, correct, bins=10)[4] is None
+
+
+def test_class_scores_by_hand():
+    truth, predicted = ["a", "a", "a", "b", "c"], ["a", "a", "b", "b", "d"]
+    assert class_scores(truth, predicted) == {
+        "a": ClassScores(1.0, 2 / 3, 3),
+        "b": ClassScores(0.5, 1.0, 1),
+        "c": ClassScores(None, 0.0, 1),  # never answered
+        "d": ClassScores(0.0, None, 0),  # answered, but never true
+    }
+
+
+def test_confusions_come_most_frequent_first():
+    found = confusions(["a", "a", "b", "b", "b"], ["b", "a", "b", "c", "c"])
+    assert list(found.items()) == [(("b", "c"), 2), (("a", "a"), 1), (("a", "b"), 1), (("b", "b"), 1)]

@@ -9,22 +9,21 @@ from unibind.data.manifest import Item
 from unibind.data.store import Store
 from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.evaluate.cross_modal import cross_modal
-from unibind.evaluate.protocols import (
+from unibind.evaluate.methods import (
     CLASS_NAME,
+    DESCRIPTIONS,
     FITTED,
-    LLM_CENTERS,
     METHODS,
+    NEIGHBORS,
+    PROBE,
     RANDOM_WORDS,
     TEMPLATE,
-    calibration_errors,
-    evaluate,
-    split_of,
-    zero_shot,
 )
+from unibind.evaluate.parts import split_of
+from unibind.evaluate.protocols import evaluate
 from unibind.evaluate.stores import evaluate_store
 from unibind.fitting import fit
 from unibind.knowledge import Description, KnowledgeBase
-from unibind.knowledge.embedding import embed_descriptions
 
 KNOWLEDGE = KnowledgeBase(
     Description(f"{name}-{i}", name, " ".join([name] * 2 + ["filler"] * (i % 5)))
@@ -32,7 +31,17 @@ KNOWLEDGE = KnowledgeBase(
     for i in range(12)
 )
 BACKBONE = ToyBackbone()
-TEXTS = embed_descriptions(KNOWLEDGE, BACKBONE)
+WITHOUT_FIT = tuple(method for method in METHODS if method != FITTED)
+
+
+def recognized(store, **arguments):
+    """The recognition of a store with the base of this file."""
+    return evaluate(BACKBONE, store, knowledge=KNOWLEDGE, **arguments).recognition
+
+
+def centers_of(found, method):
+    """The centers of a method, by modality."""
+    return {m: r.centers[method] for m, r in found.by_modality.items() if method in r.centers}
 
 
 def near(axes, seed):
@@ -70,68 +79,66 @@ def fitted(store):
 
 @pytest.mark.slow
 def test_every_method_reaches_its_known_accuracy(store, fitted):
-    found = zero_shot(BACKBONE, store, TEXTS, fitted=fitted)
-    assert tuple(found.top1) == METHODS
-    for method in (CLASS_NAME, TEMPLATE, LLM_CENTERS):
-        assert found.top1[method] == {"image": 1.0, "audio": pytest.approx(1 / 3)}
+    found = recognized(store, fitted=fitted)
+    assert tuple(found.methods) == METHODS
+    for method in (CLASS_NAME, TEMPLATE, DESCRIPTIONS):
+        assert found.top1(method) == {"image": 1.0, "audio": pytest.approx(1 / 3)}
         assert found.mean(method) == pytest.approx(2 / 3)
-    assert found.top1[FITTED] == {"image": 1.0, "audio": 1.0}
+    for method in (NEIGHBORS, PROBE, FITTED):
+        assert found.top1(method) == {"image": 1.0, "audio": 1.0}
 
 
 def test_without_a_fit_there_is_no_row_for_it(store):
-    assert tuple(zero_shot(BACKBONE, store, TEXTS).top1) == METHODS[:-1]
+    assert tuple(recognized(store).methods) == WITHOUT_FIT
 
 
 def test_random_words_get_as_many_texts_as_the_centers(store):
-    found = zero_shot(BACKBONE, store, TEXTS)
-    assert found.texts_per_class[RANDOM_WORDS] == found.texts_per_class[LLM_CENTERS]
-    assert set(found.texts_per_class[LLM_CENTERS].values()) <= {8, 12}
-    assert found.texts_per_class[CLASS_NAME] == {"audio": 1, "image": 1}
-    assert found.texts_per_class[TEMPLATE] == {"audio": 5, "image": 5}
-    for centers in found.centers[RANDOM_WORDS].values():
+    found = recognized(store)
+    sizes = found.to_json()["texts_per_class"]
+    assert sizes[RANDOM_WORDS] == sizes[DESCRIPTIONS]
+    assert set(sizes[DESCRIPTIONS].values()) <= {8, 12}
+    assert sizes[CLASS_NAME] == {"audio": 1, "image": 1}
+    assert sizes[TEMPLATE] == {"audio": 5, "image": 5}
+    for centers in centers_of(found, RANDOM_WORDS).values():
         assert centers.sizes == (max(centers.sizes),) * len(CATEGORIES)
 
 
 def test_random_words_follow_the_seed(store, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "unibind.evaluate.protocols.random_words",
+        "unibind.evaluate.methods.random_words",
         lambda categories, count, seed: (
             seen.append(seed) or {c: [f"{c} {i}" for i in range(count)] for c in categories}
         ),
     )
-    found = zero_shot(BACKBONE, store, TEXTS, seed=5)
+    found = recognized(store, seed=5)
     assert set(seen) == {5}
-    assert found.top1[RANDOM_WORDS]["image"] == 1.0
+    assert found.top1(RANDOM_WORDS)["image"] == 1.0
 
 
-def chosen(found, methods=METHODS):
+def chosen(found):
     return {
         (method, m): (c.strategy, c.scoring, c.sizes, c.labels, c.description_ids)
-        for method in methods
-        for m, c in found.centers.get(method, {}).items()
+        for method in found.methods
+        for m, c in centers_of(found, method).items()
     }
 
 
 @pytest.mark.slow
 def test_test_labels_never_influence_what_is_chosen(store, tmp_path):
     permuted = filled_store(tmp_path / "store", test_labels=("blue", "red", "green", "green", "blue", "red"))
-    honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, permuted))
+    honest, other = (recognized(s) for s in (store, permuted))
     assert chosen(honest) == chosen(other)
-    assert honest.top1 != other.top1
+    assert honest.top1(DESCRIPTIONS) != other.top1(DESCRIPTIONS)
 
 
 @pytest.mark.slow
 def test_training_labels_do_not_reach_the_unfitted_methods(store, tmp_path):
     unlabeled = filled_store(tmp_path / "store", train_labels=(None,) * 6)
-    honest, other = (zero_shot(BACKBONE, s, TEXTS) for s in (store, unlabeled))
+    honest, other = (recognized(s) for s in (store, unlabeled))
     assert chosen(honest) == chosen(other)
-    assert honest.top1 == other.top1
-
-
-def test_items_without_labels_are_refused(tmp_path):
-    with pytest.raises(UnibindError, match="6 stored audio items have no label"):
-        zero_shot(BACKBONE, filled_store(tmp_path / "store", test_labels=(None,) * 6), TEXTS)
+    assert all(honest.top1(method) == other.top1(method) for method in other.methods)
+    assert not {NEIGHBORS, PROBE} & set(other.methods)
 
 
 # --- cross-modal ---------------------------------------------------------------------------------------------------
@@ -202,13 +209,13 @@ def test_different_spaces_are_not_compared():
 
 
 def test_the_calibration_error_is_that_of_the_conditional_confidence(store, fitted):
-    errors = calibration_errors(fitted, {"audio": store.vectors("audio", "test")})
-    assert list(errors) == ["audio"]
+    calibrated = evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted).calibrated
+    assert calibrated.keys() == {"audio", "image"}
     stored = fitted.project(store.vectors("audio", "test"))
     p, none = fitted.calibration["audio"].probabilities(fitted.centers["audio"].scores(stored.vectors))
     confidence = p.max(axis=1) / (1 - none)
-    assert errors["audio"] == pytest.approx(1 - confidence.mean(), abs=1e-9)  # all are correct, and in one bin
-    assert evaluate(BACKBONE, store, TEXTS, fitted=fitted).calibration_error.keys() == {"audio", "image"}
+    assert calibrated["audio"].error == pytest.approx(1 - confidence.mean(), abs=1e-6)  # all correct, in one bin
+    assert sum(b.count for b in calibrated["audio"].bins if b is not None) == 6
 
 
 # --- everything ----------------------------------------------------------------------------------------------------
@@ -216,25 +223,26 @@ def test_the_calibration_error_is_that_of_the_conditional_confidence(store, fitt
 
 @pytest.mark.slow
 def test_an_evaluation_measures_before_and_after(store, fitted):
-    measured = evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3)
-    assert measured.items == {s: {"audio": 6, "image": 6, "text": 6} for s in ("train", "val", "test")}
+    measured = evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted, seed=3)
+    assert measured.inventory.items == {s: {"audio": 6, "image": 6, "text": 6} for s in ("train", "val", "test")}
     assert measured.learned_parameters == fitted.summary.learned_parameters
     assert measured.before.pair("image", "audio", 1) == pytest.approx(1 / 3)
     assert measured.after.pair("image", "audio", 1) == 1
     assert measured.after.pair("image", "text", 1) == 1
     facts = measured.to_json()
     assert facts["gains"]["fitted over the best unfitted, top-1"] == 33.33
-    assert facts["gains"]["LLM centers over class names, top-1"] == 0
-    assert facts["zero_shot"]["mean"][FITTED] == 1
+    assert facts["gains"]["descriptions over class names, top-1"] == 0
+    assert facts["recognition"]["mean"][FITTED] == 1
     for gallery in ("audio", "image"):  # all 6 items are among the first 20 hits
         assert facts["gains"][f"text to {gallery} after fit over before, recall@20"] == 0
     assert facts["retrieval"]["before"]["same_object"]["@1"][0][0] is None
-    assert evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3).to_json() == facts
+    assert evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted, seed=3).to_json() == facts
 
 
 def test_an_evaluation_without_a_fit_reports_no_gains(store):
-    facts = evaluate(BACKBONE, store, TEXTS).to_json()
-    assert not {"gains", "calibration_error"} & set(facts)
+    facts = evaluate(BACKBONE, store, knowledge=KNOWLEDGE).to_json()
+    assert not any("fit" in name for name in facts["gains"])
+    assert "calibration_error" not in facts
     assert "after" not in facts["retrieval"]
     assert facts["learned_parameters"] == 0
     assert set(split_of(store, "test")) == {"audio", "image", "text"}
@@ -242,15 +250,15 @@ def test_an_evaluation_without_a_fit_reports_no_gains(store):
 
 @pytest.mark.slow
 def test_a_store_is_evaluated_with_descriptions_of_training_items_only(store, fitted, tmp_path, monkeypatch):
-    monkeypatch.setattr("unibind.evaluate.report.write_report", lambda out, *_, **__: out.mkdir())
+    monkeypatch.setattr("unibind.evaluate.stores.write_report", lambda out, *_, **__: out.mkdir())
     leak = Description("leak", "red", "a description of a test item", item="image-test-0")
     knowledge = KnowledgeBase([*KNOWLEDGE.descriptions, leak])
     measured = evaluate_store(store, model=fitted, knowledge=knowledge, out=tmp_path / "report", seed=3)
-    assert measured.to_json() == evaluate(BACKBONE, store, TEXTS, fitted=fitted, seed=3).to_json()
+    assert measured.to_json() == evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted, seed=3).to_json()
     assert (tmp_path / "report").is_dir()
     assert evaluate_store(store.path, model=fitted, seed=3).to_json() == measured.to_json()
     unfitted = evaluate_store(store, backbone=BACKBONE, knowledge=KNOWLEDGE, seed=3)
-    assert unfitted.to_json() == evaluate(BACKBONE, store, TEXTS, seed=3).to_json()
+    assert unfitted.to_json() == evaluate(BACKBONE, store, knowledge=KNOWLEDGE, seed=3).to_json()
     with pytest.raises(UnibindError, match="the model was fitted on toy, not on mini; leave out the backbone"):
         evaluate_store(store, model=fitted, backbone="mini")
 
@@ -259,12 +267,3 @@ def test_labels_without_descriptions_are_refused(store):
     without_blue = KnowledgeBase(d for d in KNOWLEDGE.descriptions if d.category != "blue")
     with pytest.raises(UnknownNameError, match="unknown label 'blue'; choose one of: red, green"):
         evaluate_store(store, backbone=BACKBONE, knowledge=without_blue)
-
-
-def test_a_store_without_test_items_is_refused(tmp_path):
-    store = Store.create(tmp_path / "store")
-    for n, split in enumerate(("train", "val")):
-        items = [Item(f"{split}-{i}", "image", uri="x", label=name, split=split) for i, name in enumerate(CATEGORIES)]
-        store.add(items, near((0, 1, 2), n), BACKBONE.contract("image"))
-    with pytest.raises(UnibindError, match="has no test items of image"):
-        evaluate_store(store, backbone=BACKBONE, knowledge=KNOWLEDGE)

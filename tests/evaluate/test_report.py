@@ -1,13 +1,15 @@
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, TEXTS, filled_store
+from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
 from unibind.align.fit import FitConfig
-from unibind.evaluate import plots
-from unibind.evaluate.protocols import evaluate, split_of
-from unibind.evaluate.report import ExplainedItem, Search, retrieval_rows, write_report, zero_shot_rows
+from unibind.evaluate.parts import split_of
+from unibind.evaluate.protocols import evaluate
+from unibind.evaluate.report import ExplainedItem, Search, charts, recognition_rows, retrieval_rows, write_report
 from unibind.fitting import fit
 from unibind.retrieval import Index
 
@@ -22,49 +24,100 @@ def fitted(store):
     return fit(store, knowledge=KNOWLEDGE, backbone=BACKBONE, config=FitConfig(steps=120, batch_size=6, lr=0.02))
 
 
+@pytest.fixture(scope="module")
+def measured(store, fitted):
+    return evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted, title="Words & <b>colors</b>")
+
+
 @pytest.fixture
-def quick_plots(monkeypatch):
+def quick_maps(monkeypatch):
     """Without t-SNE, which is slow."""
-    monkeypatch.setattr(plots, "space_maps", lambda panels, **_: plots.strip([[[0.0]]], ["space"], [plots.INK]))
+    monkeypatch.setattr(charts, "_flattened", lambda vectors, seed: np.full((len(vectors), 2), 50.0))
+
+
+def sections_of(page):
+    """The headings of the page's sections."""
+    return re.findall(r"<h2>(.*?)</h2>", page)
 
 
 @pytest.mark.slow
-def test_the_page_counts_modalities_and_shows_the_calibration(store, fitted, tmp_path, quick_plots):
-    measured = evaluate(BACKBONE, store, TEXTS, fitted=fitted)
+def test_the_page_shows_what_there_is_to_say(store, fitted, measured, tmp_path, quick_maps):
     before = split_of(store, "test")
     after = {m: fitted.project(e) for m, e in before.items()}
     query, contract = before["text"].vectors[:1], before["text"].contract
     hits = [Index({"image": e["image"]}).search(query, contract, 3)[0] for e in (before, after)]
     prediction = fitted.classify_vectors(after["image"].vectors[:1], ["image"], ["0.x"])[0]
-    page = write_report(
+    path = write_report(
         tmp_path,
         measured,
-        before=before,
-        after=after,
         searches=[Search("red", "red", "image", *hits)],
         explanations=[ExplainedItem(str(Path("0.x")), "red", prediction)],
+        command="unibind eval 'a & b'",
     )
-    text = page.read_text()
-    assert "<h1>3 modalities, one space</h1>" in text
-    assert "18 items" in text
-    assert "Expected calibration error" in text
-    assert "For 1 test item:" in text
+    page = path.read_text()
+    assert "<h1>Words &amp; &lt;b&gt;colors&lt;/b&gt;</h1>" in page
+    assert "18 measured items of 3 modalities and 3 classes: the test split" in page
+    assert "<code>unibind eval &#39;a &amp; b&#39;</code>" in page
+    shown = [
+        "The data",
+        "Recognition",
+        "Classes and confusions",
+        "Calibration",
+        "Search between modalities",
+        "The space",
+    ]
+    assert sections_of(page) == [
+        *shown,
+        "Search",
+        "The nearest descriptions",
+        "What these figures do not tell",
+    ]  # there is no mistake to show
+    assert "prefers-color-scheme: dark" in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
     data = json.loads((tmp_path / "report.json").read_text())
     assert set(data["calibration_error"]) == {"audio", "image"}
     assert data["searches"][0]["label"] == "red"
-    images = {p.stem for p in (tmp_path / "pictures").iterdir()}
-    assert images == {"zero_shot", "recall", "space", "search_image_before", "search_image_after", "item_0"}
+    assert data["title"] == "Words & <b>colors</b>"
+    assert {p.name for p in tmp_path.iterdir()} == {"report.html", "report.json"}
 
 
 @pytest.mark.slow
-def test_tables_of_recognition_and_retrieval(store, fitted):
-    measured = evaluate(BACKBONE, store, TEXTS, fitted=fitted)
-    header, rows = zero_shot_rows(measured)
+def test_the_figures_of_equal_runs_are_equal_bytes(store, fitted, tmp_path, quick_maps):
+    for name in ("a", "b"):
+        again = evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted)
+        write_report(tmp_path / name, again, command=f"unibind eval --out {name}")
+    assert (tmp_path / "a" / "report.json").read_bytes() == (tmp_path / "b" / "report.json").read_bytes()
+    pages = [(tmp_path / name / "report.html").read_text().splitlines() for name in ("a", "b")]
+    differing = [line for line, other in zip(*pages, strict=True) if line != other]
+    assert len(differing) == 1
+    assert "unibind eval --out a" in differing[0]
+
+
+@pytest.mark.slow
+def test_tables_of_recognition_and_retrieval(store, measured):
+    header, rows = recognition_rows(measured)
     assert header == ["top-1, %", "audio", "image", "average"]
-    assert rows[-1] == ["fitted UniBind", "100.0", "100.0", "100.0"]
+    assert rows[0] == ["chance", "33.3", "33.3", "-"]
+    name, *cells = rows[-1]
+    assert name == "fitted UniBind"
+    assert [cell.split(" ±")[0] for cell in cells] == ["100.0", "100.0", "100.0"]
     header, values = retrieval_rows(measured, k=1)
     assert header[0] == "recall@1 between distinct modalities, %"
     assert header[3:] == ["text to audio", "text to image"]
     assert values["before"][2:] == [pytest.approx(1 / 3), 1.0]
     assert values["after"] == [1.0, 0.0, 1.0, 1.0]
-    assert list(retrieval_rows(evaluate(BACKBONE, store, TEXTS), k=1)[1]) == ["before"]
+    unfitted = evaluate(BACKBONE, store, knowledge=KNOWLEDGE)
+    assert list(retrieval_rows(unfitted, k=1)[1]) == ["before"]
+
+
+def test_a_confusion_matrix_is_drawn_up_to_a_hundred_classes():
+    matrix = charts.confusion_matrix({("a", "a"): 3, ("a", "b"): 1})
+    assert matrix.classes == ("a", "b")
+    assert [(c.row, c.column, c.share, c.right) for c in matrix.cells] == [(0, 0, 0.75, True), (0, 1, 0.25, False)]
+    many = {(f"{i:03}", f"{i:03}"): 1 for i in range(charts.MATRIX_CLASSES + 1)}
+    assert charts.confusion_matrix(many) is None
+
+
+def test_a_class_is_named_at_its_most_central_item():
+    dots = [charts.Dot(x, 0.0, 0, 0, "") for x in (0.0, 10.0, 90.0)]
+    assert charts._label_places(dots) == [(0, 10.0, 0.0)]

@@ -12,14 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..data.embeddings import CategoryIndex, Vectors
-
-
-def top_k_accuracy(scores: Float[np.ndarray, "n c"], category_index: CategoryIndex, k: int = 1) -> float:
-    """Fraction of samples whose category [N] is among the k best of `scores` [N, C]; ties count as errors."""
-    own = np.take_along_axis(scores, category_index[:, None], axis=1)
-    better = (scores >= own).sum(axis=1) - 1  # all scores at least as good, without the own one
-    return float(np.mean(better < k))
+from ..data.embeddings import Vectors
 
 
 def recall_at_k(similarity: Float[np.ndarray, "q g"], relevant: Bool[np.ndarray, "q g"], k: int) -> float:
