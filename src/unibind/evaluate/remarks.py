@@ -33,7 +33,8 @@ def indistinguishable(recognition: Recognition) -> list[str]:
     """
     found = []
     for modality, recognized in recognition.by_modality.items():
-        accuracy = {method: a.accuracy for method, a in recognized.answers.items()}
+        answers = recognized.answers
+        accuracy = {method: answers[method].accuracy for method in recognition.methods if method in answers}
         best = max(accuracy, key=lambda method: accuracy[method])
         doubtful = [
             f"{method} ({100 * share:.1f} %)"
