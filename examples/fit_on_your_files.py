@@ -18,7 +18,7 @@ def main() -> None:
     args = parser.parse_args()
 
     encoded = unibind.encode(args.files, store=args.out / "store")
-    print(f"{encoded.encoded} items encoded, {encoded.skipped} already stored, {encoded.quarantined} unreadable")
+    print(f"items: {encoded.message}")
 
     model = unibind.fit(args.out / "store", knowledge=args.knowledge, few_shot=args.few_shot)
     for modality, accuracy in model.summary.validation_top1.items():

@@ -66,7 +66,7 @@ def test_compare_in_memory(run):
 @pytest.mark.slow
 def test_fit_on_your_files_then_search(run, files, tmp_path):
     output = run("fit_on_your_files", files, "--out", tmp_path)
-    assert "12 items encoded, 0 already stored, 0 unreadable" in output
+    assert "items: 12 encoded, 0 replaced, 0 updated, 0 unchanged, 0 missing, 0 quarantined" in output
     assert (tmp_path / "model" / "unibind.json").is_file()
 
     arguments = ("--store", tmp_path / "store", "--model", tmp_path / "model", "--modality", "audio")

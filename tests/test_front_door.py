@@ -178,7 +178,7 @@ def test_encode_takes_a_folder_or_a_list_of_files(tmp_path, green):
     folder.mkdir(parents=True)
     Picture.fromarray(picture("red").pixels).save(folder / "1.png")
     summary = unibind.encode(tmp_path / "pictures", tmp_path / "store", backbone=ToyBackbone(), progress=False)
-    assert (summary.encoded, summary.skipped) == (1, 0)
+    assert (summary.encoded, summary.unchanged) == (1, 0)
     again = unibind.encode([green], tmp_path / "store", backbone=ToyBackbone())
     assert again.encoded == 1
     assert len(unibind.Store.open(tmp_path / "store")) == 2

@@ -68,7 +68,7 @@ def on_the_command_line(root):
 
 def test_encode_writes_the_same_store(in_python, on_the_command_line):
     (python_store, python_summary, _), (cli_store, cli_summary, *_) = in_python, on_the_command_line
-    names = ("encoded", "skipped", "quarantined")
+    names = ("encoded", "unchanged", "quarantined")
     assert [cli_summary[name] for name in names] == [getattr(python_summary, name) for name in names] == [36, 0, 0]
     first, second = unibind.Store.open(python_store), unibind.Store.open(cli_store)
     assert first.counts() == second.counts()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .backbones import Backbone
 from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
-from .data.intake import ModalityChoice, Sources, read_manifest
+from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
 from .data.opening import open_backbone, open_store
 from .data.store import STORE, Store
 from .errors import UnibindError
@@ -43,6 +43,9 @@ def encode(
 ) -> EncodeSummary:
     """Encode files into a store, made where it does not exist; run it again to continue where it stopped.
 
+    What is stored already is brought up to date: a corrected label, split or description is written, a file whose
+    content changed is encoded again, and one that was deleted is marked (see `data.changes`).
+
     `source`, `modality` and `strict` are those of `read_manifest`; what it left out is in the summary's `intake`.
     `backbone` defaults to the store's own. Unreadable items go to
     the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
@@ -62,7 +65,14 @@ def encode(
     opened = Store.open_or_create(store) if isinstance(store, str | Path) else store
     with progress_bar("encoding", len(items), progress) as advance:
         summary = encode_items(
-            items, encoder, opened, batch_size=batch_size, workers=workers, limits=limits, progress=advance
+            items,
+            encoder,
+            opened,
+            folders=source_folders(source),
+            batch_size=batch_size,
+            workers=workers,
+            limits=limits,
+            progress=advance,
         )
     return replace(summary, intake=items.report)
 

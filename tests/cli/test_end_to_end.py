@@ -131,7 +131,7 @@ def test_encoding_again_skips_everything(demo):
     out, _ = demo
     again = run_json("encode", out / "heptad" / "manifest.csv", "--out", out / "store")
     assert again["encoded"] == 0
-    assert again["skipped"] == len(unibind.Store.open(out / "store"))
+    assert again["unchanged"] == len(unibind.Store.open(out / "store"))
 
 
 def test_classify_keeps_the_order_of_mixed_files(demo):

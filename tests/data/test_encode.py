@@ -69,7 +69,7 @@ def nearest(embeddings):
 def test_good_files_are_stored_and_bad_ones_quarantined(files, store, workers):
     done = []
     summary = encode_items(files, ToyBackbone(), store, workers=workers, progress=done.append)
-    assert (summary.encoded, summary.skipped, summary.quarantined) == (6, 0, 3)
+    assert (summary.encoded, summary.unchanged, summary.quarantined) == (6, 0, 3)
     assert sum(done) == 9
     for modality in ("image", "audio"):
         found = store.vectors(modality, "test")
@@ -87,7 +87,7 @@ def test_a_repaired_file_leaves_the_quarantine(files, store, tmp_path):
     (tmp_path / "empty.png").write_bytes((tmp_path / "blue.png").read_bytes())
     backbone = ToyBackbone()
     summary = encode_items(files, backbone, store)
-    assert (summary.encoded, summary.skipped, summary.quarantined) == (1, 6, 2)
+    assert (summary.encoded, summary.unchanged, summary.quarantined) == (1, 6, 2)
     assert backbone.encoded == {"image": 1}
     assert {row["id"] for row in store.quarantined()} == {"torn.wav", "gone.png"}
 
@@ -125,7 +125,7 @@ def test_encoding_again_does_nothing(store):
     before = (store.path / "items.lance" / "_versions").stat().st_mtime_ns
     backbone = ToyBackbone()
     summary = encode_items(items, backbone, store)
-    assert (summary.encoded, summary.skipped) == (0, 10)
+    assert (summary.encoded, summary.unchanged) == (0, 10)
     assert not backbone.encoded
     assert (store.path / "items.lance" / "_versions").stat().st_mtime_ns == before
 
@@ -173,7 +173,7 @@ def test_an_interrupt_keeps_what_was_encoded(store, workers):
     with pytest.raises(KeyboardInterrupt):
         encode_items(text_items(100), Fading(), store, batch_size=10, workers=workers)
     assert Store.open(store.path).counts() == {"text": 40}
-    assert encode_items(text_items(100), ToyBackbone(), store).skipped == 40
+    assert encode_items(text_items(100), ToyBackbone(), store).unchanged == 40
     assert Store.open(store.path).ids() == {i.id for i in text_items(100)}
 
 
@@ -262,7 +262,7 @@ def test_a_killed_run_loses_nothing_and_doubles_nothing(store, tmp_path, workers
     assert 0 < stored < 400
     reopened = Store.open(store.path)
     summary = encode_items(text_items(400), ToyBackbone(), reopened)
-    assert (summary.encoded, summary.skipped) == (400 - stored, stored)
+    assert (summary.encoded, summary.unchanged) == (400 - stored, stored)
     found = Store.open(store.path).vectors("text")
     assert found.ids == sorted(i.id for i in text_items(400))
     assert nearest(found)[:3] == ["red", "green", "blue"]

@@ -185,4 +185,4 @@ def test_several_sources_at_once(folder, tmp_path):
     assert facts["encoded"] == 1 + 1 + 3
     assert [entry["row"] for entry in facts["intake"]["set_aside"]] == [1]  # one.png again
     summary = unibind.encode([tmp_path / "one.png", folder / "valid"], tmp_path / "s", backbone="toy", progress=False)
-    assert (summary.encoded, summary.skipped) == (0, 4)
+    assert (summary.encoded, summary.unchanged) == (0, 4)

@@ -48,7 +48,7 @@ def test_an_interrupted_encode_keeps_what_it_has_and_continues(photos, tmp_path,
     )
     assert len(unibind.Store.open(store)) == 4
     again = run_json("encode", photos, "--out", store)
-    assert (again["encoded"], again["skipped"]) == (2, 4)
+    assert (again["encoded"], again["unchanged"]) == (2, 4)
 
 
 @pytest.mark.slow

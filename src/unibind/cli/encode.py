@@ -46,7 +46,10 @@ def encode(
     ] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Encode every item once; run it again to continue where it stopped.
+    """Encode every item once; run it again to continue where it stopped, or to bring the store up to date.
+
+    What a table says about a stored item is written without encoding it again, a file whose content changed is encoded
+    again, and one that is gone is marked until `unibind store prune` removes it.
 
     The label of a file is its folder; a folder called train, val or test (or training, validation, dev, ...) is its
     split. Files of unknown endings, and damaged, blank or repeated rows, are left out and reported. Items that cannot
@@ -81,7 +84,7 @@ def encode(
 
 def _print_summary(summary: EncodeSummary, store: Store) -> None:
     print_table(("modality", "items"), sorted(store.counts().items()), title=f"{store.path}")
-    notify(f"{summary.encoded} encoded, {summary.skipped} already stored, {summary.quarantined} unreadable")
+    notify(summary.message)
     failed = store.quarantined()
     for row in failed[:_LISTED]:
         notify(f"unibind: {row['message']}")

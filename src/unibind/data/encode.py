@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -16,12 +19,18 @@ from ..errors import UnibindError
 from ..modalities import check_modality
 from ..modalities.limits import Limits
 from .batch_encoding import encode_batch
+from .changes import compare
+from .duplicates import DuplicateReport, find_duplicates
 from .embeddings import Vectors
+from .file_facts import FileFacts
 from .inputs import loadable_items
 from .intake import IntakeReport
 from .loader import Failure, RawItem, batches, item_label, load_items
-from .manifest import Item, check_unique
+from .manifest import Item
+from .rows import MISSING, StoredItem
 from .store import Quarantined, Store
+
+_log = logging.getLogger(__name__)
 
 # A commit costs Lance a new version and file: none more often than this many items or seconds.
 _COMMIT_ITEMS, _COMMIT_S = 512, 20.0
@@ -32,16 +41,29 @@ _COMMIT_ITEMS, _COMMIT_S = 512, 20.0
 
 @dataclass(frozen=True)
 class EncodeSummary:
-    """What a run did: items newly encoded, skipped because they are stored, and unreadable; its duration in seconds.
+    """What a run did, in numbers of items.
 
+    `encoded`: new ones. `replaced`: encoded again, because their content changed. `updated`: labels or other facts
+    changed, nothing was encoded. `unchanged`: stored as they are. `quarantined`: could not be read. `missing`: all
+    stored items whose files are gone. `duplicates`: see `data.duplicates`. `seconds`: the duration of the run.
     `intake` says what was left out of the source before.
     """
 
     encoded: int
-    skipped: int
+    replaced: int
+    updated: int
+    unchanged: int
+    missing: int
     quarantined: int
+    duplicates: DuplicateReport
     seconds: float
     intake: IntakeReport = field(default_factory=IntakeReport)
+
+    @property
+    def message(self) -> str:
+        """The numbers in one line for people."""
+        names = ("encoded", "replaced", "updated", "unchanged", "missing", "quarantined")
+        return ", ".join(f"{getattr(self, name)} {name}" for name in names)
 
 
 def encode_items(
@@ -49,40 +71,44 @@ def encode_items(
     backbone: Backbone,
     store: Store,
     *,
+    folders: Sequence[Path] = (),
     batch_size: int = 64,
     workers: int = 0,
     limits: Limits | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EncodeSummary:
-    """Encode the items that the store does not have yet; stopped at any moment, the next call continues.
+    """Bring a store up to date with these items; stopped at any moment, the next call continues.
 
-    Items that cannot be read, or whose embedding is not finite, go to the store's quarantine and are tried again
-    next time. `workers` processes read and preprocess (0: this process does, and a decoder that crashes ends the
-    run). `progress` is called with the number of items just done. Raises ContractError before anything is read where
-    the store was made by another backbone, and UnknownNameError for a modality the backbone lacks.
+    New items and items whose content changed are encoded; the labels and other facts of the rest are updated, and files
+    that are gone are marked (see `data.changes`, also for `folders`, those that were listed). Items that
+    cannot be read, or whose embedding is not finite, go to the store's quarantine and are tried again next time.
+    `workers` processes read and preprocess (0: this process does, and a decoder that crashes ends the run). `progress`
+    is called with the number of items just done. Raises ContractError before anything is read where the store was made
+    by another backbone, UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice.
     """
     if batch_size < 1 or workers < 0:
         raise UnibindError(f"batch_size must be at least 1 and workers 0, not {batch_size} and {workers}")
     started = time.monotonic()
-    check_unique((item.id for item in items), "the items to encode")
     store.refresh()
     for modality in sorted({item.modality for item in items}):
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
+    changes = compare(items, store.rows(), folders)
     store.note_backbone(backbone.name, backbone.options)
-    stored = store.ids()
-    todo = sorted((i for i in items if i.id not in stored), key=lambda i: backbone.modalities.index(i.modality))
+    store.update(changes.updated + changes.touched)
     report = progress or (lambda _: None)
-    report(len(items) - len(todo))
-
-    writer = _Writer(backbone, store)
+    report(len(items) - len(changes.encode))
+    todo = sorted((item for item, _ in changes.encode), key=lambda i: backbone.modalities.index(i.modality))
+    writer = _Writer(backbone, store, {(i.modality, i.id): row for i, row in changes.encode if row is not None})
 
     def readable() -> Iterator[tuple[Item, str, Tensor]]:
-        with closing(load_items(todo, backbone, workers=workers, limits=limits or Limits())) as loaded:
-            for item, result in loaded:
+        loading = load_items(todo, backbone, workers=workers, limits=limits or Limits(), facts=True)
+        with closing(loading) as loaded:
+            for item, result, facts in loaded:
                 if isinstance(result, Failure):
                     writer.fail(item, result)
                     report(1)
                 else:
+                    writer.note(item, facts)
                     yield item, item.modality, result
 
     try:
@@ -95,21 +121,38 @@ def encode_items(
                 report(len(group))
     finally:
         writer.commit()
-    if writer.encoded:
+    if writer.encoded or writer.replaced or changes.updated or changes.touched:
         store.compact()
-    return EncodeSummary(writer.encoded, len(items) - len(todo), writer.failed, time.monotonic() - started)
+    duplicates = find_duplicates(store)
+    if duplicates.message:
+        _log.warning(duplicates.message)
+    return EncodeSummary(
+        writer.encoded,
+        writer.replaced,
+        len(changes.updated),
+        changes.unchanged,
+        store.missing(),
+        writer.failed,
+        duplicates,
+        time.monotonic() - started,
+    )
 
 
 class _Writer:
-    """Collects rows of one modality and commits them now and then."""
+    """Collects rows of one modality and commits them now and then; `stored` are the rows to replace."""
 
-    def __init__(self, backbone: Backbone, store: Store) -> None:
-        self.encoded = self.failed = 0
-        self._backbone, self._store = backbone, store
+    def __init__(self, backbone: Backbone, store: Store, stored: Mapping[tuple[str, str], StoredItem]) -> None:
+        self.encoded = self.replaced = self.failed = 0
+        self._backbone, self._store, self._stored = backbone, store, stored
+        self._facts: dict[tuple[str, str], FileFacts | None] = {}  # of items that are not written yet
         self._items: list[Item] = []
         self._vectors: list[Vectors] = []
         self._failed: list[Quarantined] = []
         self._committed = time.monotonic()
+
+    def note(self, item: Item, facts: FileFacts | None) -> None:
+        """Keep the facts of an item's file until it is written."""
+        self._facts[item.modality, item.id] = facts
 
     def add(self, items: Sequence[Item], vectors: Vectors) -> None:
         if self._items and self._items[0].modality != items[0].modality:
@@ -131,11 +174,28 @@ class _Writer:
         items, vectors, failed = self._items, self._vectors, self._failed
         self._items, self._vectors, self._failed = [], [], []  # first: an interrupt below must not write them twice
         if items:
-            self._store.add(items, np.concatenate(vectors), self._backbone.contract(items[0].modality))
-        self._store.quarantine(failed)
-        self.encoded += len(items)
-        self.failed += len(failed)
+            self._write(items, np.concatenate(vectors))
+        self._quarantine(failed)
         self._committed = time.monotonic()
+
+    def _write(self, items: Sequence[Item], vectors: Vectors) -> None:
+        contract = self._backbone.contract(items[0].modality)
+        facts = [self._facts.pop((item.modality, item.id), None) for item in items]
+        rows = [self._stored.get((item.modality, item.id)) for item in items]
+        old = np.array([row is not None for row in rows])
+        changed = [row.with_facts(found) for row, found in zip(rows, facts, strict=True) if row is not None]
+        new = list(compress(items, ~old))
+        self._store.replace(changed, vectors[old], contract)
+        self._store.add(new, vectors[~old], contract, list(compress(facts, ~old)))
+        self.replaced += len(changed)
+        self.encoded += len(new)
+
+    def _quarantine(self, failed: Sequence[Quarantined]) -> None:
+        """Record what failed; where a stored item did, the content that was encoded is gone."""
+        stored = (self._stored.get((entry.modality, entry.id)) for entry in failed)
+        self._store.update([replace(row, state=MISSING) for row in stored if row is not None])
+        self._store.quarantine(failed)
+        self.failed += len(failed)
 
 
 # --- into memory ---------------------------------------------------------------------------------------------------
@@ -199,7 +259,7 @@ def embed_stream(
 
     def loaded() -> Iterator[tuple[int, str, Tensor]]:
         with closing(load_items(loadable(), backbone, workers=workers, limits=limits)) as results:
-            for item, result in results:
+            for item, result, _ in results:
                 if isinstance(result, Failure):
                     fail(int(item.id), result)
                 else:

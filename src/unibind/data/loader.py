@@ -31,6 +31,8 @@ from ..modalities.limits import Limits
 from ..modalities.reading import read
 from ..modalities.source import is_url
 from ..modalities.text import Text
+from .file_facts import FileFacts, content_hash, file_stamp
+from .location import local_path
 from .manifest import Item
 
 Key = TypeVar("Key")
@@ -85,6 +87,18 @@ def item_label(item: Item | RawItem) -> str:
     return item.uri if item.uri is not None else f"the text {str(item.text)[:_SHOWN]!r}"
 
 
+_Loaded = tuple[torch.Tensor | Failure, FileFacts | None]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What is the same for all items; a worker process gets a pickle of it."""
+
+    backbone: Backbone
+    limits: Limits
+    facts: bool
+
+
 # --- one item ------------------------------------------------------------------------------------------------------
 
 
@@ -114,20 +128,44 @@ def load_item(item: Item | RawItem, backbone: Backbone, limits: Limits) -> torch
         return Failure("UnreadableError", f"{item_label(item)} cannot be prepared as {item.modality}: {reason}")
 
 
+def load_with_facts(item: Item | RawItem, backbone: Backbone, limits: Limits) -> _Loaded:
+    """Load an item, and take the facts of its file; a file that changes meanwhile is a Failure."""
+    path = local_path(item.uri) if isinstance(item, Item) else None
+    before = None if path is None else file_stamp(path)
+    result = load_item(item, backbone, limits)
+    if path is None or before is None or isinstance(result, Failure):
+        return result, None
+    try:  # the bytes were just read, so they come from memory
+        facts = FileFacts(*before, content_hash(path))
+    except OSError as error:
+        return Failure("UnreadableError", f"{path} cannot be read again: {error}"), None
+    if file_stamp(path) != before:
+        return Failure("Changed", f"{path} changed while it was read; encode again"), None
+    return result, facts
+
+
+def _load(item: Item | RawItem, settings: _Settings) -> _Loaded:
+    if settings.facts:
+        return load_with_facts(item, settings.backbone, settings.limits)
+    return load_item(item, settings.backbone, settings.limits), None
+
+
 # --- many items ----------------------------------------------------------------------------------------------------
 
 
 def load_items(
-    items: Iterable[Loadable], backbone: Backbone, *, workers: int, limits: Limits
-) -> Generator[tuple[Loadable, torch.Tensor | Failure]]:
+    items: Iterable[Loadable], backbone: Backbone, *, workers: int, limits: Limits, facts: bool = False
+) -> Generator[tuple[Loadable, torch.Tensor | Failure, FileFacts | None]]:
     """Load items in order; with `workers` > 0 in that many processes, a bounded number of items ahead.
 
-    Workers are started afresh (not forked) and get a pickle of the backbone, of which they use `preprocess` only.
+    With `facts`, those of each local file are taken while it is read. Workers are started afresh (not forked) and get a
+    pickle of the backbone, of which they use `preprocess` only.
     """
+    settings = _Settings(backbone, limits, facts)
     if workers:
-        yield from _load_in_workers(items, _Workers(backbone, limits, workers))
+        yield from _load_in_workers(items, _Workers(settings, workers))
     else:
-        yield from ((item, load_item(item, backbone, limits)) for item in items)
+        yield from ((item, *_load(item, settings)) for item in items)
 
 
 def batches(
@@ -175,15 +213,15 @@ def _cut(
 
 # --- worker processes ----------------------------------------------------------------------------------------------
 
-_Loaded = list[NDArray | Failure]  # NumPy arrays travel as plain bytes; tensors would need shared memory
+# NumPy arrays travel as plain bytes; tensors would need shared memory
+_Chunk = list[tuple[NDArray | Failure, FileFacts | None]]
 
-_backbone: Backbone  # of this worker process
-_limits: Limits
+_settings: _Settings  # of this worker process
 
 
-def _start_worker(backbone: Backbone, limits: Limits) -> None:
-    global _backbone, _limits
-    _backbone, _limits = backbone, limits
+def _start_worker(settings: _Settings) -> None:
+    global _settings
+    _settings = settings
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     torch.set_num_threads(1)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -197,20 +235,20 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _load_chunk(items: Sequence[Item]) -> _Loaded:
-    loaded = (load_item(item, _backbone, _limits) for item in items)
-    return [result if isinstance(result, Failure) else result.numpy() for result in loaded]
+def _load_chunk(items: Sequence[Item]) -> _Chunk:
+    loaded = (_load(item, _settings) for item in items)
+    return [(result if isinstance(result, Failure) else result.numpy(), facts) for result, facts in loaded]
 
 
 class _Workers:
     """A pool of worker processes that is made anew after one of them died."""
 
-    def __init__(self, backbone: Backbone, limits: Limits, count: int) -> None:
+    def __init__(self, settings: _Settings, count: int) -> None:
         self.count = count
-        self._arguments = backbone, limits
+        self._settings = settings
         self._pool = self._new_pool(count)
 
-    def submit(self, items: Sequence[Item]) -> Future[_Loaded]:
+    def submit(self, items: Sequence[Item]) -> Future[_Chunk]:
         try:
             return self._pool.submit(_load_chunk, items)
         except BrokenProcessPool:
@@ -218,20 +256,21 @@ class _Workers:
             self._pool = self._new_pool(self.count)
             return self._pool.submit(_load_chunk, items)
 
-    def load_here(self, item: Item | RawItem) -> torch.Tensor | Failure:
+    def load_here(self, item: Item | RawItem) -> _Loaded:
         """Load an item in this process."""
-        return load_item(item, *self._arguments)
+        return _load(item, self._settings)
 
-    def isolate(self, items: Sequence[Item]) -> _Loaded:
+    def isolate(self, items: Sequence[Item]) -> _Chunk:
         """Load items one at a time in a process of their own: one that kills it fails alone."""
-        loaded: _Loaded = []
+        loaded: _Chunk = []
         pool = self._checked_pool()
         for item in items:
             try:
                 loaded += pool.submit(_load_chunk, [item]).result()
             except BrokenProcessPool:
                 where = item.uri or item.id
-                loaded.append(Failure("WorkerDied", f"the process that read {where} died; check or leave out the file"))
+                died = Failure("WorkerDied", f"the process that read {where} died; check or leave out the file")
+                loaded.append((died, None))
                 pool = self._checked_pool()
         pool.shutdown()
         return loaded
@@ -252,7 +291,7 @@ class _Workers:
         return pool
 
     def _new_pool(self, count: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(count, _context(), _start_worker, self._arguments)
+        return ProcessPoolExecutor(count, _context(), _start_worker, (self._settings,))
 
 
 def _context() -> BaseContext:
@@ -266,9 +305,9 @@ def _context() -> BaseContext:
 
 def _load_in_workers(
     items: Iterable[Loadable], workers: _Workers
-) -> Generator[tuple[Loadable, torch.Tensor | Failure]]:
+) -> Generator[tuple[Loadable, torch.Tensor | Failure, FileFacts | None]]:
     chunks = _chunks(items)
-    running: deque[tuple[Sequence[Any], Future[_Loaded] | None]] = deque()
+    running: deque[tuple[Sequence[Any], Future[_Chunk] | None]] = deque()
     try:
         while True:
             for chunk in islice(chunks, _AHEAD * workers.count - len(running)):
@@ -277,10 +316,10 @@ def _load_in_workers(
                 return
             chunk, future = running.popleft()
             if future is None:
-                yield from ((item, workers.load_here(item)) for item in chunk)
+                yield from ((item, *workers.load_here(item)) for item in chunk)
                 continue
-            for item, result in zip(chunk, _result(chunk, future, workers), strict=True):
-                yield item, result if isinstance(result, Failure) else torch.from_numpy(result)
+            for item, (result, facts) in zip(chunk, _result(chunk, future, workers), strict=True):
+                yield item, result if isinstance(result, Failure) else torch.from_numpy(result), facts
     finally:
         workers.close()
 
@@ -301,7 +340,7 @@ def _chunks(items: Iterable[Loadable]) -> Iterator[Sequence[Any]]:
         yield chunk
 
 
-def _result(chunk: Sequence[Item], future: Future[_Loaded], workers: _Workers) -> _Loaded:
+def _result(chunk: Sequence[Item], future: Future[_Chunk], workers: _Workers) -> _Chunk:
     try:
         return future.result()
     except BrokenProcessPool:  # by an item of this chunk or of one that ran beside it

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import MissingFileError, UnibindError, UnreadableError
 from ..modalities import check_modality
 from ..modalities.text import Text
+from .location import canonical_location
 from .tables import write_rows
 
 
@@ -45,6 +46,15 @@ class Item:
 
 
 _COLUMNS = tuple(field.name for field in fields(Item))
+
+
+def identity(item: Item) -> tuple[str, str]:
+    """What makes an item this one and no other: its modality, and its canonical location.
+
+    Inline texts may repeat, as captions do: one with an id of its own is told from others by this id.
+    """
+    location = canonical_location(item.uri, item.text)
+    return item.modality, item.id if item.uri is None else location
 
 
 def write_manifest(items: Sequence[Item], path: str | Path) -> None:

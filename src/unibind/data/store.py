@@ -83,6 +83,7 @@ class Store:
         texts = {row["hash"]: row["json"] for row in self._rows(_CONTRACTS, ["hash", "json"])}
         self._stored_ids: set[tuple[str, str]] | None = None  # read when they are first asked for
         self._counts = Counter(row["modality"] for row in rows if row["state"] == PRESENT)
+        self._missing = len(rows) - self._counts.total()
         used = {row["modality"]: row["contract"] for row in rows}
         missing = sorted(set(used.values()) - texts.keys())
         if missing:
@@ -147,7 +148,7 @@ class Store:
             return
         self._write_contract(contract)
         self._append(_ITEMS, self._with_contract(rows, contract), vectors)
-        self._stored_ids = taken | {(row.modality, row.id) for row in rows}
+        taken.update((row.modality, row.id) for row in rows)
         self._counts[contract.modality] += len(rows)
         self._release(rows)
 
@@ -236,6 +237,10 @@ class Store:
     def counts(self) -> dict[str, int]:
         """Number of items per modality, without those whose files are missing."""
         return dict(self._counts)
+
+    def missing(self) -> int:
+        """Number of items whose files, or whose content as it was encoded, are gone."""
+        return self._missing
 
     def contracts(self) -> dict[str, Contract]:
         """The contract of each stored modality."""

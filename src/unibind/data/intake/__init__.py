@@ -2,7 +2,7 @@
 
 from .collecting import Manifest
 from .modality_choice import ModalityChoice, parse_modality_choice
-from .reading import Sources, read_manifest
+from .reading import Sources, read_manifest, source_folders
 from .report import IntakeReport, SetAside
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "Sources",
     "parse_modality_choice",
     "read_manifest",
+    "source_folders",
 ]

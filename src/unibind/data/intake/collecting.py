@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ...errors import UnibindError
-from ..location import canonical_location
-from ..manifest import Item
+from ..manifest import Item, identity
 from .report import IntakeReport, SetAside
 from .split_names import SPLITS, normalized_split
 
@@ -28,8 +27,8 @@ class Collector:
 
     def __init__(self) -> None:
         self._items: list[Item] = []
-        self._seen: dict[tuple[str, str], tuple[str, Item]] = {}  # modality and location -> where, and the item
-        self._ids: dict[str, str] = {}  # id -> where
+        self._seen: dict[tuple[str, str], tuple[str, Item]] = {}  # identity -> where, and the item
+        self._ids: dict[tuple[str, str], str] = {}  # modality and id -> where
         self._skipped: Counter[str] = Counter()
         self._set_aside: list[SetAside] = []
 
@@ -37,15 +36,15 @@ class Collector:
         """Take an item, or set it aside where it was taken before."""
         item = replace(item, split=normalized_split(item.split))
         where = source if row is None else f"row {row}"
-        key = item.modality, canonical_location(item.uri, item.text)
+        key, name = identity(item), (item.modality, item.id)
         earlier = self._seen.get(key)
         if earlier is not None:
             self.set_aside(source, row, _repeats(item, *earlier))
-        elif item.id in self._ids:
-            self.set_aside(source, row, f"its id {item.id!r} is that of {self._ids[item.id]}; give it another")
+        elif name in self._ids:
+            self.set_aside(source, row, f"its id {item.id!r} is that of {self._ids[name]}; give it another")
         else:
             self._seen[key] = where, item
-            self._ids[item.id] = where
+            self._ids[name] = where
             self._items.append(item)
 
     def set_aside(self, source: str, row: int | None, reason: str) -> None:

@@ -48,6 +48,13 @@ def read_manifest(source: Sources, *, modality: ModalityChoice = None, strict: b
     return into.finish(name, strict=strict)
 
 
+def source_folders(source: Sources) -> list[Path]:
+    """The folders of a source that consists of nothing else; none if tables, files or items are in it."""
+    sources = [source] if isinstance(source, str | Path | Item) else source
+    folders = [Path(one) for one in sources if not isinstance(one, Item) and Path(one).is_dir()]
+    return folders if len(folders) == len(sources) else []
+
+
 def _collect(source: Source, into: Collector, modalities: Modalities, *, alone: bool) -> None:
     if isinstance(source, Item):
         into.add(source, f"the item {source.id!r}")
