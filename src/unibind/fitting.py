@@ -16,6 +16,7 @@ from .align.centers import Centers, Scoring
 from .align.fit import FitConfig, FittedHead, Samples, fit_heads
 from .align.selection import CenterConfig, select_centers, tune_centers
 from .backbones import Backbone
+from .data.duplicates import refuse_leaks
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
 from .data.encode import embed
 from .data.opening import open_backbone, open_store
@@ -48,6 +49,7 @@ def fit(
     device: str | None = None,
     options: Mapping[str, Any] | None = None,
     texts: TextEmbeddings | None = None,
+    allow_duplicates: bool = False,
     progress: bool | Callable[[str, int], None] | None = None,
 ) -> UniBind:
     """Fit heads on a store's split "train"; select centers and calibrate on its split "val".
@@ -63,9 +65,11 @@ def fit(
     manifest; descriptions of the store's other items are left out, because they give labels away. A modality whose
     tower is not in the anchor space starts from a closed-form map (see `align.fit.fit_head`). Raises UnibindError where
     there are no labeled training items, UnknownNameError for a label without descriptions, and ContractError where the
-    store was encoded by another backbone.
+    store was encoded by another backbone. Also raises UnibindError where the same content is in several splits, unless
+    `allow_duplicates`: validation would measure memory.
     """
     config, opened = config or FitConfig(), open_store(store)
+    refuse_leaks(opened, modalities, allow=allow_duplicates)
     encoder = open_backbone(
         backbone, store=opened, weights=weights, precision=precision, device=device, options=options
     )

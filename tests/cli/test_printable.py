@@ -50,7 +50,7 @@ NAME = "\x1b[31m\n\u202e\udcff.png"  # as a shell's `*` may find it
 
 
 @pytest.mark.parametrize(
-    "arguments", [("inspect", NAME), ("inspect", f"--{NAME}"), ("encode", "a", NAME, "-o", "s"), (NAME,)]
+    "arguments", [("inspect", NAME), ("inspect", f"--{NAME}"), ("encode", NAME, "-o", "s"), (NAME,)]
 )
 def test_errors_are_printable(arguments):
     shown = run(*arguments, code=2)

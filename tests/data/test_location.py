@@ -17,6 +17,7 @@ def test_every_spelling_of_a_file_is_one_location(tmp_path, monkeypatch):
 
 
 def test_a_file_need_not_exist(tmp_path):
+    assert canonical_location("/no/\0/../such\ud800.png") == "/no/such\ud800.png"
     assert canonical_location(f"{tmp_path}/no/../such.png") == f"{tmp_path}/such.png"
 
 

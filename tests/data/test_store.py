@@ -225,6 +225,18 @@ def test_a_torn_file_of_an_append_that_was_never_committed_is_ignored(store):
     assert Store.open(store.path).counts() == {"image": 4, "text": 1}
 
 
+def test_names_that_are_not_utf8_come_back_as_they_are(store):
+    names = ["caf\udce9.png", "\ud800", "\ufdd0dce9"]
+    store.add([Item(name, "image", uri=f"{name}.png", label=name) for name in names], unit(0, 1, 2), IMAGE)
+    store.quarantine([Quarantined("\udcff", "\udcff.png", "image", "UnreadableError", "broken \udcff")])
+    opened = Store.open(store.path)
+    assert set(names) <= opened.ids()
+    assert set(names) <= set(opened.vectors("image").labels)
+    assert opened.quarantined()[0]["message"] == "broken \udcff"
+    store.quarantine([Quarantined("\udcff", "\udcff.png", "image", "UnreadableError", "again")])
+    assert [entry["message"] for entry in store.quarantined()] == ["again"]
+
+
 def test_nothing_is_printed(tmp_path, capfd):
     store = Store.create(tmp_path / "quiet")
     store.add(pictures("a"), unit(0), IMAGE)

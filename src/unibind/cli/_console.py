@@ -63,6 +63,13 @@ KnowledgeOption = Annotated[
 CONTINUE = "run the same command again to continue"
 NOTHING_KEPT = "nothing was written; run the same command again to start over"
 
+AllowDuplicatesOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-duplicates", help="Go on where the same content is in several splits.", rich_help_panel=ADVANCED
+    ),
+]
+
 
 def add_verb(app: typer.Typer, name: str, verb: Callable[..., None], *, kept: str = NOTHING_KEPT) -> None:
     """Register a verb: options in the order of their panels, the examples of its docstring at the end of its help.

@@ -12,6 +12,7 @@ from ._console import (
     ADVANCED,
     MODEL,
     OUTPUT,
+    AllowDuplicatesOption,
     ForceOption,
     JsonOption,
     KnowledgeOption,
@@ -41,6 +42,7 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(help="Seed of random words, intervals and the map of the space.", rich_help_panel=ADVANCED)
     ] = 0,
+    allow_duplicates: AllowDuplicatesOption = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -63,7 +65,14 @@ def evaluate(
         check_output(out, kind=REPORT, force=force)
     with busy("measuring"):
         evaluation = evaluate_store(
-            store, model=model, knowledge=knowledge, out=out, seed=seed, command=command_line(), **backbone.arguments
+            store,
+            model=model,
+            knowledge=knowledge,
+            out=out,
+            seed=seed,
+            allow_duplicates=allow_duplicates,
+            command=command_line(),
+            **backbone.arguments,
         )
     if json:
         print_json(evaluation.to_json())

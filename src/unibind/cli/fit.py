@@ -13,6 +13,7 @@ from ._console import (
     CENTERS,
     INPUT,
     OUTPUT,
+    AllowDuplicatesOption,
     ForceOption,
     JsonOption,
     KnowledgeOption,
@@ -65,6 +66,7 @@ def fit(
     ] = 64,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps per modality.", rich_help_panel=ADVANCED)] = 400,
     seed: Annotated[int, typer.Option(help="Seed of the fit and of an automatic split.", rich_help_panel=ADVANCED)] = 0,
+    allow_duplicates: AllowDuplicatesOption = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -92,6 +94,7 @@ def fit(
         few_shot=few_shot,
         config=FitConfig(loss=loss, rank=rank or None, steps=steps, seed=seed),
         centers=CenterConfig(strategy=strategy, k=k, scoring=scoring),
+        allow_duplicates=allow_duplicates,
         **backbone.arguments,
     )
     model.save_pretrained(out)

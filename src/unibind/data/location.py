@@ -27,7 +27,7 @@ def canonical_location(uri: str | None, text: str | None = None) -> str:
             raise UnibindError("an item has neither a uri nor a text; give exactly one of them")
         return _TEXT + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     path = local_path(uri)
-    return _normalized(uri) if path is None else Path(os.path.realpath(path)).as_posix()
+    return _normalized(uri) if path is None else Path(_real(path)).as_posix()
 
 
 def local_path(location: str | None) -> Path | None:
@@ -39,6 +39,13 @@ def local_path(location: str | None) -> Path | None:
     parts = urlsplit(location)
     here = parts.scheme.lower() == "file" and parts.netloc.lower() in ("", "localhost")
     return Path(unquote(parts.path)) if here else None
+
+
+def _real(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # a name that no file can have
+        return os.path.abspath(path)  # noqa: PTH100
 
 
 def _normalized(url: str) -> str:

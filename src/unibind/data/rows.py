@@ -16,6 +16,7 @@ from .embeddings import Vectors
 from .file_facts import FileFacts
 from .location import canonical_location, local_path
 from .manifest import Item, is_absolute, relative, resolve
+from .stored_text import cells, stored
 
 if TYPE_CHECKING:
     import pyarrow
@@ -140,17 +141,18 @@ def cells_of(row: StoredItem, places: Places) -> dict[str, Any]:
 
 def rows_of(table: pyarrow.Table, places: Places) -> list[StoredItem]:
     """The rows of a table with the columns `FACTS` and "modality"."""
-    columns = [table[name].to_pylist() for name in (*FACTS, "modality")]
-    return [_row(dict(zip((*FACTS, "modality"), cells, strict=True)), places) for cells in zip(*columns, strict=True)]
+    names = (*FACTS, "modality")
+    columns = [cells(table[name]) for name in names]
+    return [_row(dict(zip(names, row, strict=True)), places) for row in zip(*columns, strict=True)]
 
 
-def _row(cells: Mapping[str, Any], places: Places) -> StoredItem:
-    facts = {name: cells[name] for name in FACTS if name not in ("id", "location", "uri")}
-    uri = cells["uri"]
+def _row(row: Mapping[str, Any], places: Places) -> StoredItem:
+    facts = {name: row[name] for name in FACTS if name not in ("id", "location", "uri")}
+    uri = row["uri"]
     return StoredItem(
-        own_id=cells["id"],
-        modality=cells["modality"],
-        location=places.location(cells["location"], uri),
+        own_id=row["id"],
+        modality=row["modality"],
+        location=places.location(row["location"], uri),
         uri=places.uri(uri),
         moves=uri is not None and not is_absolute(uri),
         **facts,
@@ -166,14 +168,17 @@ def arrow_table(
     """A table of these columns, with a column `vector` of fixed-size lists if vectors [N, D] are given."""
     import pyarrow
 
-    cells = {
-        name: pyarrow.array([row[name] for row in rows], pyarrow.int64() if name in _INTEGERS else pyarrow.string())
-        for name in columns
-    }
+    table = {name: _array([row[name] for row in rows], integer=name in _INTEGERS) for name in columns}
     if vectors is not None:
         numbers = pyarrow.array(np.ascontiguousarray(vectors, precision).reshape(-1))
-        cells["vector"] = pyarrow.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
-    return pyarrow.table(cells)
+        table["vector"] = pyarrow.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
+    return pyarrow.table(table)
+
+
+def _array(values: list[Any], *, integer: bool) -> pyarrow.Array:
+    import pyarrow
+
+    return pyarrow.array(values, pyarrow.int64()) if integer else pyarrow.array(map(stored, values), pyarrow.string())
 
 
 def matrix(column: pyarrow.ChunkedArray) -> Vectors:

@@ -175,11 +175,10 @@ def _validation_objects(stored: Mapping[str, Embeddings], validation_fraction: f
 
 
 def _object_ids(embeddings: Embeddings) -> list[Hashable]:
-    """An id per item that all items of one object share; an item without an object is an object of its own."""
-    return [
-        ("item", name) if shared is None else ("object", shared)
-        for name, shared in zip(embeddings.ids, embeddings.objects, strict=True)
-    ]
+    """An id per item that all items of one object share; an item without an object shares its content at most."""
+    facts = zip(embeddings.ids, embeddings.objects, embeddings.contents, strict=True)
+    return [("object", shared) if shared else ("content", content) if content else ("item", name)
+            for name, shared, content in facts]  # fmt: skip
 
 
 def _check_complete(train: Mapping[str, Embeddings], validation: Mapping[str, Embeddings], automatic: bool) -> None:

@@ -31,6 +31,7 @@ from .file_facts import FileFacts
 from .lance_tables import VECTOR, LanceTables
 from .manifest import Item, check_unique
 from .rows import FACTS, PRESENT, Places, StoredItem, arrow_table, cells_of, matrix, new_row, rows_of
+from .stored_text import cells
 
 Precision = Literal["float16", "float32"]
 
@@ -161,8 +162,8 @@ class Store:
         if not rows:
             return
         self._write_contract(contract)
-        cells = self._with_contract(rows, contract)
-        self._tables.merge(_ITEMS, arrow_table(cells, _COLUMNS[_ITEMS], vectors, self.precision))
+        written = self._with_contract(rows, contract)
+        self._tables.merge(_ITEMS, arrow_table(written, _COLUMNS[_ITEMS], vectors, self.precision))
         self.refresh()
         self._release(rows)
 
@@ -192,8 +193,8 @@ class Store:
         if not entries:
             return
         self._release(list(entries.values()))
-        cells = [vars(e) | {"key": uuid.uuid4().hex, "uri": self._places.uri_cell(e.uri)} for e in entries.values()]
-        self._append(_QUARANTINE, cells)
+        rows = [vars(e) | {"key": uuid.uuid4().hex, "uri": self._places.uri_cell(e.uri)} for e in entries.values()]
+        self._append(_QUARANTINE, rows)
 
     def compact(self) -> None:
         """Merge the many small files that appends leave into a few; the stored data does not change.
@@ -271,9 +272,9 @@ class Store:
         texts = ["id", "location", "uri", "label", "object", "description", "content"]
         table = self._tables.read(_ITEMS, [*texts, VECTOR], condition)
         assert table is not None  # it has the modality
-        columns = {name: table[name].to_pylist() for name in texts}
-        cells = zip(columns["id"], columns["location"], columns["uri"], strict=True)
-        ids = [name or self._places.location(location, uri) for name, location, uri in cells]
+        columns = {name: cells(table[name]) for name in texts}
+        named = zip(columns["id"], columns["location"], columns["uri"], strict=True)
+        ids = [name or self._places.location(location, uri) for name, location, uri in named]
         found = matrix(table[VECTOR])
         if not np.isfinite(found).all():
             raise UnibindError(
@@ -335,8 +336,8 @@ class Store:
             self._stored_ids = {(row["modality"], self._id(row)) for row in rows}
         return self._stored_ids
 
-    def _id(self, cells: Mapping[str, Any]) -> str:
-        return cells["id"] or self._places.location(cells["location"], cells["uri"])
+    def _id(self, row: Mapping[str, Any]) -> str:
+        return row["id"] or self._places.location(row["location"], row["uri"])
 
     def _release(self, items: Sequence[StoredItem | Quarantined]) -> None:
         """Remove items from quarantine."""
@@ -346,7 +347,10 @@ class Store:
 
     def _rows(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
         table = self._tables.read(name, columns)
-        return [] if table is None else table.to_pylist()
+        if table is None:
+            return []
+        values = (cells(table[column]) for column in columns)
+        return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
     def _append(
         self, name: str, rows: Sequence[Mapping[str, Any]], vectors: NDArray[np.floating] | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..api import open_model
 from ..backbones import Backbone
+from ..data.duplicates import refuse_leaks
 from ..data.opening import open_store
 from ..data.store import Store
 from ..extras import check_extra
@@ -29,6 +30,7 @@ def evaluate_store(
     device: str | None = None,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    allow_duplicates: bool = False,
     out: str | Path | None = None,
     command: str | None = None,
 ) -> Evaluation:
@@ -38,12 +40,13 @@ def evaluate_store(
     classes, by name. The backbone is that of the model, otherwise the given one, otherwise the one that encoded the
     store. Descriptions of items outside the training split are left out, because they give away the labels. `command`
     is the command line that the page names. Raises UnibindError if the model has another backbone than the given one,
-    and what `evaluate` raises.
+    or the same content is in several splits (unless `allow_duplicates`), and what `evaluate` raises.
     """
     if out is not None:
         check_extra("report", "the report")
         check_output(out, kind=REPORT, force=True)
     opened = open_store(store)
+    refuse_leaks(opened, allow=allow_duplicates)
     opened_model = open_model(
         model,
         store=opened,

@@ -1,0 +1,30 @@
+"""Texts as tables store them: names of files that are not UTF-8 have lone surrogates in Python, which Arrow refuses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_ESCAPE = "\ufdd0"  # never a character; four hexadecimal digits follow
+_TO_ESCAPE = re.compile(f"[\ud800-\udfff{_ESCAPE}]")
+_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+
+
+def stored(text: str | None) -> str | None:
+    """The text as UTF-8 can say it; `restored` gives it back."""
+    return text if text is None else _TO_ESCAPE.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", text)
+
+
+def restored(text: str | None) -> str | None:
+    """Inverse of `stored`."""
+    if text is None or _ESCAPE not in text:
+        return text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def cells(column: pyarrow.ChunkedArray) -> list[Any]:
+    """The values of a column, with texts as they were before they were stored."""
+    return [restored(value) if isinstance(value, str) else value for value in column.to_pylist()]
