@@ -26,6 +26,7 @@ from .extras import check_all_extras
 from .files import OutputKind, check_output, write_whole
 from .fitting import fit
 from .heptad.showcase import EXPLAINED, GALLERIES, NEXT_QUERY, QUERY, QUERY_LABEL
+from .json_files import read_json
 from .knowledge import KnowledgeBase
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
@@ -157,7 +158,7 @@ def _check_categories(base: KnowledgeBase) -> None:
 def _claim(out: Path, run: dict[str, Any]) -> None:
     """Mark `out` as this run's; raises UnibindError where it has another run's, whose embeddings would be reused."""
     mark = out / _MARK
-    existing = json.loads(mark.read_text()) if mark.is_file() else None
+    existing = read_json(mark, "remove it") if mark.is_file() else None
     if existing != run and (existing is not None or (out / "store").exists()):
         raise UnibindError(f"{out} has a demo with other settings; choose another folder with --out, or remove it")
     write_whole(mark, json.dumps(run))

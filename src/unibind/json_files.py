@@ -84,6 +84,11 @@ def list_of(kind: Kind) -> Kind:
     )
 
 
+def one_of(names: Collection[str]) -> Kind:
+    """One of these texts."""
+    return Kind(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
+
+
 def table_of(kind: Kind) -> Kind:
     """An object whose values are all of a kind."""
     return Kind(

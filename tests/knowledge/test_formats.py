@@ -75,7 +75,7 @@ def test_tables_keep_everything(tmp_path, ending):
         ("x.json", {"hen": ["A hen.", 3]}, "'hen'"),
         ("x.json", {" ": ["A hen."]}, "without a name"),
         ("x.json", {"hen": [], "dog": [" "]}, "contains no descriptions"),
-        ("x.json", "[" * 100_000, "not JSON"),
+        ("x.json", "[" * 100_000, "nested too deeply"),
         ("x.csv", "name,words\nhen,A hen.\n", "columns"),
         ("x.jsonl", '{"data": "a", "description": "A hen.", "label": null}\n{"label": "hen"}\n', "label"),
         ("x.txt", "A hen.", ".txt"),

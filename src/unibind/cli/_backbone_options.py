@@ -117,5 +117,5 @@ def _setting(text: str) -> tuple[str, Any]:
         raise UnibindError(f"--set takes NAME=VALUE, such as clips=5, not {text!r}")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import UnibindError
+from ..json_files import check_fields, parse_json
 
+_FIX = "fix or remove that line"
 _SEARCH_BLOCK = 1 << 16  # bytes read at a time when searching for the end of the last complete line
 
 
@@ -90,10 +92,4 @@ def _complete_length(file: IO[bytes]) -> int:
 
 
 def _parse(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UnibindError(f"{where} is not JSON ({error}); fix or remove that line") from error
-    if not isinstance(row, dict):
-        raise UnibindError(f"{where} is not a JSON object; fix or remove that line")
-    return row
+    return check_fields(parse_json(line, where, _FIX), {}, where, _FIX, open=True)

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import UnibindError
 from ..files import write_whole
+from ..json_files import COUNT, FLAG, NUMBER, TEXT, check_fields, optional, parse_json, read_json
 from .base import COLUMNS, Description
 from .filters import (
     BLOCKED,
@@ -33,6 +33,15 @@ from .journal import QUESTIONS, Answer, Edit, Journal
 
 REMOVED, FILTERS = "removed.jsonl", "filters.json"
 _ROW_GROUP = 4096
+_RULES = {
+    "min_words": COUNT,
+    "max_words": COUNT,
+    "language": TEXT,
+    "max_similarity": optional(NUMBER),
+    "drop_misfits": FLAG,
+}
+_REMOVED_ROW = {"id": TEXT, "category": TEXT, "text": TEXT, "reason": TEXT, "conflict": optional(TEXT)}
+_REBUILD = "remove the file and build the base again"
 
 
 @dataclass
@@ -89,10 +98,8 @@ def saved_rules(journal: Journal) -> FilterRules:
     path = journal.path / FILTERS
     if not path.is_file():
         return FilterRules()
-    try:
-        return FilterRules(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise UnibindError(f"{path} is not valid ({error}); remove it to use the default filters") from error
+    fix = "remove it to use the default filters"
+    return FilterRules(**check_fields(read_json(path, fix), _RULES, str(path), fix, defaults=_RULES))
 
 
 def earlier_verdicts(journal: Journal, rules: FilterRules) -> dict[str, dict[str, Verdict]]:
@@ -113,8 +120,10 @@ def removed_rows(journal: Journal) -> Iterator[dict[str, Any]]:
     """What the last build removed: the columns of a description, `reason`, and `conflict` (see Verdict)."""
     path = journal.path / REMOVED
     if path.is_file():
-        with path.open(encoding="utf-8", errors="surrogatepass") as file:
-            yield from (json.loads(line) for line in file)
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                where = f"{path}, line {number}"
+                yield check_fields(parse_json(line, where, _REBUILD), _REMOVED_ROW, where, _REBUILD, open=True)
 
 
 # --- one class -----------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ..data.tables import Row, read_rows, write_rows
-from ..errors import MissingFileError, UnibindError, UnknownNameError
+from ..errors import UnibindError, UnknownNameError
 from ..files import write_whole
+from ..json_files import read_json
 from .base import COLUMNS, Description, KnowledgeBase, description_id, spoken
 
 _ITEM_COLUMNS = ("data", "uri", "id", "label", "description", "modality", "generator", "prompt_id", "created")
@@ -123,22 +124,13 @@ def _content(preview: _Preview) -> str:
 
 def _preview(path: Path) -> _Preview:
     if path.suffix.lower() == ".json":
-        value = _read_json(path)
+        value = read_json(path, "pass a table or a list of texts per class")
         if isinstance(value, dict):
             return _Preview(path, lists=value)
     columns = frozenset(
         name for _, row in islice(read_rows(path, (*COLUMNS, *_ITEM_COLUMNS)), _PREVIEW_ROWS) for name in row
     )
     return _Preview(path, columns=columns)
-
-
-def _read_json(path: Path) -> Any:
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; pass a JSON, JSONL, CSV or Parquet file")
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise UnibindError(f"{path} is not JSON ({error}); save it as JSON again") from error
 
 
 # --- table ---------------------------------------------------------------------------------------------------------

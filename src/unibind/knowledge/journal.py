@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingFileError, UnibindError, UnknownNameError
+from ..errors import MissingFileError, UnibindError
 from ..files import OutputKind
+from ..json_files import COUNT, FLAG, TEXT, check_fields, list_of, one_of, optional
 from .append_only_file import AppendOnlyFile
 from .base import DESCRIPTIONS, KINDS, description_id
 
@@ -155,11 +156,9 @@ class Journal:
 
     def edits(self) -> dict[str, Edit]:
         """The latest edit of every edited description, by id."""
-        rows = (row for _, row in self._edits.rows())
-        try:
-            return {row["id"]: Edit(row["id"], row["text"], row["created"]) for row in rows}
-        except (KeyError, TypeError) as error:
-            raise UnibindError(f"{self._edits.path} has a line without {error}; fix or remove that line") from error
+        where = f"an edit in {self._edits.path}"
+        rows = (check_fields(row, _EDIT_FIELDS, where, _FIX, open=True) for _, row in self._edits.rows())
+        return {row["id"]: Edit(row["id"], row["text"], row["created"]) for row in rows}
 
     def _known_ids(self) -> set[str]:
         if self._description_ids is None:
@@ -168,18 +167,30 @@ class Journal:
         return self._description_ids
 
 
-_FIELDS = {field.name for field in fields(Answer)}
-_ANSWER_KINDS = (*KINDS, QUESTIONS)
+_FIX = "fix or remove that line"
+_EDIT_FIELDS = {"id": TEXT, "text": optional(TEXT), "created": TEXT}
+_ANSWER_FIELDS = {
+    "key": TEXT,
+    "kind": one_of((*KINDS, QUESTIONS)),
+    "category": TEXT,
+    "item": optional(TEXT),
+    "modality": optional(TEXT),
+    "aspect": optional(TEXT),
+    "prompt_id": TEXT,
+    "model": TEXT,
+    "texts": list_of(TEXT),
+    "raw": TEXT,
+    "input_tokens": COUNT,
+    "output_tokens": COUNT,
+    "created": TEXT,
+    "trusted": FLAG,
+}
+_ANSWER_DEFAULTS = ("input_tokens", "output_tokens", "created", "trusted")
 
 
 def _parse_answer(row: Mapping[str, Any], path: Path) -> Answer:
-    try:
-        answer = Answer(**{name: value for name, value in row.items() if name in _FIELDS})
-    except TypeError as error:
-        raise UnibindError(f"{path} has a line that is not an answer ({error}); fix or remove that line") from error
-    if answer.kind not in _ANSWER_KINDS:
-        raise UnknownNameError(f"kind of answer in {path}", answer.kind, _ANSWER_KINDS)
-    return answer
+    facts = check_fields(row, _ANSWER_FIELDS, f"an answer in {path}", _FIX, defaults=_ANSWER_DEFAULTS, open=True)
+    return Answer(**{name: value for name, value in facts.items() if name in _ANSWER_FIELDS})
 
 
 def open_existing(path: str | Path) -> Journal:

@@ -99,7 +99,7 @@ def _entry(path: Path, name: str, facts: Any) -> _Entry:
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"the header's entry {name} is incomplete") from error
     if not isinstance(kind, str) or kind not in _DTYPES:
-        raise UnibindError(f"{path}: {name} has the type {kind}; supported are {', '.join(_DTYPES)}")
+        raise UnibindError(f"{path}: {name} has the type {str(kind)[:40]}; supported are {', '.join(_DTYPES)}")
     if not whole or math.prod(shape) * _DTYPES[kind].itemsize != end - start:
         raise damaged(path, f"the header's entry {name} does not fit its own shape")
     return _Entry(_DTYPES[kind], shape, start, end)

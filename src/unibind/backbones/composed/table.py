@@ -48,8 +48,10 @@ def load_parts(path: str | Path) -> Parts:
         raise MissingFileError(f"{path} does not exist; write a table of modalities and their backbones to it")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UnibindError(f"{path} is nested too deeply; write one table per modality") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnibindError(f"{path} is not TOML: {error}") from None
+        raise UnibindError(f"{path} is not TOML: {error}; fix that line") from None
     return {modality: locate(part, path.parent) for modality, part in read_parts(table, str(path)).items()}
 
 
@@ -59,6 +61,8 @@ def read_parts(table: Mapping[str, Any], source: str) -> Parts:
     Raises UnknownNameError for an entry that is not a modality, and UnibindError for unknown or missing keys, if there
     is no [text] or it has a bridge, and for a composed backbone within the composed one.
     """
+    if not isinstance(table, Mapping):
+        raise UnibindError(f"{source} is a {type(table).__name__}, not a table of modalities; write one per modality")
     parts = {modality: _part(modality, entry, source) for modality, entry in table.items()}
     if ANCHOR not in parts:
         raise UnibindError(f"{source} has no table [{ANCHOR}]; add the backbone whose text tower is the anchor")
