@@ -29,8 +29,9 @@ from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from ..modalities import Raw
 from ..modalities.limits import Limits
 from ..modalities.reading import read
-from ..modalities.source import is_url
+from ..modalities.source import Source, is_url
 from ..modalities.text import Text
+from .content import Content
 from .file_facts import FileFacts, content_hash, file_stamp
 from .location import local_path
 from .manifest import Item
@@ -106,8 +107,15 @@ def read_item(item: Item, limits: Limits) -> Raw:
     """Decode an item; raises what readers raise."""
     if item.text is not None:
         return Text(item.text)
+    if item.content is not None:
+        return _read_content(item.content, item.modality, limits)
     uri = str(item.uri)
     return read(uri if is_url(uri) else Path(uri), item.modality, limits=limits)
+
+
+def _read_content(content: Content, modality: str, limits: Limits) -> Raw:
+    value = content.fetch()
+    return value if isinstance(value, Raw) else read(Source(content.name, data=value), modality, limits=limits)
 
 
 def load_item(item: Item | RawItem, backbone: Backbone, limits: Limits) -> torch.Tensor | Failure:

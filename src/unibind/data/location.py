@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ..errors import UnibindError
 from ..modalities.source import is_url
+from ..modalities.tar_members import member_uri, split_member
 
 _TEXT = "text:"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -18,7 +19,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 def canonical_location(uri: str | None, text: str | None = None) -> str:
     """The name that every spelling of one place shares.
 
-    A local file is its absolute path with symbolic links resolved, in POSIX notation; it does not need to exist. A URL
+    A local file is its absolute path with symbolic links resolved, in POSIX notation; it does not need to exist. A
+    member of a tar archive is the archive's, "#" and its name. A URL
     is normalized (RFC 3986: case of scheme and host, default port, dot segments, no fragment); a `file:` URL is the
     file. An inline text is "text:" and the first 32 hexadecimal digits of its SHA-256.
     """
@@ -26,13 +28,16 @@ def canonical_location(uri: str | None, text: str | None = None) -> str:
         if text is None:
             raise UnibindError("an item has neither a uri nor a text; give exactly one of them")
         return _TEXT + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    member = split_member(uri)
+    if member is not None and not is_url(uri):
+        return member_uri(canonical_location(str(member[0])), member[1])
     path = local_path(uri)
     return _normalized(uri) if path is None else Path(_real(path)).as_posix()
 
 
 def local_path(location: str | None) -> Path | None:
-    """The local file that a uri or location names; None for URLs of other machines, texts and nothing."""
-    if location is None or location.startswith(_TEXT):
+    """The local file that a uri or location names; None for URLs of other machines, members, texts and nothing."""
+    if location is None or location.startswith(_TEXT) or (split_member(location) and not is_url(location)):
         return None
     if not is_url(location):
         return Path(location)

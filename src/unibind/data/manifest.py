@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ..errors import MissingFileError, UnibindError, UnreadableError
 from ..modalities import check_modality
+from ..modalities.source import Source
 from ..modalities.text import Text
+from .content import Content
 from .location import canonical_location
 from .tables import write_rows
 
 
 @dataclass(frozen=True)
 class Item:
-    """One input: a file (`uri`) or an inline `text`, never both.
+    """One input: a file (`uri`) or an inline `text`, never both; `content` is that of an input that has no file.
 
     Items that record the same object in several modalities share its `object` id.
     """
@@ -32,6 +34,7 @@ class Item:
     split: str | None = None
     description: str | None = None
     object: str | None = None
+    content: Content | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the modality, and that there is exactly one content."""
@@ -45,7 +48,7 @@ class Item:
             )
 
 
-_COLUMNS = tuple(field.name for field in fields(Item))
+_COLUMNS = tuple(fact.name for fact in fields(Item) if fact.name != "content")
 
 
 def identity(item: Item) -> tuple[str, str]:
@@ -58,9 +61,16 @@ def identity(item: Item) -> tuple[str, str]:
 
 
 def write_manifest(items: Sequence[Item], path: str | Path) -> None:
-    """Write items as CSV, JSONL or Parquet (by suffix); relative uris become relative to the manifest's folder."""
+    """Write items as CSV, JSONL or Parquet (by suffix); relative uris become relative to the manifest's folder.
+
+    Raises UnibindError for items without a file, whose content no table has.
+    """
     path = Path(path)
-    rows = [asdict(item) | {"uri": relative(item.uri, path.parent)} for item in items]
+    in_memory = next((item.id for item in items if item.content is not None), None)
+    if in_memory is not None:
+        raise UnibindError(f"the item {in_memory!r} has no file; save its content, and list the file instead")
+    facts = ({name: getattr(item, name) for name in _COLUMNS} for item in items)
+    rows = [row | {"uri": relative(row["uri"], path.parent)} for row in facts]
     write_rows(path, rows, _COLUMNS)
 
 
@@ -88,15 +98,15 @@ def is_absolute(uri: str) -> bool:
     return "://" in uri or Path(uri).is_absolute()
 
 
-def detected_modality(path: str | Path) -> str:
+def detected_modality(path: str | Path | Source) -> str:
     """The modality of a file's name and first bytes; for a file that cannot be opened, that of its suffix.
 
     Reading such a file will report the error later, so one bad file does not make the manifest invalid.
     """
-    from ..modalities.reading import modality_of, suffixes
+    from ..modalities.reading import ending_of, modality_of, suffixes
 
     try:
         return modality_of(path)
     except (MissingFileError, UnreadableError):
-        ending = Path(path).suffix.lower()
+        ending = path.suffix if isinstance(path, Source) else ending_of(path)
         return next(modality for modality, claimed in suffixes().items() if ending in claimed)

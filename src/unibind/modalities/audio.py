@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,6 +73,14 @@ def _by_sndfile(source: Source, limits: Limits) -> Audio:
 
 def _by_ffmpeg(source: Source, limits: Limits) -> Audio:
     return _read(source, limits, with_ffmpeg)
+
+
+def _from_samples(item: object) -> Audio | None:
+    """A mapping of `array` [N] or [channels, N] and `sampling_rate` in Hz, as data sets hold decoded sounds."""
+    if not isinstance(item, Mapping) or not {"array", "sampling_rate"} <= item.keys():
+        return None
+    samples = np.atleast_2d(np.asarray(item["array"], np.float32))
+    return Audio(samples.mean(axis=0), int(item["sampling_rate"]), len(samples))
 
 
 # --- showing -------------------------------------------------------------------------------------------------------
@@ -187,4 +196,5 @@ SPEC = ModalitySpec(
         "one can hear a {}.",
         "a noise that comes from a {}.",
     ),
+    from_object=_from_samples,
 )

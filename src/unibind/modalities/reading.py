@@ -38,27 +38,30 @@ def has_known_ending(path: str | Path) -> bool:
     return ending_of(path) in known_endings()
 
 
-def modality_of(path: str | Path, limits: Limits | None = None) -> str:
-    """The modality of a file by its ending; where several modalities share the ending, by its first bytes.
+def modality_of(path: str | Path | Source, limits: Limits | None = None) -> str:
+    """The modality of a file, or of bytes with a name, by its ending; where several share it, by the first bytes.
 
     Raises UnibindError where neither decides.
     """
-    suffix = ending_of(path)
+    suffix = path.suffix if isinstance(path, Source) else ending_of(path)
     rows = [row for name in modality_names() for row in modality_spec(name).formats if suffix in row.suffixes]
+    name = path.name if isinstance(path, Source) else path
     if not rows:
         known = " ".join(dict.fromkeys(suffix for claimed in suffixes().values() for suffix in claimed))
         raise UnibindError(
-            f"{path}: no modality has the ending {suffix!r}; specify the modality, or use one of {known}"
+            f"{name}: no modality has the ending {suffix!r}; specify the modality, or use one of {known}"
         )
     if len({row.modality for row in rows}) > 1:
         rows = _certain(rows, open_source(path, limits or Limits()).head)
     names = sorted({row.modality for row in rows})
     if len(names) > 1:
-        raise UnibindError(f"{path} could be {' or '.join(names)}; specify which with modality=... (or --modality)")
+        raise UnibindError(f"{name} could be {' or '.join(names)}; specify which with modality=... (or --modality)")
     return names[0]
 
 
-def read(item: str | Path | bytes, modality: str | None = None, *, limits: Limits | None = None, **options: Any) -> Raw:
+def read(
+    item: str | Path | bytes | Source, modality: str | None = None, *, limits: Limits | None = None, **options: Any
+) -> Raw:
     """Decode one item.
 
     The modality of a path may be left out; that of bytes may not. A str that does not name a file is itself the item

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from .limits import Limits
+from .tar_members import read_member, split_member
 
 _HEAD = 1 << 16
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
@@ -34,10 +35,10 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """Ending of the file's or URL's name in lower case, with its dot; empty for other bytes."""
+        """Ending of the name in lower case, with its dot."""
         if self.path is not None:
             return self.path.suffix.lower()
-        return Path(urlsplit(self.name).path).suffix.lower() if is_url(self.name) else ""
+        return Path(urlsplit(self.name).path if is_url(self.name) else self.name).suffix.lower()
 
     @cached_property
     def head(self) -> bytes:
@@ -72,27 +73,35 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def open_source(item: str | Path | bytes, limits: Limits) -> Source:
-    """The source of an item: a path, bytes, or a URL, which is fetched.
+def open_source(item: str | Path | bytes | Source, limits: Limits) -> Source:
+    """The source of an item: a path, a member of a tar archive, bytes, or a URL, which is fetched.
 
     Raises MissingFileError, UnreadableError for folders, empty input and URLs that cannot be fetched, and LimitError.
     """
-    if isinstance(item, bytes):
+    if isinstance(item, Source):
+        source = item
+    elif isinstance(item, bytes):
         source = Source("the given bytes", data=item)
     elif isinstance(item, str) and is_url(item):
         source = Source(item, data=_fetched(item, limits))
     else:
-        path = Path(item)
-        if not _exists(path):
-            raise MissingFileError(f"file not found: {str(path)[:300]}; check the name")
-        if not path.is_file():
-            raise UnreadableError(f"{path} is not a file; specify the files in it")
-        source = Source(str(path), path)
+        source = _local(Path(item), limits)
     if source.size == 0:
         raise UnreadableError(f"{source.name}: the file is empty; nothing was written to it, or its copy failed")
     if source.size > limits.max_bytes:
         raise LimitError(f"{source.name} has {source.size:,} bytes, the limits allow {limits.max_bytes:,}; raise them")
     return source
+
+
+def _local(path: Path, limits: Limits) -> Source:
+    if not _exists(path):
+        member = split_member(path)
+        if member is None:
+            raise MissingFileError(f"file not found: {str(path)[:300]}; check the name")
+        return Source(str(path), data=read_member(*member, limits.max_bytes))
+    if not path.is_file():
+        raise UnreadableError(f"{path} is not a file; specify the files in it")
+    return Source(str(path), path)
 
 
 def _fetched(url: str, limits: Limits) -> bytes:

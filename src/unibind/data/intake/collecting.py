@@ -26,6 +26,7 @@ class Collector:
     """Takes items one by one; a second row of the same item, or with the same id, is set aside."""
 
     def __init__(self) -> None:
+        self.default_split: str | None = None  # of items whose rows and folders do not say it
         self._items: list[Item] = []
         self._seen: dict[tuple[str, str], tuple[str, Item]] = {}  # identity -> where, and the item
         self._ids: dict[tuple[str, str], str] = {}  # modality and id -> where
@@ -34,7 +35,7 @@ class Collector:
 
     def add(self, item: Item, source: str, row: int | None = None) -> None:
         """Take an item, or set it aside where it was taken before."""
-        item = replace(item, split=normalized_split(item.split))
+        item = replace(item, split=normalized_split(item.split or self.default_split))
         where = source if row is None else f"row {row}"
         key, name = identity(item), (item.modality, item.id)
         earlier = self._seen.get(key)

@@ -1,67 +1,117 @@
-"""Reading what a person has: folders, tables, single files, and lists of these."""
+"""Reading what a person has: folders, tables, archives, frames, data sets, single files, and lists of these."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
+from typing import Any
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
 from ...modalities.reading import known_endings
 from ...modalities.source import is_url
+from ...modalities.tar_members import TAR
 from ..location import canonical_location
 from ..manifest import Item, detected_modality
 from ..tables import TABLE_ENDINGS, is_table
+from .archives import collect_archive
 from .collecting import Collector, Manifest
+from .columns import is_known
 from .folders import collect_folder
+from .frames import collect_data_set, collect_frame, is_data_set, is_frame, is_lazy_frame
 from .modality_choice import Modalities, ModalityChoice
+from .rows import collect_rows
 from .table_files import collect_table, names_items
 
-Source = str | Path | Item
-Sources = Source | Sequence[Source]
+Sources = Any
 
 
 def read_manifest(source: Sources, *, modality: ModalityChoice = None, strict: bool = False) -> Manifest:
     """The items of a source, in its order or by name, each once, and a report of what was left out.
 
-    `source` is a folder of any depth, a table (CSV, TSV, JSONL, JSON, Parquet), a list of paths in a text file, a
-    media file, or a list of these and of items. Relative paths in a table start from its folder.
+    `source` is one of these, or a list of them:
 
-    The modality of a file is that of its row, otherwise `modality`, otherwise the one of its name and first bytes.
-    `modality` is one for all files, or a mapping of folders to modalities ("." stands for all other files). An item
-    without an id of its own has its canonical location as its id (`data.location`). Splits are called train, val or
-    test, whatever their spelling in the source.
+    - a folder of any depth: the label of a file is its folder, its split the first folder called like one;
+    - a table (CSV, TSV, JSONL, JSON, Parquet), a list of paths in a text file, a tar archive or shard of WebDataset;
+    - a media file, or its URL;
+    - a data frame (pandas, polars, Arrow), a Hugging Face data set, or a dictionary for a row, as in a table;
+    - an `Item`.
+
+    A dictionary of sources gives the split of each, as `{"train": ..., "test": ...}`. Relative paths start from the
+    folder of the table, or from the working directory. Cells may be paths, URLs, bytes, pictures and raw types.
+
+    The modality of a file is that of its row, otherwise `modality`, otherwise the one of its column, or of its name and
+    first bytes. `modality` is one for all files, or a mapping of folders to modalities ("." stands for all others). An
+    item without an id of its own has its canonical location as its id (`data.location`). Splits are called train,
+    val or test, whatever their spelling in the source.
 
     What is not an item is left out and reported: files of unknown endings, and, with row number and reason, rows that
     are blank, damaged or repeated. Raises MissingFileError where a source does not exist, and UnibindError where it is
     not a source, has no items, or, if `strict`, where a row or file is set aside.
     """
     into, modalities = Collector(), Modalities(modality)
-    if isinstance(source, str | Path | Item):
-        name = str(source.id if isinstance(source, Item) else source)
-        _check_is_source(source, modalities)
-        _collect(source, into, modalities, alone=True)
-    else:
-        name = "the list of sources"
-        for one in source:
-            _collect(one, into, modalities, alone=False)
+    _collect(source, into, modalities)
+    name = _name_of(source)
     modalities.check_all_met(name)
     return into.finish(name, strict=strict)
 
 
 def source_folders(source: Sources) -> list[Path]:
     """The folders of a source that consists of nothing else; none if tables, files or items are in it."""
-    sources = [source] if isinstance(source, str | Path | Item) else source
-    folders = [Path(one) for one in sources if not isinstance(one, Item) and Path(one).is_dir()]
+    sources = source if isinstance(source, list | tuple) else [source]
+    folders = [Path(one) for one in sources if isinstance(one, str | Path) and Path(one).is_dir()]
     return folders if len(folders) == len(sources) else []
 
 
-def _collect(source: Source, into: Collector, modalities: Modalities, *, alone: bool) -> None:
-    if isinstance(source, Item):
+def _name_of(source: Sources) -> str:
+    return str(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
+
+
+def _collect(source: Sources, into: Collector, modalities: Modalities) -> None:
+    if isinstance(source, str | Path):
+        _check_is_source(source, modalities)
+        _collect_path(source, into, modalities, alone=True)
+    elif isinstance(source, Item):
         into.add(source, f"the item {source.id!r}")
-        return
+    elif is_lazy_frame(source):
+        collect_frame(source.collect(), into, modalities)
+    elif is_data_set(source):
+        collect_data_set(source, into, modalities)
+    elif is_frame(source):
+        collect_frame(source, into, modalities)
+    elif isinstance(source, Mapping):
+        _collect_splits(source, into, modalities)
+    elif isinstance(source, Iterable) and not isinstance(source, bytes):
+        _collect_list(source, into, modalities)
+    else:
+        raise UnibindError(f"a {type(source).__name__} is not a source of items; pass a folder, a table, or a list")
+
+
+def _collect_splits(sources: Mapping[Any, Sources], into: Collector, modalities: Modalities) -> None:
+    """Collect sources of one split each."""
+    for split, source in sources.items():
+        if not isinstance(split, str) or is_known(split):
+            raise UnibindError("a dictionary gives the sources of splits by name; put a row into a list, [row]")
+        into.default_split = split
+        _collect(source, into, modalities)
+    into.default_split = None
+
+
+def _collect_list(sources: Iterable[Any], into: Collector, modalities: Modalities) -> None:
+    for number, source in enumerate(sources, start=1):
+        if isinstance(source, str | Path):
+            _collect_path(source, into, modalities, alone=False)
+        elif isinstance(source, Mapping):
+            collect_rows([(number, source)], "the list", Path(), into, modalities)
+        else:
+            _collect(source, into, modalities)
+
+
+def _collect_path(source: str | Path, into: Collector, modalities: Modalities, *, alone: bool) -> None:
     path = Path(source)
     if path.is_dir():
         collect_folder(path, into, modalities)
+    elif path.suffix.lower() == TAR:
+        collect_archive(path, into, modalities)
     elif _lists_items(path, modalities, alone=alone):
         collect_table(path, into, modalities)
     else:
@@ -87,13 +137,14 @@ def _lists_items(path: Path, modalities: Modalities, *, alone: bool) -> bool:
     return True
 
 
-def _check_is_source(source: Source, modalities: Modalities) -> None:
+def _check_is_source(source: str | Path, modalities: Modalities) -> None:
     """Raise MissingFileError or UnibindError where a single source is none."""
-    if isinstance(source, Item) or is_url(str(source)):
+    if is_url(str(source)):
         return
     path = Path(source)
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; pass a folder, a table of items, or a file")
     ending = path.suffix.lower()
-    if path.is_file() and not is_table(path) and ending not in known_endings() and modalities.of(path, path) is None:
-        raise UnknownNameError(f"table format of {path}:", ending, TABLE_ENDINGS)
+    known = is_table(path) or ending in known_endings() or ending == TAR
+    if path.is_file() and not known and modalities.of(path, path) is None:
+        raise UnknownNameError(f"table format of {path}:", ending, (*TABLE_ENDINGS, TAR))

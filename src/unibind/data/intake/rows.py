@@ -1,8 +1,8 @@
-"""Rows to items: of tables, data frames, and lists of dictionaries."""
+"""Rows to items: of tables, data frames, data sets, and lists of dictionaries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -11,83 +11,104 @@ from ...modalities import ANCHOR
 from ...modalities.reading import has_known_ending
 from ...modalities.source import is_url
 from ..location import canonical_location
-from ..manifest import Item, detected_modality, resolve
+from ..manifest import Item
 from ..tables import BadRow, text_cell
 from .collecting import Collector
-from .columns import Columns, columns, named_modality
+from .columns import columns, named_modality
+from .media import Media, media_of
 from .modality_choice import Modalities
 
 _KEPT = ("label", "split", "description", "object")
 _FACTS = ("id", "modality", *_KEPT)
+_Files = list[tuple[Media, str | None]]  # each with the modality that its column tells
 
 
 def collect_rows(
-    rows: Iterator[tuple[int, Mapping[str, Any] | BadRow]],
+    rows: Iterable[tuple[int, Mapping[str, Any] | BadRow]],
     source: str,
     folder: Path,
     into: Collector,
     modalities: Modalities,
+    typed: Mapping[str, str] | None = None,
 ) -> None:
-    """Collect the items of numbered rows; relative paths start from `folder`. Rows that are not items are set aside."""
+    """Collect the items of numbered rows; relative paths start from `folder`. Rows that are not items are set aside.
+
+    `typed` are columns of files whose modality is known otherwise than by their names.
+    """
     for number, row in rows:
         try:
-            for item in _items(row, folder, modalities):
+            for item in _items(row, folder, modalities, typed or {}):
                 into.add(item, source, number)
         except UnibindError as error:
             into.set_aside(source, number, str(error))
 
 
-def _items(row: Mapping[str, Any] | BadRow, folder: Path, modalities: Modalities) -> list[Item]:
+def _items(
+    row: Mapping[str, Any] | BadRow, folder: Path, modalities: Modalities, typed: Mapping[str, str]
+) -> list[Item]:
     """The items of a row: one, or one per column of files, which are then records of one object."""
     if isinstance(row, BadRow):
         raise UnibindError(row.reason)
-    meant = columns(tuple(row))
-    facts = {name: _first_text(row, meant.meanings.get(name, ())) for name in _FACTS}
-    text = _first_text(row, meant.meanings.get(ANCHOR, ()))
-    files = _files(row, meant)
+    meant = columns(tuple(row)).meanings
+    facts = {name: _first_text(row, meant.get(name, ())) for name in _FACTS}
+    text = _first_text(row, meant.get(ANCHOR, ()))
+    files = _files(row, typed)
     if not files:
         return [_text_item(text, facts)]
     facts["description"] = facts["description"] or text
     if len(files) == 1:
-        ((written, column_modality),) = files
-        place = modalities.of(PurePath(written), resolve(written, folder))
-        return [_file_item(written, facts, folder, facts["modality"] or place or column_modality)]
-    shared = facts["object"] or facts["id"] or canonical_location(resolve(files[0][0], folder))
+        ((media, column_modality),) = files
+        chosen = facts["modality"] or modalities.of(PurePath(media.written), media.uri(folder)) or column_modality
+        return [_file_item(media, facts, folder, chosen)]
+    facts["object"] = facts["object"] or facts["id"] or files[0][0].location(folder)
+    own_id = facts["id"]
     return [
-        _file_item(
-            written, facts | {"object": shared, "id": facts["id"] and f"{facts['id']}/{modality}"}, folder, modality
-        )
-        for written, modality in files
+        _file_item(media, facts | {"id": own_id and f"{own_id}/{modality}"}, folder, modality)
+        for media, modality in files
     ]
 
 
-def _file_item(written: str, facts: Mapping[str, str | None], folder: Path, modality: str | None) -> Item:
-    uri = resolve(written, folder)
+def _file_item(media: Media, facts: Mapping[str, str | None], folder: Path, modality: str | None) -> Item:
+    if modality is None and media.content is None and not has_known_ending(media.written):
+        raise UnibindError(f"no modality has files like {media.written}; correct its ending, or give the modality")
+    certain = None if media.content is None else media.content.modality
+    kind = certain or (media.modality(folder) if modality is None else named_modality(modality))
     known = {name: facts[name] for name in _KEPT}
-    if modality is None and not has_known_ending(written):
-        raise UnibindError(f"no modality has files like {written}; correct its ending, or give the modality")
-    kind = named_modality(modality) if modality else detected_modality(str(uri))
-    return Item(facts["id"] or canonical_location(uri), kind, uri, **known)
+    return Item(facts["id"] or media.location(folder), kind, media.uri(folder), **known, content=media.content)
 
 
 def _text_item(text: str | None, facts: Mapping[str, str | None]) -> Item:
     if text is None:
         raise UnibindError("it has neither a file nor a text")
-    known = {name: facts[name] for name in _KEPT}
     kind = named_modality(facts["modality"] or ANCHOR)
+    known = {name: facts[name] for name in _KEPT}
     return Item(facts["id"] or canonical_location(None, text), kind, text=text, **known)
 
 
-def _files(row: Mapping[str, Any], meant: Columns) -> list[tuple[str, str | None]]:
-    """The files of a row as they are written, each with the modality that its column is called by."""
-    general = _first_text(row, meant.meanings.get("uri", ()))
-    if general is not None:
-        return [(general, None)]
-    of_one = [(text_cell(row[name], name), modality) for name, modality in meant.modalities.items()]
-    present = {modality: cell.strip() for cell, modality in of_one if cell is not None}
-    if len(present) > 1:  # a score or a name in such a column is no file
-        present = {modality: cell for modality, cell in present.items() if is_url(cell) or PurePath(cell).suffix}
-    return [(cell, modality) for modality, cell in present.items()]
+def _files(row: Mapping[str, Any], typed: Mapping[str, str]) -> _Files:
+    """The files of a row, each with the modality that its column tells."""
+    known = columns(tuple(row))
+    general = (media_of(row[name], name) for name in known.meanings.get("uri", ()) if name not in typed)
+    first = next((media for media in general if media is not None), None)
+    if first is not None:
+        return [(first, None)]
+    by_modality: dict[str, Media] = {}
+    for name, modality in (known.modalities | dict(typed)).items():
+        media = media_of(row[name], name) if _may_be_media(row[name]) else None
+        if media is not None:
+            by_modality.setdefault(modality, media)
+    if len(by_modality) > 1:  # a name in such a column is no file
+        by_modality = {m: media for m, media in by_modality.items() if media.content or _is_place(media.written)}
+    return [(media, modality) for modality, media in by_modality.items()]
+
+
+def _may_be_media(cell: Any) -> bool:
+    """Whether a cell of a column that is called like a modality can be an item: a number is a measurement."""
+    return not isinstance(cell, bool | int | float)
+
+
+def _is_place(written: str) -> bool:
+    return is_url(written) or bool(PurePath(written).suffix)
 
 
 def _first_text(row: Mapping[str, Any], names: Iterable[str]) -> str | None:
