@@ -25,6 +25,7 @@ from unibind.data.encode import embed
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import rebuild
 from unibind.knowledge.embedding import CachedEmbedder, iterate_texts
+from unibind.knowledge.embedding_cache import FOLDER
 from unibind.knowledge.filters import FilterRules
 from unibind.knowledge.journal import Answer, Journal
 from unibind.modalities.text import Text
@@ -81,7 +82,7 @@ def main() -> None:
             embed([Text(text)], backbone)
         one_by_one = len(sample) / (time.perf_counter() - started)
         cached = int(given.cached_share * given.classes * given.per_class)
-        cache = CachedEmbedder(base, backbone).cache
+        cache = CachedEmbedder(Path(base) / FOLDER, backbone).cache
         waiting: list[str] = []
         for number, text in zip(range(cached), iterate_texts(base), strict=False):
             waiting.append(text)

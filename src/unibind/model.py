@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 
 from . import serialization
-from .align.calibration import Calibration, SigmoidCalibration
+from .align.calibration import Calibration, SigmoidCalibration, Uncalibrated
 from .align.centers import Centers, Scoring
 from .align.heads import Head
 from .align.selection import select_centers
@@ -39,7 +39,6 @@ _log = logging.getLogger(__name__)
 # of text-only centers: near the mean where all texts count, a soft maximum where the best of many are kept
 _MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.0)
 _EXPLAINED_CANDIDATES = 2  # the winner and the runner-up
-_UNCALIBRATED_THRESHOLD = -1.0  # "none of these" needs a fit; before one it has next to no probability
 
 
 @dataclass(frozen=True)
@@ -105,34 +104,41 @@ class UniBind:
         of its texts get no centers. Raises UnibindError without classes and knowledge, UnknownNameError for classes
         that the knowledge lacks.
         """
+        if not classes and knowledge is None:
+            raise UnibindError("zero-shot classification needs `classes` (names) or `knowledge` (descriptions of them)")
+        base = None if knowledge is None else KnowledgeBase.open(knowledge)
         opened = open_backbone(backbone, weights=weights, precision=precision, device=device)
-        if knowledge is None:
-            return cls._from_names(classes, opened)
-        base = KnowledgeBase.open(knowledge)
+        if base is None:
+            return cls._from_names(classes or (), opened)
         if classes is not None:
             base = base.of_categories(classes)
-        texts = embed_descriptions(base, opened)
+        with progress_bar("embedding the descriptions", len(base)) as advance:
+            texts = embed_descriptions(base, opened, progress=advance)
         centers = select_centers(texts, strategy=strategy, k=k, scoring=_SOFT_MAXIMUM)
         comparable = (m for m in opened.modalities if opened.contract(m).shares_space(texts.contract))
         return cls(opened, centers=dict.fromkeys(comparable, centers), knowledge=base)
 
     @classmethod
-    def _from_names(cls, classes: Sequence[str] | None, backbone: Backbone) -> UniBind:
-        if not classes:
-            raise UnibindError("zero-shot classification needs `classes` (names) or `knowledge` (descriptions of them)")
+    def _from_names(cls, classes: Sequence[str], backbone: Backbone) -> UniBind:
         _log.warning(
             "classes are represented by their names alone; descriptions usually do better: write some with "
             "`unibind knowledge generate` and pass them as knowledge"
         )
         bases = {m: KnowledgeBase.from_names(classes, m) for m in backbone.modalities}
-        anchor = backbone.contract(ANCHOR)
-        comparable = (m for m in backbone.modalities if backbone.contract(m).shares_space(anchor))
-        centers = {
-            m: select_centers(embed_descriptions(bases[m], backbone), strategy="all", k=None, scoring=_MEAN)
-            for m in comparable
-        }
         descriptions = {d.id: d for base in bases.values() for d in base.descriptions}
-        return cls(backbone, centers=centers, knowledge=KnowledgeBase(descriptions.values()))
+        every = KnowledgeBase(descriptions.values())
+        texts = embed_descriptions(every, backbone)
+        centers = {
+            m: select_centers(
+                texts.without(descriptions.keys() - {d.id for d in bases[m].descriptions}),
+                strategy="all",
+                k=None,
+                scoring=_MEAN,
+            )
+            for m in backbone.modalities
+            if backbone.contract(m).shares_space(texts.contract)
+        }
+        return cls(backbone, centers=centers, knowledge=every)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -294,12 +300,12 @@ class UniBind:
         centers = self.centers[modality]
         return predict(vectors, modality, names, centers=centers, calibration=calibration, texts=self._texts, top=top)
 
-    def _uncalibrated(self) -> Calibration | SigmoidCalibration:
+    def _uncalibrated(self) -> SigmoidCalibration | Uncalibrated:
         """Probabilities as the backbone was trained to give them."""
         bias = getattr(self.backbone, "logit_bias", None)  # an optional member of the protocol
         if bias is not None:
             return SigmoidCalibration(self.backbone.logit_scale, bias)
-        return Calibration(self.backbone.logit_scale, _UNCALIBRATED_THRESHOLD)
+        return Uncalibrated(self.backbone.logit_scale)
 
     def _check_centers(self, modality: str) -> None:
         if modality in self.centers:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .align.calibration import Calibration, SigmoidCalibration
+from .align.calibration import Calibration, SigmoidCalibration, Uncalibrated
 from .align.centers import Centers
 from .data.embeddings import Vectors
 
@@ -20,14 +20,15 @@ class Prediction:
     """The classification of one item.
 
     `label` is the most likely category and `probability` its probability; `none_probability` is that of "none of
-    these". `candidates` are the most likely categories, best first; `description` is the nearest text of `label`.
+    these", None where nothing was calibrated. `candidates` are the most likely categories, best first; `description` is
+    the nearest text of `label`.
     """
 
     item: str
     modality: str
     label: str
     probability: float
-    none_probability: float
+    none_probability: float | None
     candidates: list[tuple[str, float]]
     description: str
     description_id: str
@@ -68,7 +69,7 @@ def predict(
     names: Sequence[str],
     *,
     centers: Centers,
-    calibration: Calibration | SigmoidCalibration,
+    calibration: Calibration | SigmoidCalibration | Uncalibrated,
     texts: Mapping[str, str],
     top: int,
 ) -> list[Prediction]:
@@ -85,7 +86,7 @@ def predict(
                 modality=modality,
                 label=centers.labels[best[row]],
                 probability=float(probabilities[row, best[row]]),
-                none_probability=float(none[row]),
+                none_probability=None if none is None else float(none[row]),
                 candidates=[(centers.labels[c], float(probabilities[row, c])) for c in order],
                 description=texts.get(nearest[row], ""),
                 description_id=nearest[row],

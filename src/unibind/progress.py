@@ -99,6 +99,7 @@ class _Reporter:
         self.stopped = Event()
         self._started = time.monotonic()
         self._current: _Count | None = None
+        self._last = ""
 
     def stage(self, description: str, total: int | None) -> Advance:
         """Open a stage; returns the function that advances it."""
@@ -120,8 +121,10 @@ class _Reporter:
         self._print()
 
     def _print(self) -> None:
-        if self._current is not None:
-            print(self._current.line(time.monotonic() - self._started), file=sys.stderr, flush=True)
+        line = "" if self._current is None else self._current.line(time.monotonic() - self._started)
+        if line != self._last:
+            self._last = line
+            print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -27,6 +27,19 @@ class Calibration:
         return p[:, :-1], p[:, -1]
 
 
+@dataclass(frozen=True)
+class Uncalibrated:
+    """A softmax over scale * score per category, before a fit: it cannot say "none of these"."""
+
+    scale: float
+
+    def probabilities(self, scores: Float[np.ndarray, "n c"]) -> tuple[Float64[np.ndarray, "n c"], None]:
+        """Probabilities of the categories, which sum to 1, from scores [N, C]."""
+        logits = self.scale * scores.astype(np.float64)
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True), None
+
+
 def fit_calibration(scores: Float[np.ndarray, "n c"], category_index: CategoryIndex) -> Calibration:
     """The scale and threshold of maximum likelihood on validation scores [N, C] with the true categories [N].
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from ._console import (
     print_json,
     print_table,
 )
+
+if TYPE_CHECKING:
+    from ..predictions import Prediction
 
 
 @with_backbone_options
@@ -67,20 +70,28 @@ def classify(
     if json:
         print_json([asdict(result) for result in results])
     else:
-        rows = [
-            (
-                p.item,
-                p.modality,
-                ", ".join(f"{label} {percent(share)}" for label, share in p.candidates),
-                percent(p.none_probability),
-                p.description,
-            )
-            for p in results
-            if not isinstance(p, Unreadable)
-        ]
-        if rows:
-            print_table(("item", "modality", "categories, %", "none of these, %", "nearest description"), rows)
+        _print([result for result in results if not isinstance(result, Unreadable)])
         for failure in failures:
             notify(f"unibind: {failure.message}")
     if failures:
         raise typer.Exit(2)
+
+
+def _print(predictions: list[Prediction]) -> None:
+    """A table; "none of these" is a column where a calibrated model can say it."""
+    if not predictions:
+        return
+    calibrated = any(p.none_probability is not None for p in predictions)
+    columns = [
+        "item",
+        "modality",
+        "categories, %",
+        *(["none of these, %"] if calibrated else []),
+        "nearest description",
+    ]
+    rows = []
+    for p in predictions:
+        categories = ", ".join(f"{label} {percent(share)}" for label, share in p.candidates)
+        none = "-" if p.none_probability is None else percent(p.none_probability)
+        rows.append([p.item, p.modality, categories, *([none] if calibrated else []), p.description])
+    print_table(columns, rows)

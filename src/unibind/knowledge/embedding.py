@@ -1,7 +1,8 @@
-"""Embedding the descriptions of a base through the cache in its folder, so that no text is embedded twice."""
+"""Embedding descriptions through a cache on disk, so that no text is embedded twice."""
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,12 +16,15 @@ from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings, Vectors
 from ..data.encode import embed
 from ..data.tables import read_rows
+from ..errors import UnibindError
 from ..modalities import ANCHOR
 from ..modalities.text import Text
 from ..progress import progress_bar
 from .base import DESCRIPTIONS, KnowledgeBase
-from .embedding_cache import FOLDER, EmbeddingCache
+from .embedding_cache import FOLDER, MAX_BYTES, EmbeddingCache, evict, user_cache
 from .journal import open_existing
+
+_log = logging.getLogger(__name__)
 
 _WRITE_SIZE = 1024  # texts per cache file where they arrive a few at a time
 _CHUNK_SIZE = 8192  # texts of a whole base that are sorted by length together
@@ -28,13 +32,13 @@ _COMMIT_S = 20.0  # work that a kill may lose
 
 
 class CachedEmbedder:
-    """Embeds texts through the cache in the folder `base`; `close` writes what is not written yet.
+    """Embeds texts through the cache in `folder`; `close` writes what is not written yet.
 
     Call it with texts [N] for unit vectors float32 [N, D]. What a killed process had not written is embedded again.
     """
 
-    def __init__(self, base: str | Path, backbone: Backbone) -> None:
-        self.cache = EmbeddingCache(Path(base) / FOLDER, backbone.contract(ANCHOR))
+    def __init__(self, folder: str | Path, backbone: Backbone) -> None:
+        self.cache = EmbeddingCache(folder, backbone.contract(ANCHOR))
         self._backbone = backbone
         self._unwritten: dict[str, Vectors] = {}
 
@@ -113,7 +117,7 @@ def embed_folder(
     """
     started = time.monotonic()
     count = sum(1 for _ in iterate_texts(open_existing(folder).path))
-    embedder = CachedEmbedder(folder, backbone)
+    embedder = CachedEmbedder(Path(folder) / FOLDER, backbone)
     with progress_bar("embedding", count, progress) as advance:
         embedded = embedder.fill(iterate_texts(folder), batch_size=batch_size, progress=advance)
     return EmbedResult(count, embedded, time.monotonic() - started)
@@ -127,13 +131,19 @@ def iterate_texts(folder: str | Path) -> Iterator[str]:
 
 
 def embed_descriptions(
-    texts: KnowledgeBase | Mapping[str, Sequence[str]], backbone: Backbone, *, batch_size: int = 64
+    texts: KnowledgeBase | Mapping[str, Sequence[str]],
+    backbone: Backbone,
+    *,
+    batch_size: int = 64,
+    progress: Callable[[int], None] | None = None,
 ) -> TextEmbeddings:
     """Embed the texts of a knowledge base, or of category -> texts (whose ids are then "category/number").
 
-    Each distinct text is embedded once, so equal texts have bit-identical vectors within one call. Between calls they
-    may differ in the last bits where the backbone's arithmetic depends on the padding of a batch. If the base comes
-    from a writable folder, vectors are read from the folder's cache, and new ones are added to it.
+    Each distinct text is embedded once, so equal texts have bit-identical vectors within one call. Vectors are cached:
+    those of a base from a writable folder in that folder, all others in the user's cache folder (see
+    `embedding_cache.user_cache`). Where all are cached, the text tower is not even opened. Without a cache, vectors may
+    differ between calls in the last bits where the backbone's arithmetic depends on the padding of a batch. `progress`
+    is called with the number of texts just done.
     """
     if isinstance(texts, KnowledgeBase):
         rows = [(d.id, d.category, d.text) for d in texts.descriptions]
@@ -141,7 +151,7 @@ def embed_descriptions(
         rows = [(f"{category}/{i}", category, text) for category, ts in texts.items() for i, text in enumerate(ts)]
     row_of = {text: i for i, text in enumerate(dict.fromkeys(text for _, _, text in rows))}
     folder = texts.folder if isinstance(texts, KnowledgeBase) else None
-    vectors = _embed_distinct(list(row_of), backbone, folder, batch_size)
+    vectors = _embed_distinct(list(row_of), backbone, folder, batch_size, progress)
     return TextEmbeddings(
         [name for name, _, _ in rows],
         [category for _, category, _ in rows],
@@ -150,13 +160,39 @@ def embed_descriptions(
     )
 
 
-def _embed_distinct(texts: Sequence[str], backbone: Backbone, folder: Path | None, batch_size: int) -> Vectors:
-    if folder is None or not os.access(folder, os.W_OK):
-        return _embed(texts, backbone, batch_size=batch_size)
+def _embed_distinct(
+    texts: Sequence[str],
+    backbone: Backbone,
+    base: Path | None,
+    batch_size: int,
+    progress: Callable[[int], None] | None,
+) -> Vectors:
+    """Embed distinct texts through the cache of their base, else through the user's, else through none."""
+    if base is not None and os.access(base, os.W_OK):
+        return _through(base / FOLDER, texts, backbone, batch_size, progress)[0]
+    folder = user_cache()
+    if folder is not None and 4 * len(texts) * backbone.dim <= MAX_BYTES // 4:
+        try:
+            vectors, new = _through(folder, texts, backbone, batch_size, progress)
+        except (OSError, UnibindError) as error:  # no room, or evicted by another process meanwhile
+            _log.debug("the cache %s cannot be used: %s", folder, error)
+        else:
+            if new:
+                evict(folder)
+            return vectors
+    return _embed(texts, backbone, batch_size=batch_size, progress=progress)
+
+
+def _through(
+    folder: Path, texts: Sequence[str], backbone: Backbone, batch_size: int, progress: Callable[[int], None] | None
+) -> tuple[Vectors, int]:
+    """The vectors of texts through the cache in a folder, and how many of them are new there."""
     embedder = CachedEmbedder(folder, backbone)
-    embedder.fill(texts, batch_size=batch_size)
-    return embedder.cache.vectors(texts)
+    new = embedder.fill(texts, batch_size=batch_size, progress=progress)
+    return embedder.cache.vectors(texts), new
 
 
-def _embed(texts: Sequence[str], backbone: Backbone, *, batch_size: int = 64) -> Vectors:
-    return embed([Text(text) for text in texts], backbone, batch_size=batch_size)
+def _embed(
+    texts: Sequence[str], backbone: Backbone, *, batch_size: int = 64, progress: Callable[[int], None] | None = None
+) -> Vectors:
+    return embed([Text(text) for text in texts], backbone, batch_size=batch_size, progress=progress)

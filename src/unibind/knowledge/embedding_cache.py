@@ -4,15 +4,19 @@ change.
     <contract hash>/contract.json    what the vectors mean
     <contract hash>/<token>.arrow    keys [N] (16 bytes of SHA-256 of the text) and vectors float32 [N, D]
 
-Files are written atomically, so a process may be killed at any moment, and several processes may write at once.
+Files are written atomically, so a process may be killed at any moment, and several processes may write at once. A
+damaged file is removed, and its texts are embedded again. A base has such a cache in its folder; texts of other origin
+have one in the user's cache folder, where the files used least recently are evicted.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +31,9 @@ from ..files import write_whole
 if TYPE_CHECKING:
     import pyarrow
 
-FOLDER = "embeddings"  # in the folder of a base
+FOLDER = "embeddings"  # in the folder of a base, and in the user's cache folder
+CACHE = "UNIBIND_CACHE"  # environment variable: the user's cache folder; an empty value turns it off
+MAX_BYTES, MAX_FILES = 1 << 30, 256  # in the user's cache folder
 _KEY_BYTES = 16
 _STALE_S = 3600.0  # age at which a temporary file must come from a process that died
 
@@ -46,7 +52,11 @@ class EmbeddingCache:
         self._files: list[Path] = []
         self._levels: list[tuple[Keys, NDArray[np.int64]]] = []  # sorted keys and their locations, longest level first
         for file in sorted(self.path.glob("*.arrow")):
-            self._index(file, _read_keys(file))
+            try:
+                self._index(file, _read_keys(file))
+            except UnibindError:
+                with suppress(OSError):
+                    file.unlink()
 
     def __len__(self) -> int:
         return sum(len(keys) for keys, _ in self._levels)
@@ -66,6 +76,8 @@ class EmbeddingCache:
         for number in np.unique(file_numbers).tolist():
             in_file = file_numbers == number
             vectors = _read_vectors(self._files[number])
+            with suppress(OSError):
+                os.utime(self._files[number])  # for `evict`
             if result is None:
                 result = np.empty((len(texts), vectors.shape[1]), np.float32)
             result[order[in_file]] = vectors[rows[in_file]]
@@ -118,6 +130,41 @@ class EmbeddingCache:
                 file.unlink(missing_ok=True)
 
 
+# --- the user's cache folder -----------------------------------------------------------------------------------------
+
+
+def user_cache() -> Path | None:
+    """The folder of the user's cached text embeddings, which is made; None where it is turned off or not writable.
+
+    It is below the folder UNIBIND_CACHE, else below `unibind` in XDG_CACHE_HOME or ~/.cache, as Hugging Face has it.
+    """
+    given = os.environ.get(CACHE)
+    if given == "":
+        return None
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = (Path(home) / "unibind" if given is None else Path(given).expanduser()) / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def evict(folder: Path, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> None:
+    """Remove the files of all contracts that were used least recently, beyond these limits."""
+    used = []
+    for file in folder.glob("*/*.arrow"):
+        with suppress(OSError):  # removed by another process
+            facts = file.stat()
+            used.append((facts.st_mtime_ns, facts.st_size, file))
+    total = 0
+    for number, (_, size, file) in enumerate(sorted(used, reverse=True)):
+        total += size
+        if total > max_bytes or number >= max_files:
+            with suppress(OSError):
+                file.unlink()
+
+
 def _keys(texts: Sequence[str]) -> Keys:
     digests = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:_KEY_BYTES] for text in texts)
     return np.frombuffer(b"".join(digests), f"S{_KEY_BYTES}")
@@ -166,7 +213,7 @@ def _read_batch(file: Path) -> pyarrow.RecordBatch:
         batch.validate(full=True)
         key_type, vector_type = batch.schema.field("key").type, batch.schema.field("vector").type
         if key_type != pyarrow.binary(_KEY_BYTES) or not pyarrow.types.is_fixed_size_list(vector_type):
-            raise UnibindError(f"{file} is not a cache file; remove it, and its texts are embedded again")
+            raise UnibindError(f"{file} is not a cache file; remove it")
     except (pyarrow.ArrowException, OSError, KeyError) as error:
-        raise UnibindError(f"{file} is damaged ({error}); remove it, and its texts are embedded again") from error
+        raise UnibindError(f"{file} is damaged ({error}); remove it") from error
     return batch

@@ -25,6 +25,7 @@ from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import removed_rows
 from unibind.knowledge.classes import read_classes
 from unibind.knowledge.embedding import CachedEmbedder
+from unibind.knowledge.embedding_cache import FOLDER
 from unibind.knowledge.journal import Journal
 from unibind.knowledge.llm import client as llm
 from unibind.knowledge.llm.budget import Price
@@ -199,7 +200,7 @@ def test_dropped_misfits_are_replaced(server, tmp_path):
 def test_texts_are_embedded_once_however_often_they_are_compared(tmp_path):
     backbone = ToyBackbone()
     for texts in (["red", "blue sky", "red"], ["blue sky", "green"], ["green"]):
-        embedder = CachedEmbedder(tmp_path, backbone)
+        embedder = CachedEmbedder(tmp_path / FOLDER, backbone)
         vectors = embedder(texts)
         assert np.allclose(vectors, [embedder([text])[0] for text in texts])
         assert np.allclose(np.linalg.norm(vectors, axis=1), 1)

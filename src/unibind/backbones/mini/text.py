@@ -84,12 +84,17 @@ class _Layer(nn.Module):
         return self.output(self.intermediate["dense"](attended), attended)
 
 
+def _embedding(count: int) -> nn.Embedding:
+    """An embedding that is not initialized: torch would import its compiler to draw random numbers on "meta"."""
+    return nn.Embedding(count, WIDTH, _weight=torch.empty(count, WIDTH))
+
+
 class _Embeddings(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.word_embeddings = nn.Embedding(VOCABULARY, WIDTH)
-        self.position_embeddings = nn.Embedding(POSITIONS, WIDTH)
-        self.token_type_embeddings = nn.Embedding(2, WIDTH)
+        self.word_embeddings = _embedding(VOCABULARY)
+        self.position_embeddings = _embedding(POSITIONS)
+        self.token_type_embeddings = _embedding(2)
         self.LayerNorm = nn.LayerNorm(WIDTH, eps=1e-12)
 
     def forward(self, ids: Tensor) -> Tensor:  # [B, T] -> [B, T, D]

@@ -21,6 +21,7 @@ from ...errors import UnibindError
 from ...modalities import modality_names, modality_spec
 from ..building import BuildResult, earlier_verdicts, rebuild
 from ..embedding import CachedEmbedder
+from ..embedding_cache import FOLDER
 from ..filters import ClassFilter, EmbedTexts
 from ..journal import QUESTIONS, Answer, now
 from .budget import CostEstimate
@@ -131,7 +132,7 @@ class GenerationJob:
         if not self.session.rules.need_embeddings:
             yield None
             return
-        embedder = CachedEmbedder(self.session.journal.path, resolve_backbone(self.backbone))
+        embedder = CachedEmbedder(self.session.journal.path / FOLDER, resolve_backbone(self.backbone))
         try:
             yield embedder
         finally:

@@ -1,0 +1,91 @@
+"""Classifying without a fit: what is needed is said, nothing is embedded twice, and nothing is claimed uncalibrated."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import unibind
+from tests.helpers.command import run, run_json
+from unibind.backbones.mini.model import Mini
+from unibind.errors import MissingFileError, UnibindError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with a picture and a base, which is also the current one, and a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNIBIND_CACHE", str(tmp_path / "cache"))
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save("holiday.jpg")
+    rows = [{"category": c, "text": f"A {c} {does}."} for c in ("cat", "dog") for does in ("plays", "sleeps on a sofa")]
+    (tmp_path / "kb.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+@pytest.fixture
+def text_tower_is_gone(monkeypatch):
+    """Call it, and no text tower can be opened from then on."""
+    load = Mini._load
+
+    def only_others(self, modality):
+        assert modality != "text"
+        return load(self, modality)
+
+    return lambda: monkeypatch.setattr(Mini, "_load", only_others)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [("--knowledge", "kb.jsonl"), ("--classes", "cat,dog")])
+def test_the_second_classification_opens_no_text_tower(classes, text_tower_is_gone):
+    first = run_json("classify", "holiday.jpg", *classes)
+    text_tower_is_gone()
+    assert run_json("classify", "holiday.jpg", *classes) == first
+
+
+@pytest.mark.slow
+def test_python_shares_the_cache_of_the_command(text_tower_is_gone):
+    (first,) = run_json("classify", "holiday.jpg", "--knowledge", "kb.jsonl")
+    text_tower_is_gone()
+    prediction = unibind.UniBind.zero_shot(knowledge="kb.jsonl").classify("holiday.jpg")
+    assert [list(pair) for pair in prediction.candidates] == first["candidates"]
+
+
+def test_what_was_not_calibrated_is_not_printed():
+    done = run("classify", "holiday.jpg", "--classes", "cat,dog")
+    assert "categories, %" in done.stdout
+    assert "none" not in done.stdout
+    (prediction,) = run_json("classify", "holiday.jpg", "--classes", "cat,dog")
+    assert prediction["none_probability"] is None
+    assert sum(share for _, share in prediction["candidates"]) == pytest.approx(1)
+
+
+def test_without_classes_the_command_and_python_say_what_is_needed():
+    done = run("classify", "holiday.jpg", code=2)
+    assert done.stderr == ("unibind: there are no classes to choose from; pass --model, --classes or --knowledge\n")
+    with pytest.raises(UnibindError, match="needs `classes` .* or `knowledge`"):
+        unibind.UniBind.zero_shot(backbone="no such backbone")  # said before anything is opened
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("classify", "holliday.jpg", "--classes", "cat,dog"),
+        ("inspect", "holliday.jpg"),
+        ("search", "holliday.jpg", "--store", "store"),
+    ],
+)
+def test_a_query_that_looks_like_a_missing_file_is_not_a_text(command, folder):
+    unibind.encode([folder / "holiday.jpg"], folder / "store")
+    done = run(*command, code=2)
+    assert "holliday.jpg" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 + ("--classes" in command)  # and that descriptions do better
+    assert done.stdout == ""
+
+
+def test_python_takes_no_missing_file_for_a_text(folder):
+    model = unibind.UniBind.zero_shot(["cat", "dog"])
+    for ask in (model.classify, model.embed, model.explain, lambda query: model.search(query, folder / "store")):
+        unibind.encode([folder / "holiday.jpg"], folder / "store")
+        with pytest.raises(MissingFileError, match=r"no such file: holliday\.jpg"):
+            ask("holliday.jpg")
