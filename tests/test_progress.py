@@ -29,25 +29,25 @@ def wait_for_lines(capsys, count):
 def test_a_line_says_how_much_is_done_and_a_last_line_follows(often, capsys):
     with progress_bar("encoding", 8640) as advance:
         advance(1200)
-        (first, *_) = wait_for_lines(capsys, 2)
+        (first, *_) = wait_for_lines(capsys, 1)
         advance(7440)
-    assert first == "encoding: 1,200 of 8,640 after 0:00"
-    assert lines(capsys)[-1] == "encoding: 8,640 of 8,640 after 0:00"
+    assert first.startswith("encoding: 1,200 of 8,640 after 0:0")
+    assert lines(capsys)[-1].startswith("encoding: 8,640 of 8,640 after 0:0")
 
 
 def test_the_stage_that_advanced_last_is_reported(often, capsys):
     with progress_stages() as stage:
         first, second = stage("fitting audio", 400), stage("fitting image", None)
-        assert wait_for_lines(capsys, 1)[-1] == "fitting image: after 0:00"
+        assert wait_for_lines(capsys, 1)[-1].startswith("fitting image: after 0:0")
         first(40)
-        assert any(line.startswith("fitting audio: 40 of 400") for line in wait_for_lines(capsys, 2))
+        assert any(line.startswith("fitting audio: 40 of 400") for line in wait_for_lines(capsys, 1))
         second(3)
-        assert any(line.startswith("fitting image: 3 after") for line in wait_for_lines(capsys, 2))
+        assert any(line.startswith("fitting image: 3 after") for line in wait_for_lines(capsys, 1))
 
 
 def test_work_of_unknown_length_is_reported(often, capsys):
     with busy("measuring"):
-        assert wait_for_lines(capsys, 1)[0] == "measuring: after 0:00"
+        assert wait_for_lines(capsys, 1)[0].startswith("measuring: after 0:0")
 
 
 def test_short_work_and_silenced_work_print_nothing(monkeypatch, capsys):

@@ -63,7 +63,7 @@ def test_what_was_not_calibrated_is_not_printed():
 def test_without_classes_the_command_and_python_say_what_is_needed():
     done = run("classify", "holiday.jpg", code=2)
     assert done.stderr == ("unibind: there are no classes to choose from; pass --model, --classes or --knowledge\n")
-    with pytest.raises(UnibindError, match="needs `classes` .* or `knowledge`"):
+    with pytest.raises(UnibindError, match=r"needs `classes` .* or `knowledge`"):
         unibind.UniBind.zero_shot(backbone="no such backbone")  # said before anything is opened
 
 
@@ -79,7 +79,8 @@ def test_a_query_that_looks_like_a_missing_file_is_not_a_text(command, folder):
     unibind.encode([folder / "holiday.jpg"], folder / "store")
     done = run(*command, code=2)
     assert "holliday.jpg" in done.stderr
-    assert len(done.stderr.splitlines()) == 1 + ("--classes" in command)  # and that descriptions do better
+    assert done.stderr.startswith("unibind: ")
+    assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
 
 

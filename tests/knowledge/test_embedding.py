@@ -125,7 +125,8 @@ def test_a_warm_cache_leaves_the_text_tower_alone(cache):
 
 def test_a_base_in_a_folder_that_is_not_writable_uses_the_cache_of_the_user(cache, tmp_path, monkeypatch):
     base = base_of(tmp_path / "kb", ["red", "blue"])
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "kb" and access(path, mode))
     embed_descriptions(base, ToyBackbone())
     assert not (tmp_path / "kb" / FOLDER).exists()
     assert list(cache.rglob("*.arrow"))
@@ -150,7 +151,7 @@ def test_the_files_used_least_recently_are_evicted(cache):
     for i, text in enumerate(("red", "green", "blue")):
         embed_descriptions({"a": [text]}, ToyBackbone(weights=str(i % 2)))
     files = sorted(cache.rglob("*.arrow"))
-    for age, file in enumerate(reversed(sorted(files, key=lambda f: f.name))):
+    for age, file in enumerate(sorted(files, key=lambda f: f.name, reverse=True)):
         os.utime(file, (1e9 - age, 1e9 - age))
     oldest, middle, _ = sorted(files, key=lambda f: f.name)
     embed_descriptions({"a": ["red"]}, ToyBackbone(weights="0"))  # uses the oldest again
@@ -168,12 +169,13 @@ def test_the_files_used_least_recently_are_evicted(cache):
     ("cache_home", "given", "folder"),
     [
         (None, None, "~/.cache/unibind/embeddings"),
-        ("/data/caches", None, "/data/caches/unibind/embeddings"),
-        ("/data/caches", "/mine", "/mine/embeddings"),
-        (None, "~/mine", "~/mine/embeddings"),
+        ("~/caches", None, "~/caches/unibind/embeddings"),
+        ("~/caches", "~/mine", "~/mine/embeddings"),
     ],
 )
-def test_the_cache_is_where_caches_of_the_user_are(monkeypatch, cache_home, given, folder):
+def test_the_cache_is_where_caches_of_the_user_are(tmp_path, monkeypatch, cache_home, given, folder):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cache_home = cache_home and str(Path(cache_home).expanduser())
     for name, value in (("XDG_CACHE_HOME", cache_home), ("UNIBIND_CACHE", given)):
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
     assert user_cache() == Path(folder).expanduser()
