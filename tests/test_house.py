@@ -21,7 +21,7 @@ TAKE_A_MODALITY = ("check_modality", "contract", "encode", "modality_spec", "pai
 HEAVY = ("torch", "PIL", "av", "trimesh", "faery", "tifffile", "soundfile", "pyarrow")
 
 
-EXTRAS = {("extras.py", "thermal"), ("extras.py", "video")}  # names of extras, not of modalities
+EXTRAS = {("extras.py", "video")}  # names of extras, not of modalities
 
 
 def may_name(path, name):

@@ -22,7 +22,6 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
     {
         "video": Extra("video, and sounds in video files", ("av",)),
         "points": Extra("meshes", ("trimesh",)),
-        "thermal": Extra("temperatures of FLIR cameras", ("flyr",)),
         "events": Extra("event-camera recordings", ("faery",)),
         "report": Extra("reports and pages with figures", ("matplotlib", "sklearn")),
         "llm": Extra("asking language models", ("openai",)),
@@ -32,7 +31,7 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
     }
 )
 
-_FILES_AND_REPORTS = ("video", "points", "events", "report")  # with "thermal", what the extra `all` installs
+_FILES_AND_REPORTS = ("video", "points", "events", "report")  # what the extra `all` installs
 
 
 def import_extra(module: str, purpose: str) -> ModuleType:

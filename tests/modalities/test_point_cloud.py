@@ -397,7 +397,7 @@ def test_torch_archive_bomb_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb/data/0", bytes(32 << 20))
     with pytest.raises(LimitError, match="unpacks to"):
-        load(tmp_path, "bomb.pt", file.getvalue(), Limits(max_points=10_000))
+        load(tmp_path, "bomb.pt", file.getvalue(), Limits(max_unpacked=1 << 20))
 
 
 EVERY_KIND = {

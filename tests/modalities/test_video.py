@@ -130,7 +130,7 @@ def test_times_outside_give_the_first_and_last_frame(name: str, films: dict[str,
 @pytest.mark.parametrize("name", ["long_gop.mp4", "short_gop.mp4", "b_frames.mkv"])
 def test_only_wanted_frames_become_pixels(name: str, films: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     made, upright = [], video_frames._upright
-    monkeypatch.setattr(video_frames, "_upright", lambda frame: made.append(frame) or upright(frame))
+    monkeypatch.setattr(video_frames, "_upright", lambda frame, count: made.append(frame) or upright(frame, count))
     assert numbers(read(films[name]).frames(middle_of([40, 3, 40, 22]))) == [40, 3, 40, 22]
     assert len(made) == 3  # the repeated one once
 

@@ -22,6 +22,12 @@ _INFERNO = np.array(
 )
 
 
+def thinned(values: NDArray[np.floating], side: int) -> NDArray[np.floating]:
+    """A field [H, W] that is much larger than a picture of `side` pixels, with every nth row and column only."""
+    step = max(1, max(values.shape) // (4 * side))
+    return values[::step, ::step]
+
+
 def inferno(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Colors uint8 [..., 3] of values [...], which are clipped to [0, 1]."""
     position = np.clip(values, 0, 1) * (len(_INFERNO) - 1)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnreadableError
-from .colormap import inferno
+from .colormap import inferno, thinned
 from .formats.arrays import NPY_MAGIC, ZIP_MAGIC, arrays_of
 from .formats.measurements import measurements
 from .limits import Limits
@@ -58,7 +58,7 @@ def _read_picture(source: Source, limits: Limits, *, scale: float | None = None)
 
 def _read_array(source: Source, limits: Limits, *, scale: float | None = None) -> Depth:
     """Read an array of depths [H, W]; see `_meters` for `scale`."""
-    values = next(iter(arrays_of(source, limits.max_pixels * 8).values()))
+    values = next(iter(arrays_of(source, limits).values()))
     if values.ndim != 2 or not values.size or values.dtype.kind not in "uif":
         raise UnreadableError(f"{source.name} is {values.dtype} {list(values.shape)}; depths are numbers [H, W]")
     return _meters(values, scale, source.name)
@@ -75,11 +75,15 @@ def _meters(values: NDArray[Any], scale: float | None, name: str) -> Depth:
         if values.dtype == np.uint8:
             raise UnreadableError(f"{name} has 8 bits, so its unit is unknown; read it with scale=meters per step")
         scale = 1e-3 if np.issubdtype(values.dtype, np.integer) else 1.0
-    meters = values.astype(np.float32) * np.float32(scale)
-    return Depth(np.where(np.isfinite(meters) & (meters > 0), meters, np.float32(0)))
+    with np.errstate(over="ignore"):
+        meters = values.astype(np.float32)
+        meters *= np.float32(scale)
+    meters[~((meters > 0) & (meters <= _FARTHEST))] = 0  # also catches NaN
+    return Depth(meters)
 
 
 _UNKNOWN_GRAY = 128
+_FARTHEST = 1e6  # meters
 
 
 def _picture(raw: Depth, size: tuple[int, int]) -> Picture:
@@ -87,9 +91,10 @@ def _picture(raw: Depth, size: tuple[int, int]) -> Picture:
     from PIL import Image, ImageDraw, ImageFont, ImageOps
 
     width, height = size
-    known = raw.values > 0
-    low, high = (float(v) for v in np.percentile(raw.values[known], (1, 99))) if known.any() else (0.0, 0.0)
-    colors = inferno(1 - (raw.values - low) / max(high - low, 1e-6))
+    values = thinned(raw.values, max(size))
+    known = values > 0
+    low, high = (float(v) for v in np.percentile(values[known], (1, 99))) if known.any() else (0.0, 0.0)
+    colors = inferno(1 - (values - low) / max(high - low, 1e-6))
     colors[~known] = _UNKNOWN_GRAY
     sheet = Image.new("RGB", size, "white")
     sheet.paste(ImageOps.pad(Image.fromarray(colors), (width, height - 18), color="white"), (0, 0))

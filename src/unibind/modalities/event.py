@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import LimitError, UnreadableError
 from .formats import event_arrays, event_files
 from .formats.event_files import Decode, Recording
-from .formats.images import JPEG_MAGIC, PNG_MAGIC, read_rgb
+from .formats.images import JPEG_MAGIC, PNG_MAGIC, check_pixels, read_rgb
 from .limits import Limits
 from .messages import Part, RenderOptions, duration, picture_part, picture_parts, text_part
 from .source import Source
@@ -95,19 +95,20 @@ def _read(
     that contains all events is assumed. Raises LimitError for more events or pixels than `limits` allow,
     UnreadableError for a recording that is empty, cut short, or has events outside its sensor.
     """
-    with decode(source, limits.max_events) as recording:
+    with decode(source, limits) as recording:
         packets = list(_bounded(recording, limits.max_events, source.name))
     if not packets:
         raise UnreadableError(f"{source.name} contains no events")
     columns = {name: np.concatenate([packet[name] for packet in packets]) for name in _COLUMNS}
+    del packets  # the largest recordings must not be in memory twice while they are sorted
     columns["t"] = _from_start(columns["t"], source.name)
     if (columns["t"][1:] < columns["t"][:-1]).any():
         order = np.argsort(columns["t"], kind="stable")
-        columns = {name: column[order] for name, column in columns.items()}
+        for name in _COLUMNS:
+            columns[name] = columns[name][order]
     width, height = _sensor(columns["x"], columns["y"], recording.sensor, (width, height), source.name)
-    if width * height > limits.max_pixels:
-        raise LimitError(f"{source.name} claims a sensor of {width} x {height} pixels, more than the limits allow")
-    x, y = columns["x"].astype(np.int32), columns["y"].astype(np.int32)
+    check_pixels(width, height, source.name, limits)
+    x, y = (columns[axis].astype(np.int32, copy=False) for axis in "xy")
     return Events(columns["t"], x, y, columns["p"] > 0, width, height)
 
 

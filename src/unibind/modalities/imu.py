@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -69,7 +70,7 @@ def _read_array(source: Source, limits: Limits, *, rate: float | None = None) ->
 
     [6, 6] and [6, 7] are refused: either axis could be the time.
     """
-    values = next(iter(arrays_of(source, limits.max_events * 8 * (_CHANNELS + 1)).values()))
+    values = next(iter(arrays_of(source, limits).values()))
     if values.ndim != 2 or values.dtype.kind not in "uif" or _CHANNELS not in (len(values), *_widths(values)):
         raise UnreadableError(f"{source.name} is {values.dtype} {list(values.shape)}; IMU readings are numbers [N, 6]")
     if len(values) == _CHANNELS and _CHANNELS in _widths(values):
@@ -118,26 +119,25 @@ def _widths(values: NDArray[Any]) -> tuple[int, int]:
 
 def _table(source: Source, limits: Limits) -> NDArray[np.float64]:
     """Rows of numbers [N, 6 or 7]; a header is skipped."""
-    rows: list[list[float]] = []
-    with source.open() as file:
-        lines = (line.decode("utf-8", "replace") for line in file)
-        for number, cells in enumerate(csv.reader(lines), start=1):
-            if not cells:
+    values, width = array("d"), 0
+    for number, cells in enumerate(csv.reader(source.lines(limits)), start=1):
+        if not cells:
+            continue
+        try:
+            row = [float(cell) for cell in cells]
+        except ValueError:
+            if number == 1:
                 continue
-            try:
-                row = [float(cell) for cell in cells]
-            except ValueError:
-                if number == 1:
-                    continue
-                raise UnreadableError(f"{source.name} line {number}: {cells[:7]} are not all numbers") from None
-            if len(row) not in (_CHANNELS, _CHANNELS + 1) or (rows and len(row) != len(rows[0])):
-                raise UnreadableError(
-                    f"{source.name} line {number} has {len(row)} columns; IMU readings have 6, or 7 with time"
-                )
-            rows.append(row)
-            if len(rows) > limits.max_events:
-                raise LimitError(f"{source.name} has more than {limits.max_events:,} readings; raise the limits")
-    return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
+            raise UnreadableError(f"{source.name} line {number}: {cells[:7]} are not all numbers") from None
+        if len(row) not in (_CHANNELS, _CHANNELS + 1) or len(row) != (width or len(row)):
+            raise UnreadableError(
+                f"{source.name} line {number} has {len(row)} columns; IMU readings have 6, or 7 with time"
+            )
+        values.extend(row)
+        width = len(row)
+        if len(values) > min(limits.max_events * width, limits.max_unpacked // values.itemsize):
+            raise LimitError(f"{source.name} has more than {len(values) // width - 1:,} readings; raise the limits")
+    return np.array(values).reshape(-1, width or 1)
 
 
 # --- showing -------------------------------------------------------------------------------------------------------

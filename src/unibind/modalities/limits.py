@@ -7,15 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest inputs that are read: bytes of a file, pixels of a picture or frame, seconds and samples of a
-    recording, points of a cloud, events of a stream, characters of a text. Headers are checked against them before
-    anything is allocated.
+    """The largest inputs that are read. Headers are checked against them before anything is allocated.
+
+    With these defaults no item takes more than about 1 GB of memory or a few seconds to be refused. `max_unpacked` is
+    the number of bytes that a file may have once it is in memory, where it must be there as a whole (meshes, arrays,
+    archives); `max_parts` bounds what a file is made of: members of an archive, nodes of a scene, scans of a JPEG,
+    records of a camera.
     """
 
-    max_bytes: int = 2 << 30
-    max_pixels: int = 100_000_000
+    max_bytes: int = 2 << 30  # of a file
+    max_unpacked: int = 256 << 20  # bytes
+    max_pixels: int = 64_000_000  # of a picture or a sensor
+    max_side: int = 32_768  # pixels of a picture's longer side
+    max_frame_pixels: int = 36_000_000  # of a video; decoders keep up to 16 frames (8K has 33 million)
     max_seconds: float = 3600.0
-    max_samples: int = 200_000_000  # about an hour at 48 kHz
-    max_points: int = 20_000_000
-    max_events: int = 50_000_000
+    max_samples: int = 175_000_000  # an hour at 48 kHz
+    max_points: int = 10_000_000
+    max_events: int = 20_000_000
     max_characters: int = 1_000_000
+    max_parts: int = 4096

@@ -73,11 +73,10 @@ def _read_mesh(
     Without faces its vertices are read as points; see `_read_points`.
     """
     _check_count(points, limits)
-    scene = meshes.load_scene(source.read_bytes(), kind, source.name, limits.max_points)
-    triangles = meshes.triangles_of(scene, source.name)
-    if not len(triangles):
-        return _point_cloud(meshes.vertices_of(scene), drop_nan, source.name)
-    return _point_cloud((meshes.sample_surface(triangles, points, seed, source.name), None), drop_nan, source.name)
+    parts = meshes.load_meshes(source, kind, limits)
+    if not any(len(part.triangles) for part in parts):
+        return _point_cloud(meshes.points_of(parts), drop_nan, source.name)
+    return _point_cloud((meshes.sample_surface(parts, points, seed, source.name), None), drop_nan, source.name)
 
 
 def _check_count(points: int, limits: Limits) -> None:
@@ -114,6 +113,7 @@ _MESSAGE_VIEWS = (
     ("from behind, left and above", 220, 25),
 )
 _NEAR, _FAR = np.array([20.0, 40.0, 90.0]), np.array([190.0, 205.0, 230.0])  # colors of points without their own
+_MOST_DRAWN = 500_000  # points
 _MARGIN = 0.06  # of a panel's shorter side
 
 
@@ -122,6 +122,7 @@ def _picture(raw: PointCloud, size: tuple[int, int]) -> Picture:
     from PIL import Image, ImageDraw
 
     width, height = size
+    raw = _thinned(raw)
     low, high = raw.xyz.min(axis=0).astype(np.float64), raw.xyz.max(axis=0).astype(np.float64)
     largest = float((high - low).max()) or 1.0
     unit = (raw.xyz - (low + high) / 2) / largest  # within -0.5..0.5
@@ -145,6 +146,7 @@ def view_from(raw: PointCloud, azimuth: float, elevation: float, size: int) -> P
     """
     from PIL import Image
 
+    raw = _thinned(raw)
     low, high = raw.xyz.min(axis=0).astype(np.float64), raw.xyz.max(axis=0).astype(np.float64)
     centered = raw.xyz - (low + high) / 2
     farthest = float(np.linalg.norm(centered, axis=1).max()) or 1.0
@@ -152,6 +154,12 @@ def view_from(raw: PointCloud, azimuth: float, elevation: float, size: int) -> P
     dot = int(np.clip(round(1.3 * size / len(raw.xyz) ** 0.5), 1 + size // 150, size // 40))
     _splat(canvas, _axes(azimuth, elevation) @ (centered / (2 * farthest)).T, raw.rgb, dot)
     return Image.fromarray(canvas)
+
+
+def _thinned(raw: PointCloud) -> PointCloud:
+    """Every nth point of a cloud that has more than a picture can show."""
+    step = -(-len(raw.xyz) // _MOST_DRAWN)
+    return raw if step == 1 else PointCloud(raw.xyz[::step], None if raw.rgb is None else raw.rgb[::step])
 
 
 def _axes(azimuth: float, elevation: float) -> NDArray[np.float64]:

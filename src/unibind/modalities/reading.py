@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import UnibindError, UnreadableError
+from .formats.completeness import check_complete
 from .limits import Limits
 from .registry import modality_names, modality_spec
 from .source import Source, decoding, is_file, is_url, open_source
@@ -85,6 +86,7 @@ def read(
             inspect.signature(reader).bind(source, limits, **options)
         except TypeError as error:
             raise UnibindError(f"the {modality} reader has no such option: {error}") from None
+        check_complete(source)
         return reader(source, limits, **options)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from .limits import Limits
 from .tar_members import read_member, split_member
 
 _HEAD = 1 << 16
+_LONGEST_LINE = 1 << 16  # bytes
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
@@ -50,10 +52,30 @@ class Source:
         """Open the input as a new binary file object."""
         return self.path.open("rb") if self.path is not None else io.BytesIO(self.data)
 
-    def read_bytes(self) -> bytes:
-        """The whole content."""
+    def read_bytes(self, limits: Limits | None = None) -> bytes:
+        """The whole content; raises LimitError where it would take more memory than the limits allow."""
+        allowed = (limits or Limits()).max_unpacked
+        if self.size > allowed:
+            raise LimitError(f"{self.name} has {self.size:,} bytes, the limits allow {allowed:,} in memory; raise them")
         with self.open() as file:
             return file.read()
+
+    def lines(self, limits: Limits) -> Iterator[str]:
+        """The lines of a table, one in memory at a time.
+
+        Raises UnreadableError for a line that no table has, LimitError for more than twice as many as `limits` allow
+        points, which leaves room for comments and blank lines.
+        """
+        with self.open() as file:
+            for number in count(1):
+                line = file.readline(_LONGEST_LINE + 1)
+                if not line:
+                    return
+                if number > 2 * limits.max_points:
+                    raise LimitError(f"{self.name} has more than {number - 1:,} lines, the most that points may take")
+                if len(line) > _LONGEST_LINE:
+                    raise UnreadableError(f"{self.name} has a line of more than {_LONGEST_LINE:,} bytes; is it a text?")
+                yield line.decode("utf-8", "replace")
 
 
 def is_url(text: str) -> bool:

@@ -38,7 +38,7 @@ def _read(source: Source, limits: Limits) -> Text:
     if source.size > 4 * limits.max_characters + len(BOM_UTF8):  # no character takes more than four bytes
         raise LimitError(too_long)
     try:
-        text = source.read_bytes().decode("utf-8-sig").strip()
+        text = source.read_bytes(limits).decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise UnreadableError(f"{source.name} is not UTF-8 text (byte {error.start}); convert it") from None
     if not text or "\0" in text:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UnibindError, UnreadableError
-from ..extras import import_extra
-from .colormap import inferno
-from .formats.images import JPEG_MAGIC, PNG_MAGIC, opened
+from ..errors import UnreadableError
+from .colormap import inferno, thinned
+from .formats.flir import read_flir
+from .formats.images import JPEG_MAGIC, PNG_MAGIC
 from .formats.measurements import gray_levels, is_tiff, tiff_values
 from .limits import Limits
 from .messages import Part, RenderOptions, picture_part, text_part
@@ -54,18 +54,17 @@ class Thermal:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 _FLIR = b"FLIR\x00"
+_HOTTEST = 1e6  # degrees
+_BAND = 256  # rows
 # Units that a TIFF's description may name: degrees Celsius = value * scale + offset.
 _UNITS = {"celsius": (1.0, 0.0), "kelvin": (1.0, -273.15), "centikelvin": (0.01, -273.15)}
 
 
 def _read_flir(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
-    """Read the temperatures of a radiometric JPEG; with `scale`, the visible picture's gray levels instead.
-
-    Raises MissingExtraError without the extra `thermal`.
-    """
+    """Read the temperatures of a radiometric JPEG; with `scale`, the visible picture's gray levels instead."""
     if scale is not None:
         return _read_picture(source, limits, scale=scale, offset=offset)
-    return Thermal(_finite(_flir(source, limits), source), celsius=True)
+    return Thermal(_finite(read_flir(source.read_bytes(limits), source.name, limits), source), celsius=True)
 
 
 def _read_tiff(source: Source, limits: Limits, *, scale: float | None = None, offset: float = 0.0) -> Thermal:
@@ -82,27 +81,29 @@ def _read_picture(source: Source, limits: Limits, *, scale: float | None = None,
 
 
 def _thermal(values: NDArray[Any], unit: tuple[float, float] | None, source: Source) -> Thermal:
-    if unit is None:
-        return Thermal(_finite(_normalized(values), source), celsius=False)
-    scale, offset = unit
-    return Thermal(_finite(values * scale + offset, source), celsius=True)
+    scale, offset = _normalization(values) if unit is None else unit
+    out = np.empty(values.shape, np.float32)
+    for rows in range(0, len(values), _BAND):  # in double precision, a band at a time
+        with np.errstate(over="ignore", invalid="ignore"):
+            out[rows : rows + _BAND] = values[rows : rows + _BAND].astype(np.float64) * scale + offset
+    return Thermal(_finite(out, source), celsius=unit is not None)
 
 
-def _normalized(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Integers over the largest of their type; real numbers over their own range."""
+def _normalization(counts: NDArray[Any]) -> tuple[float, float]:
+    """Scale and offset to [0, 1]: integers over the largest of their type, real numbers over their own range."""
     if np.issubdtype(counts.dtype, np.integer):
-        return counts / np.iinfo(counts.dtype).max
-    finite = np.where(np.isfinite(counts), counts, np.nan).astype(np.float64)
-    if np.isnan(finite).all():
-        return finite
-    low, high = np.nanmin(finite), np.nanmax(finite)
-    return (finite - low) / max(high - low, 1e-12)
+        return 1 / np.iinfo(counts.dtype).max, 0.0
+    finite = counts[np.isfinite(counts)]
+    if not finite.size:
+        return 1.0, 0.0
+    low, high = float(finite.min()), float(finite.max())
+    scale = 1 / max(high - low, 1e-12)
+    return scale, -low * scale
 
 
-def _finite(values: NDArray[Any], source: Source) -> NDArray[np.float32]:
-    """float32, dead pixels (not finite) set to the median; refused where more than half are dead."""
-    values = values.astype(np.float32)
-    dead = ~np.isfinite(values)
+def _finite(values: NDArray[np.float32], source: Source) -> NDArray[np.float32]:
+    """Dead pixels (not finite, or hotter than anything) set to the median; refused where most are dead."""
+    dead = ~(np.abs(values) <= _HOTTEST)  # also catches NaN
     if dead.mean() > 0.5:
         raise UnreadableError(f"{source.name}: more than half of its pixels are not finite; export it again")
     if dead.any():
@@ -117,22 +118,6 @@ def _unit(description: str) -> tuple[float, float] | None:
         return _UNITS.get(str(facts.get("unit"))) if isinstance(facts, dict) else None
     except ValueError:
         return None
-
-
-def _flir(source: Source, limits: Limits) -> NDArray[Any]:
-    """Degrees Celsius [H, W] of a radiometric JPEG."""
-    flyr = import_extra("flyr", f"reading the temperatures of the radiometric JPEG {source.name}")
-    with opened(source, limits):  # checks the size of the visible picture before anything is decoded
-        pass
-    try:
-        return np.asarray(flyr.unpack(io.BytesIO(source.read_bytes())).celsius)
-    except UnibindError:
-        raise
-    except Exception as error:
-        raise UnreadableError(
-            f"{source.name} announces FLIR temperatures that cannot be read ({type(error).__name__}); "
-            "copy it from the camera again"
-        ) from error
 
 
 def _is_flir(head: bytes) -> bool:
@@ -165,8 +150,9 @@ def _picture(raw: Thermal, size: tuple[int, int]) -> Picture:
 
     width, height = size
     bar = 62
-    low, high = (float(v) for v in np.percentile(raw.values, (1, 99.8)))
-    field = Image.fromarray(inferno((raw.values - low) / max(high - low, 1e-6)))
+    values = thinned(raw.values, max(size))
+    low, high = (float(v) for v in np.percentile(values, (1, 99.8)))
+    field = Image.fromarray(inferno((values - low) / max(high - low, 1e-6)))
     sheet = Image.new("RGB", size, "white")
     sheet.paste(ImageOps.pad(field, (width - bar, height), color="white"), (0, 0))
     ramp = inferno(np.linspace(1, 0, height - 24))[:, None].repeat(12, axis=1)

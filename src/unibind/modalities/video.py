@@ -55,7 +55,7 @@ class Video:
 def _read(source: Source, limits: Limits) -> Video:
     """Open a video; its first frame is decoded to make sure that it can be."""
     facts = probe(source, limits)
-    return Video(VideoFile(source), facts.duration_s, facts.fps, facts.width, facts.height)
+    return Video(VideoFile(source, limits.max_frame_pixels), facts.duration_s, facts.fps, facts.width, facts.height)
 
 
 _COLUMNS, _ROWS = 3, 2  # of frames in a picture

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnreadableError
+from ..limits import Limits
 from ..source import Source
 from .arrays import NPY_MAGIC, ZIP_MAGIC, arrays_of
 from .event_files import Recording
@@ -22,7 +23,6 @@ _NAMES = {
     "y": ("y", "ys"),
     "p": ("p", "ps", "pol", "polarity", "on"),
 }
-_MAX_EVENT_BYTES = 64  # eight columns of eight bytes
 
 
 def is_array_file(head: bytes) -> bool:
@@ -31,7 +31,7 @@ def is_array_file(head: bytes) -> bool:
 
 
 @contextmanager
-def decode(source: Source, max_events: int, time_unit: str) -> Iterator[Recording]:
+def decode(source: Source, limits: Limits, time_unit: str) -> Iterator[Recording]:
     """A recording whose columns have one of their usual names, with times in `time_unit`.
 
     Raises UnreadableError for missing columns, columns of different lengths, polarities other than two values, and
@@ -39,7 +39,7 @@ def decode(source: Source, max_events: int, time_unit: str) -> Iterator[Recordin
     """
     if time_unit not in MICROSECONDS:
         raise UnreadableError(f"unknown time unit {time_unit!r}; choose one of: {', '.join(MICROSECONDS)}")
-    arrays: Mapping[str, NDArray[Any]] = arrays_of(source, max_events * _MAX_EVENT_BYTES)
+    arrays: Mapping[str, NDArray[Any]] = arrays_of(source, limits)
     if len(arrays) == 1:
         (array,) = arrays.values()
         arrays = {field: array[field] for field in array.dtype.names or ()}

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...errors import LimitError, UnreadableError
 from ...extras import import_extra
+from ..limits import Limits
 from ..source import Source
 from . import aedat4 as _aedat4
 
@@ -39,8 +40,8 @@ class Recording:
     packets: Iterable[NDArray[Any]]
 
 
-# The type of the decoders below: they check what they can before decoding; the int is the most events allowed.
-Decode = Callable[[Source, int], AbstractContextManager[Recording]]
+# The type of the decoders below: they check what they can before decoding.
+Decode = Callable[[Source, Limits], AbstractContextManager[Recording]]
 
 
 def is_aedat4(head: bytes) -> bool:
@@ -64,19 +65,19 @@ def is_es(head: bytes) -> bool:
 
 
 @contextmanager
-def aedat4(source: Source, max_events: int) -> Iterator[Recording]:
+def aedat4(source: Source, limits: Limits) -> Iterator[Recording]:
     """IniVation's AEDAT4: the first stream of events."""
     with _reported(source.name), source.open() as file:
-        yield Recording(*_aedat4.read_aedat4(file, source.name, max_events))
+        yield Recording(*_aedat4.read_aedat4(file, source.name, limits.max_events))
 
 
 @contextmanager
-def dat(source: Source, max_events: int) -> Iterator[Recording]:
+def dat(source: Source, limits: Limits) -> Iterator[Recording]:
     """Prophesee's DAT, versions 1 and 2, "2d" (N-Cars) and "cd" events: 8 bytes per event."""
     faery = import_extra("faery", "reading this kind of event file")
 
     _, body = _header_and_body(source)
-    _check_records(source, body - 2, 8, max_events)  # two bytes give the type and size of an event
+    _check_records(source, body - 2, 8, limits.max_events)  # two bytes give the type and size of an event
     unknown = (1 << 14, 1 << 14)  # the range of 14 bits of x and y
     with _reported(source.name), _path_of(source) as path, faery.dat.Decoder(path, unknown, "dat2") as decoder:
         if decoder.event_type == "trigger":
@@ -86,7 +87,7 @@ def dat(source: Source, max_events: int) -> Iterator[Recording]:
 
 
 @contextmanager
-def evt(source: Source, max_events: int) -> Iterator[Recording]:
+def evt(source: Source, limits: Limits) -> Iterator[Recording]:
     """Prophesee's RAW: EVT2 (4-byte words) and EVT3 (2-byte words)."""
     faery = import_extra("faery", "reading this kind of event file")
 
@@ -99,7 +100,7 @@ def evt(source: Source, max_events: int) -> Iterator[Recording]:
 
 
 @contextmanager
-def es(source: Source, max_events: int) -> Iterator[Recording]:
+def es(source: Source, limits: Limits) -> Iterator[Recording]:
     """Event Stream files of "dvs" and "atis" events; their rows are counted from the bottom."""
     faery = import_extra("faery", "reading this kind of event file")
 
@@ -117,19 +118,22 @@ def es(source: Source, max_events: int) -> Iterator[Recording]:
 
 
 @contextmanager
-def atis(source: Source, max_events: int) -> Iterator[Recording]:
+def atis(source: Source, limits: Limits) -> Iterator[Recording]:
     """40-bit ATIS records: x, y, then one bit of polarity and 23 bits of microseconds, the highest byte first.
 
     A record of row 240 is not an event: it adds 2^13 us to every later time, as in the readers published with the data
     sets (Orchard et al., "Converting static image datasets to spiking neuromorphic datasets", 2015).
     """
-    _check_records(source, source.size, 5, max_events)
+    _check_records(source, source.size, 5, limits.max_events)
     with source.open() as file:
         records = np.frombuffer(file.read(), np.uint8).reshape(-1, 5)
     overflow = records[:, 1] == 240
     packet = np.empty(len(records), [("t", np.int64), ("x", np.int32), ("y", np.int32), ("p", np.uint8)])
     packet["x"], packet["y"], packet["p"] = records[:, 0], records[:, 1], records[:, 2] >> 7
-    packet["t"] = (records[:, 2:] & [0x7F, 0xFF, 0xFF]) @ np.array([1 << 16, 1 << 8, 1])
+    packet["t"] = records[:, 2] & 0x7F
+    for byte in (3, 4):  # in place: the largest recordings must fit into memory
+        packet["t"] <<= 8
+        packet["t"] |= records[:, byte]
     packet["t"] += np.cumsum(overflow) << 13
     yield Recording(None, [packet[~overflow]])
 

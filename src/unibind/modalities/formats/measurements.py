@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from ...errors import LimitError, UnreadableError
 from ..limits import Limits
 from ..source import Source
-from .images import TIFF_MAGIC, opened
+from .images import TIFF_MAGIC, check_pixels, opened
 
 
 def is_tiff(head: bytes) -> bool:
@@ -30,10 +29,10 @@ def gray_levels(source: Source, limits: Limits) -> NDArray[Any]:
 
     with opened(source, limits) as picture:
         picture.load()
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I"):
-            return np.asarray(upright).astype(np.uint16)
-        return np.asarray(upright.convert("L"))
+        ImageOps.exif_transpose(picture, in_place=True)
+        if picture.mode.startswith("I"):
+            return np.asarray(picture).astype(np.uint16)
+        return np.asarray(picture if picture.mode == "L" else picture.convert("L"))
 
 
 def tiff_values(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
@@ -42,9 +41,9 @@ def tiff_values(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
 
     with source.open() as file, tifffile.TiffFile(file) as tiff:
         page: Any = tiff.pages[0]
-        shape = page.shape
-        if math.prod(shape) > limits.max_pixels:
-            raise LimitError(f"{source.name} claims {shape} pixels, more than the limits allow; raise them")
+        check_pixels(page.imagewidth, page.imagelength, source.name, limits)
+        if page.nbytes > limits.max_unpacked:  # several values per pixel, or several pictures in a page
+            raise LimitError(f"{source.name} claims {page.nbytes:,} bytes of pixels, more than the limits allow")
         if page.dtype is None or page.dtype.kind not in "uif":
             raise UnreadableError(f"{source.name}: a TIFF of {page.dtype} does not contain measurements")
         values = page.asarray()

@@ -1,6 +1,6 @@
-"""Meshes and scenes through trimesh: PLY, OBJ, OFF, STL, GLB; nothing outside the given bytes is ever opened.
+"""Meshes and scenes: PLY, OBJ, OFF, STL, GLB; nothing outside the given bytes is ever opened.
 
-Headers are checked before trimesh allocates what they claim.
+Text is read by `text_meshes`, binary files by trimesh; their headers are checked before it allocates what they claim.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 import json
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,157 +17,172 @@ from numpy.typing import NDArray
 
 from ...errors import LimitError, UnreadableError
 from ...extras import import_extra
+from ..limits import Limits
+from ..source import Source
+from .text_meshes import Mesh, read_ascii_ply, read_ascii_stl, read_obj, read_off
 
-_TEXT = ("obj", "off")
 _PLY_HEADER = re.compile(rb"\Aply\r?\n.*?end_header\r?\n", re.DOTALL)
 _PLY_BYTES = {
     "char": 1, "uchar": 1, "int8": 1, "uint8": 1, "short": 2, "ushort": 2, "int16": 2, "uint16": 2,
     "int": 4, "uint": 4, "int32": 4, "uint32": 4, "float": 4, "float32": 4, "double": 8, "float64": 8,
 }  # fmt: skip
+_MAX_GLB_LAYOUT = 8 << 20  # bytes of JSON
+_MAX_GLB_DEPTH = 100  # of nodes within nodes
+_BLOCK = 1 << 16  # triangles measured at a time
 
 
-def load_scene(data: bytes, kind: str, name: str, max_points: int) -> Any:
-    """A `trimesh.Scene` of the file's meshes and points; `kind` is ply, obj, off, stl or glb.
+def load_meshes(source: Source, kind: str, limits: Limits) -> list[Mesh]:
+    """The file's meshes and points in the coordinates of its scene; `kind` is ply, obj, off, stl or glb.
 
-    Raises LimitError for more than `max_points` vertices, UnreadableError for a header that claims more than the
-    file can hold or that names another file.
+    Raises LimitError for more points or triangles than `limits` allow, UnreadableError for a file that has less than
+    its header claims or that names another file.
     """
-    _CHECKS[kind](data, name, max_points)
-    if kind in _TEXT:
-        data = data.decode("utf-8", "replace").encode()  # names and comments may have any encoding
+    meshes = _READERS[kind](source, limits)
+    for mesh in meshes:
+        corners = mesh.triangles
+        if corners.size and (corners.min() < 0 or corners.max() >= len(mesh.points)):
+            raise UnreadableError(
+                f"{source.name} has a face with a corner that is not one of its {len(mesh.points):,} points"
+            )
+    return meshes
 
+
+def _by_trimesh(data: bytes, kind: str) -> list[Mesh]:
     trimesh = import_extra("trimesh", "reading meshes")
 
-    return trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=None, process=False, skip_materials=True)
+    scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=None, process=False, skip_materials=True)
+    meshes = []
+    for part in scene.dump():
+        triangles = np.asarray(getattr(part, "faces", ()), np.int64).reshape(-1, 3)
+        colors = np.asarray(getattr(part, "colors", ()), np.uint8)  # of a cloud
+        rgb = colors[:, :3] if colors.ndim == 2 and len(colors) == len(part.vertices) else None
+        meshes.append(Mesh(np.asarray(part.vertices, np.float64), triangles, rgb))
+    return meshes
 
 
-def _check_claim(vertices: int, least_bytes: int, data: bytes, name: str, max_points: int) -> None:
-    if vertices > max_points:
-        raise LimitError(f"{name} claims {vertices:,} points, the limits allow {max_points:,}; raise them")
-    if least_bytes > len(data):
+def _check_claim(points: int, least_bytes: int, source: Source, limits: Limits) -> None:
+    if points > limits.max_points:
+        raise LimitError(f"{source.name} claims {points:,} points, the limits allow {limits.max_points:,}; raise them")
+    if least_bytes > source.size:
         raise UnreadableError(
-            f"{name} is cut short: its header claims at least {least_bytes:,} bytes and it has {len(data):,}"
+            f"{source.name} is cut short: its header claims at least {least_bytes:,} bytes and it has {source.size:,}"
         )
 
 
-def _check_ply(data: bytes, name: str, max_points: int) -> None:
-    match = _PLY_HEADER.match(data)
+def _ply(source: Source, limits: Limits) -> list[Mesh]:
+    match = _PLY_HEADER.match(source.head)
     if not match:
-        raise UnreadableError(f"{name} has no complete PLY header")
+        raise UnreadableError(f"{source.name} has no complete PLY header")
     lines = [line.split() for line in match[0].decode("ascii", "replace").splitlines()]
     is_ascii = ["format", "ascii", "1.0"] in lines
-    vertices, least_bytes, count = 0, len(match[0]), 0
+    largest, least_bytes, count = 0, len(match[0]), 0
     for words in lines:
         if words[:1] == ["element"] and len(words) == 3:
             if not words[2].isdecimal():
-                raise UnreadableError(f"{name} claims {words[2]!r} PLY elements; the header is damaged")
+                raise UnreadableError(f"{source.name} claims {words[2]!r} PLY elements; the header is damaged")
             count = int(words[2])
-            vertices += count if words[1] == "vertex" else 0
+            largest = max(largest, count)
         elif words[:1] == ["property"] and len(words) >= 3:
             kind = words[2] if words[1] == "list" else words[1]
             if kind not in _PLY_BYTES:
-                raise UnreadableError(f"{name} has a PLY property of unknown type {kind!r}")
+                raise UnreadableError(f"{source.name} has a PLY property of unknown type {kind!r}")
             least_bytes += count * (2 if is_ascii else _PLY_BYTES[kind])  # ASCII: a digit and a space
-    _check_claim(vertices, least_bytes - is_ascii, data, name, max_points)  # the last line may lack its newline
+    # the last line may lack its newline
+    _check_claim(largest, least_bytes - is_ascii, source, limits)
+    return [read_ascii_ply(source, limits)] if is_ascii else _by_trimesh(source.read_bytes(limits), "ply")
 
 
-def _check_obj(data: bytes, name: str, max_points: int) -> None:
-    _check_claim(data.count(b"\nv ") + data.startswith(b"v "), 0, data, name, max_points)
+def _stl(source: Source, limits: Limits) -> list[Mesh]:
+    head = source.head.lstrip()[:2048].lower()
+    if head.startswith(b"solid") and b"facet" in head:  # ASCII, which claims no size
+        return [read_ascii_stl(source, limits)]
+    if source.size < 84:
+        raise UnreadableError(f"{source.name} is shorter than the header of a binary STL file")
+    (faces,) = struct.unpack_from("<I", source.head, 80)
+    _check_claim(3 * faces, 84 + 50 * faces, source, limits)
+    if source.size > 84 + 50 * faces:
+        raise UnreadableError(f"{source.name} claims {faces:,} faces and has more bytes than they take; it is damaged")
+    return _by_trimesh(source.read_bytes(limits), "stl")
 
 
-def _check_off(data: bytes, name: str, max_points: int) -> None:
-    text = re.sub(rb"#[^\n]*", b"", data[:65536]).decode("ascii", "replace")
-    match = re.match(r"\s*C?OFF\s*(\d+)\s+(\d+)", text)
-    if not match:
-        raise UnreadableError(f"{name} has no OFF header with counts of vertices and faces")
-    vertices, faces = int(match[1]), int(match[2])
-    _check_claim(vertices, 6 * vertices + 2 * faces, data, name, max_points)  # "0 0 0\n" and "0\n" at least
+def _glb(source: Source, limits: Limits) -> list[Mesh]:
+    """Read a GLB file.
 
-
-def _check_stl(data: bytes, name: str, max_points: int) -> None:
-    if data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:2048]:  # ASCII, which claims no size
-        _check_claim(data.count(b"vertex"), 0, data, name, max_points)
-        return
-    if len(data) < 84:
-        raise UnreadableError(f"{name} is shorter than the header of a binary STL file")
-    (faces,) = struct.unpack_from("<I", data, 80)
-    _check_claim(3 * faces, 84 + 50 * faces, data, name, max_points)
-    if len(data) > 84 + 50 * faces:
-        raise UnreadableError(f"{name} claims {faces:,} faces and has more bytes than they take; it is damaged")
-
-
-def _check_glb(data: bytes, name: str, max_points: int) -> None:
-    """Refuse accessors that claim more than the file has, references to other files, and nodes with two parents.
-
-    Shared nodes could multiply each other to a huge scene.
+    Accessors that claim more than the file has, references to other files, too many or too deep nodes and nodes with
+    two parents are refused: shared nodes could multiply each other to a huge scene.
     """
+    data = source.read_bytes(limits)
     if len(data) < 20 or data[:4] != b"glTF":
-        raise UnreadableError(f"{name} does not start as a GLB file")
+        raise UnreadableError(f"{source.name} does not start as a GLB file")
     length, size, kind = struct.unpack_from("<II4s", data, 8)
     if length != len(data) or 20 + size > length or kind != b"JSON":
-        raise UnreadableError(f"{name} is cut short: its header claims {length:,} bytes and it has {len(data):,}")
+        raise UnreadableError(
+            f"{source.name} is cut short: its header claims {length:,} bytes and it has {len(data):,}"
+        )
+    if size > _MAX_GLB_LAYOUT:
+        raise LimitError(f"{source.name} describes its scene in {size:,} bytes, more than {_MAX_GLB_LAYOUT:,}")
     layout = json.loads(data[20 : 20 + size])
     for buffer in layout.get("buffers", []):
         if not buffer.get("uri", "data:").startswith("data:"):
-            raise UnreadableError(f"{name} keeps its points in another file ({buffer['uri']!r}); pack them into one")
-    nodes = layout.get("nodes", [])
-    children = [child for node in nodes for child in node.get("children", [])]
-    if len(children) != len(set(children)):
-        raise UnreadableError(f"{name} is not valid glTF: a node of its scene has two parents")
+            raise UnreadableError(
+                f"{source.name} keeps its points in another file ({buffer['uri']!r}); pack them into one"
+            )
+    nodes, meshes = layout.get("nodes", []), layout.get("meshes", [])
+    _check_nodes(nodes, source.name, limits)
+    parts = len(nodes) + sum(len(mesh["primitives"]) for mesh in meshes)
+    if parts > limits.max_parts:
+        raise LimitError(f"{source.name} has {parts:,} nodes and meshes, the limits allow {limits.max_parts:,}")
     counts = [accessor["count"] for accessor in layout.get("accessors", [])]
-    positions = [
-        [counts[primitive["attributes"]["POSITION"]] for primitive in mesh["primitives"]]
-        for mesh in layout.get("meshes", [])
-    ]
-    vertices = sum(sum(positions[node["mesh"]]) for node in nodes if "mesh" in node)
-    _check_claim(vertices, 0, data, name, max_points)
+    positions = [[counts[primitive["attributes"]["POSITION"]] for primitive in mesh["primitives"]] for mesh in meshes]
+    points = sum(sum(positions[node["mesh"]]) for node in nodes if "mesh" in node)
+    _check_claim(points, 0, source, limits)
     # an accessor without a view is all zeros, of any length, at no cost to the file; six indices per point are ample
-    _check_claim(max(counts, default=0), 0, data, name, 6 * max_points)
+    if max(counts, default=0) > 6 * limits.max_points:
+        raise LimitError(f"{source.name} claims {max(counts):,} points or indices, more than the limits allow")
+    return _by_trimesh(data, "glb")
 
 
-_CHECKS: dict[str, Callable[[bytes, str, int], None]] = {
-    "ply": _check_ply,
-    "obj": _check_obj,
-    "off": _check_off,
-    "stl": _check_stl,
-    "glb": _check_glb,
+def _check_nodes(nodes: Sequence[dict[str, Any]], name: str, limits: Limits) -> None:
+    parents: dict[int, int] = {}
+    for place, node in enumerate(nodes):
+        for child in node.get("children", []):
+            if child in parents:
+                raise UnreadableError(f"{name} is not valid glTF: a node of its scene has two parents")
+            parents[child] = place
+    depths: dict[int, int] = {}
+    for place in range(len(nodes)):
+        path = [place]
+        while path[-1] in parents and path[-1] not in depths and len(path) <= _MAX_GLB_DEPTH:
+            path.append(parents[path[-1]])
+        depth = depths.get(path[-1], 0)
+        for above, node_place in enumerate(reversed(path)):
+            depths.setdefault(node_place, depth + above)
+        if depths[place] > _MAX_GLB_DEPTH:
+            raise LimitError(f"{name} has more than {_MAX_GLB_DEPTH} nodes within each other; flatten its scene")
+
+
+_READERS: dict[str, Callable[[Source, Limits], list[Mesh]]] = {
+    "ply": _ply,
+    "obj": lambda source, limits: [read_obj(source, limits)],
+    "off": lambda source, limits: [read_off(source, limits)],
+    "stl": _stl,
+    "glb": _glb,
 }
 
 
-def triangles_of(scene: Any, name: str) -> NDArray[np.float64]:
-    """Every triangle of the scene's meshes in the scene's own coordinates, [F, 3 corners, 3]."""
-    triangles = [np.empty((0, 3, 3))]
-    for mesh in scene.dump():
-        faces = np.asarray(getattr(mesh, "faces", ()), np.int64).reshape(-1, 3)
-        if faces.size and (faces.min() < 0 or faces.max() >= len(mesh.vertices)):
-            raise UnreadableError(
-                f"{name} has a face with a corner that is not one of its {len(mesh.vertices):,} points"
-            )
-        triangles.append(np.asarray(mesh.vertices, np.float64)[faces])
-    return np.concatenate(triangles)
-
-
-def vertices_of(scene: Any) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
-    """The scene's points [N, 3], and their colors [N, 3] if every point has one."""
-    clouds = [cloud for cloud in scene.dump() if len(cloud.vertices)]
-    xyz = np.concatenate([np.empty((0, 3)), *(cloud.vertices for cloud in clouds)])
-    rgb = np.concatenate([np.empty((0, 3), np.uint8), *(_colors(cloud) for cloud in clouds)])
+def points_of(meshes: Sequence[Mesh]) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
+    """All points [N, 3], and their colors [N, 3] if every point has one."""
+    xyz = np.concatenate([np.empty((0, 3)), *(mesh.points for mesh in meshes)])
+    rgb = np.concatenate([np.empty((0, 3), np.uint8), *(mesh.rgb for mesh in meshes if mesh.rgb is not None)])
     return xyz, rgb if len(rgb) == len(xyz) else None
 
 
-def _colors(cloud: Any) -> NDArray[np.uint8]:
-    """Colors of a `trimesh.PointCloud` [N, 3], or [0, 3] where it has none."""
-    colors = np.asarray(getattr(cloud, "colors", ()), np.uint8)
-    return colors[:, :3] if colors.ndim == 2 else np.empty((0, 3), np.uint8)
-
-
-def sample_surface(triangles: NDArray[np.float64], count: int, seed: int, name: str) -> NDArray[np.float64]:
-    """`count` points [count, 3] spread evenly over the area of triangles [F, 3, 3], by seed.
+def sample_surface(meshes: Sequence[Mesh], count: int, seed: int, name: str) -> NDArray[np.float64]:
+    """`count` points [count, 3] spread evenly over the area of the triangles, by seed.
 
     Uniform inside a triangle by folding the unit square (Osada et al., "Shape distributions", 2002).
     """
-    corner, sides = triangles[:, 0], triangles[:, 1:] - triangles[:, :1]
-    areas = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1) / 2
+    areas = np.concatenate([_areas(mesh) for mesh in meshes])
     total = areas.sum()
     if not 0 < total < np.inf:
         raise UnreadableError(f"{name} has no surface to sample points from: the area of its faces is {total:g}")
@@ -176,4 +191,21 @@ def sample_surface(triangles: NDArray[np.float64], count: int, seed: int, name: 
     face = np.searchsorted(np.cumsum(areas), random.random(count) * total, side="right").clip(max=len(areas) - 1)
     weights = random.random((count, 2))
     weights = np.where(weights.sum(axis=1, keepdims=True) > 1, 1 - weights, weights)
-    return corner[face] + (weights[:, :, None] * sides[face]).sum(axis=1)
+    chosen = np.empty((count, 3, 3))
+    first = 0
+    for mesh in meshes:
+        here = (face >= first) & (face < first + len(mesh.triangles))
+        chosen[here] = mesh.points[mesh.triangles[face[here] - first]]
+        first += len(mesh.triangles)
+    corner, sides = chosen[:, 0], chosen[:, 1:] - chosen[:, :1]
+    return corner + (weights[:, :, None] * sides).sum(axis=1)
+
+
+def _areas(mesh: Mesh) -> NDArray[np.float64]:
+    """Areas of the triangles [F], a block at a time."""
+    areas = np.empty(len(mesh.triangles))
+    for start in range(0, len(areas), _BLOCK):
+        corners = mesh.points[mesh.triangles[start : start + _BLOCK]]
+        sides = corners[:, 1:] - corners[:, :1]
+        areas[start : start + _BLOCK] = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1) / 2
+    return areas

@@ -12,20 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import LimitError, UnreadableError
+from ..limits import Limits
+from .text_numbers import filled, table
 
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 _MAX_HEADER_LINES = 64
+_MAX_PACKED = 16 << 20  # bytes of LZF, which is unpacked step by step
 
 
-def read_pcd(file: IO[bytes], name: str, max_points: int) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
+def read_pcd(file: IO[bytes], name: str, limits: Limits) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
     """Points [N, 3] and their colors [N, 3] (None without a field `rgb` or `rgba`)."""
     header = _header(file, name)
     dtype, count, encoding = _layout(header, name)
-    if count > max_points:
-        raise LimitError(f"{name} claims {count:,} points, the limits allow {max_points:,}; raise them")
+    if count > limits.max_points or count * dtype.itemsize > limits.max_unpacked:
+        raise LimitError(
+            f"{name} claims {count:,} points of {dtype.itemsize} bytes, the limits allow {limits.max_points:,} points "
+            f"and {limits.max_unpacked:,} bytes; raise them"
+        )
     if encoding not in _DECODERS:
         raise UnreadableError(f"{name} has PCD data of the unknown kind {encoding!r}")
-    cloud = _DECODERS[encoding](file.read(), dtype, count, name)
+    cloud = _DECODERS[encoding](file, dtype, count, name)
     if missing := {"x", "y", "z"} - set(dtype.names or ()):
         raise UnreadableError(f"{name} has no field {', '.join(sorted(missing))}; a point cloud needs x, y and z")
     xyz = np.stack([cloud[axis].reshape(count, -1)[:, 0].astype(np.float64) for axis in "xyz"], axis=1)
@@ -62,34 +68,39 @@ def _layout(header: dict[str, list[str]], name: str) -> tuple[np.dtype[Any], int
         raise UnreadableError(f"{name} has a broken PCD header: {error}") from error
 
 
-def _ascii(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
+def _ascii(file: IO[bytes], dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
     flat = [(field, dtype[field].base, dtype[field].shape[0]) for field in dtype.names or ()]
     width = sum(repeat for _, _, repeat in flat)
-    values = np.array(data.split(None, count * width)[: count * width], dtype="S32")
-    if len(values) < count * width:
-        raise UnreadableError(f"{name} announces {count:,} points and has {len(values) // max(width, 1):,}")
-    table = values.reshape(count, width)
+    lines = filled(line.decode("ascii", "replace") for line in file)
+    values = table(lines, count, width, name)
     cloud, start = np.empty(count, dtype), 0
     for field, base, repeat in flat:
-        cloud[field] = table[:, start : start + repeat].astype(base)
+        cloud[field] = values[:, start : start + repeat].astype(base)
         start += repeat
     return cloud
 
 
-def _binary(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
+def _binary(file: IO[bytes], dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
+    data = file.read(count * dtype.itemsize)
     if len(data) < count * dtype.itemsize:
         raise UnreadableError(f"{name} announces {count:,} points and has {len(data) // max(dtype.itemsize, 1):,}")
     return np.frombuffer(data, dtype, count)
 
 
-def _binary_compressed(data: bytes, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
+def _binary_compressed(file: IO[bytes], dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
     """Points field by field (all x, then all y, ...), packed by LZF."""
-    if len(data) < 8:
+    sizes = file.read(8)
+    if len(sizes) < 8:
         raise UnreadableError(f"{name} is cut short before its compressed points")
-    packed, unpacked = struct.unpack_from("<II", data)
-    if unpacked != count * dtype.itemsize or packed > len(data) - 8:
+    packed, unpacked = struct.unpack("<II", sizes)
+    if packed > _MAX_PACKED:
+        raise LimitError(
+            f"{name} has {packed:,} bytes of compressed points, at most {_MAX_PACKED:,} are read; save it as binary"
+        )
+    data = file.read(packed)
+    if unpacked != count * dtype.itemsize or packed > len(data):
         raise UnreadableError(f"{name} is cut short, or its header does not fit its {count:,} compressed points")
-    planes = unpack_lzf(data[8 : 8 + packed], unpacked, name)
+    planes = unpack_lzf(data, unpacked, name)
     cloud, start = np.empty(count, dtype), 0
     for field in dtype.names or ():
         column = np.frombuffer(planes, dtype[field], count, start)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import LimitError, UnreadableError
 from ..limits import Limits
 from ..source import Source
+from .archives import opened_archive
 from .arrays import ZIP_MAGIC, arrays_of
 from .pcd import read_pcd
 
@@ -23,29 +23,42 @@ Cloud = tuple[NDArray[np.float64], Colors]  # xyz [N, 3], rgb [N, 3]
 Decode = Callable[[Source, Limits], Cloud]
 T = TypeVar("T")
 
+_COMMENTS = ("#", "//")
+_MOST_SKIPPED = 100_000  # lines without numbers
 _KEYS = ("points", "xyz")  # of an archive with several arrays
-_MAX_POINT_BYTES = 64  # eight columns of eight bytes
+_MOST_COLUMNS = 6  # x y z, and colors or normals
 
 
 def pcd(source: Source, limits: Limits) -> Cloud:
     """A file of the Point Cloud Library."""
     with source.open() as file:
-        return read_pcd(file, source.name, limits.max_points)
+        return read_pcd(file, source.name, limits)
 
 
 def xyz(source: Source, limits: Limits) -> Cloud:
     """Lines of x y z, or x y z r g b, separated by white space, commas or semicolons."""
-    text = source.read_bytes().replace(b",", b" ").replace(b";", b" ").decode("utf-8", "replace")
-    if text.count("\n") > 2 * limits.max_points:  # allows as many comments and blank lines as points
-        raise LimitError(f"{source.name} has more than the {limits.max_points:,} points that the limits allow")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an empty file is reported later
-        return _columns(np.loadtxt(io.StringIO(text), comments=("#", "//"), ndmin=2), limits, source.name)
+        table = np.loadtxt(_rows(source, limits), comments=_COMMENTS, ndmin=2, max_rows=limits.max_points + 1)
+    return _columns(table, limits, source.name)
+
+
+def _rows(source: Source, limits: Limits) -> Iterator[str]:
+    """The lines with numbers, separated by spaces."""
+    separators, skipped = str.maketrans(",;", "  "), 0
+    for line in source.lines(limits):
+        text = line.translate(separators).strip()
+        if text and not text.startswith(_COMMENTS):
+            yield text
+        else:
+            skipped += 1
+            if skipped > _MOST_SKIPPED:
+                raise LimitError(f"{source.name} has more than {_MOST_SKIPPED:,} lines without numbers; remove them")
 
 
 def numpy_array(source: Source, limits: Limits) -> Cloud:
     """An array [N, 3] or [N, 6] of an NPY or NPZ file."""
-    arrays = arrays_of(source, limits.max_points * _MAX_POINT_BYTES)
+    arrays = arrays_of(source, limits)
     return _columns(_the_points(arrays, source.name), limits, source.name)
 
 
@@ -54,7 +67,7 @@ def torch_tensor(source: Source, limits: Limits) -> Cloud:
     if not source.head.startswith(ZIP_MAGIC):
         raise UnreadableError(f"{source.name} is not a file of torch.save (of torch 1.6 or later); save it again")
     tensor = _the_points(_tensors(source, limits), source.name)
-    if tensor.numel() > limits.max_points * _MAX_POINT_BYTES // 8:  # a view may claim far more than its storage has
+    if tensor.numel() > _MOST_COLUMNS * limits.max_points:  # a view may claim far more than its storage has
         raise LimitError(
             f"{source.name} claims {tensor.numel():,} numbers, the limits allow {limits.max_points:,} points"
         )
@@ -65,11 +78,11 @@ def _tensors(source: Source, limits: Limits) -> dict[str, Any]:
     """The tensors of a torch file by name; a bare tensor is named `points`."""
     import torch
 
-    data = io.BytesIO(source.read_bytes())
-    with zipfile.ZipFile(data) as archive:
+    data = io.BytesIO(source.read_bytes(limits))
+    with opened_archive(data, source.name, limits) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > limits.max_points * _MAX_POINT_BYTES:
-        raise LimitError(f"{source.name} unpacks to {unpacked:,} bytes, more than {limits.max_points:,} points need")
+    if unpacked > limits.max_unpacked:
+        raise LimitError(f"{source.name} unpacks to {unpacked:,} bytes, the limits allow {limits.max_unpacked:,}")
     data.seek(0)
     try:
         loaded = torch.load(data, map_location="cpu", weights_only=True)

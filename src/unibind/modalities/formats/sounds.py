@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,6 @@ Decode = Callable[[Source, Limits], tuple[NDArray[np.float32], int, int]]  # sam
 
 _BLOCK = 1 << 18  # frames decoded at a time
 _MAX_CHANNELS = 64
-_CHUNKED: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # byte order of the size
-_OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave in such a header
 _UNKNOWN_FRAMES = (1 << 63) - 1  # libsndfile's length of a FLAC whose header leaves it open
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,aac,flac,matroska,webm"
 
@@ -36,14 +34,17 @@ def with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
     """Samples, rate and channels of a file that libsndfile reads."""
     import soundfile
 
-    _check_claimed_size(source)
     with soundfile.SoundFile(_InMemory(source.data) if source.path is None else source.path) as sound:
         if not 0 < sound.channels <= _MAX_CHANNELS or sound.samplerate <= 0:
             raise UnreadableError(f"{source.name} claims {sound.channels} channels at {sound.samplerate} Hz")
         if sound.frames == _UNKNOWN_FRAMES:  # libsndfile cannot read such a file to its end
             return with_ffmpeg(source, limits)
         _check_length(source, limits, sound.frames, sound.samplerate)
-        samples = np.concatenate([np.empty(0, np.float32), *(block.mean(axis=1) for block in _blocks(sound))])
+        recording = _Recording(sound.frames)
+        for block in _blocks(sound):
+            recording.add(block.mean(axis=1))
+            _check_length(source, limits, recording.count, sound.samplerate)
+        samples = recording.samples()
         if len(samples) < sound.frames and sound.format != "MP3":  # an MP3's length is an estimate
             raise UnreadableError(
                 f"{source.name} is cut short: its header announces {sound.frames:,} samples, it has {len(samples):,}"
@@ -61,25 +62,33 @@ def with_ffmpeg(source: Source, limits: Limits) -> tuple[NDArray[np.float32], in
         stream = container.streams.audio[0]
         rate, channels = int(stream.rate), int(stream.channels)
         planar = av.AudioResampler(format="fltp", rate=rate)  # not to mono, which would keep the power, not the mean
-        blocks, count = [np.empty(0, np.float32)], 0
+        stated = float((stream.duration or 0) * (stream.time_base or 0)) * rate
+        recording = _Recording(int(min(stated, limits.max_samples)))
         for frame in container.decode(stream):
             for piece in planar.resample(frame):
-                blocks.append(piece.to_ndarray().mean(axis=0))
-                count += len(blocks[-1])
-                _check_length(source, limits, count, rate)
-        return np.concatenate(blocks), rate, channels
+                recording.add(piece.to_ndarray().mean(axis=0))
+                _check_length(source, limits, recording.count, rate)
+        return recording.samples(), rate, channels
 
 
-def _check_claimed_size(source: Source) -> None:
-    """Refuse a WAV or AIFF whose header announces more bytes than the file has."""
-    order = _CHUNKED.get(source.head[:4])
-    if order is None:
-        return
-    claimed = int.from_bytes(source.head[4:8], order)
-    if claimed not in _OPEN_ENDED and claimed + 8 > source.size + 1:  # some writers forget the padding byte
-        raise UnreadableError(
-            f"{source.name} is cut short: its header announces {claimed + 8:,} bytes, it has {source.size:,}"
-        )
+class _Recording:
+    """Samples as they come, in one buffer of the stated length: an hour must not be in memory twice."""
+
+    def __init__(self, stated: int) -> None:
+        self._buffer, self.count = np.empty(max(stated, 1), np.float32), 0
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Append a block; a recording that is longer than stated gets more room."""
+        end = self.count + len(block)
+        if end > len(self._buffer):
+            self._buffer.resize(end + end // 4, refcheck=False)
+        self._buffer[self.count : end] = block
+        self.count = end
+
+    def samples(self) -> NDArray[np.float32]:
+        """All of them [N]."""
+        whole = self._buffer[: self.count]
+        return whole if 2 * self.count > len(self._buffer) else whole.copy()
 
 
 def _check_length(source: Source, limits: Limits, frames: int, rate: int) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..source import Source, decoding
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg"
 _DEFAULT_FPS = 25.0  # where a file does not state its frame rate
 _REORDERED = 32  # packets within which a frame's neighbors in time are; H.264 and HEVC allow 16
+_MOST_BYTES = 512 << 20  # of the frames that are kept
 _TOLERANCE_S = 1e-6  # times closer than this are equal
 
 
@@ -40,14 +41,18 @@ def probe(source: Source, limits: Limits) -> VideoFacts:
 
     Raises LimitError for one that is too long or too large, UnreadableError for one that is cut short.
     """
-    with _opened(source) as (container, stream):
+    with _opened(source, limits.max_frame_pixels) as (container, stream):
         rate = stream.average_rate or stream.guessed_rate
         fps = float(rate) if rate else _DEFAULT_FPS
         if any(entry.pos + entry.size > source.size for entry in stream.index_entries):
             raise UnreadableError(f"{source.name} is cut short: it lists frames beyond its end; copy it again")
         width, height = stream.width, stream.height
-        if width * height > limits.max_pixels:
-            raise LimitError(f"{source.name} has {width} x {height} pixels, more than the limits allow; raise them")
+        allowed = min(limits.max_pixels, limits.max_frame_pixels)
+        if width * height > allowed or max(width, height) > limits.max_side:
+            raise LimitError(
+                f"{source.name} has frames of {width} x {height} pixels, the limits allow {allowed:,}; "
+                "make them smaller"
+            )
         first = next(container.decode(stream), None)
         if first is None:
             raise UnreadableError(f"{source.name} has no frame that can be decoded; is it cut short?")
@@ -67,10 +72,12 @@ class VideoFile:
     """Frames of one file on demand. It keeps the source, not an open file, so it can be pickled."""
 
     source: Source
+    max_pixels: int = Limits.max_frame_pixels
 
     def frames(self, timestamps_s: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Frames displayed at the given times in seconds from the start, uint8 [T, H, W, 3], upright.
 
+        Frames that would take more than 512 MiB together are scaled down by a whole number until they do not.
         Times before the first frame give the first, times past the end the last. The decoder runs forward once and
         jumps to a key frame wherever one lies between two wanted frames. Raises UnibindError for no times or times that
         are not finite, UnreadableError where the file cannot be decoded.
@@ -78,10 +85,14 @@ class VideoFile:
         if not len(timestamps_s) or not np.isfinite(timestamps_s).all():
             raise UnibindError(f"the times of frames of {self.source.name} must be finite seconds, at least one")
         order = np.argsort(timestamps_s, kind="stable")
-        with _opened(self.source) as (container, stream):
-            frames = list(self._displayed(container, stream, [float(timestamps_s[i]) for i in order]))
-        out = np.empty((len(frames), *frames[0].shape), np.uint8)
-        out[order] = frames
+        out: NDArray[np.uint8] | None = None
+        with _opened(self.source, self.max_pixels) as (container, stream):
+            displayed = self._displayed(container, stream, [float(timestamps_s[i]) for i in order])
+            for place, pixels in zip(order, displayed, strict=True):
+                if out is None:
+                    out = np.empty((len(order), *pixels.shape), np.uint8)
+                out[place] = pixels
+        assert out is not None  # there is at least one time, and a file without frames was refused
         return out
 
     def _displayed(self, container: Any, stream: Any, times: list[float]) -> Iterator[NDArray[np.uint8]]:
@@ -101,13 +112,13 @@ class VideoFile:
             while upcoming is not None and _time(upcoming, base) <= moment + _TOLERANCE_S:
                 frame, upcoming = upcoming, next(decoder, None)
             if frame is not current or pixels is None:
-                current, pixels = frame, _upright(frame)
+                current, pixels = frame, _upright(frame, len(times))
             yield pixels
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[tuple[Any, Any]]:
-    """FFmpeg's container and its first video stream."""
+def _opened(source: Source, max_pixels: int) -> Iterator[tuple[Any, Any]]:
+    """FFmpeg's container and its first video stream, whose decoder refuses larger frames, wherever they come."""
     av = import_extra("av", "reading video")
 
     with (
@@ -117,11 +128,16 @@ def _opened(source: Source) -> Iterator[tuple[Any, Any]]:
     ):
         if not container.streams.video:
             raise UnreadableError(f"{source.name} has no pictures in it; is it a sound file?")
-        yield container, container.streams.video[0]
+        stream = container.streams.video[0]
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        yield container, stream
 
 
-def _upright(frame: Any) -> NDArray[np.uint8]:
-    """Pixels [H, W, 3] of a decoded frame, rotated by its display matrix."""
+def _upright(frame: Any, count: int) -> NDArray[np.uint8]:
+    """Pixels [H, W, 3] of a decoded frame, one of `count`, rotated by its display matrix."""
+    shrink = ceil(sqrt(3 * frame.width * frame.height * count / _MOST_BYTES))
+    if shrink > 1:
+        frame = frame.reformat(max(1, frame.width // shrink), max(1, frame.height // shrink), "rgb24")
     pixels = frame.to_ndarray(format="rgb24")
     return np.ascontiguousarray(np.rot90(pixels, k=round(frame.rotation / 90) % 4))
 
