@@ -1,6 +1,7 @@
 """A person's own folders and tables, as they are, through the command and through Python."""
 
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -186,3 +187,27 @@ def test_several_sources_at_once(folder, tmp_path):
     assert [entry["row"] for entry in facts["intake"]["set_aside"]] == [1]  # one.png again
     summary = unibind.encode([tmp_path / "one.png", folder / "valid"], tmp_path / "s", backbone="toy", progress=False)
     assert (summary.encoded, summary.unchanged) == (0, 4)
+
+
+def test_descriptions_are_asked_for_the_items_of_a_folder_as_it_is(folder, tmp_path):
+    arguments = ("knowledge", "describe", folder, "--out", tmp_path / "kb", "--model", "m", "--dry-run")
+    said = run(*arguments, "--modality", "night=thermal", "--split", "Training").stderr
+    assert "12 .json, 4 .db, 1 no ending" in said
+    (estimate,) = run_json(*arguments, "--modality", "night=thermal", "--split", "training").values()
+    assert estimate["requests"] == 5  # three pictures, a sound, and a thermal picture
+    with pytest.raises(unibind.UnibindError, match="nothing to describe in the splits evening"):
+        unibind.KnowledgeBase.describe(folder, tmp_path / "kb", model="m", splits=["evening"])
+
+
+def test_a_shard_by_the_command_and_in_python(tmp_path):
+    draw(tmp_path / "0.png")
+    with tarfile.open(tmp_path / "birds-val-0.tar", "w") as shard:
+        shard.add(tmp_path / "0.png", "red/0.png")
+        shard.add(tmp_path / "0.png", "red/0.seg.bak")
+    facts = run_json("encode", tmp_path / "birds-val-0.tar", "--out", tmp_path / "store", "--backbone", "toy")
+    assert (facts["encoded"], facts["intake"]["skipped"]) == (1, {".bak": 1})
+    (item,) = unibind.read_manifest(tmp_path / "birds-val-0.tar")
+    assert (item.label, item.split) == ("red", "val")
+    found = unibind.Store.open(tmp_path / "store").vectors("image", "val")
+    assert (found.ids, found.labels) == ([item.id], ["red"])
+    assert unibind.read(found.uris[0]).pixels.shape == (4, 6, 3)

@@ -15,7 +15,7 @@ from ..modalities import ANCHOR, modality_spec
 
 if TYPE_CHECKING:
     from ..backbones import Backbone
-    from ..data.manifest import Item
+    from ..data.intake import ModalityChoice, Sources
     from ..modalities import RenderOptions
     from .llm.describe import DescriptionResult
     from .llm.generate import GenerationResult
@@ -173,13 +173,13 @@ class KnowledgeBase:
     @classmethod
     def describe(
         cls,
-        manifest: str | Path | Iterable[Item],
+        manifest: Sources,
         out: str | Path,
         *,
         model: str | Sequence[str],
         base_url: str | None = None,
         splits: Collection[str] | None = ("train",),
-        modality: str | None = None,
+        modality: ModalityChoice = None,
         include_label: bool = False,
         render: RenderOptions | None = None,
         language: str | None = None,

@@ -63,7 +63,7 @@ def members(archive: Path) -> Iterator[tarfile.TarInfo]:
                 if member.isreg() and not member.issparse():
                     member.name = posixpath.normpath(member.name).lstrip("/")
                     yield member
-                tar.members.clear()  # which would keep all of them
+                tar.members.clear()  # type: ignore[attr-defined] # it would keep all of them
             _check_end(archive, tar.offset)
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         if isinstance(error, UnibindError):

@@ -82,6 +82,7 @@ def pictures(folder, count=6, **facts):
     for i in range(count):
         name = list(COLORS)[i % 3]
         path = folder / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
         Picture.new("RGB", (40, 40), COLORS[name]).save(path)
         items.append(Item(f"i{i}", "image", uri=str(path), **{"label": name, "split": "train"} | facts))
     return items
@@ -206,7 +207,8 @@ def test_an_unreadable_file_stops_nothing(server, tmp_path):
 
 
 def test_an_item_without_a_label_is_reported(server, tmp_path):
-    items = [*pictures(tmp_path, 2), *(Item(**vars(i) | {"id": "x", "label": None}) for i in pictures(tmp_path, 1))]
+    unlabeled = (Item(**vars(i) | {"id": "x", "label": None}) for i in pictures(tmp_path / "more", 1))
+    items = [*pictures(tmp_path, 2), *unlabeled]
     assert "no label" in describe(server, tmp_path / "kb", items).missing["x"]
 
 
@@ -307,12 +309,15 @@ def test_an_estimate_sends_nothing_and_excludes_finished_items(server, tmp_path)
 
 
 def test_a_model_is_fitted_on_described_items(server, tmp_path):
-    items = [Item(**vars(i) | {"id": f"{s}-{i.id}", "split": s}) for s in ("train", "val") for i in pictures(tmp_path)]
+    items = [
+        Item(**vars(i) | {"id": f"{s}-{i.id}", "split": s}) for s in ("train", "val") for i in pictures(tmp_path / s)
+    ]
     describe(server, tmp_path / "kb", select_items(items))
     knowledge, backbone, store = KnowledgeBase.load(tmp_path / "kb"), ToyBackbone(), Store.create(tmp_path / "store")
     assert set(knowledge.of_items()) == {i.id for i in items if i.split == "train"}
     encode_items(items, backbone, store)
-    model = fit(store, knowledge=knowledge, backbone=backbone, config=FitConfig(steps=20, batch_size=6))
+    config = FitConfig(steps=20, batch_size=6)
+    model = fit(store, knowledge=knowledge, backbone=backbone, config=config, allow_duplicates=True)
     assert [p.label for p in model.classify([i.uri for i in items[:3]])] == list(COLORS)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from .._console import INPUT, OUTPUT, JsonOption, ModalityOption, notify, print_json, print_table
+from .._console import INPUT, OUTPUT, JsonOption, ModalityChoiceOption, notify, print_json, print_table
 from ._llm_options import LLMChoice, print_estimate, usage_text, with_llm_options
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MAX_ROWS = 10  # items without a description that are listed on the screen
 def describe(
     manifest: Annotated[
         Path,
-        typer.Argument(metavar="MANIFEST", help="CSV, JSONL, Parquet or UniBind JSON file, or a folder label/file."),
+        typer.Argument(metavar="MANIFEST", help="A folder, a table (CSV, TSV, JSONL, JSON, Parquet) or an archive."),
     ],
     *,
     out: Annotated[
@@ -41,7 +41,7 @@ def describe(
             rich_help_panel=INPUT,
         ),
     ] = None,
-    modality: ModalityOption = None,
+    modality: ModalityChoiceOption = None,
     include_label: Annotated[
         bool, typer.Option("--include-label", help="Reveal an item's label to the model.", rich_help_panel=INPUT)
     ] = False,
@@ -82,6 +82,7 @@ def describe(
       $ unibind knowledge describe data.csv --out kb --model qwen2.5vl --base-url http://localhost:11434/v1
       $ unibind knowledge describe sounds/ --out kb --model gpt-4o-audio-preview --send-audio --dry-run
     """
+    from ...data.intake import parse_modality_choice
     from ...data.opening import open_backbone
     from ...knowledge.llm.describe import description_job
     from ...modalities import RenderOptions
@@ -90,12 +91,15 @@ def describe(
         manifest,
         out,
         splits=None if split and "all" in split else tuple(split or ("train",)),
-        modality=modality,
+        modality=parse_modality_choice(modality),
         include_label=include_label,
         render=RenderOptions(side, frames, send_audio, one_picture),
         backbone=partial(open_backbone, **backbone.arguments),
         **llm.arguments,
     )
+    if not json:
+        for line in job.intake.lines():
+            notify(line)
     if llm.dry_run:
         print_estimate(job.estimate(), json)
         return

@@ -4,6 +4,7 @@ from .collecting import Manifest
 from .modality_choice import ModalityChoice, parse_modality_choice
 from .reading import Sources, read_manifest, source_folders
 from .report import IntakeReport, SetAside
+from .split_names import normalized_split
 
 __all__ = [
     "IntakeReport",
@@ -11,6 +12,7 @@ __all__ = [
     "ModalityChoice",
     "SetAside",
     "Sources",
+    "normalized_split",
     "parse_modality_choice",
     "read_manifest",
     "source_folders",

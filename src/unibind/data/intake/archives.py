@@ -76,7 +76,7 @@ def _collect_sample(
     media = {name: modality for name, modality in chosen.items() if _is_media(name, modality)}
     if not media:  # a text is an item only where there is nothing that it is about
         media = {name: ANCHOR for name in names if _ending(name) in _TEXTS}
-    facts = _facts(path, [member for member in sample if member.name not in media])
+    facts: dict[str, Any] = _facts(path, [member for member in sample if member.name not in media])
     split, label = split_and_label((*folders, *PurePosixPath(key).parts[:-1]), ())
     facts = {"label": label, "split": split or _split_of_shard(path), **facts}
     if len(media) > 1:
@@ -106,7 +106,7 @@ def _split_of_shard(path: Path) -> str | None:
 # --- facts ---------------------------------------------------------------------------------------------------------
 
 
-def _facts(path: Path, sides: Iterable[tarfile.TarInfo]) -> dict[str, str]:
+def _facts(path: Path, sides: Iterable[tarfile.TarInfo]) -> dict[str, Any]:
     """Label, split, object and description by the members beside the files of a sample."""
     facts: dict[str, str | None] = {}
     for member in sides:

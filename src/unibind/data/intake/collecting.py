@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ...errors import UnibindError
@@ -58,17 +58,13 @@ class Collector:
 
     def finish(self, source: str, *, strict: bool) -> Manifest:
         """The items with the report; raises UnibindError for none and, if `strict`, for rows or files set aside."""
-        splits = Counter(item.split for item in self._items if item.split not in (None, *SPLITS))
-        report = IntakeReport(len(self._items), dict(self._skipped), tuple(self._set_aside), _by_name(splits))
+        splits = Counter(item.split for item in self._items if item.split and item.split not in SPLITS)
+        report = IntakeReport(len(self._items), dict(self._skipped), tuple(self._set_aside), dict(splits))
         if strict and self._set_aside:
             raise UnibindError(f"{_refusal(self._set_aside)}; correct it, or do without strict")
         if not self._items:
             raise UnibindError(f"{source} contains no items{_why(report)}; add some, or pass another source")
         return Manifest(self._items, report)
-
-
-def _by_name(counts: Mapping[str | None, int]) -> dict[str, int]:
-    return {str(name): count for name, count in counts.items()}
 
 
 def _repeats(item: Item, where: str, earlier: Item) -> str:

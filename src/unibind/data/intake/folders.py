@@ -31,7 +31,8 @@ _SIDECARS = (
 def collect_folder(root: Path, into: Collector, modalities: Modalities) -> None:
     """Collect the items of a folder and of all folders below it, by name."""
     files = [(file, file.relative_to(root)) for file in _files(root, into)]
-    beside_splits = {above_split(place.parts[:-1]) for _, place in files} - {None}
+    above = (above_split(place.parts[:-1]) for _, place in files)
+    beside_splits = {folders for folders in above if folders is not None}
     for file, place in files:
         if file.suffix.lower() == TAR:
             collect_archive(file, into, modalities, place.parts[:-1])

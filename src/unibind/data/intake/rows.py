@@ -73,7 +73,7 @@ def _file_item(media: Media, facts: Mapping[str, str | None], folder: Path, moda
         raise UnibindError(f"no modality has files like {media.written}; correct its ending, or give the modality")
     certain = None if media.content is None else media.content.modality
     kind = certain or (media.modality(folder) if modality is None else named_modality(modality))
-    known = {name: facts[name] for name in _KEPT}
+    known: dict[str, Any] = {name: facts[name] for name in _KEPT}
     return Item(facts["id"] or media.location(folder), kind, media.uri(folder), **known, content=media.content)
 
 
@@ -81,7 +81,7 @@ def _text_item(text: str | None, facts: Mapping[str, str | None]) -> Item:
     if text is None:
         raise UnibindError("it has neither a file nor a text")
     kind = named_modality(facts["modality"] or ANCHOR)
-    known = {name: facts[name] for name in _KEPT}
+    known: dict[str, Any] = {name: facts[name] for name in _KEPT}
     return Item(facts["id"] or canonical_location(None, text), kind, text=text, **known)
 
 
@@ -93,7 +93,7 @@ def _files(row: Mapping[str, Any], typed: Mapping[str, str]) -> _Files:
     if first is not None:
         return [(first, None)]
     by_modality: dict[str, Media] = {}
-    for name, modality in (known.modalities | dict(typed)).items():
+    for name, modality in {**known.modalities, **typed}.items():
         media = media_of(row[name], name) if _may_be_media(row[name]) else None
         if media is not None:
             by_modality.setdefault(modality, media)

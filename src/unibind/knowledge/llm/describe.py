@@ -9,11 +9,11 @@ import asyncio
 import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...data.intake import read_manifest
+from ...data.intake import IntakeReport, ModalityChoice, Sources, normalized_split, read_manifest
 from ...data.loader import read_item
 from ...data.manifest import Item
 from ...errors import UnibindError
@@ -62,6 +62,7 @@ class DescriptionResult:
     missing: dict[str, str]
     built: BuildResult
     usage: Usage
+    intake: IntakeReport = field(default_factory=IntakeReport)
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain values."""
@@ -71,6 +72,7 @@ class DescriptionResult:
             "described": self.described,
             "already_described": self.already_described,
             "missing": self.missing,
+            "intake": asdict(self.intake),
             **vars(self.usage),
         }
 
@@ -83,7 +85,8 @@ def select_items(items: Iterable[Item], splits: Collection[str] | None = ("train
     """
     visible = [item for item in items if item.modality != ANCHOR]
     existing = {item.split for item in visible if item.split is not None}
-    selected = tuple(item for item in visible if splits is None or not existing or item.split in splits)
+    wanted = None if splits is None else {normalized_split(split) for split in splits}
+    selected = tuple(item for item in visible if wanted is None or not existing or item.split in wanted)
     if not selected:
         listed = f"; it has {', '.join(sorted(existing))}" if existing else ""
         raise UnibindError(f"the manifest has nothing to describe in the splits {', '.join(splits or ())}{listed}")
@@ -100,6 +103,7 @@ class DescriptionJob:
     session: Session
     plan: DescriptionPlan
     backbone: BackboneSource = None
+    intake: IntakeReport = field(default_factory=IntakeReport)  # what was left out of the manifest
 
     @property
     def total(self) -> int:
@@ -118,7 +122,7 @@ class DescriptionJob:
         """
         fits = fits_context(resolve_backbone(self.backbone))
         with self.session.journal, cost_bar(self.total, self.session.budget, progress) as advance:
-            return run_blocking(self._ask(fits, advance))
+            return replace(run_blocking(self._ask(fits, advance)), intake=self.intake)
 
     async def _ask(self, fits: FitsContext, advance: Callable[[int], None]) -> DescriptionResult:
         async with self.session.connect(MAX_OUTPUT_TOKENS) as client:
@@ -126,12 +130,12 @@ class DescriptionJob:
 
 
 def description_job(
-    manifest: str | Path | Iterable[Item],
+    manifest: Sources,
     out: str | Path,
     *,
     model: str | Sequence[str],
     splits: Collection[str] | None = ("train",),
-    modality: str | None = None,
+    modality: ModalityChoice = None,
     include_label: bool = False,
     render: RenderOptions | None = None,
     backbone: BackboneSource = None,
@@ -139,7 +143,7 @@ def description_job(
 ) -> DescriptionJob:
     """Prepare one description of each item of a manifest, written to the base in the folder `out`.
 
-    Only items of the `splits` are described (None: all). `modality` applies where the manifest does not say it.
+    `manifest` and `modality` are those of `read_manifest`. Only items of the `splits` are described (None: all).
     `include_label` reveals an item's label to the model. `render` says how items are shown. Texts are truncated to the
     context length of the text tower of `backbone`. `session` are further arguments of Session: `base_url`, `language`,
     `filters` and `options`.
@@ -147,9 +151,9 @@ def description_job(
     Raises what `read_manifest` and `select_items` raise.
     """
     opened = Session(out, model, **session)
-    items = read_manifest(manifest, modality=modality) if isinstance(manifest, (str, Path)) else manifest
+    items = read_manifest(manifest, modality=modality)
     plan = DescriptionPlan(select_items(items, splits), opened.models, render or RenderOptions(), include_label)
-    return DescriptionJob(opened, plan, backbone)
+    return DescriptionJob(opened, plan, backbone, items.report)
 
 
 # --- using an answer -----------------------------------------------------------------------------------------------
