@@ -18,7 +18,7 @@ from .data.opening import open_backbone, open_store
 from .data.store import STORE, Store
 from .errors import UnibindError
 from .files import check_output
-from .knowledge import KnowledgeBase
+from .knowledge import KnowledgeSource
 from .modalities.limits import Limits
 from .model import UniBind
 from .progress import progress_bar
@@ -80,8 +80,8 @@ def encode(
 def open_model(
     model: UniBind | str | Path | None = None,
     *,
-    classes: Sequence[str] | None = None,
-    knowledge: KnowledgeBase | str | Path | None = None,
+    classes: Sequence[str] | str | None = None,
+    knowledge: KnowledgeSource | None = None,
     store: Store | None = None,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
@@ -94,6 +94,8 @@ def open_model(
     Without a model, the backbone is the one that is named, else the one that encoded `store`, else the default. Raises
     UnibindError where a backbone is named that the model was not fitted on.
     """
+    if model is not None and (classes is not None or knowledge is not None):
+        raise UnibindError("a fitted model has its own classes; leave out the model, or the classes and knowledge")
     if model is None:
         opened = open_backbone(
             backbone, store=store, weights=weights, precision=precision, device=device, options=options

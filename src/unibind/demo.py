@@ -27,7 +27,7 @@ from .files import OutputKind, check_output, write_whole
 from .fitting import fit
 from .heptad.showcase import EXPLAINED, GALLERIES, NEXT_QUERY, QUERY, QUERY_LABEL
 from .json_files import read_json
-from .knowledge import KnowledgeBase
+from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
 from .modalities.text import Text
@@ -62,7 +62,7 @@ def run_demo(
     per_category: int = 12,
     seed: int = 0,
     workers: int = 2,
-    knowledge: KnowledgeBase | str | Path | None = None,
+    knowledge: KnowledgeSource | None = None,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,

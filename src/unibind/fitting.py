@@ -23,7 +23,7 @@ from .data.opening import open_backbone, open_store
 from .data.splits import Split, few_shot, train_and_validation
 from .data.store import Store
 from .errors import UnknownNameError
-from .knowledge import KnowledgeBase
+from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
 from .modalities.text import Text
@@ -38,7 +38,7 @@ _ANCHOR_SCORING = Scoring("log_mean_exp", 20.0)  # of the centers that texts are
 def fit(
     store: Store | str | Path,
     *,
-    knowledge: KnowledgeBase | str | Path | Sequence[str] | None = None,
+    knowledge: KnowledgeSource | None = None,
     modalities: Sequence[str] | None = None,
     few_shot: int | None = None,
     config: FitConfig | None = None,
@@ -54,7 +54,7 @@ def fit(
 ) -> UniBind:
     """Fit heads on a store's split "train"; select centers and calibrate on its split "val".
 
-    `knowledge` is a base or its path, or a list of class names; None stands for the names of the store's labels.
+    `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels.
     Without a split column, a stratified validation split is made (seeded by `config.seed`). `few_shot` keeps that many
     training items per class and modality. `centers` fixes what is otherwise chosen on validation: strategy, K, scoring.
     `backbone` defaults to the one that encoded the store; it embeds texts only, for items are taken as stored. `texts`
@@ -114,7 +114,7 @@ def _split(store: Store, backbone: Backbone, modalities: Sequence[str] | None, s
 
 
 def _learnable(
-    knowledge: KnowledgeBase | str | Path | Sequence[str] | None,
+    knowledge: KnowledgeSource | None,
     texts: TextEmbeddings | None,
     split: Split,
     backbone: Backbone,
@@ -124,10 +124,8 @@ def _learnable(
         labels = dict.fromkeys(label for e in split.train.values() for label in e.known_labels())
         _log.warning("no knowledge was given: classes are represented by their names; descriptions usually do better")
         base = KnowledgeBase.from_names(sorted(labels))
-    elif isinstance(knowledge, KnowledgeBase | str | Path):
-        base = KnowledgeBase.open(knowledge)
     else:
-        base = KnowledgeBase.from_names(knowledge)
+        base = KnowledgeBase.open(knowledge)
     learnable = base.without_items(split.non_train_ids)
     if texts is None:
         return learnable, embed_descriptions(learnable, backbone)

@@ -24,7 +24,8 @@ from .data.loader import Failure
 from .data.opening import open_backbone, open_store
 from .data.store import Store
 from .errors import ContractError, UnibindError
-from .knowledge import KnowledgeBase
+from .knowledge import KnowledgeBase, KnowledgeSource
+from .knowledge.classes import read_classes
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
 from .predictions import Explanation, Prediction, Unreadable, explain, predict
@@ -85,9 +86,9 @@ class UniBind:
     @classmethod
     def zero_shot(
         cls,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | str | None = None,
         *,
-        knowledge: KnowledgeBase | str | Path | None = None,
+        knowledge: KnowledgeSource | None = None,
         backbone: Backbone | str | None = None,
         weights: str | Path | None = None,
         precision: str | None = None,
@@ -97,21 +98,23 @@ class UniBind:
     ) -> UniBind:
         """A model that classifies without a single sample: by class names, or better by descriptions of them.
 
-        With `classes` alone, each category is represented by its name in the control templates of every modality.
-        With `knowledge` (a base, or the path of one), the K descriptions that `strategy` selects represent it;
-        `classes` then limits the categories. `backbone` is a name, an open backbone, or None for the default;
-        `weights`, `precision` and `device` go to a backbone given by name. Modalities whose tower is not in the space
-        of its texts get no centers. Raises UnibindError without classes and knowledge, UnknownNameError for classes
-        that the knowledge lacks.
+        With `classes` alone (a list, names separated by commas, or a .txt file), each category is represented by its
+        name in the control templates of every modality. With `knowledge` (whatever `KnowledgeBase.open` takes), the K
+        descriptions that `strategy` selects represent it; `classes` then limits the categories. `backbone` is a name,
+        an open backbone, or None for the default; `weights`, `precision` and `device` go to a backbone given by name.
+        Modalities whose tower is not in the space of its texts get no centers. Raises UnibindError without classes and
+        knowledge, UnknownNameError for classes that the knowledge lacks.
         """
+        if isinstance(classes, str):
+            classes = read_classes(classes)
         if not classes and knowledge is None:
             raise UnibindError("zero-shot classification needs `classes` (names) or `knowledge` (descriptions of them)")
         base = None if knowledge is None else KnowledgeBase.open(knowledge)
-        opened = open_backbone(backbone, weights=weights, precision=precision, device=device)
-        if base is None:
-            return cls._from_names(classes or (), opened)
-        if classes is not None:
+        if base is not None and classes is not None:
             base = base.of_categories(classes)
+        opened = open_backbone(backbone, weights=weights, precision=precision, device=device)
+        if base is None or base.names_only:
+            return cls._from_names(classes or base.categories, opened)
         with progress_bar("embedding the descriptions", len(base)) as advance:
             texts = embed_descriptions(base, opened, progress=advance)
         centers = select_centers(texts, strategy=strategy, k=k, scoring=_SOFT_MAXIMUM)

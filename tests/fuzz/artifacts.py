@@ -32,8 +32,8 @@ from unibind.data.store import Store
 from unibind.errors import UnibindError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import rebuild
-from unibind.knowledge.formats import read_descriptions
 from unibind.knowledge.journal import Answer, Journal
+from unibind.knowledge.opening import read_descriptions
 
 DEEP = 100_000  # brackets
 EVIL = (

@@ -7,7 +7,8 @@ import pytest
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.base import description_id
-from unibind.knowledge.formats import read_descriptions, write_descriptions
+from unibind.knowledge.formats import write_descriptions
+from unibind.knowledge.opening import read_descriptions
 
 
 def written(path, value):
@@ -78,7 +79,8 @@ def test_tables_keep_everything(tmp_path, ending):
         ("x.json", "[" * 100_000, "nested too deeply"),
         ("x.csv", "name,words\nhen,A hen.\n", "columns"),
         ("x.jsonl", '{"data": "a", "description": "A hen.", "label": null}\n{"label": "hen"}\n', "label"),
-        ("x.txt", "A hen.", ".txt"),
+        ("x.txt", "# no names\n", "no class names"),
+        ("x.json", ["hen", 3], "no descriptions"),
     ],
 )
 def test_invalid_files_are_refused(tmp_path, name, content, words):

@@ -98,7 +98,7 @@ def test_repeated_texts_are_read_once(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{"category": "drum"}', "row 1.*needs a text"),
+        ('{"category": "bell", "text": "x"}\n{"category": "drum"}', "row 2.*needs a text"),
         ('{"category": " ", "text": "x"}', "row 1.*needs a category"),
         ('{"category": "drum", "text": "x", "kind": "guess"}', "row 1.*guess"),
         ("", "no descriptions"),

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 from tests.helpers.llm_server import LLMServer
 from unibind.cli import app
 from unibind.knowledge import KnowledgeBase
-from unibind.knowledge.formats import read_descriptions
 from unibind.knowledge.journal import Journal
 from unibind.knowledge.merging import import_descriptions
+from unibind.knowledge.opening import read_descriptions
 
 
 def run(*arguments):

@@ -54,7 +54,8 @@ KnowledgeOption = Annotated[
     typer.Option(
         "--knowledge",
         metavar="BASE",
-        help="Descriptions of the classes: a folder, JSONL, CSV or Parquet; `heptad` is the packaged base.",
+        help="Classes: the folder of a base, a file of descriptions (table, JSON) or of names (.txt, labels), or names "
+        "separated by commas; `heptad` is the packaged base.",
         rich_help_panel=MODEL,
     ),
 ]

@@ -81,7 +81,7 @@ def bridge(
     with busy("bridging"):
         built = build_bridges(
             load_parts(file),
-            KnowledgeBase.load(knowledge or "heptad"),
+            KnowledgeBase.open(knowledge or "heptad"),
             modalities=modality,
             items=items,
             split=split,

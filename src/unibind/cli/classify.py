@@ -37,7 +37,10 @@ def classify(
     classes: Annotated[
         str | None,
         typer.Option(
-            "--classes", metavar="NAMES", help="Class names, separated by commas: zero-shot.", rich_help_panel=MODEL
+            "--classes",
+            metavar="NAMES",
+            help="Class names, separated by commas, or a .txt file: zero-shot.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     knowledge: KnowledgeOption = None,
@@ -61,10 +64,9 @@ def classify(
     from ..api import open_model
     from ..predictions import Unreadable
 
-    names = [name.strip() for name in classes.split(",") if name.strip()] if classes else None
-    if model is None and names is None and knowledge is None:
+    if model is None and classes is None and knowledge is None:
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
-    opened = open_model(model, classes=names, knowledge=knowledge, **backbone.arguments)
+    opened = open_model(model, classes=classes, knowledge=knowledge, **backbone.arguments)
     results = opened.classify(files, modality=modality, top=top, workers=workers, on_error="return")
     failures = [result for result in results if isinstance(result, Unreadable)]
     if json:

@@ -13,7 +13,7 @@ from ..data.opening import open_store
 from ..data.store import Store
 from ..extras import check_extra
 from ..files import check_output
-from ..knowledge import KnowledgeBase
+from ..knowledge import KnowledgeBase, KnowledgeSource
 from ..model import UniBind
 from .protocols import Evaluation, evaluate
 from .report import REPORT, write_report
@@ -23,7 +23,7 @@ def evaluate_store(
     store: Store | str | Path,
     *,
     model: UniBind | str | Path | None = None,
-    knowledge: KnowledgeBase | str | Path | None = None,
+    knowledge: KnowledgeSource | None = None,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .base import Description, KnowledgeBase
+from .base import Description, KnowledgeBase, KnowledgeSource
 
-__all__ = ["Description", "KnowledgeBase"]
+__all__ = ["Description", "KnowledgeBase", "KnowledgeSource"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.tables import Row, read_rows, write_rows
+from ..data.tables import write_rows
 from ..errors import UnibindError, UnknownNameError
 from ..modalities import ANCHOR, modality_spec
 
@@ -74,35 +73,30 @@ class KnowledgeBase:
 
     @classmethod
     def load(cls, path: str | Path) -> KnowledgeBase:
-        """Read a table (JSONL, CSV or Parquet), the folder of a base, or the packaged base `heptad`.
+        """Read a base, or whatever names or describes classes; the form is recognized by content.
 
-        A table needs the columns category and text; the other columns of Description are optional. Repeated texts of a
-        category are read once. The packaged base has 64 descriptions (8 per aspect) of each of Heptad's 24 categories;
-        for a folder of that name, pass "./heptad". Raises MissingFileError where `path` does not exist, and
-        UnibindError, naming file and row, for rows without category or text.
+        `path` is one of these:
+
+        - the folder of a base, or the packaged base "heptad" (64 descriptions, 8 per aspect, of each of Heptad's 24
+          categories; for a folder of that name, pass "./heptad");
+        - descriptions: a table (CSV, JSONL, JSON, Parquet) with a column for the class (`category`, `class`, `label`)
+          and one for the text (`text`, `description`); JSON, class -> list of texts, as in CuPL, or list of traits;
+          UniBind's train JSON;
+        - names: a .txt file with one class per line, a JSON list, names separated by commas, or a table or folder of
+          labeled items. Each class is then represented by its name; see `from_names`.
+
+        Repeated texts of a category are read once. Raises MissingFileError where `path` does not exist, and
+        UnibindError, naming file and row, for content in another form.
         """
-        if path == PACKAGED:
-            with resources.as_file(resources.files(__package__) / "data" / "heptad.jsonl") as packaged:
-                return cls.load(packaged)
-        path = Path(path)
-        folder = path if path.is_dir() else None
-        if folder is not None:
-            path = folder / DESCRIPTIONS
-        descriptions: dict[str, Description] = {}
-        for number, row in read_rows(path, COLUMNS):
-            try:
-                description = _description(row)
-            except UnibindError as error:
-                raise UnibindError(f"{path}, row {number}: {error}") from error
-            descriptions.setdefault(description.id, description)
-        if not descriptions:
-            raise UnibindError(f"{path} contains no descriptions; add some, or pass another knowledge base")
-        return cls(descriptions.values(), folder=folder)
+        return cls.open(path)
 
     @classmethod
-    def open(cls, knowledge: KnowledgeBase | str | Path) -> KnowledgeBase:
-        """The base itself, or the one that a path or name stands for; see `load`."""
-        return knowledge if isinstance(knowledge, KnowledgeBase) else cls.load(knowledge)
+    def open(cls, knowledge: KnowledgeSource) -> KnowledgeBase:
+        """The base itself, what a path stands for (see `load`), class -> texts, or a list of class names."""
+        # imported here: the formats make bases, so they are above this module
+        from .opening import open_knowledge
+
+        return open_knowledge(knowledge)
 
     @classmethod
     def from_names(cls, classes: Sequence[str], modality: str | None = None) -> KnowledgeBase:
@@ -217,6 +211,11 @@ class KnowledgeBase:
         write_rows(Path(path), [asdict(d) for d in self.descriptions], COLUMNS)
 
     @property
+    def names_only(self) -> bool:
+        """Whether the categories have no descriptions but their names, bare or in fixed sentences."""
+        return all(d.kind in ("name", "template") for d in self.descriptions)
+
+    @property
     def categories(self) -> tuple[str, ...]:
         """Categories in order of first appearance."""
         return tuple(dict.fromkeys(d.category for d in self.descriptions))
@@ -263,10 +262,5 @@ def description_id(category: str, text: str, item: str | None = None) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _description(row: Row) -> Description:
-    cells = {name: value for name, value in row.items() if value is not None}
-    missing = [name for name in ("category", "text") if name not in cells]
-    if missing:
-        raise UnibindError(f"a description needs a {' and a '.join(missing)}; fill that column")
-    stable_id = description_id(cells["category"], cells["text"], cells.get("item"))
-    return Description(**{"id": stable_id, **cells})
+# What `KnowledgeBase.open` takes: a base, a path or name (see `load`), class -> texts, or class names.
+KnowledgeSource = KnowledgeBase | str | Path | Mapping[str, Sequence[str]] | Sequence[str]

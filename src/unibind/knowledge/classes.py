@@ -37,6 +37,15 @@ def _raw_names(source: str) -> list[str]:
         except UnicodeDecodeError as error:
             raise UnibindError(f"{path} is not UTF-8 text; write one class per line in UTF-8") from error
         return [line for line in lines if not line.lstrip().startswith("#")]
-    if "/" in source or path.suffix.lower() == ".txt":
+    if _names_file(source):
         raise MissingFileError(f"{source} does not exist; pass an existing file, or class names separated by commas")
     return source.split(",")
+
+
+def is_list_of_names(source: str) -> bool:
+    """Whether a text that is no path lists several names, separated by commas."""
+    return "," in source and not _names_file(source)
+
+
+def _names_file(source: str) -> bool:
+    return "/" in source or Path(source).suffix.lower() in (".txt", *_TABLES)

@@ -14,8 +14,8 @@ from ..files import check_output, write_whole
 from .base import Description, description_id
 from .building import FILTERS, REMOVED, BuildResult, rebuild, removed_rows, saved_rules
 from .filters import MISFIT, NEAR_DUPLICATE
-from .formats import read_descriptions
 from .journal import BASE, QUESTIONS, Answer, Journal, open_existing
+from .opening import read_descriptions
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def import_files(
     modality: str | None = None,
     aspect: str | None = None,
 ) -> ImportResult:
-    """Import files into the base in the folder `out`, created or extended; see `formats.read_descriptions`."""
+    """Import files into the base in the folder `out`, created or extended; see `opening.read_descriptions`."""
     check_output(out, kind=BASE)
     read = [
         description

@@ -15,7 +15,7 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="table, cupl, descriptors or unibind. Default: recognized by content or suffix.",
+        help="table, cupl, descriptors, unibind or names. Default: recognized by content or suffix.",
         rich_help_panel=INPUT,
     ),
 ]
@@ -27,7 +27,10 @@ OutOption = Annotated[
 
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="JSON, JSONL, CSV or Parquet files.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Whatever --knowledge takes: files of descriptions or names.", show_default=False
+        ),
     ],
     out: OutOption,
     format: FormatOption = None,
@@ -42,7 +45,7 @@ def import_(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import descriptions from CuPL, "classify by description" or UniBind's train JSON, or from a table.
+    """Import descriptions from CuPL, "classify by description" or UniBind's train JSON, a table, or bare names.
 
     Only repetitions are filtered out of imported texts. Importing a file again changes nothing; importing an exported
     table with changed texts edits the descriptions.
