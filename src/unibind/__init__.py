@@ -17,7 +17,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .align.fit import FitConfig
     from .align.selection import CenterConfig
-    from .api import encode, search, similarity
+    from .api import encode, export, search, similarity
     from .backbones import (
         Backbone,
         BackboneSpec,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "align.fit": ("FitConfig",),
     "align.selection": ("CenterConfig",),
-    "api": ("encode", "search", "similarity"),
+    "api": ("encode", "export", "search", "similarity"),
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
     "data.embeddings": ("Embeddings", "TextEmbeddings"),
     "data.encode": ("EncodeSummary",),
@@ -122,6 +122,7 @@ __all__ = [
     "__version__",
     "create_backbone",
     "encode",
+    "export",
     "fit",
     "list_backbones",
     "read",

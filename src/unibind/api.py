@@ -16,7 +16,8 @@ from .data.encode import EncodeSummary, encode_items
 from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
 from .data.opening import open_backbone, open_store
 from .data.store import STORE, Store
-from .errors import UnibindError
+from .errors import UnibindError, UnknownNameError
+from .exporting import FORMATS, ExportSummary, export_store
 from .files import check_output
 from .knowledge import KnowledgeSource
 from .modalities.limits import Limits
@@ -156,6 +157,42 @@ def search(
         modality=query_modality,
     )
     return results
+
+
+def export(
+    store: Store | str | Path,
+    out: str | Path,
+    format: str,
+    *,
+    model: UniBind | str | Path | None = None,
+    modalities: Sequence[str] | None = None,
+    split: str | None = None,
+    force: bool = False,
+    progress: bool | None = None,
+) -> ExportSummary:
+    """Write a store's items and vectors for another library: `format` is one of `unibind.exporting.FORMATS`.
+
+    These are npy, parquet, lance, faiss (each a path) and qdrant (a folder, or http://HOST:6333/COLLECTION). Vectors
+    are float32 of unit length, after the heads of `model` if it is given. Each has its item's id, modality, label,
+    split, uri and the hash of its contract. Files whose originals are missing are left out. Memory does not grow with
+    the store, but for FAISS, whose index is built in memory. Raises UnknownNameError for another format, and what
+    `unibind.exporting.export_store` raises.
+    """
+    if format not in FORMATS:
+        raise UnknownNameError("export format", format, FORMATS)
+    opened = open_store(store)
+    fitted = None if model is None else open_model(model)
+    with progress_bar("exporting", sum(opened.counts().values()), progress) as advance:
+        return export_store(
+            opened,
+            out,
+            FORMATS[format],
+            project=(lambda embeddings: embeddings) if fitted is None else fitted.project,
+            modalities=modalities,
+            split=split,
+            force=force,
+            progress=advance,
+        )
 
 
 def similarity(

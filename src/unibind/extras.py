@@ -25,6 +25,8 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
         "events": Extra("event-camera recordings", ("faery",)),
         "report": Extra("reports and pages with figures", ("matplotlib", "sklearn")),
         "llm": Extra("asking language models", ("openai",)),
+        "faiss": Extra("exporting to FAISS", ("faiss",)),
+        "qdrant": Extra("exporting to Qdrant", ("qdrant_client",)),
         "imagebind": Extra("the texts of ImageBind", ("instant_clip_tokenizer", "ftfy")),
         "transformers": Extra("models of transformers", ("transformers", "tokenizers", "sentencepiece")),
         "open_clip": Extra("models of OpenCLIP", ("open_clip", "torchvision")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,25 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def staged(path: Path, *, kind: OutputKind) -> Iterator[Path]:
+    """Yield a temporary path beside `path` to write a file or folder to; it becomes `path` if nothing is raised.
+
+    What is at `path` is replaced, but for a folder that has other entries than `kind.marks`: raises UnibindError, and
+    nothing is changed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as room:
+        temporary = Path(room, path.name)
+        yield temporary
+        if kind.folder and path.is_dir():
+            others = {entry.name for entry in path.iterdir()} - set(kind.marks)
+            if others:
+                raise UnibindError(f"{path} holds other files, such as {min(others)}; choose an empty or new folder")
+            path.replace(Path(room, f"{path.name}.old"))  # removed with the room
+        temporary.replace(path)
 
 
 # --- checking outputs before the work ------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ VERBS = (
     ["eval"],
     ["classify"],
     ["search"],
+    ["export"],
     ["doctor"],
     ["backbones", "list"],
     ["weights", "convert"],

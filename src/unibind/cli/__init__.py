@@ -19,6 +19,7 @@ from . import (
     doctor,
     encode,
     evaluate,
+    export,
     fit,
     heptad,
     inspect,
@@ -45,6 +46,7 @@ add_verb(app, "fit", fit.fit, kept="no model was written; run the same command a
 add_verb(app, "eval", evaluate.evaluate)
 add_verb(app, "classify", classify.classify)
 add_verb(app, "search", search.search)
+add_verb(app, "export", export.export)
 add_verb(app, "doctor", doctor.doctor)
 app.add_typer(heptad.app, name="heptad")
 app.add_typer(backbones.app, name="backbones")

@@ -41,10 +41,32 @@ class LanceTables:
         with self._errors("read"):
             search = table.search()
             found = (search if condition is None else search.where(condition)).select(list(columns)).to_arrow()
-        for column in columns:
-            if column not in _NULLABLE and found[column].null_count:
-                self._refuse(f"its table {name} has rows without {column}")
+        self._check_filled(name, found)
         return found
+
+    def read_batches(
+        self, name: str, columns: Sequence[str], condition: str, size: int
+    ) -> tuple[int, Iterator[pyarrow.Table]]:
+        """The number of rows that meet a condition, and these columns of them, at most `size` rows at a time.
+
+        Rows that are appended meanwhile are not read. Raises what `read` raises.
+        """
+        table = self._open(name)
+        if table is None:
+            return 0, iter(())
+        with self._errors("read"):
+            count = table.count_rows(condition)
+
+        def batches() -> Iterator[pyarrow.Table]:
+            import pyarrow
+
+            with self._errors("read"):
+                for batch in table.search().where(condition).select(list(columns)).to_batches(size):
+                    found = pyarrow.Table.from_batches([batch])
+                    self._check_filled(name, found)
+                    yield found
+
+        return count, batches()
 
     def width(self, name: str) -> int | None:
         """The width of a table's vectors; None before its first complete append."""
@@ -90,6 +112,11 @@ class LanceTables:
             raise
         self._check_schema(name, table.schema)
         return table
+
+    def _check_filled(self, name: str, found: pyarrow.Table) -> None:
+        for column in found.column_names:
+            if column not in _NULLABLE and found[column].null_count:
+                self._refuse(f"its table {name} has rows without {column}")
 
     def _check_schema(self, name: str, schema: pyarrow.Schema) -> None:
         import pyarrow

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,8 @@ from ..backbones.contract import Contract
 from ..errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 from ..files import OutputKind, check_output, write_whole
 from ..json_files import COUNT, Kind, check_fields, optional, read_json
-from .embeddings import Embeddings
+from ..modalities import check_modality
+from .embeddings import Embeddings, Vectors
 from .file_facts import FileFacts
 from .lance_tables import VECTOR, LanceTables
 from .manifest import Item, check_unique
@@ -267,30 +268,44 @@ class Store:
             modality = known[0]
         if modality not in known:
             raise UnknownNameError(f"modality for the store {self.path}:", modality, known)
-        condition = f"modality = {_quoted(modality)} AND state = {_quoted(PRESENT)}"
-        condition += "" if split is None else f" AND split = {_quoted(split)}"
+        condition = _present(modality, split)
         texts = ["id", "location", "uri", "label", "object", "description", "content"]
         table = self._tables.read(_ITEMS, [*texts, VECTOR], condition)
         assert table is not None  # it has the modality
         columns = {name: cells(table[name]) for name in texts}
         named = zip(columns["id"], columns["location"], columns["uri"], strict=True)
         ids = [name or self._places.location(location, uri) for name, location, uri in named]
-        found = matrix(table[VECTOR])
-        if not np.isfinite(found).all():
-            raise UnibindError(
-                f"the store {self.path} is damaged: {modality} vectors are not finite; encode into a new store"
-            )
         return Embeddings(
             modality,
             ids,
             columns["label"],
-            found,
+            self._finite(matrix(table[VECTOR]), modality),
             self._contracts[modality],
             [self._places.uri(uri) for uri in columns["uri"]],
             columns["object"],
             columns["description"],
             columns["content"],
         ).take(np.argsort(np.array(ids, dtype=object), kind="stable"))
+
+    def batches(
+        self, modality: str, split: str | None = None, *, size: int = 4096
+    ) -> tuple[int, Iterator[tuple[list[StoredItem], Vectors]]]:
+        """The number of items that `vectors` returns, and these in no particular order, at most `size` at a time.
+
+        A batch is what is known about its items, and their embeddings [B, D]. Memory does not grow with the store.
+        Raises UnknownNameError for a modality that is not stored.
+        """
+        check_modality(modality, self.modalities())
+        columns = [*FACTS, "modality", VECTOR]
+        count, tables = self._tables.read_batches(_ITEMS, columns, _present(modality, split), size)
+        return count, ((rows_of(t, self._places), self._finite(matrix(t[VECTOR]), modality)) for t in tables)
+
+    def _finite(self, vectors: Vectors, modality: str) -> Vectors:
+        if not np.isfinite(vectors).all():
+            raise UnibindError(
+                f"the store {self.path} is damaged: {modality} vectors are not finite; encode into a new store"
+            )
+        return vectors
 
     # --- checks and tables --------------------------------------------------------------------------------------------
 
@@ -382,6 +397,12 @@ def _read_mark(path: Path) -> dict[str, Any]:
             f"the store {path} has format {mark['format']}, but this version of unibind reads {_FORMAT}; encode again"
         )
     return check_fields(mark, _FIELDS, where, _FIX, defaults=("backbone",), open=True)
+
+
+def _present(modality: str, split: str | None) -> str:
+    """The condition, in LanceDB's SQL, of the rows whose embeddings are used."""
+    condition = f"modality = {_quoted(modality)} AND state = {_quoted(PRESENT)}"
+    return condition if split is None else f"{condition} AND split = {_quoted(split)}"
 
 
 def _quoted(text: str) -> str:
