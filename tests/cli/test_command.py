@@ -25,6 +25,7 @@ VERBS = (
     ["export"],
     ["doctor"],
     ["backbones", "list"],
+    ["backbones", "show"],
     ["weights", "convert"],
     ["knowledge", "generate"],
     ["knowledge", "describe"],

@@ -5,12 +5,15 @@ Third-party packages add a backbone by the entry point `unibind.backbones`.
 """
 
 from .contract import Contract
+from .description import BackboneDescription, BackboneOption, describe_backbone
 from .protocol import Backbone, PortableBackbone, SigmoidBackbone
 from .registry import backbone_specs, create_backbone, list_backbones
 from .spec import BackboneSpec, Card, GoldenCheck, License
 
 __all__ = [
     "Backbone",
+    "BackboneDescription",
+    "BackboneOption",
     "BackboneSpec",
     "Card",
     "Contract",
@@ -20,5 +23,6 @@ __all__ = [
     "SigmoidBackbone",
     "backbone_specs",
     "create_backbone",
+    "describe_backbone",
     "list_backbones",
 ]

@@ -37,7 +37,7 @@ def create_backbone(
     take one of the options.
     """
     kind, _, argument = name.partition(":")
-    spec = _spec(kind)
+    spec = find_spec(kind)
     options |= {"modalities": modalities, "weights": weights, "precision": precision, "device": device}
     given = {key: value for key, value in options.items() if value is not None}
     backbone = call_with_options(kind, spec.create, argument or None, options=given)
@@ -50,7 +50,7 @@ def backbone_specs() -> dict[str, BackboneSpec]:
 
     Imports no backbone's code beyond the spec. A third-party backbone that fails to load has a card that says why.
     """
-    return {kind: _spec(kind) for kind in _kinds()}
+    return {kind: find_spec(kind) for kind in _kinds()}
 
 
 def list_backbones() -> list[Card]:
@@ -76,8 +76,11 @@ def _entry_points() -> dict[str, EntryPoint]:
     return points
 
 
-def _spec(kind: str) -> BackboneSpec:
-    """The spec of one backbone, without importing any other. A built-in backbone cannot be replaced."""
+def find_spec(kind: str) -> BackboneSpec:
+    """The spec of one backbone, without importing any other. A built-in backbone cannot be replaced.
+
+    Raises UnknownNameError if no backbone has this name.
+    """
     if kind in _built_in():
         spec: BackboneSpec = importlib.import_module(f"{__package__}.{kind}").SPEC
         return spec

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import UnibindError
@@ -67,11 +67,24 @@ class BackboneSpec:
     `modalities`, `weights`, `precision` and `device` are passed only where the caller gives them. `golden_checks`
     compares this machine's results with recorded ones, for `unibind doctor`. Keep the module that defines the spec
     light, and import the model's code inside these functions: listing the backbones imports that module.
+
+    `meanings` says in a phrase what the backbone's own options mean. Where `create` only passes options on, `builder()`
+    returns what takes them, after the argument if the name has one: its signature lists the options.
     """
 
     card: Card
     create: Callable[..., Backbone]
     golden_checks: Callable[[], list[GoldenCheck]] | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    builder: Callable[[], Callable[..., Backbone]] | None = None
+
+
+COMMON_OPTIONS: Mapping[str, str] = {
+    "modalities": "only these modalities; only their towers are read",
+    "weights": "a path, or hf:OWNER/REPO/FILE",
+    "precision": "float32, bfloat16, int8 or auto, as far as the backbone supports them",
+    "device": "cpu, cuda, cuda:1, mps; None: the best there is",
+}
 
 
 COMMERCIAL_ONLY = "UNIBIND_COMMERCIAL_ONLY"  # environment variable; `unibind --commercial-only` sets it

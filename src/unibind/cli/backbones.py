@@ -1,15 +1,19 @@
-"""`unibind backbones`: the available frozen encoders."""
+"""`unibind backbones`: the available frozen encoders, and what is known about each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._console import INPUT, JsonOption, add_verb, print_json, print_table
+from ._console import INPUT, JsonOption, add_verb, notify, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..backbones import Card
+    from ..backbones import BackboneDescription, Card
+
+_COLUMNS = ("backbone", "modalities", "width", "license", "weights", "usable")
 
 app = typer.Typer(help="List the frozen encoders to choose from.", no_args_is_help=True)
 
@@ -45,11 +49,7 @@ def list_backbones(
     if json:
         print_json(rows)
     else:
-        columns = ("backbone", "modalities", "width", "license", "weights", "usable")
-        print_table(columns, [_cells(row) for row in rows])
-
-
-add_verb(app, "list", list_backbones)
+        print_table(_COLUMNS, [_cells(row) for row in rows])
 
 
 def _row(kind: str, card: Card) -> dict[str, Any]:
@@ -82,4 +82,55 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Such as mini, transformers, or composed:parts.toml.", show_default=False),
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Show one backbone: what it encodes, its license and weights, the options of --set, and its contracts.
+
+    A contract is everything that decides what an embedding means. Nothing is downloaded.
+
+    Examples:
+      $ unibind backbones show mini
+      $ unibind backbones show transformers:models/clip --json
+    """
+    from ..backbones import describe_backbone
+
+    described = describe_backbone(name)
+    row = _row(name.partition(":")[0], described.card)
+    if json:
+        print_json(_details(row, described))
+    else:
+        _print_details(row, described)
+
+
+def _details(row: dict[str, Any], described: BackboneDescription) -> dict[str, Any]:
+    return row | {
+        "places": described.places,
+        "options": [asdict(option) for option in described.options],
+        "contracts": {modality: asdict(contract) for modality, contract in described.contracts.items()},
+        "problem": described.problem,
+    }
+
+
+def _print_details(row: dict[str, Any], described: BackboneDescription) -> None:
+    facts = zip(_COLUMNS, _cells(row), strict=True)
+    places = [("weights are looked for", place) for place in described.places if place != row["weights"]]
+    print_table((described.name, row["summary"]), [*list(facts)[1:], *places])
+    print_table(("option", "default", "meaning"), [(o.name, o.default, o.meaning) for o in described.options])
+    contracts = [(m, c.space, c.weights, c.precision, _facts(c.preprocessing)) for m, c in described.contracts.items()]
+    if contracts:
+        print_table(("contract of", "space", "weights", "precision", "preprocessing"), contracts)
+    if described.problem:
+        notify(f"no contracts: {described.problem}")
+
+
+def _facts(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
 add_verb(app, "list", list_backbones)
+add_verb(app, "show", show)

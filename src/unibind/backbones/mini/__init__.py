@@ -6,6 +6,7 @@ modality only against its image. So it has the flaw that UniBind corrects, and i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..protocol import Backbone
@@ -15,12 +16,17 @@ MODALITIES = ("image", "text", "audio", "point_cloud", "thermal", "video", "even
 LICENSE = License("Apache-2.0", commercial=True)  # of all-MiniLM-L6-v2; the other towers are MIT, like the code
 
 
-def _create(argument: str | None = None, **options: Any) -> Backbone:
-    from .._shared.options import call_with_options, refuse_argument
+def _builder() -> Callable[..., Backbone]:
     from .model import Mini
 
+    return Mini
+
+
+def _create(argument: str | None = None, **options: Any) -> Backbone:
+    from .._shared.options import call_with_options, refuse_argument
+
     refuse_argument("mini", argument)
-    return call_with_options("mini", Mini, options=options)
+    return call_with_options("mini", _builder(), options=options)
 
 
 def _golden_checks() -> list[GoldenCheck]:
@@ -41,4 +47,5 @@ SPEC = BackboneSpec(
     ),
     _create,
     _golden_checks,
+    builder=_builder,
 )

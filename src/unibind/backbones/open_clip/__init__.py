@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import UnibindError
@@ -9,13 +10,18 @@ from ..protocol import Backbone
 from ..spec import BackboneSpec, Card
 
 
+def _builder() -> Callable[..., Backbone]:
+    from .model import OpenClip
+
+    return OpenClip
+
+
 def _create(argument: str | None = None, **options: Any) -> Backbone:
     from .._shared.options import call_with_options
-    from .model import OpenClip
 
     if not argument:
         raise UnibindError("open_clip needs an architecture and a weights tag: write open_clip:ARCH/TAG")
-    return call_with_options("open_clip", OpenClip, argument, options=options)
+    return call_with_options("open_clip", _builder(), argument, options=options)
 
 
 SPEC = BackboneSpec(
@@ -29,4 +35,6 @@ SPEC = BackboneSpec(
         extra="open_clip",
     ),
     _create,
+    meanings={"frames": "frames taken from a video"},
+    builder=_builder,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import UnibindError
@@ -9,13 +10,18 @@ from ..protocol import Backbone
 from ..spec import BackboneSpec, Card
 
 
+def _builder() -> Callable[..., Backbone]:
+    from .model import TransformersBackbone
+
+    return TransformersBackbone
+
+
 def _create(argument: str | None = None, **options: Any) -> Backbone:
     from .._shared.options import call_with_options
-    from .model import TransformersBackbone
 
     if not argument:
         raise UnibindError("transformers needs a model: write transformers:REPO_OR_DIR")
-    return call_with_options("transformers", TransformersBackbone, argument, options=options)
+    return call_with_options("transformers", _builder(), argument, options=options)
 
 
 SPEC = BackboneSpec(
@@ -29,4 +35,9 @@ SPEC = BackboneSpec(
         extra="transformers",
     ),
     _create,
+    meanings={
+        "revision": "branch, tag or commit of the model on the Hub",
+        "frames": "frames taken from a video",
+    },
+    builder=_builder,
 )
