@@ -14,7 +14,7 @@ from .errors import UnibindError
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write `content` to a temporary file, flush it to disk, and rename it to `path`; parent folders are created."""
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

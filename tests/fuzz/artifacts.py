@@ -27,7 +27,7 @@ from unibind.align.calibration import Calibration
 from unibind.align.heads import Head
 from unibind.backbones._shared.bridge_file import Bridge, BridgeEndpoints
 from unibind.backbones.composed.table import load_parts
-from unibind.data.manifest import read_manifest
+from unibind.data.intake import read_manifest
 from unibind.data.store import Store
 from unibind.errors import UnibindError
 from unibind.knowledge import KnowledgeBase

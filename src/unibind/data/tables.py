@@ -16,7 +16,10 @@ from typing import Any
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnknownNameError
 from ..files import write_whole
+from ..json_files import parse_json
 from .csv_rows import csv_rows
+from .parquet_rows import MAX_CELL, MAX_ROWS, parquet_rows
+from .stored_text import restored, stored
 from .text_encoding import decoded, undecodable
 
 Row = dict[str, str | None]
@@ -57,6 +60,8 @@ def table_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, An
         raise LimitError(f"{path} has more than {_MAX_BYTES >> 30} GiB; split it into several tables")
     blank: list[int] = []
     for number, row in _of_suffix(path, _READERS)(path, dialect):
+        if number > MAX_ROWS:
+            raise LimitError(f"{path} has more than {MAX_ROWS:,} rows; split it into several tables")
         if isinstance(row, dict) and not any(map(_is_filled, row.values())):
             blank.append(number)
             continue
@@ -95,7 +100,9 @@ def text_cell(value: Any, name: str) -> str | None:
         return None
     if isinstance(value, (dict, list, tuple, bytes)):
         raise UnibindError(f"{name} is a {type(value).__name__}; it must be a text or a number")
-    text = str(value)
+    text = restored(str(value)) or ""
+    if len(text) > MAX_CELL:
+        raise LimitError(f"{name} has {len(text):,} characters; shorten it to {MAX_CELL:,}")
     return text if text.strip() else None
 
 
@@ -139,9 +146,9 @@ def _json_object(text: str) -> dict[str, Any] | BadRow:
     if undecodable(text):
         return BadRow("it is not UTF-8 text; save the table as UTF-8")
     try:
-        return _object(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        return BadRow(f"it is not JSON ({error}); write one JSON object per line")
+        return _object(parse_json(text, "it", "write one JSON object per line"))
+    except UnibindError as error:
+        return BadRow(str(error))
 
 
 def _object(value: Any) -> dict[str, Any] | BadRow:
@@ -152,49 +159,34 @@ def _read_json(path: Path, _: Dialect) -> Iterator[tuple[int, dict[str, Any] | B
     text = decoded(path)
     if undecodable(text):
         raise UnibindError(f"{path} is not UTF-8 text; save it as UTF-8")
-    try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UnibindError(f"{path} is not JSON ({error}); write a list of objects") from error
+    rows = parse_json(text, str(path), "write a list of objects")
     if not isinstance(rows, list):
         raise UnibindError(f"{path} is not a list of JSON objects; write one object per item")
     yield from enumerate(map(_object, rows), start=1)
 
 
 def _read_parquet(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            present = [name for name in file.schema_arrow.names if dialect.is_known(name)]
-            number = 0
-            for batch in file.iter_batches(columns=present):
-                for row in batch.to_pylist() if present else ({} for _ in range(batch.num_rows)):
-                    number += 1
-                    yield number, row
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UnibindError(f"{path} is not a complete Parquet file ({error}); write it again") from error
+    yield from enumerate(parquet_rows(path, dialect.is_known), start=1)
 
 
 def _write_csv(rows: Sequence[Mapping[str, str | None]], columns: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: stored(row.get(name)) for name in columns} for row in rows)
     return text.getvalue().encode()
 
 
 def _write_jsonl(rows: Sequence[Mapping[str, str | None]], columns: Sequence[str]) -> bytes:
     cells = ({name: row.get(name) for name in columns if row.get(name) is not None} for row in rows)
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in cells).encode()
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in cells).encode("utf-8", "backslashreplace")
 
 
 def _write_parquet(rows: Sequence[Mapping[str, str | None]], columns: Sequence[str]) -> bytes:
     import pyarrow
     from pyarrow import parquet
 
-    cells = {name: pyarrow.array([row.get(name) for row in rows], pyarrow.string()) for name in columns}
+    cells = {name: pyarrow.array([stored(row.get(name)) for row in rows], pyarrow.string()) for name in columns}
     sink = io.BytesIO()
     parquet.write_table(pyarrow.table(cells), sink)
     return sink.getvalue()

@@ -224,7 +224,7 @@ class KnowledgeBase:
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that depend on all ids and texts, but not on their order."""
         rows = sorted(f"{d.id}\0{d.text}" for d in self.descriptions)
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+        return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def texts(self, category: str) -> list[str]:
         """Texts of one category; raises UnknownNameError for an unknown one."""
@@ -259,7 +259,7 @@ def spoken(category: str) -> str:
 def description_id(category: str, text: str, item: str | None = None) -> str:
     """Id of a description, which depends on nothing but category, text and item."""
     parts = (category, text) if item is None else (category, text, item)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 # What `KnowledgeBase.open` takes: a base, a path or name (see `load`), class -> texts, or class names.

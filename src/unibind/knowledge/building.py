@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..data.stored_text import stored
 from ..files import write_whole
 from ..json_files import COUNT, FLAG, NUMBER, TEXT, check_fields, optional, parse_json, read_json
 from .base import COLUMNS, Description
@@ -271,7 +272,8 @@ class _Table:
 
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_table(self._pyarrow.Table.from_pylist(self._pending, self._schema))
+            rows = [{name: stored(cell) for name, cell in row.items()} for row in self._pending]
+            self._writer.write_table(self._pyarrow.Table.from_pylist(rows, self._schema))
             self._pending = []
 
 
