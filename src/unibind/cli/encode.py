@@ -90,5 +90,5 @@ def _print_summary(summary: EncodeSummary, store: Store) -> None:
         notify(f"unibind: {row['message']}")
     if len(failed) > _LISTED:
         notify(f"... and {len(failed) - _LISTED} more in the store's quarantine")
-    for line in summary.intake.lines():
+    for line in [*summary.intake.lines(), *filter(None, [summary.duplicates.message])]:
         notify(line)

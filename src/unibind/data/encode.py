@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -30,8 +29,6 @@ from .manifest import Item
 from .rows import MISSING, StoredItem
 from .store import Quarantined, Store
 
-_log = logging.getLogger(__name__)
-
 # A commit costs Lance a new version and file: none more often than this many items or seconds.
 _COMMIT_ITEMS, _COMMIT_S = 512, 20.0
 
@@ -45,7 +42,7 @@ class EncodeSummary:
 
     `encoded`: new ones. `replaced`: encoded again, because their content changed. `updated`: labels or other facts
     changed, nothing was encoded. `unchanged`: stored as they are. `quarantined`: could not be read. `missing`: all
-    stored items whose files are gone. `duplicates`: see `data.duplicates`. `seconds`: the duration of the run.
+    stored items whose files are gone. `duplicates`: items with the same content. `seconds`: the duration of the run.
     `intake` says what was left out of the source before.
     """
 
@@ -123,9 +120,6 @@ def encode_items(
         writer.commit()
     if writer.encoded or writer.replaced or changes.updated or changes.touched:
         store.compact()
-    duplicates = find_duplicates(store)
-    if duplicates.message:
-        _log.warning(duplicates.message)
     return EncodeSummary(
         writer.encoded,
         writer.replaced,
@@ -133,7 +127,7 @@ def encode_items(
         changes.unchanged,
         store.missing(),
         writer.failed,
-        duplicates,
+        find_duplicates(store),
         time.monotonic() - started,
     )
 
