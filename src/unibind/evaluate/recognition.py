@@ -65,9 +65,8 @@ def answers_of(
         margin.append(others.max(axis=1) - scores[rows, index])
         predicted.append(np.where(margin[-1] >= 0, others.argmax(axis=1), index))
         if calibration is not None:
-            probabilities, none = calibration.probabilities(scores)
-            chosen = probabilities[rows, predicted[-1]] / np.maximum(1 - none, 1e-12)
-            confidence.append(chosen.astype(np.float32))
+            probabilities, _ = Calibration(calibration.scale, -np.inf).probabilities(scores)  # without "none of these"
+            confidence.append(probabilities[rows, predicted[-1]].astype(np.float32))
     answer = np.concatenate(predicted)
     return Answers(
         np.array(centers.labels, dtype=object)[answer],

@@ -73,7 +73,7 @@ def _about_splits(evaluation: Evaluation) -> list[str]:
     if recognition is None:
         return found
     if not inventory.tuned:
-        found.append("there is no other validation split, so nothing was tuned: centers and scoring are fixed defaults")
+        found.append("without a validation split to choose by, centers and scoring before a fit are fixed defaults")
     if inventory.split != TEST and FITTED in recognition.methods:
         found.append(
             "the fitted model may have learned from the measured items or been tuned on them, so its figures may be "

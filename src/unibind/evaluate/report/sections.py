@@ -10,7 +10,7 @@ from ...modalities import ANCHOR
 from ..cross_modal import CrossModal
 from ..methods import CLASS_NAME, DESCRIPTIONS, FITTED, NEIGHBORS, PROBE, RANDOM_WORDS, TEMPLATE
 from ..metrics import ClassScores
-from ..parts import names
+from ..parts import TEST, names
 from ..protocols import Evaluation
 from ..recognition import MOST_CONFUSIONS, Recognition, Recognized
 from ..remarks import remarks
@@ -134,14 +134,11 @@ def _object_counts(found: Recognition) -> list[tuple[int, Recognized]]:
 
 
 def _choice(evaluation: Evaluation) -> str:
-    """What choices were made on."""
-    if evaluation.recognition is None:
+    """What choices were made on; nothing where a fitted model may have seen the measured items."""
+    found, inventory = evaluation.recognition, evaluation.inventory
+    if found is None or (inventory.split != TEST and FITTED in found.methods):
         return ""
-    return (
-        "Every choice was made on the val split or inside train."
-        if evaluation.inventory.tuned
-        else "Nothing was tuned."
-    )
+    return "Choices were made on other items." if inventory.tuned else "Nothing was chosen on these items."
 
 
 def _panel(evaluation: Evaluation, found: Recognition, modality: str) -> dict[str, Any]:
