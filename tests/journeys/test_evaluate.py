@@ -14,7 +14,7 @@ from tests.helpers.command import run, run_json
 from tests.helpers.registered import entry, register, spec
 from tests.helpers.toy_store import picture, tone
 from tests.helpers.toys import CATEGORIES, ToyBackbone
-from unibind.errors import UnibindError, UnknownNameError
+from unibind.errors import MissingExtraError, UnibindError, UnknownNameError
 from unibind.evaluate.report import charts
 from unibind.evaluate.stores import evaluate_store
 
@@ -251,3 +251,15 @@ def test_more_than_a_hundred_classes_have_no_matrix_but_their_largest_confusions
     assert "Largest confusions" in page
     assert "the 100 lowest of 102" in page
     assert len(facts["recognition"]["in_detail"]["image"]["confusions"]) == 20
+
+
+def test_without_its_extra_the_linear_probe_is_left_out_and_named(monkeypatch):
+    def missing(module, purpose):
+        raise MissingExtraError(purpose, "report")
+
+    monkeypatch.setattr("unibind.evaluate.probes.import_extra", missing)
+    store = encoded(items(splits=("train", "test")))
+    facts = run_json("eval", store)
+    assert "linear probe" not in facts["recognition"]["top1"]
+    assert facts["recognition"]["top1"]["nearest neighbors"] == {"image": 1.0}
+    assert "the linear probe is left out, because it needs `pip install 'unibind[report]'`" in facts["remarks"]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from ..data.embeddings import BLOCK, CategoryIndex, Vectors, unit
 from ..data.splits import stratified_folds
 from ..errors import UnibindError
+from ..extras import import_extra
 
 _STRENGTHS = (1e-3, 1e-2, 0.1, 1.0)  # sklearn's C, for vectors of mean variance 1; smaller is more regularized
 _NEIGHBORS = (1, 3, 5, 10, 20)
@@ -36,16 +37,15 @@ def linear_probe(train: Vectors, labels: Sequence[str], test: Vectors, *, seed: 
     """Multinomial logistic regression; its penalty is chosen by three-fold cross-validation.
 
     Vectors are centered and scaled by one number: a scale per dimension would be noise where items are few. `scores`
-    are probabilities. Raises UnibindError for fewer than two classes.
+    are probabilities. Raises UnibindError for fewer than two classes, MissingExtraError without scikit-learn.
     """
-    from sklearn.linear_model import LogisticRegression
-
+    linear_model = import_extra("sklearn.linear_model", "the linear probe")
     classes, category_index = _classes(labels)
 
     mean, scale = train.mean(axis=0), max(float(np.sqrt(train.var(axis=0).mean())), 1e-12)
 
     def probabilities(rows: CategoryIndex, x: Vectors, strength: float) -> Float[np.ndarray, "m c"]:
-        probe = LogisticRegression(C=strength, max_iter=500)
+        probe = linear_model.LogisticRegression(C=strength, max_iter=500)
         probe.fit((train[rows] - mean) / scale, category_index[rows])
         return np.asarray(probe.predict_proba((x - mean) / scale))
 
@@ -105,8 +105,17 @@ def _votes(
         rows = np.arange(len(similarity))[:, None]
         if own_rows is not None:
             similarity[rows[:, 0], own_rows[start : start + step]] = -np.inf
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : max(counts)]
+        nearest = _best(similarity, max(counts))
         weights = np.exp(_VOTE_SCALE * (similarity[rows, nearest] - 1))
         for k, shares in votes.items():
             np.add.at(shares[start : start + step], (rows, category_index[nearest[:, :k]]), weights[:, :k])
     return {k: shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-30) for k, shares in votes.items()}
+
+
+def _best(similarity: Float[np.ndarray, "m n"], count: int) -> CategoryIndex:
+    """Columns [M, count] of the largest similarities, best first; only these are sorted."""
+    if count >= similarity.shape[1]:
+        return np.argsort(-similarity, axis=1, kind="stable")
+    kept = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(similarity, kept, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(kept, order, axis=1)

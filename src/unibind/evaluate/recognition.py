@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from ..align.calibration import Calibration
 from ..align.centers import Centers
 from ..data.embeddings import BLOCK, Embeddings, Vectors
-from ..errors import UnknownNameError
+from ..errors import MissingExtraError, UnknownNameError
 from .intervals import Bootstrap, Group, Interval, bootstrap
 from .methods import CLASS_NAME, DESCRIPTIONS, FITTED, METHODS, NEIGHBORS, PROBE, TEMPLATE
 from .metrics import ClassScores, class_scores, confusions
@@ -77,15 +78,20 @@ def answers_of(
 
 
 def probe_answers(train: Embeddings, items: Embeddings, *, seed: int = 0) -> dict[str, Answers]:
-    """The answers of the controls that learn from training items alone; none where fewer than two classes have some."""
+    """The answers of the controls that learn from training items alone; none where fewer than two classes have some.
+
+    A control whose extra is not installed is left out.
+    """
     known = sampled(labeled(train), MOST_LEARNED, seed=seed)
     if len(set(known.labels)) < 2:
         return {}
     truth = np.array(items.known_labels(), dtype=object)
     answers = {}
     for method, probe in _PROBES.items():
-        predicted = np.array(probe(known.vectors, known.known_labels(), items.vectors, seed=seed).labels, dtype=object)
-        answers[method] = Answers(predicted, predicted == truth)
+        with suppress(MissingExtraError):
+            labels = probe(known.vectors, known.known_labels(), items.vectors, seed=seed).labels
+            predicted = np.array(labels, dtype=object)
+            answers[method] = Answers(predicted, predicted == truth)
     return answers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .methods import FITTED
+from .methods import FITTED, NEIGHBORS, PROBE
 from .parts import MOST_SAMPLED, TEST, names
 from .recognition import Recognition
 
@@ -79,6 +79,8 @@ def _about_splits(evaluation: Evaluation) -> list[str]:
             "the fitted model may have learned from the measured items or been tuned on them, so its figures may be "
             "too good; encode a manifest with a test split to know"
         )
+    if NEIGHBORS in recognition.methods and PROBE not in recognition.methods:
+        found.append("the linear probe is left out, because it needs `pip install 'unibind[report]'`")
     few = [m for m, count in recognition.bootstrap.objects.items() if count < FEW_OBJECTS]
     if few:
         found.append(f"intervals of fewer than {FEW_OBJECTS} measured objects are rough: {names(few)}")
