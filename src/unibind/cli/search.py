@@ -109,7 +109,7 @@ def search(
     else:
         rows = [(h.rank, f"{h.score:.3f}", h.modality, h.label or "", h.uri or h.text or h.id) for h in hits]
         print_table(("rank", "score", "modality", "label", "item"), rows)
-    for path, save in ((out, hits.save), (html, hits.save_html), (png, hits.save_png)):
-        if path is not None:
-            save(path)
-            notify(f"the results: {path}")
+    for file, save in ((out, hits.save), (html, hits.save_html), (png, hits.save_png)):
+        if file is not None:
+            save(file)
+            notify(f"the results: {file}")

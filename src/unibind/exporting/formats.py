@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -151,7 +151,7 @@ def _batches(
     split: str | None,
     project: Project,
     progress: Callable[[int], None] | None,
-) -> Iterator[tuple[list[Cells], Vectors]]:
+) -> Generator[tuple[list[Cells], Vectors]]:
     """All items by modality; raises UnibindError where another process has added or removed some meanwhile."""
     stored = store.contracts()
     for name, part in parts.items():

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..data.location import local_path
 from ..data.rows import StoredItem
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ ITEMS_FILE, CONTRACT_FILE = "items.csv", "contract.json"
 
 def item_cells(row: StoredItem, contract: str) -> Cells:
     """The cells of one item: `contract` is the hash of its vector's, `uri` an absolute path or a URL."""
-    local = row.uri is not None and row.path is not None and "://" not in row.uri
-    given: Cells = {"uri": os.path.abspath(row.uri) if local else row.uri, "contract": contract}  # type: ignore[arg-type]  # noqa: PTH100
+    path = local_path(row.uri)
+    given = {"uri": row.uri if path is None else os.path.abspath(path), "contract": contract}  # noqa: PTH100
     return {name: _utf8(given[name] if name in given else getattr(row, name)) for name in COLUMNS}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Hits(list[Hit]):
         """
         from .tables import save_table
 
-        save_table(self.to_rows(), Path(path))
+        save_table(self.to_rows(), Path(path), [field.name for field in fields(Hit)])
 
     def save_png(self, path: str | Path) -> None:
         """Write a picture of the results: one cell per hit, captioned by rank, label and score."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ..data.location import local_path
 from ..errors import UnibindError
 from ..files import write_whole
 from ..modalities.media import picture_url, sound_url
@@ -13,7 +15,9 @@ from ..modalities.pictures import grid, picture, save_png
 from ..modalities.reading import read
 from ..modalities.source import is_file, is_url
 from ..modalities.text import Text
-from .hits import Hit, Hits
+
+if TYPE_CHECKING:
+    from .hits import Hit, Hits
 
 _COLUMNS, _CELL = 5, 256  # of a picture of results: cells per row, their height in pixels
 _LINKED = ("http", "https")  # URLs that become links: any other scheme may run something
@@ -72,6 +76,7 @@ def _query_link(query: str) -> str | None:
 
 def _link(uri: str) -> str | None:
     """The address of a file or web page; None for what should not be opened by a click."""
-    if not is_url(uri):
-        return Path(uri).absolute().as_uri()
+    path = local_path(uri)
+    if path is not None:
+        return path.absolute().as_uri()
     return uri if urlsplit(uri).scheme in _LINKED else None

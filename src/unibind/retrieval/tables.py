@@ -6,15 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import UnknownNameError
 from ..files import write_whole
-from .hits import Hit
 
-_COLUMNS = tuple(field.name for field in fields(Hit))
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -24,34 +21,34 @@ def check_table_name(path: Path) -> None:
         raise UnknownNameError(f"table format of {path}:", path.suffix, _WRITERS)
 
 
-def save_table(rows: Rows, path: Path) -> None:
+def save_table(rows: Rows, path: Path, columns: Sequence[str]) -> None:
     """Write the rows atomically in the format of the suffix; raises UnknownNameError for another one."""
     check_table_name(path)
-    write_whole(path, _WRITERS[path.suffix.lower()](rows))
+    write_whole(path, _WRITERS[path.suffix.lower()](rows, columns))
 
 
-def _csv(rows: Rows) -> bytes:
+def _csv(rows: Rows, columns: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, _COLUMNS)
+    writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(rows)
     return _encoded(text.getvalue())
 
 
-def _json(rows: Rows) -> bytes:
+def _json(rows: Rows, _: Sequence[str]) -> bytes:
     return _encoded(json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n")
 
 
-def _jsonl(rows: Rows) -> bytes:
+def _jsonl(rows: Rows, _: Sequence[str]) -> bytes:
     return _encoded("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _parquet(rows: Rows) -> bytes:
+def _parquet(rows: Rows, columns: Sequence[str]) -> bytes:
     import pyarrow
     from pyarrow import parquet
 
     kinds = {"rank": pyarrow.int64(), "score": pyarrow.float64()}
-    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in _COLUMNS])
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])
     cells = [{name: _valid(value) for name, value in row.items()} for row in rows]
     sink = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(cells, schema), sink)
@@ -67,4 +64,9 @@ def _valid(value: Any) -> Any:
     return _encoded(value).decode() if isinstance(value, str) else value
 
 
-_WRITERS: dict[str, Callable[[Rows], bytes]] = {".csv": _csv, ".json": _json, ".jsonl": _jsonl, ".parquet": _parquet}
+_WRITERS: dict[str, Callable[[Rows, Sequence[str]], bytes]] = {
+    ".csv": _csv,
+    ".json": _json,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+}
