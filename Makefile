@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ_ARGS ?= --mutants 100
 DEMO_ARGS ?= --out runs/demo
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 COVERAGE := --cov --cov-report=
 
-.PHONY: help demo test test-fast coverage lint format docs docs-serve wheel-check clean
+.PHONY: help demo test test-fast coverage fuzz lint format docs docs-serve wheel-check clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -26,6 +27,9 @@ test-fast: $(VENV)/.test-ready  ## the tests that take well under a second each
 coverage: $(VENV)/.test-ready  ## every test, and the share of lines and branches they run
 	$(PYTEST) $(COVERAGE)
 	@echo "coverage: $$($(BIN)/coverage report --format=total) %"
+
+fuzz: $(VENV)/.test-ready  ## read damaged files, of a new seed each time; runs/fuzz keeps those that fail
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 lint: $(VENV)/.test-ready  ## ruff, import-linter and mypy
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 30.0  # per file; the slowest take a second, and a busy machine some more
+DEADLINE_S = 60.0  # per file; the slowest take a second, and a busy machine some more
 MAX_MB = 1024.0
 _ADDRESS_SPACE = 8 << 30
 _ROOT = Path(__file__).parents[2]
@@ -46,8 +46,8 @@ class Outcome:
 class Reader:
     """Reads files one after the other; starts its process again after a hang or a crash."""
 
-    def __init__(self, deadline_s: float = DEADLINE_S) -> None:
-        self._deadline = deadline_s
+    def __init__(self, deadline_s: float = DEADLINE_S, extra_path: Path = _ROOT) -> None:
+        self.deadline_s, self._extra_path = deadline_s, extra_path
         self._process: subprocess.Popen[str] | None = None
         self._reports: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
@@ -66,10 +66,10 @@ class Reader:
         process.stdin.write(json.dumps([str(path), modality]) + "\n")
         process.stdin.flush()
         try:
-            report = self._reports.get(timeout=self._deadline)
+            report = self._reports.get(timeout=self.deadline_s)
         except queue.Empty:
             self._stop()
-            return Outcome(path.name, "hung", f"no answer after {self._deadline:.0f} s", self._deadline, 0.0)
+            return Outcome(path.name, "hung", f"no answer after {self.deadline_s:.0f} s", self.deadline_s, 0.0)
         if report is None:
             code = process.wait()
             self._stop()
@@ -89,7 +89,7 @@ class Reader:
             stderr=self._errors,
             text=True,
             cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": str(_ROOT / "src"), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": f"{_ROOT / 'src'}{os.pathsep}{self._extra_path}", "OMP_NUM_THREADS": "1"},
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE)),
         )
         threading.Thread(target=_listen, args=(self._process, self._reports), daemon=True).start()

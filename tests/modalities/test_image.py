@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
+from PIL import ImageOps
 
 from unibind.errors import LimitError, UnibindError, UnreadableError
 from unibind.modalities.image import Image
@@ -191,3 +192,20 @@ def test_damaged_files_raise_only_our_error(kind: str, place: float, patch: byte
         assert "the given bytes" in str(error)
     else:
         assert image.pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_large_pictures_are_turned_as_pillow_turns_them(orientation: int) -> None:
+    """A picture of several bands; the pixels of every orientation are those of ImageOps.exif_transpose."""
+    pixels = np.random.default_rng(1).integers(0, 255, (2100, 1000, 3), np.uint8)
+    exif = Picture.Exif()
+    exif[ORIENTATION] = orientation
+    data = encoded(Picture.fromarray(pixels), "PNG", exif=exif, compress_level=0)
+    expected = np.asarray(ImageOps.exif_transpose(Picture.open(io.BytesIO(data))))
+    assert np.array_equal(read(data, "image").pixels, expected)
+
+
+def test_thin_pictures_are_refused() -> None:
+    with pytest.raises(LimitError, match="one side more than 200 times the other"):
+        read(encoded(Picture.new("L", (1000, 4)), "PNG"), "image")
+    assert read(encoded(Picture.new("L", (800, 4)), "PNG"), "image").pixels.shape == (4, 800, 3)

@@ -254,6 +254,73 @@ def test_a_cloud_of_broken_points_only_is_refused(tmp_path: Path) -> None:
         load(tmp_path, "nan.npy", saved(np.full((2, 3), np.nan)), drop_nan=True)
 
 
+OBJ = {
+    "indented.obj": "  v 0 0 0\n\tv 1 0 0\n v\t0  2\t 0\n\n   v 0 0 -3.5 # last\n",
+    "weights.obj": "v 0 0 0 1.0\nv 1 0 0 1.0\nv 0 2 0 1.0\nv 0 0 -3.5 1.0\n",
+    "continued.obj": "v 0 \\\n 0 0\nv 1 0 0\nv 0 \\\n2 \\\n0\nv 0 0 -3.5",
+    "returns.obj": "v 0 0 0\r\nv 1 0 0\r\nv 0 2 0\r\nv 0 0 -3.5\r\n",
+}
+
+
+@pytest.mark.parametrize("name", OBJ)
+def test_points_of_an_obj_are_split_by_any_white_space(name: str, tmp_path: Path) -> None:
+    cloud = load(tmp_path, name, OBJ[name])
+    assert cloud.xyz.tolist() == XYZ.tolist()
+    assert cloud.rgb is None
+
+
+def test_a_thousand_indented_lines_are_a_thousand_points(tmp_path: Path) -> None:
+    rows = np.random.default_rng(4).normal(size=(1000, 3)).astype(np.float32)
+    text = "".join(f"    v {x:.9g} {y:.9g} {z:.9g}\n" for x, y, z in rows)
+    assert np.array_equal(load(tmp_path, "indented.obj", text).xyz, rows)
+
+
+def test_colors_of_an_obj(tmp_path: Path) -> None:
+    text = "".join(f"v {x} {y} {z} {r} {g} {b}\n" for (x, y, z), (r, g, b) in zip(XYZ, RGB / 255, strict=True))
+    cloud = load(tmp_path, "colored.obj", text)
+    assert cloud.rgb is not None
+    assert cloud.rgb.tolist() == RGB.tolist()
+
+
+@pytest.mark.parametrize("face", ["f 1 2 3 4", "f 1/9/9 2/9/9 3/9/9 4/9/9", "f -4 -3 -2 -1", "f 1//1 2//1 3//1 4//1"])
+def test_faces_of_an_obj(face: str, tmp_path: Path) -> None:
+    """A square of four corners, whose corners count from 1, or back from the last point."""
+    square = f"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n {face}\nusemtl a\n"
+    xyz = load(tmp_path, "square.obj", square, points=4000).xyz
+    np.testing.assert_allclose(xyz.mean(axis=0), [0.5, 0.5, 0], atol=0.03)
+    np.testing.assert_allclose(xyz.std(axis=0), [12**-0.5, 12**-0.5, 0], atol=0.02)
+
+
+def test_damaged_lines_of_an_obj_are_named(tmp_path: Path) -> None:
+    for text in ("v 0 0 0\nv 1 x 0\n", "v 0 0 0\nv 1 0\n", "v 0 0 0\nf 1 b 3\n"):
+        with pytest.raises(UnreadableError, match="line 2"):
+            load(tmp_path, "damaged.obj", text)
+
+
+def test_colored_off_and_glued_header(tmp_path: Path) -> None:
+    colored = "COFF 4 0 0\n" + "".join(
+        f"{x} {y} {z} {r} {g} {b} 255\n" for (x, y, z), (r, g, b) in zip(XYZ, RGB, strict=True)
+    )
+    cloud = load(tmp_path, "colored.off", colored)
+    assert cloud.xyz.tolist() == XYZ.tolist()
+    assert cloud.rgb is not None
+    assert cloud.rgb.tolist() == RGB.tolist()
+    glued = "OFF4 1 0\n# corners\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n4 0 1 2 3 255 0 0\n"
+    np.testing.assert_allclose(
+        load(tmp_path, "glued.off", glued, points=4000).xyz.mean(axis=0), [0.5, 0.5, 0], atol=0.03
+    )
+
+
+def test_faces_of_an_ascii_ply_with_other_properties(tmp_path: Path) -> None:
+    faces = (
+        "element face 2\nproperty uchar red\nproperty list uchar int vertex_indices\n"
+        "property list uchar float texcoord\nelement edge 1\nproperty int vertex1\n"
+    )
+    rows = "0 0 0\n1 0 0\n1 1 0\n0 1 0\n255 3 0 1 2 0\n0 3 0 2 3 2 0.5 0.5\n7\n"
+    xyz = load(tmp_path, "faces.ply", ply(rows=rows, faces=faces), points=4000).xyz
+    np.testing.assert_allclose(xyz.mean(axis=0), [0.5, 0.5, 0], atol=0.03)
+
+
 NO_SURFACE = {
     "nan.obj": "v 0 0 0\nv 1 0 0\nv 0 nan 0\nf 1 2 3\n",
     "flat.obj": "v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n",

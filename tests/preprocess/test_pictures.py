@@ -48,3 +48,13 @@ def test_degrees_and_fine_counts_are_stretched():
 
 def test_a_field_without_contrast_is_one_gray():
     assert len(np.unique(thermal_picture(np.full((4, 4), 21.5, np.float32), celsius=True))) == 1
+
+
+def test_a_huge_sensor_is_drawn_small():
+    corners = np.array([0, 9999])
+    x, y = corners.astype(np.int32), corners.astype(np.int32)
+    events = Events(np.array([0, 1]), x, y, np.ones(2, bool), 10_000, 10_000)
+    pixels = event_picture(events)
+    assert pixels.shape == (2048, 2048, 3)
+    assert pixels[0, 0].tolist() == pixels[-1, -1].tolist() == [255, 255, 0]
+    assert np.count_nonzero(pixels) == 4

@@ -57,6 +57,7 @@ class Imu:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 _CHANNELS = 6
+_LARGEST = 1e6  # m/s^2 and rad/s
 _MIN_RATE_HZ = 1.0  # a lower rate means that times are in milliseconds
 
 
@@ -95,7 +96,10 @@ def _imu(rows: NDArray[np.float64], rate: float | None, name: str) -> Imu:
         rate = _mean_rate(rows[:, 0], name)
     elif rows.shape[1] > _CHANNELS:
         _check_times(rows[:, 0], name)
-    return Imu(np.ascontiguousarray(rows[:, -_CHANNELS:].T, np.float32), rate)
+    readings = np.ascontiguousarray(rows[:, -_CHANNELS:].T, np.float32)
+    if not (np.abs(readings) <= _LARGEST).all():  # also catches NaN
+        raise UnreadableError(f"{name} has readings that no sensor gives (NaN, or above {_LARGEST:,.0f}); export again")
+    return Imu(readings, rate)
 
 
 def _mean_rate(times: NDArray[np.float64], name: str) -> float:

@@ -19,6 +19,7 @@ class Limits:
     max_unpacked: int = 256 << 20  # bytes
     max_pixels: int = 64_000_000  # of a picture or a sensor
     max_side: int = 32_768  # pixels of a picture's longer side
+    max_aspect: float = 200.0  # longer over shorter side; towers enlarge the shorter side to theirs
     max_frame_pixels: int = 36_000_000  # of a video; decoders keep up to 16 frames (8K has 33 million)
     max_seconds: float = 3600.0
     max_samples: int = 175_000_000  # an hour at 48 kHz

@@ -33,7 +33,8 @@ class Source:
     @cached_property
     def size(self) -> int:
         """Size in bytes."""
-        return self.path.stat().st_size if self.path is not None else len(self.data)
+        with _opening(self.name):
+            return self.path.stat().st_size if self.path is not None else len(self.data)
 
     @property
     def suffix(self) -> str:
@@ -49,8 +50,9 @@ class Source:
             return file.read(_HEAD)
 
     def open(self) -> IO[bytes]:
-        """Open the input as a new binary file object."""
-        return self.path.open("rb") if self.path is not None else io.BytesIO(self.data)
+        """Open the input as a new binary file object; raises UnreadableError where that is not allowed."""
+        with _opening(self.name):
+            return self.path.open("rb") if self.path is not None else io.BytesIO(self.data)
 
     def read_bytes(self, limits: Limits | None = None) -> bytes:
         """The whole content; raises LimitError where it would take more memory than the limits allow."""
@@ -76,6 +78,14 @@ class Source:
                 if len(line) > _LONGEST_LINE:
                     raise UnreadableError(f"{self.name} has a line of more than {_LONGEST_LINE:,} bytes; is it a text?")
                 yield line.decode("utf-8", "replace")
+
+
+@contextmanager
+def _opening(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableError(f"{name} cannot be opened: {error.strerror or error}; check its permissions") from None
 
 
 def is_url(text: str) -> bool:

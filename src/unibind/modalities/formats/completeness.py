@@ -49,7 +49,7 @@ def _riff(file: IO[bytes], size: int, order: Order) -> str | None:
         file.seek(at)
         head = file.read(12)
         length = int.from_bytes(head[4:8], order)
-        if len(head) < 12 or not head[:4].isalnum():
+        if len(head) < 8 or not head[:4].isascii() or not head[:4].decode().isprintable():
             return None
         is_list = head[:4] in (b"RIFF", b"FORM")
         allowed = size + is_list  # the whole counts the last padding byte, which some writers forget

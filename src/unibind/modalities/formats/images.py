@@ -56,11 +56,15 @@ def opened(source: Source, limits: Limits) -> Iterator[Picture]:
 
 
 def check_pixels(width: int, height: int, name: str, limits: Limits) -> None:
-    """Raise LimitError for a picture that is too large or too long."""
+    """Raise LimitError for a picture that is too large, too long or too thin."""
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
         raise LimitError(
             f"{name} has {width} x {height} pixels, the limits allow {limits.max_pixels:,} and "
             f"{limits.max_side:,} on a side; raise them, or make it smaller"
+        )
+    if max(width, height) > limits.max_aspect * min(width, height):
+        raise LimitError(
+            f"{name} has {width} x {height} pixels, one side more than {limits.max_aspect:g} times the other; crop it"
         )
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf, sqrt
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...errors import LimitError, UnibindError, UnreadableError
 from ...extras import import_extra
 from ..limits import Limits
 from ..source import Source, decoding
+from .images import check_pixels
 
 # Playlists and other formats that could point FFmpeg at further files or addresses are deliberately missing.
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg"
@@ -48,11 +49,7 @@ def probe(source: Source, limits: Limits) -> VideoFacts:
             raise UnreadableError(f"{source.name} is cut short: it lists frames beyond its end; copy it again")
         width, height = stream.width, stream.height
         allowed = min(limits.max_pixels, limits.max_frame_pixels)
-        if width * height > allowed or max(width, height) > limits.max_side:
-            raise LimitError(
-                f"{source.name} has frames of {width} x {height} pixels, the limits allow {allowed:,}; "
-                "make them smaller"
-            )
+        check_pixels(width, height, source.name, replace(limits, max_pixels=allowed))
         first = next(container.decode(stream), None)
         if first is None:
             raise UnreadableError(f"{source.name} has no frame that can be decoded; is it cut short?")
