@@ -1,5 +1,7 @@
 import json
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -137,7 +139,7 @@ def test_folders_without_items_are_refused(tmp_path):
         ("m.jsonl", '["x.png"]', "row 1.*list"),
         ("m.jsonl", '{"uri": ["x.png"]}', "row 1: uri.*list"),
         ("m.json", '{"data": "x.png"}', "not a list"),
-        ("m.json", "[" * 100_000, "not JSON"),
+        ("m.json", "[" * 100_000, "nested too deeply"),
         ("m.parquet", b"PAR1 no more", "Parquet"),
         ("m.xlsx", "", "table format.*csv"),
         ("m.csv", "uri\nthing.qqq", r"row 1.*qqq"),
@@ -201,10 +203,21 @@ def test_a_moved_folder_keeps_its_relative_uris(tmp_path, monkeypatch):
     assert read_manifest("new/m.csv")[0].uri == "new/pictures/x.png"
 
 
-def test_an_unfinished_manifest_is_never_left(tmp_path):
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_names_that_are_not_utf8_survive_a_manifest(tmp_path, ending):
+    name = os.fsdecode(b"caf\xe9 \xff.png")
+    (tmp_path / name).write_bytes(b"x")
+    write_manifest([Item("x", "image", uri=str(tmp_path / name), label="a\ufdd0b\ud800")], tmp_path / f"m.{ending}")
+    (item,) = read_manifest(tmp_path / f"m.{ending}")
+    assert Path(item.uri).name == name
+    assert item.label == "a\ufdd0b\ud800"
+
+
+def test_an_unfinished_manifest_is_never_left(tmp_path, monkeypatch):
     path = tmp_path / "m.csv"
     write_manifest([Item("x", "text", text="whole")], path)
-    with pytest.raises(UnicodeEncodeError):
-        write_manifest([Item("x", "text", text="\ud800")], path)
+    monkeypatch.setattr(os, "fsync", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_manifest([Item("x", "text", text="half")], path)
     assert read_manifest(path)[0].text == "whole"
     assert [p.name for p in tmp_path.iterdir()] == ["m.csv"]

@@ -106,11 +106,12 @@ class LanceTables:
         try:
             with self._errors("read"):
                 table = self._database.open_table(name)
+                schema = table.schema
         except UnibindError as error:  # also for a folder that a killed writer left without a commit
             if isinstance(error.__cause__, ValueError) and "not found" in str(error.__cause__):
                 return None
             raise
-        self._check_schema(name, table.schema)
+        self._check_schema(name, schema)
         return table
 
     def _check_filled(self, name: str, found: pyarrow.Table) -> None:

@@ -67,7 +67,16 @@ def table_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, An
             continue
         yield from ((earlier, BLANK) for earlier in blank)
         blank.clear()
-        yield number, row if isinstance(row, BadRow) else {n: v for n, v in row.items() if dialect.is_known(n)}
+        yield number, row if isinstance(row, BadRow) else _known_cells(row, dialect)
+
+
+def _known_cells(row: Mapping[str, Any], dialect: Dialect) -> dict[str, Any] | BadRow:
+    """The cells in known columns, with texts as they were before they were stored."""
+    cells = {n: restored(v) if isinstance(v, str) else v for n, v in row.items() if dialect.is_known(n)}
+    long = next((n for n, v in cells.items() if isinstance(v, str) and len(v) > MAX_CELL), None)
+    if long is not None:
+        return BadRow(f"its {long[:100]} has more than {MAX_CELL:,} characters; shorten it")
+    return cells
 
 
 def is_table(path: Path) -> bool:
@@ -100,9 +109,7 @@ def text_cell(value: Any, name: str) -> str | None:
         return None
     if isinstance(value, (dict, list, tuple, bytes)):
         raise UnibindError(f"{name} is a {type(value).__name__}; it must be a text or a number")
-    text = restored(str(value)) or ""
-    if len(text) > MAX_CELL:
-        raise LimitError(f"{name} has {len(text):,} characters; shorten it to {MAX_CELL:,}")
+    text = str(value)
     return text if text.strip() else None
 
 
