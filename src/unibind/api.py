@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backbones import Backbone
+from .backbones._shared.places import absolute_name
 from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
 from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
@@ -109,7 +110,7 @@ def open_model(
     else:
         fitted = UniBind.from_pretrained(model, weights=weights, precision=precision, device=device, **(options or {}))
         name = str(model)
-    asked = backbone if backbone is None or isinstance(backbone, str) else backbone.name
+    asked = backbone if backbone is None else absolute_name(backbone if isinstance(backbone, str) else backbone.name)
     if asked not in (None, fitted.backbone.name):
         raise UnibindError(f"{name} was fitted on {fitted.backbone.name}, not on {asked}; leave out the backbone")
     return fitted

@@ -17,6 +17,7 @@ from .align.calibration import Calibration
 from .align.centers import Centers, load_centers, save_centers
 from .align.heads import Head, load_heads, save_heads
 from .backbones import Backbone, Contract, PortableBackbone
+from .backbones._shared.places import still_there
 from .errors import MissingFileError, UnibindError
 from .files import OutputKind, check_output, write_whole
 from .json_files import COUNT, FLAG, NUMBER, OBJECT, POSITIVE, TEXT, check_fields, optional, read_json, table_of
@@ -145,7 +146,7 @@ def with_options(
     Raises UnibindError, naming the file, where a recorded option has a value that the backbone cannot use.
     """
     try:
-        return create(parts.backbone, **arguments, **(dict(parts.options) | chosen))
+        return create(parts.backbone, **arguments, **(still_there(parts.options) | chosen))
     except UnibindError:
         raise
     except (TypeError, ValueError, AttributeError, KeyError) as error:  # a number where a name belongs, and so on

@@ -123,7 +123,7 @@ def test_contracts_contain_what_decides_an_embedding(weights, tiny):
 
 def test_its_options_rebuild_an_equal_backbone(weights):
     made = create_backbone("imagebind", weights=weights, sizes=SIZES, precision="bfloat16", stride=0.5, clips=4)
-    again = create_backbone("imagebind", weights=weights, **json.loads(json.dumps(made.options)))
+    again = create_backbone("imagebind", **json.loads(json.dumps(made.options)))
     assert again.contract("video").hash == made.contract("video").hash
 
 

@@ -30,7 +30,10 @@ class Backbone(Protocol):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """JSON; `create_backbone(name, **options)` rebuilds the backbone where its weights are available."""
+        """JSON; `create_backbone(name, **options)` rebuilds the backbone where its weights are available.
+
+        Has `weights` where they were given, because stores and models remember the backbone by this.
+        """
         ...
 
     def preprocess(self, modality: str, raw: Raw) -> Tensor:

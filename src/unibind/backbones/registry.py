@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import UnibindError, UnknownNameError
 from ._shared.options import call_with_options
+from ._shared.places import absolute, absolute_name
 from .protocol import Backbone
 from .spec import BackboneSpec, Card, check_commercial
 
@@ -31,13 +32,14 @@ def create_backbone(
     Only the towers of `modalities` (default: all) are read from disk. `weights` is a path or `hf:OWNER/REPO/FILE`,
     `precision` is "float32", "bfloat16", "int8" or "auto", and `device` is "cpu", "cuda:1" and so on (default: CUDA,
     MPS or CPU, whichever is available first). `options` are the backbone's own. Options that are None count as not
-    given.
+    given. A relative path, in the name too, becomes absolute, for the backbone to be found from any directory.
 
     Raises UnknownNameError if no backbone has this name, and UnibindError if the backbone cannot be loaded or does not
     take one of the options.
     """
-    kind, _, argument = name.partition(":")
+    kind, _, argument = absolute_name(name).partition(":")
     spec = find_spec(kind)
+    weights = None if weights is None else absolute(str(weights))
     options |= {"modalities": modalities, "weights": weights, "precision": precision, "device": device}
     given = {key: value for key, value in options.items() if value is not None}
     backbone = call_with_options(kind, spec.create, argument or None, options=given)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backbones import Backbone, create_backbone
+from ..backbones._shared.places import absolute_name, still_there
 from ..errors import UnibindError
 from .store import Store
 
@@ -39,6 +40,6 @@ def open_backbone(
             raise UnibindError(f"an open backbone takes no options; leave out {', '.join(chosen)}, or name it instead")
         return backbone
     remembered = store.backbone if store is not None else None
-    if remembered is not None and backbone in (None, remembered[0]):
-        return create_backbone(remembered[0], **(remembered[1] | chosen))
+    if remembered is not None and (backbone is None or absolute_name(backbone) == remembered[0]):
+        return create_backbone(remembered[0], **(still_there(remembered[1]) | chosen))
     return create_backbone(backbone or DEFAULT_BACKBONE, **chosen)

@@ -19,6 +19,7 @@ from ...errors import UnibindError
 from ...modalities import check_modality
 from ...modalities.spec import Raw
 from .._shared.device import resolve_device
+from .._shared.places import absolute
 from .._shared.pooling import pool
 from .._shared.precision import resolve_precision
 from .._shared.towers import FrozenTowers, check_item, select_modalities
@@ -81,6 +82,7 @@ class ImageBind:
         self.precision = resolve_precision(precision, self.device)
         self._inputs = Preprocessing(clips, clip_seconds, stride, pooling)
         self._sizes = {tower: Size(*size) for tower, size in (sizes or {}).items()}
+        self._weights = {} if weights is None else {"weights": absolute(str(weights))}
         path = find_weights(weights, FILES, what="ImageBind", where=WEIGHTS_URL, license=LICENSE)
         self._files: dict[str, TowerFile] = open_weights(path)
         self.modalities = self._select(modalities, path)
@@ -91,7 +93,7 @@ class ImageBind:
     def options(self) -> Mapping[str, Any]:
         """The options of `create_backbone` that rebuild an equal backbone where its weights are available."""
         sizes = {"sizes": {tower: list(size) for tower, size in self._sizes.items()}} if self._sizes else {}
-        return {"precision": self.precision, **self._inputs.options, **sizes}
+        return {"precision": self.precision, **self._weights, **self._inputs.options, **sizes}
 
     @property
     def logit_scale(self) -> float:

@@ -55,7 +55,9 @@ class Mini:
     @property
     def options(self) -> Mapping[str, Any]:
         """The options of `create_backbone` that rebuild a backbone with comparable embeddings."""
-        return {} if self.precision == "float32" else {"precision": self.precision}
+        options = {"precision": self.precision, "weights": str(self.weights)}
+        defaults = {"precision": "float32", "weights": str(WEIGHTS)}
+        return {name: value for name, value in options.items() if value != defaults[name]}
 
     def preprocess(self, modality: str, raw: Raw) -> Tensor:
         """Turn one raw item into its tower's input; `preprocessing` lists the shapes."""
