@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ def suffixes() -> dict[str, tuple[str, ...]]:
     return {name: modality_spec(name).suffixes for name in modality_names()}
 
 
+@cache
 def known_endings(modality: str | None = None) -> frozenset[str]:
     """The file endings by which modalities are recognized, or all those of one, those that need its name included."""
     if modality is None:

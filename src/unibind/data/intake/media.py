@@ -11,7 +11,6 @@ from ...errors import UnibindError
 from ...modalities import Raw, raw_from_object
 from ...modalities.source import Source
 from ..content import Content, content_of
-from ..location import canonical_location
 from ..manifest import detected_modality, resolve
 from ..tables import is_missing
 
@@ -27,14 +26,10 @@ class Media:
         """Where the item is; relative paths start from `folder`."""
         return str(resolve(self.written, folder)) if self.content is None else self.content.uri
 
-    def location(self, folder: Path) -> str:
-        """The canonical location of the item."""
-        return canonical_location(self.uri(folder))
-
-    def modality(self, folder: Path) -> str:
-        """The modality that its name and first bytes, or its type, tell."""
+    def modality(self, uri: str) -> str:
+        """The modality that its name and first bytes, or its type, tell, of the item at `uri`."""
         if self.content is None:
-            return detected_modality(self.uri(folder))
+            return detected_modality(uri)
         return self.content.modality or detected_modality(Source(self.content.name, data=_bytes_of(self.content)))
 
 

@@ -48,12 +48,13 @@ class Modalities:
             folder: Path(canonical_location(str(folder))) for folder in self._by_folder if Path(folder).is_dir()
         }
 
-    def of(self, place: PurePath, file: str | Path | None = None) -> str | None:
-        """The modality chosen for a file, by its path within the source and, where it has one, its path on disk."""
+    def of(self, place: str | PurePath, file: str | Path) -> str | None:
+        """The modality chosen for a file, by its path within the source, and its path on disk or URL."""
         if not self._by_folder:
             return self.everywhere
-        met = [folder for folder in self._by_folder if _has_successive(place.parts[:-1], folder.parts)]
-        if file is not None and self._on_disk and not is_url(str(file)):
+        within = PurePath(place).parts[:-1]
+        met = [folder for folder in self._by_folder if _has_successive(within, folder.parts)]
+        if self._on_disk and not is_url(str(file)):
             above = Path(canonical_location(str(file))).parents
             met += [folder for folder, real in self._on_disk.items() if real in above]
         self._unmet.difference_update(met)

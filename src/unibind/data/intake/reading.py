@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
@@ -120,7 +120,7 @@ def _collect_path(source: str | Path, into: Collector, modalities: Modalities, *
 
 def _collect_file(uri: str, into: Collector, modalities: Modalities) -> None:
     try:
-        modality = modalities.of(PurePath(uri), uri) or detected_modality(uri)
+        modality = modalities.of(uri, uri) or detected_modality(uri)
     except UnibindError as error:
         into.set_aside(uri, None, str(error))
     else:

@@ -58,23 +58,24 @@ def _items(
     facts["description"] = facts["description"] or text
     if len(files) == 1:
         ((media, column_modality),) = files
-        chosen = facts["modality"] or modalities.of(PurePath(media.written), media.uri(folder)) or column_modality
-        return [_file_item(media, facts, folder, chosen)]
-    facts["object"] = facts["object"] or facts["id"] or files[0][0].location(folder)
+        uri = media.uri(folder)
+        chosen = facts["modality"] or modalities.of(media.written, uri) or column_modality
+        return [_file_item(media, uri, facts, chosen)]
+    facts["object"] = facts["object"] or facts["id"] or canonical_location(files[0][0].uri(folder))
     own_id = facts["id"]
     return [
-        _file_item(media, facts | {"id": own_id and f"{own_id}/{modality}"}, folder, modality)
+        _file_item(media, media.uri(folder), facts | {"id": own_id and f"{own_id}/{modality}"}, modality)
         for media, modality in files
     ]
 
 
-def _file_item(media: Media, facts: Mapping[str, str | None], folder: Path, modality: str | None) -> Item:
+def _file_item(media: Media, uri: str, facts: Mapping[str, str | None], modality: str | None) -> Item:
     if modality is None and media.content is None and not has_known_ending(media.written):
         raise UnibindError(f"no modality has files like {media.written}; correct its ending, or give the modality")
     certain = None if media.content is None else media.content.modality
-    kind = certain or (media.modality(folder) if modality is None else named_modality(modality))
+    kind = certain or (media.modality(uri) if modality is None else named_modality(modality))
     known: dict[str, Any] = {name: facts[name] for name in _KEPT}
-    return Item(facts["id"] or media.location(folder), kind, media.uri(folder), **known, content=media.content)
+    return Item(facts["id"] or canonical_location(uri), kind, uri, **known, content=media.content)
 
 
 def _text_item(text: str | None, facts: Mapping[str, str | None]) -> Item:
