@@ -199,11 +199,13 @@ def test_a_streamed_data_set_is_refused():
         read_manifest(StreamedDataSet())
 
 
-def test_a_parquet_table_may_contain_the_files(tmp_path):
+def test_an_arrow_table_may_contain_the_files(tmp_path):
     table = pa.table({"image": [{"bytes": png("red"), "path": "a.png"}], "label": ["red"]})
-    parquet.write_table(table, tmp_path / "m.parquet")
-    _, found = encoded(tmp_path / "m.parquet", tmp_path)
+    _, found = encoded(table, tmp_path)
     assert found == [("red", "red")]
+    parquet.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(UnibindError, match="must be a text or a number"):
+        read_manifest(tmp_path / "m.parquet")
 
 
 # --- archives -------------------------------------------------------------------------------------------------------
