@@ -232,10 +232,19 @@ class UniBind:
         """Classify one item (a Prediction) or many (a list of Predictions, in order).
 
         Items, `progress` and `reading` are as for `embed`; `top` limits the candidates. With `on_error="return"` an
-        item that cannot be read becomes an Unreadable in its place; otherwise its error is raised. Raises
-        UnibindError where the model has no centers for a modality.
+        item that cannot be read, or whose modality the model has no centers for, becomes an Unreadable in its place;
+        otherwise its error is raised.
         """
         failures: dict[int, Unreadable] = {}
+
+        def predictions(batch: EmbeddedBatch) -> Sequence[Prediction | Unreadable]:
+            try:
+                return self._predict(batch.vectors, batch.modality, batch.names, top)
+            except UnibindError as error:
+                if on_error == "raise":
+                    raise
+                kind = type(error).__name__
+                return [Unreadable(name, kind, f"{name} was not classified: {error}") for name in batch.names]
 
         def on_failure(position: int, name: str, failure: Failure) -> None:
             if on_error == "raise":
@@ -245,7 +254,7 @@ class UniBind:
         return self._for_each(
             items,
             "classifying",
-            lambda batch: self._predict(batch.vectors, batch.modality, batch.names, top),
+            predictions,
             failures=failures,
             progress=progress,
             **reading,

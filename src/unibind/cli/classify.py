@@ -24,7 +24,9 @@ from ._console import (
 )
 
 if TYPE_CHECKING:
-    from ..predictions import Prediction
+    from ..predictions import Prediction, Unreadable
+
+_GROUP = 100  # files whose answers are printed together
 
 
 @with_backbone_options
@@ -67,19 +69,32 @@ def classify(
     if model is None and classes is None and knowledge is None:
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
     opened = open_model(model, classes=classes, knowledge=knowledge, **backbone.arguments)
-    results = opened.classify(files, modality=modality, top=top, workers=workers, on_error="return")
-    failures = [result for result in results if isinstance(result, Unreadable)]
-    if json:
-        print_json([asdict(result) for result in results])
-    else:
-        _print([result for result in results if not isinstance(result, Unreadable)])
-        for failure in failures:
-            notify(f"unibind: {failure.message}")
-    if failures:
+    results: list[Prediction | Unreadable] = []
+    try:
+        for start in range(0, len(files), _GROUP):
+            group = files[start : start + _GROUP]
+            new = opened.classify(group, modality=modality, top=top, workers=workers, on_error="return")
+            results += new
+            if not json:
+                _print(new)
+    finally:  # also where a later file ends the run
+        if json:
+            print_json([asdict(result) for result in results])
+    if any(isinstance(result, Unreadable) for result in results):
         raise typer.Exit(2)
 
 
-def _print(predictions: list[Prediction]) -> None:
+def _print(results: list[Prediction | Unreadable]) -> None:
+    """A table, and a line per file that has no prediction."""
+    from ..predictions import Prediction, Unreadable
+
+    _print_predictions([result for result in results if isinstance(result, Prediction)])
+    for result in results:
+        if isinstance(result, Unreadable):
+            notify(f"unibind: {result.message}")
+
+
+def _print_predictions(predictions: list[Prediction]) -> None:
     """A table; "none of these" is a column where a calibrated model can say it."""
     if not predictions:
         return

@@ -54,6 +54,9 @@ def loadable_items(
             yield name, loadable_item(item, str(index), modality, limits)
         except UnibindError as error:
             yield name, Failure.of(error)
+        except Exception as error:  # an object that only looks like an item
+            reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
+            yield name, Failure("UnreadableError", f"{name} cannot be read: {reason}")
 
 
 def loadable_item(item: Any, key: str, modality: str | None, limits: Limits) -> Item | RawItem:

@@ -59,6 +59,9 @@ def _inspect(file: str | Path, modality: str | None, limits: Limits | None, keep
         return InspectedFile(str(file), raw.modality, raw.summary(), raw=raw if keep_raw else None)
     except UnibindError as error:
         return InspectedFile(str(file), error=str(error))
+    except Exception as error:  # what is decoded only when it is described, as frames of a video are
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        return InspectedFile(str(file), error=f"{file} cannot be described: {reason}")
 
 
 def save_contact_sheet(inspected: Sequence[InspectedFile], path: str | Path) -> None:
