@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,22 +34,46 @@ def multi_positive_loss(batch: Batch) -> Float[Tensor, ""]:
     Averages the log-likelihood of each sample's positives among all texts with that of each text's positives among
     all samples. The positives of a sample are the descriptions of its category and its own description.
     """
-    texts = batch.texts
-    positive = batch.category_index[:, None] == batch.text_category_index[None, :]  # [B, M]
+    z, texts = batch.z, batch.texts
+    categories = 1 + int(torch.maximum(batch.text_category_index.max(), batch.category_index.max()))
+    samples_of = torch.bincount(batch.category_index, minlength=categories)
+    texts_of = torch.bincount(batch.text_category_index, minlength=categories)
+    sample_positives = _sums(texts, batch.text_category_index, categories)[batch.category_index]  # [B, D]
+    sample_counts = texts_of[batch.category_index]
+    text_positives = _sums(z, batch.category_index, categories)[batch.text_category_index]  # [M, D]
+    text_counts = samples_of[batch.text_category_index]
     if batch.own_descriptions is not None:
         described = batch.own_descriptions.any(dim=1)
-        texts = torch.cat([texts, batch.own_descriptions[described]])
-        own = torch.eye(len(batch.z), dtype=torch.bool)[:, described]
-        positive = torch.cat([positive, own], dim=1)  # [B, M + number of samples with a description]
-    logits = batch.logit_scale * batch.z @ texts.T
-    return (_mean_over_positives(logits, positive) + _mean_over_positives(logits.T, positive.T)) / 2
+        own = batch.own_descriptions[described]
+        texts = torch.cat([texts, own])
+        sample_positives = sample_positives + batch.own_descriptions
+        sample_counts = sample_counts + described
+        text_positives = torch.cat([text_positives, z[described]])
+        text_counts = torch.cat([text_counts, torch.ones(len(own), dtype=text_counts.dtype)])
+    logits = batch.logit_scale * z @ texts.T
+    pull_on_samples = batch.logit_scale * (z * sample_positives).sum(dim=1)
+    pull_on_texts = batch.logit_scale * (texts * text_positives).sum(dim=1)
+    return (
+        _mean_over_positives(logits.logsumexp(dim=1), pull_on_samples, sample_counts)
+        + _mean_over_positives(logits.logsumexp(dim=0), pull_on_texts, text_counts)
+    ) / 2
 
 
-def _mean_over_positives(logits: Float[Tensor, "r c"], positive: Bool[Tensor, "r c"]) -> Float[Tensor, ""]:
-    """Cross-entropy against the uniform distribution over each row's positives; rows without any are ignored."""
-    log_p = logits.log_softmax(dim=1).masked_fill(~positive, 0.0)
-    count = positive.sum(dim=1)
-    return -(log_p.sum(dim=1) / count.clamp(min=1))[count > 0].mean()
+def _sums(vectors: Float[Tensor, "n d"], category_index: Int[Tensor, " n"], categories: int) -> Float[Tensor, "c d"]:
+    """Sum of the vectors of every category."""
+    return torch.zeros(categories, vectors.shape[1]).index_add(0, category_index, vectors)
+
+
+def _mean_over_positives(
+    log_sum: Float[Tensor, " r"], positive_logits: Float[Tensor, " r"], counts: Int[Tensor, " r"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy against the uniform distribution over each row's positives; rows without any are ignored.
+
+    It is the logarithm of the sum of all exponentials less the mean logit of the positives, whose sum is given: so no
+    mask of rows times columns is needed.
+    """
+    some = counts > 0
+    return (log_sum - positive_logits / counts.clamp(min=1))[some].mean()
 
 
 def released_loss(batch: Batch) -> Float[Tensor, ""]:
