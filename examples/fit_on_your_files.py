@@ -22,7 +22,8 @@ def main() -> None:
 
     model = unibind.fit(args.out / "store", knowledge=args.knowledge, few_shot=args.few_shot)
     for modality, accuracy in model.summary.validation_top1.items():
-        print(f"{modality}: {accuracy:.0%} right on the validation split")
+        if accuracy is not None:  # one item per class leaves none to hold out
+            print(f"{modality}: {accuracy:.0%} right on items held out, {model.summary.chance[modality]:.0%} by chance")
     model.save_pretrained(args.out / "model")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers.toy_store import KNOWLEDGE, QUICK, SwappedColors, filled_store, picture, tone
+from tests.helpers.toy_store import KNOWLEDGE, STEPS, SwappedColors, filled_store, picture, tone
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
 from unibind.align.fit import FitConfig
@@ -20,9 +20,8 @@ def store(tmp_path_factory):
     return filled_store(tmp_path_factory.mktemp("stores") / "store", SwappedColors())
 
 
-def quick_fit(store, knowledge=KNOWLEDGE, backbone=None, **options):
-    backbone = backbone or SwappedColors()
-    return fit(store, knowledge=knowledge, backbone=backbone, **({"config": QUICK, "progress": False} | options))
+def quick_fit(store, knowledge=KNOWLEDGE, backbone=None, progress=False, **options):
+    return fit(store, knowledge=knowledge, backbone=backbone or SwappedColors(), progress=progress, **options)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +45,25 @@ def test_a_fit_corrects_what_the_backbone_gets_wrong(fitted):
 
 def test_the_summary_says_what_was_learned(fitted):
     summary = fitted.summary
+    assert summary.train_items == {"audio": 24, "image": 24}  # validation items train, too
+    assert summary.class_items["image"] == {"blue": 8, "green": 8, "red": 8}
+    assert summary.chance["image"] == pytest.approx(1 / 3)
+    assert summary.validation_top1 == {"audio": 1.0, "image": 1.0}
+    assert set(summary.measured_on.values()) == {"cross-validation"}
+    assert summary.learned_parameters == 2 * (3 * (DIM + 1) + DIM + 3)
+
+
+@pytest.mark.slow
+def test_a_fit_by_steps_holds_the_validation_split_out(store):
+    model = quick_fit(store, config=STEPS)
+    summary = model.summary
     assert summary.train_items == {"audio": 12, "image": 12}
     assert summary.validation_top1 == {"audio": 1.0, "image": 1.0}
+    assert set(summary.measured_on.values()) == {"validation"}
     assert summary.history["image"][0] == {"step": 0, "val_top1": pytest.approx(1 / 3)}
     assert summary.best_step["image"] > 0
-    assert summary.learned_parameters == 2 * (2 * QUICK.rank * DIM + DIM + 1)
+    assert summary.learned_parameters == 2 * (2 * STEPS.rank * DIM + DIM + 1)
+    assert labels(model.classify([picture(name, 1000) for name in CATEGORIES])) == list(CATEGORIES)
 
 
 @pytest.mark.slow
@@ -61,9 +74,12 @@ def test_a_fit_is_the_same_every_time(fitted, store):
 
 def test_progress_is_reported(store):
     steps = []
-    config = FitConfig(steps=3, batch_size=8)
+    config = FitConfig(loss="multi_positive", steps=3, batch_size=8)
     quick_fit(store, config=config, progress=lambda modality, step: steps.append((modality, step)))
     assert steps == [(m, step) for m in ("audio", "image") for step in (1, 2, 3)]
+    steps.clear()
+    quick_fit(store, config=FitConfig(), progress=lambda modality, step: steps.append((modality, step)))
+    assert steps == [("audio", 1), ("image", 1)]
 
 
 # --- what is refused -----------------------------------------------------------------------------------------------
@@ -103,7 +119,7 @@ def test_descriptions_in_the_manifest_are_embedded_once_each(tmp_path):
     backbone = SwappedColors()
     store = filled_store(tmp_path / "store", backbone, described=True)
     backbone.encoded.clear()
-    model = quick_fit(store, backbone=backbone)
+    model = quick_fit(store, backbone=backbone, config=STEPS)
     assert backbone.encoded == {"text": len(KNOWLEDGE) + len(CATEGORIES)}  # items of a category share theirs
     assert labels(model.classify([picture(name, 99) for name in CATEGORIES])) == list(CATEGORIES)
 
@@ -120,7 +136,7 @@ def test_descriptions_of_training_items_in_the_knowledge_base_belong_to_the_item
     assert expected.count(None) == 3  # one of four per category has none
     for text, vector in zip(expected, own["image"], strict=True):
         assert vector == pytest.approx(np.zeros(DIM) if text is None else embed([Text(text)], backbone)[0])
-    model = quick_fit(store, knowledge, backbone)
+    model = quick_fit(store, knowledge, backbone, config=STEPS)
     assert labels(model.classify([picture(name, 99) for name in CATEGORIES])) == list(CATEGORIES)
     assert len(model.knowledge) == len(knowledge)
 

@@ -186,17 +186,23 @@ def test_encode_takes_a_folder_or_a_list_of_files(tmp_path, green):
 
 def test_a_fit_without_knowledge_uses_the_names_of_the_labels(tmp_path, caplog):
     store = filled_store(tmp_path / "store", ToyBackbone())
-    model = unibind.fit(store, backbone=ToyBackbone(), config=unibind.FitConfig(steps=20), progress=False)
+    model = unibind.fit(store, backbone=ToyBackbone(), progress=False)
     assert "represented by their names" in caplog.text
     assert model.classify(picture("blue")).label == "blue"
 
 
-def test_a_fit_without_a_validation_split_makes_one(tmp_path, caplog):
+def test_a_fit_without_a_validation_split_learns_from_every_item(tmp_path):
     store = filled_store(tmp_path / "store", ToyBackbone(), splits=("train",), per_category=8)
-    model = unibind.fit(
-        store, knowledge=KNOWLEDGE, backbone=ToyBackbone(), config=unibind.FitConfig(steps=20), progress=False
-    )
-    assert "validation" in caplog.text
+    model = unibind.fit(store, knowledge=KNOWLEDGE, backbone=ToyBackbone(), progress=False)
+    assert model.summary.train_items["image"] == 24
+    assert model.summary.measured_on["image"] == "cross-validation"
+
+
+def test_a_fit_by_steps_without_a_validation_split_makes_one(tmp_path, caplog):
+    store = filled_store(tmp_path / "store", ToyBackbone(), splits=("train",), per_category=8)
+    config = unibind.FitConfig(loss="multi_positive", steps=2)
+    model = unibind.fit(store, knowledge=KNOWLEDGE, backbone=ToyBackbone(), config=config, progress=False)
+    assert "there is no validation split" in caplog.text
     assert model.summary.train_items["image"] < 24
 
 
@@ -207,7 +213,6 @@ def test_few_shot_keeps_that_many_items_per_class(tmp_path):
         knowledge=KNOWLEDGE,
         few_shot=2,
         backbone=ToyBackbone(),
-        config=unibind.FitConfig(steps=20),
         progress=False,
     )
     assert model.summary.train_items == {"audio": 6, "image": 6}
@@ -220,7 +225,6 @@ def test_centers_can_be_fixed_as_the_paper_does(tmp_path):
         knowledge=KNOWLEDGE,
         centers=unibind.CenterConfig(strategy="adaptive", k=2, scoring="max"),
         backbone=ToyBackbone(),
-        config=unibind.FitConfig(steps=20),
         progress=False,
     )
     assert {(c.strategy, max(c.sizes), c.scoring.kind) for m, c in model.centers.items() if m != "text"} == {

@@ -15,7 +15,6 @@ from tests.helpers.toys import CATEGORIES
 from unibind.evaluate.stores import evaluate_store
 
 SENTENCES = ("a {} thing", "something {} from the kitchen", "it is {} all over", "the {} one")
-STEPS = 20
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +51,7 @@ def in_python(root):
     """Store, model and results of the journey in Python."""
     store = root / "python" / "store"
     summary = unibind.encode(root / "data", store)
-    model = unibind.fit(store, knowledge=root / "kb.jsonl", config=unibind.FitConfig(steps=STEPS))
+    model = unibind.fit(store, knowledge=root / "kb.jsonl")
     model.save_pretrained(root / "python" / "model")
     return store, summary, model
 
@@ -62,7 +61,7 @@ def on_the_command_line(root):
     """Store, model and output of the journey on the command line."""
     store, model = root / "cli" / "store", root / "cli" / "model"
     summary = run_json("encode", root / "data", "--out", store)
-    fitted = run_json("fit", store, "--out", model, "--knowledge", root / "kb.jsonl", "--steps", STEPS)
+    fitted = run_json("fit", store, "--out", model, "--knowledge", root / "kb.jsonl")
     return store, summary, model, fitted
 
 

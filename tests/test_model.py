@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.toy_store import KNOWLEDGE, QUICK, SwappedColors, filled_store, picture, tone
+from tests.helpers.toy_store import KNOWLEDGE, SwappedColors, filled_store, picture, tone
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind, fit
 from unibind.align.heads import Head
@@ -18,7 +18,7 @@ from unibind.modalities.text import Text
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     store = filled_store(tmp_path_factory.mktemp("stores") / "store", SwappedColors())
-    return fit(store, knowledge=KNOWLEDGE, backbone=SwappedColors(), config=QUICK, progress=False)
+    return fit(store, knowledge=KNOWLEDGE, backbone=SwappedColors(), progress=False)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_radar_goes_from_files_to_a_report(world):
             for text in (f"{c} on a radar", f"the echo of a {c}", f"{c} {c}")
         )
     )
-    fitted = unibind(world, "fit", "store", "--out", "model", "--knowledge", "kb.jsonl", "--steps", "20", "--json")
+    fitted = unibind(world, "fit", "store", "--out", "model", "--knowledge", "kb.jsonl", "--json")
     assert fitted["validation_top1"] == {"radar": 1.0}
     predictions = unibind(
         world, "classify", "data/test/car/1.radar", "data/test/drone/2.radar", "--model", "model", "--json"

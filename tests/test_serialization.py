@@ -9,7 +9,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 
-from tests.helpers.toy_store import KNOWLEDGE, QUICK, SwappedColors, filled_store, picture, tone
+from tests.helpers.toy_store import KNOWLEDGE, SwappedColors, filled_store, picture, tone
 from unibind import UniBind, fit, model, serialization
 from unibind.errors import ContractError, MissingFileError, UnibindError
 from unibind.modalities.text import Text
@@ -21,7 +21,7 @@ RAWS = [picture("red", 50), tone("green", 51), Text("blue"), picture("blue", 52)
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     store = filled_store(tmp_path_factory.mktemp("stores") / "store", SwappedColors())
-    return fit(store, knowledge=KNOWLEDGE, backbone=SwappedColors(), config=QUICK, progress=False)
+    return fit(store, knowledge=KNOWLEDGE, backbone=SwappedColors(), progress=False)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_the_model_card_has_hub_metadata_and_figures(folder):
     metadata = huggingface_hub.ModelCard(card).data
     assert (metadata.library_name, metadata.license, metadata.pipeline_tag) == ("unibind", "mit", "feature-extraction")
     assert "3 categories: blue, green, red." in card
-    assert "| image | 12 | 100.0 % |" in card
+    assert "| image | 24 | 100.0 % (cross-validation) |" in card
     assert '"top1": 0.75' in card
 
 

@@ -99,7 +99,7 @@ def run_demo(
         texts = embed_descriptions(base, encoder)
         advance(1)
         config = FitConfig(seed=seed)
-        advance_fit = stage("fitting heads", config.steps * (len(store.modalities()) - 1))
+        advance_fit = stage("fitting heads", config.progress_steps * (len(store.modalities()) - 1))
         model = fit(
             store,
             knowledge=base,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,18 +21,19 @@ from .data.duplicates import refuse_leaks
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
 from .data.encode import embed
 from .data.opening import open_backbone, open_store
-from .data.splits import Split, few_shot, train_and_validation
+from .data.splits import Split, Validation, few_shot, object_ids, train_and_validation
 from .data.store import Store
 from .errors import UnknownNameError
 from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
 from .modalities.text import Text
-from .model import FitSummary, UniBind, check_stored
+from .model import FitSummary, MeasuredOn, UniBind, check_stored
 from .progress import progress_stages
 
 _log = logging.getLogger(__name__)
 
+_CENTERS = CenterConfig(strategy="all", scoring="mean")  # a head is fitted for the mean of all descriptions
 _ANCHOR_SCORING = Scoring("log_mean_exp", 20.0)  # of the centers that texts are classified by
 
 
@@ -41,6 +43,7 @@ def fit(
     knowledge: KnowledgeSource | None = None,
     modalities: Sequence[str] | None = None,
     few_shot: int | None = None,
+    hold_out_validation: bool = False,
     config: FitConfig | None = None,
     centers: CenterConfig | None = None,
     backbone: Backbone | str | None = None,
@@ -52,36 +55,45 @@ def fit(
     allow_duplicates: bool = False,
     progress: bool | Callable[[str, int], None] | None = None,
 ) -> UniBind:
-    """Fit heads on a store's split "train"; select centers and calibrate on its split "val".
+    """Fit heads on a store's labeled items; choose and calibrate on items that are held out.
 
-    `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels.
-    Without a split column, a stratified validation split is made (seeded by `config.seed`). `few_shot` keeps that many
-    training items per class and modality. `centers` fixes what is otherwise chosen on validation: strategy, K, scoring.
-    `backbone` defaults to the one that encoded the store; it embeds texts only, for items are taken as stored. `texts`
-    are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a terminal)
-    or a function that is called with (modality, step).
+    Every item of the splits "train" and "val" (or of a store without splits) is learned from, and what has to be chosen
+    is chosen by cross-validation, so that no label is wasted; the split "test" is never touched. With
+    `hold_out_validation`, or `few_shot` (that many training items per class and modality), the split "val" is not
+    learned from: it chooses and calibrates. A fit by steps (`config.loss`) always holds items out, and where there is
+    no split "val", makes a stratified one (seeded by `config.seed`). `model.summary` says what was done.
 
-    Descriptions that the knowledge has of training items are their own descriptions, before those that came with the
-    manifest; descriptions of the store's other items are left out, because they give labels away. A modality whose
-    tower is not in the anchor space starts from a closed-form map (see `align.fit.fit_head`). Raises UnibindError where
-    there are no labeled training items, UnknownNameError for a label without descriptions, and ContractError where the
-    store was encoded by another backbone. Also raises UnibindError where the same content is in several splits, unless
-    `allow_duplicates`: validation would measure memory.
+    `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels. A
+    class without training items stands where its texts say. `centers` selects centers instead of the mean of all
+    descriptions; what it leaves open is chosen on the items held out. `backbone` defaults to the one that encoded the
+    store; it embeds texts only, for items are taken as stored. `texts` are the knowledge's embeddings where they are at
+    hand. `progress` is a bool (None: a bar where there is a terminal) or a function that is called with (modality,
+    step).
+
+    With a loss, descriptions that the knowledge has of training items are their own descriptions, before those that
+    came with the manifest; descriptions of the store's other items are left out, because they give labels away. Raises
+    UnibindError where no modality has labeled training items of two classes, UnknownNameError for a label without
+    descriptions, and ContractError where the store was encoded by another backbone. Also raises UnibindError where the
+    same content is in several splits, unless `allow_duplicates`: validation would measure memory.
     """
     config, opened = config or FitConfig(), open_store(store)
     refuse_leaks(opened, modalities, allow=allow_duplicates)
     encoder = open_backbone(
         backbone, store=opened, weights=weights, precision=precision, device=device, options=options
     )
-    split = _split(opened, encoder, modalities, few_shot, config.seed)
+    hold_out = hold_out_validation or few_shot is not None
+    validation_use: Validation = "make" if config.loss else "hold out" if hold_out else "learn"
+    split = _split(opened, encoder, modalities, few_shot, validation_use, config.seed)
     base, texts = _learnable(knowledge, texts, split, encoder)
     categories = tuple(dict.fromkeys(texts.categories))
-    own = _own_descriptions(split.train, base.of_items(), encoder)
-    train = {m: Samples(e.vectors, _category_index(e, categories), own.get(m)) for m, e in split.train.items()}
+    own = _own_descriptions(split.train, base.of_items(), encoder) if config.loss else {}
+    train = {
+        m: Samples(e.vectors, _category_index(e, categories), own.get(m), object_ids(e)) for m, e in split.train.items()
+    }
     validation = {m: Samples(e.vectors, _category_index(e, categories)) for m, e in split.validation.items()}
     outside = {m for m in split.train if not encoder.contract(m).shares_space(texts.contract)}
     with progress_stages(None if callable(progress) else progress) as stage:
-        bars = {} if callable(progress) else {m: stage(f"fitting {m}", config.steps) for m in train}
+        bars = {} if callable(progress) else {m: stage(f"fitting {m}", config.progress_steps) for m in train}
 
         def report(modality: str, step: int) -> None:
             if callable(progress):
@@ -98,12 +110,19 @@ def fit(
             outside_anchor_space=outside,
             progress=report,
         )
-    return _assemble(encoder, fitted, texts, split, base, centers or CenterConfig())
+    return _assemble(encoder, fitted, texts, split, base, centers or _CENTERS)
 
 
-def _split(store: Store, backbone: Backbone, modalities: Sequence[str] | None, shots: int | None, seed: int) -> Split:
+def _split(
+    store: Store,
+    backbone: Backbone,
+    modalities: Sequence[str] | None,
+    shots: int | None,
+    validation: Validation,
+    seed: int,
+) -> Split:
     """Training and validation items of every modality but the anchor, checked against the backbone."""
-    split = train_and_validation(store, modalities=modalities, seed=seed)
+    split = train_and_validation(store, modalities, validation=validation, seed=seed)
     for stored in split.train.values():
         check_stored(stored, backbone)
     if split.message:
@@ -144,32 +163,40 @@ def _assemble(
     """Centers and calibration for fitted heads, and the summary of it all."""
     centers: dict[str, Centers] = {}
     calibration: dict[str, Calibration] = {}
-    accuracy: dict[str, float] = {}
+    accuracy: dict[str, float | None] = {}
     for m, result in fitted.items():
-        train, validation = split.train[m], split.validation[m]
-        projected = result.head(validation.vectors)
-        centers[m], accuracy[m] = tune_centers(
+        train, (held_out, category_index) = split.train[m], result.held_out
+        labels = [texts.category_names()[c] for c in category_index]
+        centers[m], top1 = tune_centers(
             texts,
-            (projected, validation.known_labels()),
+            (held_out, labels),
             samples=result.head(train.vectors),
             labels=train.known_labels(),
             config=config,
         )
-        scores = centers[m].scores(projected)
-        calibration[m] = fit_calibration(scores, _category_index(validation, centers[m].labels))
+        accuracy[m] = top1 if labels else None
+        if labels:
+            calibration[m] = fit_calibration(centers[m].scores(held_out), category_index)
     if ANCHOR in backbone.modalities:
         centers[ANCHOR] = select_centers(texts, strategy="consensus", scoring=_ANCHOR_SCORING)
     summary = FitSummary(
         sum(f.learned_parameters for f in fitted.values()),
-        {m: len(split.train[m].ids) for m in fitted},
+        {m: dict(Counter(split.train[m].known_labels())) for m in fitted},
         {m: f.best_step for m, f in fitted.items()},
         accuracy,
+        {m: _measured_on(split, m, result) for m, result in fitted.items()},
         {m: f.history for m, f in fitted.items()},
     )
     heads = {m: f.head for m, f in fitted.items()}
     return UniBind(
         backbone, heads=heads, centers=centers, calibration=calibration, knowledge=knowledge, summary=summary
     )
+
+
+def _measured_on(split: Split, modality: str, fitted: FittedHead) -> MeasuredOn:
+    if modality in split.validation:
+        return "validation"
+    return "cross-validation" if len(fitted.held_out[1]) else "nothing"
 
 
 def _category_index(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:

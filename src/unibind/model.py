@@ -42,17 +42,37 @@ _MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.
 _EXPLAINED_CANDIDATES = 2  # the winner and the runner-up
 
 
+MeasuredOn = Literal["cross-validation", "validation", "nothing"]
+
+
 @dataclass(frozen=True)
 class FitSummary:
-    """What a fit did: the total of learned parameters, and per modality the training items, the best step, the
-    validation top-1 with the selected centers, and the loss curve.
+    """What a fit did: the total of learned parameters, and per modality the training items of every class, the best
+    step, the top-1 on items that were held out, how they were (by cross-validation, or as the split of that name), and
+    the record of the fit. Where no item could be held out, `validation_top1` is None.
     """
 
     learned_parameters: int
-    train_items: dict[str, int]
+    class_items: dict[str, dict[str, int]]
     best_step: dict[str, int]
-    validation_top1: dict[str, float]
+    validation_top1: dict[str, float | None]
+    measured_on: dict[str, MeasuredOn]
     history: dict[str, list[dict[str, float]]] = field(repr=False)
+
+    @property
+    def train_items(self) -> dict[str, int]:
+        """Number of training items per modality."""
+        return {m: sum(counts.values()) for m, counts in self.class_items.items()}
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """Top-1 per modality of always answering the class with the most training items."""
+        return {m: max(counts.values()) / sum(counts.values()) for m, counts in self.class_items.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the record of the fit, for machines."""
+        figures = {name: value for name, value in asdict(self).items() if name != "history"}
+        return {**figures, "chance": self.chance}
 
 
 class UniBind:

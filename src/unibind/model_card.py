@@ -43,7 +43,7 @@ def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
     ]
     if parts.summary:
         lines += ["", "## Fit", "", f"{parts.summary['learned_parameters']:,} learned parameters.", ""]
-        lines += ["| modality | training items | validation top-1 | centers |", "|---|---|---|---|"]
+        lines += ["| modality | training items | held-out top-1 | centers |", "|---|---|---|---|"]
         lines += [_fit_row(m, parts) for m in sorted(parts.heads)]
     if measured:
         lines += ["", "## Measured", "", "```json", json.dumps(dict(measured), indent=1), "```"]
@@ -82,6 +82,8 @@ def _base_models(backbone: str, options: Mapping[str, Any]) -> list[str]:
 def _fit_row(modality: str, parts: Parts) -> str:
     """A model that was loaded in part knows more of its fit than it has: only its own heads get a row."""
     assert parts.summary is not None
-    centers, items = parts.centers[modality], parts.summary["train_items"][modality]
+    centers, items = parts.centers[modality], sum(parts.summary["class_items"][modality].values())
+    top1 = parts.summary["validation_top1"][modality]
+    measured = "not measured" if top1 is None else f"{100 * top1:.1f} % ({parts.summary['measured_on'][modality]})"
     chosen = f"{centers.strategy}, K = {max(centers.sizes)}, {centers.scoring.kind} {centers.scoring.parameter:g}"
-    return f"| {modality} | {items} | {100 * parts.summary['validation_top1'][modality]:.1f} % | {chosen} |"
+    return f"| {modality} | {items} | {measured} | {chosen} |"

@@ -26,7 +26,7 @@ from .model_card import model_card
 
 MANIFEST, HEADS, CENTERS = "unibind.json", "heads.safetensors", "centers.safetensors"
 DESCRIPTIONS, CARD = "descriptions.parquet", "README.md"
-_FORMAT = 2
+_FORMAT = 3
 MODEL = OutputKind("a model", marks=(MANIFEST, HEADS, CENTERS))
 _FIELDS = {
     "format": COUNT,

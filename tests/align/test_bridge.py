@@ -237,7 +237,9 @@ def test_zero_shot_refuses_parts_outside_the_anchor_space(unbridged):
 def test_a_fit_brings_parts_into_the_anchor_space(unbridged, tmp_path):
     modalities = ("image", "audio", "point_cloud")
     store = item_store(tmp_path / "store", unbridged, modalities, ("train", "val", "test"))
-    model = fit(store, knowledge=KNOWLEDGE, backbone=unbridged, config=FitConfig(steps=60, rank=2))
+    model = fit(
+        store, knowledge=KNOWLEDGE, backbone=unbridged, config=FitConfig(loss="multi_positive", steps=60, rank=2)
+    )
     dim, heads = unbridged.dim, {"image": 2 * 2 * 24 + 24 + 1}
     heads |= dict.fromkeys(("audio", "point_cloud"), dim * dim + dim + 1)  # the rank does not apply to these
     assert model.summary.learned_parameters == sum(heads.values())
@@ -263,7 +265,7 @@ def test_a_head_over_a_bridge_keeps_both_in_its_contract(file, tmp_path):
     (built,) = build_bridges(load_parts(file), KNOWLEDGE)
     bridged = create_backbone(f"composed:{file}")
     store = item_store(tmp_path / "store", bridged, splits=("train", "val"))
-    model = fit(store, knowledge=KNOWLEDGE, backbone=bridged, config=FitConfig(steps=20))
+    model = fit(store, knowledge=KNOWLEDGE, backbone=bridged)
     assert model.contract("audio").head == f"{built.bridge.fingerprint}+{model.heads['audio'].fingerprint}"
     assert model.contract("audio").space == "lab_a@1"
 
@@ -284,7 +286,7 @@ def test_an_index_refuses_parts_outside_the_anchor_space_and_an_evaluation_leave
     assert bare.before.modalities == ("image",)
     assert bare.to_json()["outside_anchor_space"] == ("audio",)
     assert set(bare.recognition.by_modality["audio"].answers) == {NEIGHBORS, PROBE}  # which need no text
-    model = fit(store, knowledge=KNOWLEDGE, backbone=unbridged, config=FitConfig(steps=20))
+    model = fit(store, knowledge=KNOWLEDGE, backbone=unbridged)
     measured = evaluate(unbridged, store, knowledge=KNOWLEDGE, fitted=model)
     assert measured.before.modalities == ("image",)
     assert set(measured.after.modalities) == {"image", "audio"}
@@ -311,7 +313,7 @@ def test_stored_vectors_of_another_width_are_refused(unbridged, tmp_path):
     with pytest.raises(ContractError, match=words):
         UniBind(unbridged).project(narrow.vectors("image"))
     with pytest.raises(ContractError, match=words):
-        fit(narrow, knowledge=KNOWLEDGE, backbone=unbridged, config=FitConfig(steps=1))
+        fit(narrow, knowledge=KNOWLEDGE, backbone=unbridged)
 
 
 def test_few_descriptions_are_refused(file):

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
-from unibind.align.fit import FitConfig
 from unibind.backbones import Contract
 from unibind.data.embeddings import Embeddings
 from unibind.data.manifest import Item
@@ -71,7 +70,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(store):
-    return fit(store, knowledge=KNOWLEDGE, backbone=BACKBONE, config=FitConfig(steps=120, batch_size=6, lr=0.02))
+    return fit(store, knowledge=KNOWLEDGE, backbone=BACKBONE)
 
 
 # --- zero-shot -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
-from unibind.align.fit import FitConfig
 from unibind.evaluate.parts import split_of
 from unibind.evaluate.protocols import evaluate
 from unibind.evaluate.report import ExplainedItem, Search, charts, recognition_rows, retrieval_rows, write_report
@@ -21,7 +20,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(store):
-    return fit(store, knowledge=KNOWLEDGE, backbone=BACKBONE, config=FitConfig(steps=120, batch_size=6, lr=0.02))
+    return fit(store, knowledge=KNOWLEDGE, backbone=BACKBONE)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ KNOWLEDGE = KnowledgeBase(
     for name in CATEGORIES
     for i, words in enumerate(("thing", "as can be", "and nothing else"))
 )
-QUICK = FitConfig(steps=120, batch_size=32, lr=0.02)
+STEPS = FitConfig(loss="multi_positive", steps=120, batch_size=32, lr=0.02)
 
 
 class SwappedColors(ToyBackbone):

@@ -215,7 +215,7 @@ def test_a_fitted_model_with_a_class_that_only_the_test_split_has():
         categories=("blue",), splits=("test",)
     )
     store = encoded(rows)
-    run("fit", store, "--out", "model", "--steps", 20)
+    run("fit", store, "--out", "model")
     facts, page, said = both_ways(store, "--model", "model", model="model")
     assert facts["left_out"] == {"image": {"blue": 2}}
     assert "2 image items of classes that the model does not know (blue) are left out" in said
@@ -230,7 +230,7 @@ def test_a_fitted_model_with_a_class_that_only_the_test_split_has():
 @pytest.mark.slow
 def test_a_model_that_may_have_seen_the_measured_items_is_doubted():
     store = encoded(items(each=6))
-    run("fit", store, "--out", "model", "--steps", 20)
+    run("fit", store, "--out", "model")
     *_, said = both_ways(store, "--model", "model", model="model")
     assert "may have learned from the measured items" in said
 

@@ -46,6 +46,11 @@ def _max(similarity: Similarity, _: float) -> Scores:
     return similarity.max(axis=1)
 
 
+def _mean(similarity: Similarity, _: float) -> Scores:
+    """The mean similarity."""
+    return similarity.mean(axis=1)
+
+
 def _top_mean(similarity: Similarity, count: float) -> Scores:
     """The mean of the `count` largest similarities."""
     kept = min(int(count), similarity.shape[1])
@@ -60,6 +65,7 @@ def _log_mean_exp(similarity: Similarity, scale: float) -> Scores:
 
 SCORINGS: dict[str, Callable[[Similarity, float], Scores]] = {
     "max": _max,
+    "mean": _mean,
     "top_mean": _top_mean,
     "log_mean_exp": _log_mean_exp,
 }
@@ -69,9 +75,9 @@ SCORINGS: dict[str, Callable[[Similarity, float], Scores]] = {
 class Scoring:
     """How the cosines to a center set become one score.
 
-    `kind` is a name in `SCORINGS`: `max`, `top_mean` (of the `parameter` largest) or `log_mean_exp` (a soft maximum at
-    logit scale `parameter`, normalized by the size of the set so that sets of different sizes are comparable). Raises
-    UnknownNameError for other kinds and UnibindError for a parameter that is not positive.
+    `kind` is a name in `SCORINGS`: `max`, `mean`, `top_mean` (of the `parameter` largest) or `log_mean_exp` (a soft
+    maximum at logit scale `parameter`, normalized by the size of the set so that sets of different sizes are
+    comparable). Raises UnknownNameError for other kinds and UnibindError for a parameter that is not positive.
     """
 
     kind: str = "max"

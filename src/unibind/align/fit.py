@@ -1,13 +1,14 @@
-"""LLM-augmented contrastive alignment: fit one small head per modality on stored embeddings (paper, section 3.2).
+"""LLM-augmented alignment: fit one small head per modality on stored embeddings (paper, section 3.2).
 
-Samples are pulled toward the descriptions of their category and their own description; the text embeddings stay fixed.
-The backbone has already encoded every item once, so an epoch is a few matrix products.
+The text embeddings stay fixed, and samples are moved toward the descriptions of their category: in closed form (see
+`align.discriminant`), or by steps on a contrastive loss, which also pulls them toward their own descriptions. The
+backbone has already encoded every item once, so a step is a few matrix products.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,23 +22,28 @@ from torch.nn import functional
 from ..affine import AffineMap
 from ..data.embeddings import CategoryIndex, Vectors, class_means
 from ..errors import UnibindError, UnknownNameError
+from .discriminant import fit_discriminant
 from .heads import Head
 from .losses import LOSSES, Batch
 from .ridge import best_ridge_map
+from .threads import torch_threads
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """How heads are fitted. The defaults were chosen among a few alternatives on Heptad's validation split.
 
-    `loss` is a name in `LOSSES`. `rank` limits the learned change of a head (W = I + up @ down); None learns all of W.
+    Without a `loss`, heads are fitted in closed form, and of the other settings only `seed` counts. A `loss` is a name
+    in `LOSSES`; heads are then fitted by steps.
+
+    `rank` limits the learned change of a head (W = I + up @ down); None learns all of W.
     Heads of modalities outside the anchor space ignore it, since they have to leave their space. `logit_scale` is the
     initial value of the learned 1 / temperature, which stays within `logit_scale_bounds`. `input_noise` is the standard
     deviation of the Gaussian noise added to each number of an input vector. Every `check_every` steps the validation
     accuracy is measured; the best state is kept, and `patience` checks without improvement end the fit.
     """
 
-    loss: str = "multi_positive"
+    loss: str | None = None
     rank: int | None = 64
     steps: int = 400
     batch_size: int = 512
@@ -50,25 +56,38 @@ class FitConfig:
     patience: int = 6
     seed: int = 0
 
+    @property
+    def progress_steps(self) -> int:
+        """How often the fit of one head reports progress: every step, or once in closed form."""
+        return self.steps if self.loss else 1
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Embedded items of one modality: vectors [N, D], their categories [N], and the embeddings of the items' own
-    descriptions [N, D] (None if no item has one, a row of zeros for each item without one).
+    """Embedded items of one modality: vectors [N, D], their categories [N], the embeddings of the items' own
+    descriptions [N, D] (None if no item has one, a row of zeros for each item without one), and the objects that they
+    are of [N] (None if each is of its own).
     """
 
     vectors: Vectors
     category_index: CategoryIndex
     own_descriptions: Vectors | None = None
+    objects: Sequence[Hashable] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class FittedHead:
-    """A fitted head and the record of its fit: one row per check with step, loss, logit scale and `val_top1`."""
+    """A fitted head and the record of its fit.
+
+    `held_out` are H items as mapped by heads that did not learn from them [H, D], with their categories [H]: the
+    validation items, or by cross-validation the training items; H is 0 where nothing could be held out. `history` has a
+    row per check of a fit by steps (step, loss, logit scale, `val_top1`), or one row with what the closed form chose.
+    """
 
     head: Head
     learned_parameters: int
     best_step: int
+    held_out: tuple[Vectors, CategoryIndex]
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -114,17 +133,65 @@ def fit_head(
 ) -> FittedHead:
     """Fit one modality's head against the category descriptions `texts` [M, D], whose categories are given by index.
 
-    The head starts as the identity. For samples outside the anchor space it starts as the ridge map from the training
-    samples to the mean descriptions of their categories, and `config.rank` does not apply.
+    In closed form, what has to be chosen is chosen on `validation`, or without it by cross-validation (see
+    `fit_discriminant`). By steps, the head starts as the identity; for samples outside the anchor space it starts as
+    the ridge map from the training samples to the mean descriptions of their categories, and `config.rank` does not
+    apply. The state with the best top-1 on `validation` is returned, or without it the last one.
 
-    With `validation`, returns the state with the best top-1 against the categories' mean descriptions, otherwise the
-    last state. Runs on the CPU in float32 and is deterministic for `config.seed`. Raises UnibindError if there are no
-    training samples or the fit diverges, and UnknownNameError for an unknown loss.
+    Runs on the CPU and is deterministic for `config.seed`. Raises UnibindError if the training samples are not of at
+    least two categories or the fit diverges, and UnknownNameError for an unknown loss.
     """
-    if config.loss not in LOSSES:
+    if config.loss is not None and config.loss not in LOSSES:
         raise UnknownNameError("loss", config.loss, LOSSES)
     if not len(train.vectors):
         raise UnibindError("there are no labeled training items to fit a head on; check the manifest's split and label")
+    if len(np.unique(train.category_index)) < 2:
+        raise UnibindError("all training items have the same label; a fit needs items of at least two classes")
+    if config.loss is None:
+        fitted = _in_closed_form(train, texts, category_index, config.seed, validation, outside_anchor_space)
+        if progress is not None:
+            progress(1)
+        return fitted
+    with torch_threads(min(config.batch_size, len(train.vectors)) * texts.size):
+        return _by_steps(train, texts, category_index, config, validation, outside_anchor_space, progress)
+
+
+def _in_closed_form(
+    train: Samples,
+    texts: Vectors,
+    category_index: CategoryIndex,
+    seed: int,
+    validation: Samples | None,
+    outside_anchor_space: bool,
+) -> FittedHead:
+    categories = int(category_index.max()) + 1
+    means = np.stack([texts[category_index == c].mean(axis=0) for c in range(categories)])
+    fitted = fit_discriminant(
+        (train.vectors, train.category_index),
+        means,
+        None if validation is None else (validation.vectors, validation.category_index),
+        objects=train.objects,
+        in_anchor_space=not outside_anchor_space,
+        seed=seed,
+    )
+    shares = fitted.mixture.shrinkages
+    row = {"step": 0, "shrinkage": sum(s * w for s, w in shares.items()) / sum(shares.values())}
+    row["text_weight"] = fitted.mixture.text / sum(shares.values())
+    if fitted.top1 is not None:
+        row["val_top1"] = fitted.top1
+    return FittedHead(fitted.head, fitted.learned_parameters, 0, fitted.held_out, [row])
+
+
+def _by_steps(
+    train: Samples,
+    texts: Vectors,
+    category_index: CategoryIndex,
+    config: FitConfig,
+    validation: Samples | None,
+    outside_anchor_space: bool,
+    progress: Callable[[int], None] | None,
+) -> FittedHead:
+    assert config.loss is not None
     generator = torch.Generator().manual_seed(config.seed)
     means = class_means(texts, category_index, int(category_index.max()) + 1)
     start = best_ridge_map(train.vectors, means[train.category_index]) if outside_anchor_space else None
@@ -148,7 +215,9 @@ def fit_head(
             if validation is not None and step - best.step >= config.patience * config.check_every:
                 break
     learned_parameters = sum(p.numel() for p in head.parameters()) + 1
-    return FittedHead(best.head, learned_parameters, best.step, best.history)
+    held_out = validation or Samples(train.vectors[:0], train.category_index[:0])
+    mapped = best.head(held_out.vectors), held_out.category_index
+    return FittedHead(best.head, learned_parameters, best.step, mapped, best.history)
 
 
 class _ResidualHead(nn.Module):
@@ -267,7 +336,9 @@ def _optimizer(head: nn.Module, log_scale: nn.Parameter, config: FitConfig) -> t
         {"params": [log_scale]},
     ]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=0.0)
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+    warm_up = 0.1 if config.steps > 10 else 0.05  # OneCycleLR divides by zero where the warm-up is exactly one step
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=warm_up)
+    return optimizer, schedule
 
 
 @torch.no_grad()

@@ -246,8 +246,8 @@ def tune_centers(
 ) -> tuple[Centers, float]:
     """The centers with the best top-1 accuracy on `validation` (vectors [N, D], labels [N]), and that accuracy.
 
-    `samples` and `labels` are passed to `select_centers`; values that `config` gives are not tuned. Raises what
-    `select_centers` raises.
+    `samples` and `labels` are passed to `select_centers`; values that `config` gives are not tuned. Without validation
+    samples the simplest centers are chosen, and their accuracy is 0. Raises what `select_centers` raises.
     """
     config = config or CenterConfig()
     vectors, truth = validation
@@ -264,5 +264,7 @@ def tune_centers(
 
 
 def _top1(centers: Centers, vectors: Vectors, labels: Sequence[str]) -> float:
+    if not len(labels):
+        return 0.0
     predicted = np.array(centers.labels)[np.argmax(centers.scores(vectors), axis=1)]
     return float(np.mean(predicted == np.asarray(labels)))

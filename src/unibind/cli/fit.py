@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +24,10 @@ from ._console import (
     print_table,
 )
 
+if TYPE_CHECKING:
+    from ..align.centers import Centers
+    from ..model import FitSummary
+
 
 @with_backbone_options
 def fit(
@@ -32,51 +37,72 @@ def fit(
         typer.Option("--out", "-o", metavar="DIR", help="Folder for the fitted model.", rich_help_panel=OUTPUT),
     ],
     knowledge: KnowledgeOption = None,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--modality", "-m", metavar="MODALITY", help="Fit only this modality; repeatable.", rich_help_panel=INPUT
+        ),
+    ] = None,
     few_shot: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Use N training items per class only.", rich_help_panel=INPUT),
     ] = None,
+    hold_out_val: Annotated[
+        bool,
+        typer.Option(
+            "--hold-out-val",
+            help="Do not learn from the split val: choose and calibrate on it. Implied by --few-shot and --loss.",
+            rich_help_panel=INPUT,
+        ),
+    ] = False,
     backbone: BackboneChoice = NO_CHOICE,
     strategy: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="all, consensus, adaptive or discriminative. Default: chosen on validation.",
+            help="all, consensus, adaptive or discriminative; what you leave open of the centers' options is chosen "
+            "on held-out items. Default: the mean of all descriptions.",
             rich_help_panel=CENTERS,
         ),
     ] = None,
-    k: Annotated[
-        int | None,
-        typer.Option("-k", min=1, help="Centers per class. Default: chosen on validation.", rich_help_panel=CENTERS),
-    ] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="Centers per class.", rich_help_panel=CENTERS)] = None,
     scoring: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="max, mean, top_mean or log_mean_exp.", rich_help_panel=CENTERS),
+    ] = None,
+    loss: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="max, top_mean or log_mean_exp. Default: chosen on validation.",
-            rich_help_panel=CENTERS,
+            help="Fit by steps on a loss, multi_positive or released (the paper's code), not in closed form.",
+            rich_help_panel=ADVANCED,
         ),
     ] = None,
-    loss: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="multi_positive, or released (the paper's code).", rich_help_panel=ADVANCED),
-    ] = "multi_positive",
     rank: Annotated[
-        int, typer.Option(min=0, help="Rank of a head's learned change; 0 learns all of it.", rich_help_panel=ADVANCED)
+        int,
+        typer.Option(
+            min=0, help="With --loss: rank of a head's learned change; 0 learns all of it.", rich_help_panel=ADVANCED
+        ),
     ] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps per modality.", rich_help_panel=ADVANCED)] = 400,
-    seed: Annotated[int, typer.Option(help="Seed of the fit and of an automatic split.", rich_help_panel=ADVANCED)] = 0,
+    steps: Annotated[
+        int, typer.Option(min=1, help="With --loss: optimizer steps per modality.", rich_help_panel=ADVANCED)
+    ] = 400,
+    seed: Annotated[
+        int, typer.Option(help="Seed of cross-validation, steps and splits.", rich_help_panel=ADVANCED)
+    ] = 0,
     allow_duplicates: AllowDuplicatesOption = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Fit one small head per modality on stored embeddings; a minute or so for some hundred items per modality.
+    """Fit one small head per modality on stored embeddings: seconds for some thousand items.
 
-    Centers and confidences are chosen on the split "val" (made from "train" where the store has none); "test" is not
-    touched. Without --knowledge, classes are represented by their names.
+    Items with a label are learned from, except those of the split "test". Choices and confidences come from
+    cross-validation, so no split "val" is needed; where there is one, its labels are used, too. Without --knowledge,
+    classes are represented by their names.
 
     Examples:
       $ unibind fit runs/store --out runs/model --knowledge kb
+      $ unibind fit runs/store --out runs/model -m audio -m image
       $ unibind fit runs/store --out runs/model --knowledge my_classes.jsonl --few-shot 16
       $ unibind fit runs/store --out runs/paper --knowledge kb --strategy adaptive -k 50 --scoring max --loss released
     """
@@ -91,9 +117,11 @@ def fit(
     model = fit_store(
         store,
         knowledge=knowledge,
+        modalities=modality or None,
         few_shot=few_shot,
+        hold_out_validation=hold_out_val,
         config=FitConfig(loss=loss, rank=rank or None, steps=steps, seed=seed),
-        centers=CenterConfig(strategy=strategy, k=k, scoring=scoring),
+        centers=None if strategy is k is scoring is None else CenterConfig(strategy=strategy, k=k, scoring=scoring),
         allow_duplicates=allow_duplicates,
         **backbone.arguments,
     )
@@ -101,12 +129,32 @@ def fit(
     summary = model.summary
     assert summary is not None
     if json:
-        figures = {name: getattr(summary, name) for name in ("learned_parameters", "validation_top1", "best_step")}
-        print_json({"model": str(out), **figures})
+        print_json({"model": str(out), **summary.to_json()})
         return
-    rows = [
-        (m, n, percent(summary.validation_top1[m]), model.centers[m].strategy, max(model.centers[m].sizes))
-        for m, n in summary.train_items.items()
-    ]
-    print_table(("modality", "training items", "validation top-1 %", "centers", "K"), rows)
+    _print_summary(summary, model.centers)
     notify(f"{summary.learned_parameters:,} learned parameters; the model is in {out}")
+
+
+def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:
+    columns = ("modality", "items", "classes", "per class", "chance %", "held-out top-1 %", "held out by", "centers")
+    rows = []
+    for m, counts in summary.class_items.items():
+        top1, chosen = summary.validation_top1[m], centers[m]
+        rows.append(
+            (
+                m,
+                summary.train_items[m],
+                len(counts),
+                _span(counts.values()),
+                percent(summary.chance[m]),
+                "unknown" if top1 is None else percent(top1),
+                summary.measured_on[m],
+                f"{chosen.strategy}, K = {max(chosen.sizes)}, {chosen.scoring.kind}",
+            )
+        )
+    print_table(columns, rows)
+
+
+def _span(counts: Collection[int]) -> str:
+    least, most = min(counts), max(counts)
+    return str(least) if least == most else f"{least} to {most}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -81,6 +81,17 @@ class Embeddings:
         first: dict[str, int] = {}
         kept = [i for i, content in enumerate(self.contents) if content is None or first.setdefault(content, i) == i]
         return self if len(kept) == len(self) else self.take(kept)
+
+
+def joined(first: Embeddings, second: Embeddings) -> Embeddings:
+    """The items of both, which are of one modality and contract."""
+    first.contract.check_comparable(second.contract, here="the first items", there="the second")
+    lists = {
+        f.name: getattr(first, f.name) + getattr(second, f.name)
+        for f in fields(Embeddings)
+        if isinstance(getattr(first, f.name), list)
+    }
+    return replace(first, vectors=np.concatenate([first.vectors, second.vectors]), **lists)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import UnibindError
 from ..modalities import ANCHOR
-from .embeddings import Embeddings
+from .embeddings import Embeddings, joined
 from .store import Store
 
 Side = Literal["train", "val"]
+Validation = Literal["learn", "hold out", "make"]
 
 
 def stratified_split(labels: Sequence[Hashable], *, validation_fraction: float = 0.2, seed: int = 0) -> list[Side]:
@@ -27,7 +29,7 @@ def stratified_split(labels: Sequence[Hashable], *, validation_fraction: float =
         raise UnibindError(f"the validation fraction must be between 0 and 1, not {validation_fraction}")
     rng = np.random.default_rng(seed)
     sides: list[Side] = ["train"] * len(labels)
-    for rows in _rows_by_label(labels).values():
+    for rows in _rows_by(labels).values():
         if len(rows) > 1:
             count = min(max(1, round(validation_fraction * len(rows))), len(rows) - 1)
             for row in rng.permutation(rows)[:count]:
@@ -35,19 +37,25 @@ def stratified_split(labels: Sequence[Hashable], *, validation_fraction: float =
     return sides
 
 
-def stratified_folds(labels: Sequence[Hashable], count: int, seed: int = 0) -> NDArray[np.intp]:
+def stratified_folds(
+    labels: Sequence[Hashable], count: int, seed: int = 0, groups: Sequence[Hashable] | None = None
+) -> NDArray[np.intp]:
     """A fold in 0 .. `count` - 1 for every item, [N], at random and in equal proportions for every label.
 
     An item that is alone with its label gets fold -1: it is never held out, so that its label can always be learned.
-    Folds of different labels start at different numbers, so that all folds have about the same size.
+    Folds of different labels start at different numbers, so that all folds have about the same size. Items of one of
+    the `groups` [N] get the same fold; their label is that of the first.
     """
+    rows_by_group = _rows_by(range(len(labels)) if groups is None else groups)
+    members = list(rows_by_group.values())
     rng = np.random.default_rng(seed)
     folds = np.full(len(labels), -1, np.intp)
     next_fold = 0
-    for rows in _rows_by_label(labels).values():
-        if len(rows) > 1:
-            folds[rng.permutation(rows)] = (next_fold + np.arange(len(rows))) % count
-            next_fold += len(rows)
+    for chosen in _rows_by([labels[rows[0]] for rows in members]).values():
+        if len(chosen) > 1:
+            for group in rng.permutation(chosen):
+                folds[members[group]] = next_fold % count
+                next_fold += 1
     return folds
 
 
@@ -59,26 +67,35 @@ def few_shot(embeddings: Embeddings, per_class: int, seed: int = 0) -> Embedding
     if per_class < 1:
         raise UnibindError(f"a few-shot subset needs at least 1 item per class, not {per_class}")
     rng = np.random.default_rng(seed)
-    by_label = _rows_by_label(embeddings.known_labels())
+    by_label = _rows_by(embeddings.known_labels())
     return embeddings.take(np.sort(np.concatenate([rng.permutation(rows)[:per_class] for rows in by_label.values()])))
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """Item counts per modality, and the classes of each modality that have training items but no validation items.
+    """What was done with the items of each modality.
 
-    `automatic` says whether the split was made here, with `seed`, or came with the manifest.
+    `automatic` says whether a validation split was made here, with `seed`. `classes` counts the training items of every
+    label. `unlabeled_items` and the modalities `left_out` (with the reason) take no part.
+    `classes_without_validation` have training items but no held-out ones, where some are held out.
     """
 
     automatic: bool
     seed: int
-    train_items: dict[str, int]
+    classes: dict[str, dict[str, int]]
     validation_items: dict[str, int]
+    unlabeled_items: dict[str, int]
+    left_out: dict[str, str]
     classes_without_validation: dict[str, tuple[str, ...]]
 
     @property
+    def train_items(self) -> dict[str, int]:
+        """Number of training items per modality."""
+        return {m: sum(counts.values()) for m, counts in self.classes.items()}
+
+    @property
     def message(self) -> str:
-        """One line about an automatic split and classes without validation items; empty if there is neither."""
+        """One line about what a person did not say or may not expect; empty if there is nothing."""
         parts = []
         if self.automatic:
             train, validation = sum(self.train_items.values()), sum(self.validation_items.values())
@@ -86,6 +103,10 @@ class SplitReport:
                 f"there is no validation split: {train} items are used for training and {validation} for validation, "
                 f"stratified by label (seed {self.seed})"
             )
+        if self.unlabeled_items:
+            counts = ", ".join(f"{count} {m}" for m, count in self.unlabeled_items.items())
+            parts.append(f"items without a label take no part: {counts}")
+        parts += [f"{m} is left out: {reason}" for m, reason in self.left_out.items()]
         if self.classes_without_validation:
             names = [f"{', '.join(names)} ({m})" for m, names in self.classes_without_validation.items()]
             parts.append(f"classes without validation items: {'; '.join(names)}")
@@ -94,7 +115,7 @@ class SplitReport:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Training and validation embeddings by modality.
+    """Labeled training and validation embeddings by modality; `validation` has no entry where nothing is held out.
 
     `non_train_ids` are all stored items outside the training split: their descriptions must not be learned from.
     """
@@ -111,33 +132,50 @@ class Split:
 
 
 def train_and_validation(
-    store: Store, modalities: Sequence[str] | None = None, *, validation_fraction: float = 0.2, seed: int = 0
+    store: Store,
+    modalities: Sequence[str] | None = None,
+    *,
+    validation: Validation = "hold out",
+    validation_fraction: float = 0.2,
+    seed: int = 0,
 ) -> Split:
-    """The training and validation items of a store, for `modalities` (by default all but text).
+    """The labeled training and validation items of a store, for `modalities` (by default all but text).
 
-    The splits "train" and "val" of the manifest are used as they are. If no item of these modalities is in "val", the
-    training items (or all items, if none has a split) are split here, stratified by label; the items of one object stay
-    together on one side in all modalities. Raises UnibindError if there are no modalities, or one has no training or
-    no validation items.
+    Training items are those of the split "train", or all items if none has a split. Those of "val" are held out, or
+    with `validation="learn"` join the training items, so that no label is wasted. With `validation="make"`, training
+    items are held out where no item of these modalities is in "val", stratified by label; the items of one object stay
+    together on one side in all modalities.
+
+    Raises UnibindError if there are no modalities, or if a modality that was asked for by name, or every one, has no
+    training items of at least two classes.
     """
+    asked = modalities is not None
     modalities = [m for m in store.modalities() if m != ANCHOR] if modalities is None else list(modalities)
     if not modalities:
         raise UnibindError(f"the store {store.path} contains no modality to fit other than {ANCHOR}; encode some files")
     splits = set[str | None]().union(*(store.splits().get(m, set()) for m in modalities))
-    automatic = "val" not in splits and ("train" in splits or splits == {None})
+    pool = None if splits == {None} else "train"
+    non_train_ids = frozenset(store.non_train_ids() if pool else ())
+    automatic = validation == "make" and "val" not in splits and (pool is None or pool in splits)
     if automatic:
-        pool = "train" if "train" in splits else None
-        train, validation, non_train_ids = _automatic(store, modalities, pool, validation_fraction, seed)
-        non_train_ids |= store.non_train_ids() if pool else set()
+        train, held_out, held_out_ids = _automatic(store, modalities, pool, validation_fraction, seed)
+        non_train_ids |= held_out_ids
     else:
-        train = {m: store.vectors(m, "train") for m in modalities}
-        validation = {m: store.vectors(m, "val") for m in modalities}
-        non_train_ids = frozenset(store.non_train_ids())
-    _check_complete(train, validation, automatic)
-    return Split(train, validation, non_train_ids, _report(train, validation, automatic, seed))
+        train = {m: store.vectors(m, pool) for m in modalities}
+        held_out = {m: store.vectors(m, "val") for m in modalities} if "val" in splits else {}
+    if validation == "learn":
+        train = {m: joined(e, held_out[m]) if len(e) and m in held_out else e for m, e in train.items()}
+        held_out = {}
+    labeled = {m: _labeled(e) for m, e in train.items()}
+    left_out = _left_out(labeled, asked)
+    learned = {m: e for m, e in labeled.items() if m not in left_out}
+    validated = {m: e for m in learned if m in held_out and len(e := _labeled(held_out[m]))}
+    unlabeled = {m: len(train[m]) - len(e) for m, e in learned.items() if len(e) < len(train[m])}
+    report = _report(learned, validated, unlabeled, left_out, automatic, seed)
+    return Split(learned, validated, non_train_ids, report)
 
 
-def _rows_by_label(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+def _rows_by(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:
     rows: dict[Hashable, list[int]] = {}
     for row, label in enumerate(labels):
         rows.setdefault(label, []).append(row)
@@ -154,7 +192,7 @@ def _automatic(
     validation_objects = _validation_objects(stored, validation_fraction, seed)
     rows: dict[str, dict[bool, list[int]]] = {m: {False: [], True: []} for m in stored}
     for m, embeddings in stored.items():
-        for row, name in enumerate(_object_ids(embeddings)):
+        for row, name in enumerate(object_ids(embeddings)):
             rows[m][name in validation_objects].append(row)
     train = {m: stored[m].take(rows[m][False]) for m in modalities}
     validation = {m: stored[m].take(rows[m][True]) for m in modalities}
@@ -166,7 +204,7 @@ def _validation_objects(stored: Mapping[str, Embeddings], validation_fraction: f
     labels: dict[Hashable, str | None] = {}
     modalities: dict[Hashable, list[str]] = {}
     for m, embeddings in stored.items():
-        for name, label in zip(_object_ids(embeddings), embeddings.labels, strict=True):
+        for name, label in zip(object_ids(embeddings), embeddings.labels, strict=True):
             labels[name] = labels.get(name) or label
             modalities.setdefault(name, []).append(m)
     strata = [(label, *modalities[name]) for name, label in labels.items()]
@@ -174,39 +212,51 @@ def _validation_objects(stored: Mapping[str, Embeddings], validation_fraction: f
     return {name for name, side in zip(labels, sides, strict=True) if side == "val"}
 
 
-def _object_ids(embeddings: Embeddings) -> list[Hashable]:
+def object_ids(embeddings: Embeddings) -> list[Hashable]:
     """An id per item that all items of one object share; an item without an object shares its content at most."""
     facts = zip(embeddings.ids, embeddings.objects, embeddings.contents, strict=True)
     return [("object", shared) if shared else ("content", content) if content else ("item", name)
             for name, shared, content in facts]  # fmt: skip
 
 
-def _check_complete(train: Mapping[str, Embeddings], validation: Mapping[str, Embeddings], automatic: bool) -> None:
-    for split, embeddings in (("train", train), ("val", validation)):
-        empty = [m for m, e in embeddings.items() if not len(e)]
-        if empty and automatic:
-            raise UnibindError(
-                f"no class has two {' or '.join(empty)} items, so none can be used for validation; add items, or a "
-                "split column to the manifest"
-            )
-        if empty:
-            raise UnibindError(
-                f"the store has no {split} items of {', '.join(empty)}; encode a manifest whose split column contains "
-                f"{split}"
-            )
+def _labeled(embeddings: Embeddings) -> Embeddings:
+    rows = [row for row, label in enumerate(embeddings.labels) if label is not None]
+    return embeddings if len(rows) == len(embeddings) else embeddings.take(rows)
+
+
+def _left_out(train: Mapping[str, Embeddings], asked: bool) -> dict[str, str]:
+    """The modalities that cannot be fitted, and why; raises UnibindError if they were asked for or no other remains."""
+    reasons = {}
+    for m, embeddings in train.items():
+        labels = set(embeddings.known_labels())
+        if not labels:
+            reasons[m] = f"the store has no labeled train items of {m}"
+        elif len(labels) == 1:
+            reasons[m] = f"all {len(embeddings)} labeled {m} items have the same label, {labels.pop()}"
+    if reasons and (asked or len(reasons) == len(train)):
+        raise UnibindError(
+            f"{'; '.join(reasons.values())}; a fit needs training items of at least two classes (with a split column, "
+            "those of train)"
+        )
+    return reasons
 
 
 def _report(
-    train: Mapping[str, Embeddings], validation: Mapping[str, Embeddings], automatic: bool, seed: int
+    train: Mapping[str, Embeddings],
+    validation: Mapping[str, Embeddings],
+    unlabeled: dict[str, int],
+    left_out: dict[str, str],
+    automatic: bool,
+    seed: int,
 ) -> SplitReport:
-    missing = {
-        m: tuple(dict.fromkeys(str(label) for label in e.labels if label not in set(validation[m].labels)))
-        for m, e in train.items()
-    }
+    classes = {m: dict(sorted(Counter(e.known_labels()).items())) for m, e in train.items()}
+    missing = {m: tuple(c for c in classes[m] if c not in set(e.labels)) for m, e in validation.items()}
     return SplitReport(
         automatic,
         seed,
-        {m: len(e) for m, e in train.items()},
+        classes,
         {m: len(e) for m, e in validation.items()},
+        unlabeled,
+        left_out,
         {m: names for m, names in missing.items() if names},
     )

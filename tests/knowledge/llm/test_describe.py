@@ -316,7 +316,7 @@ def test_a_model_is_fitted_on_described_items(server, tmp_path):
     knowledge, backbone, store = KnowledgeBase.load(tmp_path / "kb"), ToyBackbone(), Store.create(tmp_path / "store")
     assert set(knowledge.of_items()) == {i.id for i in items if i.split == "train"}
     encode_items(items, backbone, store)
-    config = FitConfig(steps=20, batch_size=6)
+    config = FitConfig(loss="multi_positive", steps=20, batch_size=6)
     model = fit(store, knowledge=knowledge, backbone=backbone, config=config, allow_duplicates=True)
     assert [p.label for p in model.classify([i.uri for i in items[:3]])] == list(COLORS)
 

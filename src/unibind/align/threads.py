@@ -1,0 +1,34 @@
+"""How many threads a fit uses: one where its steps are small, and never more than there are idle cores.
+
+A thread costs more than it saves where a step takes a millisecond, and far more where other processes hold the cores:
+each step then waits for the slowest thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_SMALL_STEP = 1 << 28  # multiplications
+
+
+@contextmanager
+def torch_threads(multiplications: int) -> Iterator[int]:
+    """Limit torch's threads for work in steps of so many multiplications; the number is restored afterwards."""
+    before = torch.get_num_threads()
+    threads = 1 if multiplications < _SMALL_STEP else max(1, min(before, _idle_cores()))
+    torch.set_num_threads(threads)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def _idle_cores() -> int:
+    """Cores that other processes leave, by the load of the last minute."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return cores - round(load)
