@@ -197,7 +197,7 @@ LARGEST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "largest_counts.png": ("thermal", lambda: pillow("PNG", np.zeros((8_000, 8_000), np.uint16))),
     "largest_events.png": ("event", lambda: _flat_png(8_000, 8_000)),
     "largest_sensor.npz": ("event", lambda: _wide_sensor(7_900)),
-    "hour.flac": ("audio", lambda: sound("FLAC", samples=np.zeros(48_000 * 3600, np.float32), rate=48_000)),
+    "hour.flac": ("audio", lambda: sound("FLAC", samples=np.zeros(44_100 * 3600, np.float32), rate=44_100)),
     "hours.flac": ("audio", lambda: sound("FLAC", samples=np.zeros(8_000 * 3601, np.float32), rate=8_000)),
     "large.mp4": ("video", lambda: _large_film(9_900)),
     "largest.avi": ("video", lambda: _large_film(5_904, "avi")),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
+from tests.fuzz.seeds import SEEDS, seed
 from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.errors import LimitError, MissingFileError, UnibindError, UnknownNameError, UnreadableError
 from unibind.modalities import FileFormat, ModalitySpec, modality_names, modality_spec
@@ -175,3 +178,31 @@ def test_samples_are_read_as_their_modality(modality: str, name: str) -> None:
     raw = read(SAMPLES / modality / name, modality)
     assert raw.modality == modality
     assert raw.summary()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+@pytest.mark.parametrize(
+    "name", ["picture.png", "sound.wav", "sound.m4a", "film.mp4", "events.es", "evt3.raw", "mesh.glb"]
+)
+def test_names_that_are_not_unicode(name, tmp_path):
+    modality = SEEDS[name][0]
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9\xff" + name.encode()))
+    path.write_bytes(seed(name))
+    assert read(path, modality).summary() == read(seed(name), modality).summary()
+    path.write_bytes(seed(name)[:10])
+    with pytest.raises(UnreadableError) as caught:
+        read(path, modality)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_may_not_be_opened(tmp_path, monkeypatch):
+    path = tmp_path / "mine.png"
+    path.write_bytes(b"x")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for modality in ("image", None):
+        with pytest.raises(UnreadableError, match=r"mine\.png cannot be opened: Permission denied"):
+            read(path, modality)

@@ -22,7 +22,7 @@ class Limits:
     max_aspect: float = 200.0  # longer over shorter side; towers enlarge the shorter side to theirs
     max_frame_pixels: int = 36_000_000  # of a video; decoders keep up to 16 frames (8K has 33 million)
     max_seconds: float = 3600.0
-    max_samples: int = 175_000_000  # an hour at 48 kHz
+    max_samples: int = 160_000_000  # an hour at 44.1 kHz
     max_points: int = 10_000_000
     max_events: int = 20_000_000
     max_characters: int = 1_000_000

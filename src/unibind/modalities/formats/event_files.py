@@ -6,7 +6,6 @@ DAT, EVT and ES are read by faery, AEDAT4 and 40-bit ATIS records (N-MNIST, N-Ca
 from __future__ import annotations
 
 import re
-import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -189,12 +188,14 @@ def _upright(packet: NDArray[Any], polarity: str, height: int) -> NDArray[Any]:
 
 @contextmanager
 def _path_of(source: Source) -> Iterator[str]:
-    """A path to the source's bytes, since faery reads only from paths."""
-    if source.path is not None:
+    """A path to the source's bytes, since faery reads only from paths whose names are Unicode."""
+    if source.path is not None and str(source.path).isprintable():
         yield str(source.path)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events"
-        with source.open() as file, path.open("wb") as copy:
-            shutil.copyfileobj(file, copy)
+        if source.path is not None:
+            path.symlink_to(source.path.resolve())
+        else:
+            path.write_bytes(source.data)
         yield str(path)

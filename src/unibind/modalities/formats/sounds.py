@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ def with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
     """Samples, rate and channels of a file that libsndfile reads."""
     import soundfile
 
-    with soundfile.SoundFile(_InMemory(source.data) if source.path is None else source.path) as sound:
+    with soundfile.SoundFile(_InMemory(source.data) if source.path is None else _for_libsndfile(source.path)) as sound:
         if not 0 < sound.channels <= _MAX_CHANNELS or sound.samplerate <= 0:
             raise UnreadableError(f"{source.name} claims {sound.channels} channels at {sound.samplerate} Hz")
         if sound.frames == _UNKNOWN_FRAMES:  # libsndfile cannot read such a file to its end
@@ -50,6 +52,15 @@ def with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
                 f"{source.name} is cut short: its header announces {sound.frames:,} samples, it has {len(samples):,}"
             )
         return samples, int(sound.samplerate), int(sound.channels)
+
+
+def _for_libsndfile(path: Path) -> Path | bytes:
+    """The path; as bytes where its name is not Unicode, which soundfile cannot encode."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
 
 
 def with_ffmpeg(source: Source, limits: Limits) -> tuple[NDArray[np.float32], int, int]:
