@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,14 @@ def test_damaged_files_raise_only_our_error(data: bytes, place: float, patch: by
         assert "the given bytes" in str(error) or "Thermal" in str(error)
     else:
         assert np.isfinite(thermal.values).all()
+
+
+def test_damaged_tags_print_nothing(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (None, "tifffile"):  # as in a program that has not set up logging
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    data = bytearray(tiff(np.array([[0, 65535]], np.uint16)))
+    directory = int.from_bytes(data[4:8], "little")
+    place = next(at for at in range(directory + 2, len(data), 12) if int.from_bytes(data[at : at + 2], "little") == 282)
+    data[place + 8 : place + 12] = (0x7FFFFFFF).to_bytes(4, "little")  # the resolution lies beyond the end
+    assert read(bytes(data), "thermal").values.shape == (1, 2)
+    assert capsys.readouterr().err == ""

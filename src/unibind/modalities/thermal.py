@@ -14,7 +14,7 @@ from ..errors import UnreadableError
 from .colormap import inferno, thinned
 from .formats.flir import read_flir
 from .formats.images import JPEG_MAGIC, PNG_MAGIC
-from .formats.measurements import gray_levels, is_tiff, tiff_values
+from .formats.measurements import gray_levels, is_tiff, opened_tiff, tiff_values
 from .limits import Limits
 from .messages import Part, RenderOptions, picture_part, text_part
 from .source import Source
@@ -131,10 +131,8 @@ def _is_measured_tiff(head: bytes) -> bool:
     directory = int.from_bytes(head[4:8], "little" if head.startswith(b"II") else "big")
     if not 8 <= directory < len(head):  # tifffile would log a warning
         return False
-    import tifffile
-
     try:
-        with tifffile.TiffFile(io.BytesIO(head)) as tiff:
+        with opened_tiff(io.BytesIO(head)) as tiff:
             page: Any = tiff.pages[0]
             return page.samplesperpixel == 1 and page.dtype is not None and page.dtype.itemsize > 1
     except Exception:  # the directory reaches beyond the head, or this is not a TIFF after all

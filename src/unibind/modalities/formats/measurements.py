@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,16 @@ from .images import TIFF_MAGIC, check_pixels, opened
 def is_tiff(head: bytes) -> bool:
     """Whether the first bytes of a file are those of a TIFF."""
     return head.startswith(TIFF_MAGIC)
+
+
+def opened_tiff(file: IO[bytes]) -> Any:
+    """A `tifffile.TiffFile`; what it logs of damaged tags is not printed where nobody asked for logs."""
+    import tifffile
+
+    logger = logging.getLogger("tifffile")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return tifffile.TiffFile(file)
 
 
 def measurements(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
@@ -37,9 +48,7 @@ def gray_levels(source: Source, limits: Limits) -> NDArray[Any]:
 
 def tiff_values(source: Source, limits: Limits) -> tuple[NDArray[Any], str]:
     """Values [H, W] of the first page of a TIFF, and the page's description."""
-    import tifffile
-
-    with source.open() as file, tifffile.TiffFile(file) as tiff:
+    with source.open() as file, opened_tiff(file) as tiff:
         page: Any = tiff.pages[0]
         check_pixels(page.imagewidth, page.imagelength, source.name, limits)
         if page.nbytes > limits.max_unpacked:  # several values per pixel, or several pictures in a page
