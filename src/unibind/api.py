@@ -32,6 +32,7 @@ def encode(
     store: Store | str | Path,
     *,
     modality: ModalityChoice = None,
+    root: str | Path | None = None,
     strict: bool = False,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
@@ -48,13 +49,13 @@ def encode(
     What is stored already is brought up to date: a corrected label, split or description is written, a file whose
     content changed is encoded again, and one that was deleted is marked (see `data.changes`).
 
-    `source`, `modality` and `strict` are those of `read_manifest`; what it left out is in the summary's `intake`.
-    `backbone` defaults to the store's own. Unreadable items go to
-    the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
+    `source`, `modality`, `root` and `strict` are those of `read_manifest`; what it left out is in the summary's
+    `intake`. `backbone` defaults to the store's own. Unreadable items go to the store's quarantine
+    (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
-    items = read_manifest(source, modality=modality, strict=strict)
+    items = read_manifest(source, modality=modality, root=root, strict=strict)
     exists = not isinstance(store, str | Path) or Store.is_at(store)
     encoder = open_backbone(
         backbone,

@@ -158,6 +158,7 @@ def test_a_table_as_it_is_in_python(table, tmp_path):
         ("list.txt", "red.png\n\ngreen, not blue.png\n", [None, None]),
         ("list.csv", "red.png\ngreen, not blue.png\n", [None, None]),
         ("list.csv", "red.png,Rot\ngreen.png,Grün\n", ["Rot", "Grün"]),
+        ("list.txt", "path,label\nred.png,Rot\ngreen.png,Grün\n", ["Rot", "Grün"]),
         ("list.tsv", "red.png\tRot\ttrain\ngreen.png\tGrün\tval\n", ["Rot", "Grün"]),
     ],
 )
@@ -168,6 +169,17 @@ def test_a_list_of_files_without_a_header(tmp_path, name, content, labels):
     facts = run_json("encode", tmp_path / name, "--out", tmp_path / "store", "--backbone", "toy")
     assert facts["encoded"] == 2
     assert [item.label for item in unibind.read_manifest(tmp_path / name)] == labels
+
+
+def test_paths_of_a_table_start_where_one_says(tmp_path):
+    draw(tmp_path / "pictures" / "red.png")
+    touch(tmp_path / "meta" / "list.csv", "filename,target,category\nred.png,0,red\n")
+    arguments = ("encode", tmp_path / "meta" / "list.csv", "--out", tmp_path / "store", "--backbone", "toy")
+    assert run_json(*arguments, code=1)["quarantined"] == 1
+    assert run_json(*arguments, "--root", tmp_path / "pictures")["encoded"] == 1
+    (item,) = unibind.read_manifest(tmp_path / "meta" / "list.csv", root=tmp_path / "pictures")
+    assert (item.id, item.label) == (str(tmp_path / "pictures" / "red.png"), "red")
+    assert "not a folder" in run(*arguments, "--root", tmp_path / "nowhere", code=2).stderr
 
 
 def test_several_sources_at_once(folder, tmp_path):
@@ -187,6 +199,7 @@ def test_several_sources_at_once(folder, tmp_path):
     assert [entry["row"] for entry in facts["intake"]["set_aside"]] == [1]  # one.png again
     summary = unibind.encode([tmp_path / "one.png", folder / "valid"], tmp_path / "s", backbone="toy", progress=False)
     assert (summary.encoded, summary.unchanged) == (0, 4)
+    assert "nowhere does not exist" in run("encode", "nowhere", folder, "-o", tmp_path / "s", code=2).stderr
 
 
 def test_descriptions_are_asked_for_the_items_of_a_folder_as_it_is(folder, tmp_path):

@@ -36,6 +36,15 @@ def encode(
     ],
     backbone: BackboneChoice = NO_CHOICE,
     modality: ModalityChoiceOption = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root",
+            metavar="DIR",
+            help="Folder that paths in tables start from, if not the table's own.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Refuse sources with damaged or repeated rows.", rich_help_panel=INPUT),
@@ -68,6 +77,7 @@ def encode(
         source[0] if len(source) == 1 else source,
         out,
         modality=parse_modality_choice(modality),
+        root=root,
         strict=strict,
         batch_size=batch_size,
         workers=workers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from ...errors import UnibindError
 from ..manifest import Item, identity
@@ -23,9 +24,13 @@ class Manifest(list[Item]):
 
 
 class Collector:
-    """Takes items one by one; a second row of the same item, or with the same id, is set aside."""
+    """Takes items one by one; a second row of the same item, or with the same id, is set aside.
 
-    def __init__(self) -> None:
+    `root` is the folder that relative paths in rows start from, if one was chosen.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root
         self.default_split: str | None = None  # of items whose rows and folders do not say it
         self._items: list[Item] = []
         self._seen: dict[tuple[str, str], tuple[str, Item]] = {}  # identity -> where, and the item

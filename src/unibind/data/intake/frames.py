@@ -20,8 +20,6 @@ from .columns import columns, is_known
 from .modality_choice import Modalities
 from .rows import collect_rows
 
-_HERE = Path()
-
 
 def is_frame(source: Any) -> bool:
     """Whether this is a data frame or an Arrow table."""
@@ -48,7 +46,7 @@ def collect_frame(frame: Any, into: Collector, modalities: Modalities) -> None:
     known = [name for name in names if isinstance(name, str) and is_known(name)]
     cells = zip(*(_cells(frame[name]) for name in known), strict=True)
     rows = zip(count(1), (dict(zip(known, row, strict=True)) for row in cells), strict=False)
-    collect_rows(rows, "the data frame", _HERE, into, modalities)
+    collect_rows(rows, "the data frame", into.root or Path(), into, modalities)
 
 
 def collect_data_set(data_set: Any, into: Collector, modalities: Modalities) -> None:
@@ -68,7 +66,7 @@ def collect_data_set(data_set: Any, into: Collector, modalities: Modalities) -> 
         data_set = data_set.cast_column(name, type(features[name])(decode=False))
     facts = [name for name in features if name in typed or is_known(name)]
     rows = zip(count(1), _rows(data_set.select_columns(facts), features, typed), strict=False)
-    collect_rows(rows, "the data set", _HERE, into, modalities, typed)
+    collect_rows(rows, "the data set", into.root or Path(), into, modalities, typed)
 
 
 def _check_names(names: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingFileError, UnibindError, UnknownNameError
-from ...modalities.reading import known_endings
+from ...modalities.reading import has_known_ending, known_endings
 from ...modalities.source import is_url
 from ...modalities.tar_members import TAR
 from ..location import canonical_location
@@ -25,7 +25,9 @@ from .table_files import collect_table, names_items
 Sources = Any
 
 
-def read_manifest(source: Sources, *, modality: ModalityChoice = None, strict: bool = False) -> Manifest:
+def read_manifest(
+    source: Sources, *, modality: ModalityChoice = None, root: str | Path | None = None, strict: bool = False
+) -> Manifest:
     """The items of a source, in its order or by name, each once, and a report of what was left out.
 
     `source` is one of these, or a list of them:
@@ -36,8 +38,9 @@ def read_manifest(source: Sources, *, modality: ModalityChoice = None, strict: b
     - a data frame (pandas, polars, Arrow), a Hugging Face data set, or a dictionary for a row, as in a table;
     - an `Item`.
 
-    A dictionary of sources gives the split of each, as `{"train": ..., "test": ...}`. Relative paths start from the
-    folder of the table, or from the working directory. Cells may be paths, URLs, bytes, pictures and raw types.
+    A dictionary of sources gives the split of each, as `{"train": ..., "test": ...}`. Relative paths in rows start from
+    `root`, by default the folder of the table, or the working directory where there is no table. Cells may be paths,
+    URLs, bytes, pictures and raw types.
 
     The modality of a file is that of its row, otherwise `modality`, otherwise the one of its column, or of its name and
     first bytes. `modality` is one for all files, or a mapping of folders to modalities ("." stands for all others). An
@@ -48,7 +51,9 @@ def read_manifest(source: Sources, *, modality: ModalityChoice = None, strict: b
     are blank, damaged or repeated. Raises MissingFileError where a source does not exist, and UnibindError where it is
     not a source, has no items, or, if `strict`, where a row or file is set aside.
     """
-    into, modalities = Collector(), Modalities(modality)
+    if root is not None and not Path(root).is_dir():
+        raise MissingFileError(f"the root {root} is not a folder; pass the one that paths start from")
+    into, modalities = Collector(None if root is None else Path(root)), Modalities(modality)
     _collect(source, into, modalities)
     name = _name_of(source)
     modalities.check_all_met(name)
@@ -101,7 +106,7 @@ def _collect_list(sources: Iterable[Any], into: Collector, modalities: Modalitie
         if isinstance(source, str | Path):
             _collect_path(source, into, modalities, alone=False)
         elif isinstance(source, Mapping):
-            collect_rows([(number, source)], "the list", Path(), into, modalities)
+            collect_rows([(number, source)], "the list", into.root or Path(), into, modalities)
         else:
             _collect(source, into, modalities)
 
@@ -115,6 +120,8 @@ def _collect_path(source: str | Path, into: Collector, modalities: Modalities, *
     elif _lists_items(path, modalities, alone=alone):
         collect_table(path, into, modalities)
     else:
+        if not (is_url(str(source)) or path.exists() or has_known_ending(source)):
+            raise MissingFileError(f"{path} does not exist; pass a folder, a table of items, or a file")
         _collect_file(str(source), into, modalities)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,35 +11,42 @@ from ...errors import UnibindError
 from ...modalities.reading import has_known_ending
 from ...modalities.source import is_file, is_url
 from ..tables import BadRow, Dialect, table_rows
+from ..text_encoding import decoded
 from .collecting import Collector
 from .columns import NAMES, columns, is_known
 from .modality_choice import Modalities
 from .rows import collect_rows
 from .split_names import known_split
 
+_SEPARATORS = "[,;\t|]"
 _LISTED = ("uri", "label", "split")  # the columns of a list without a header, as far as they go
 
 
 def collect_table(path: Path, into: Collector, modalities: Modalities) -> None:
-    """Collect the items of a table; relative paths start from its folder.
+    """Collect the items of a table; relative paths start from its folder, where no other root was chosen.
 
     Raises MissingFileError, and UnibindError for a file that is not a table or has no column of files or texts.
     """
-    rows = list(table_rows(path, Dialect(is_known, lambda cells: _columns_of_list(cells, path.parent))))
+    folder = into.root or path.parent
+    rows = list(table_rows(path, Dialect(is_known, lambda cells: _columns_of_list(cells, folder))))
     names = dict.fromkeys(name for _, row in rows if not isinstance(row, BadRow) for name in row)
     if any(not isinstance(row, BadRow) for _, row in rows) and not columns(tuple(names)).hold_items:
         raise UnibindError(
             f"{path} has no column of files or texts; call it one of {', '.join(NAMES['uri'][:5])}, text, or like a "
             "modality"
         )
-    collect_rows(iter(rows), str(path), path.parent, into, modalities)
+    collect_rows(rows, str(path), folder, into, modalities)
 
 
 def names_items(path: Path) -> bool:
-    """Whether a text file is a list of files rather than a text: its first line that is not blank names a file."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        line = next((line for line in file if line.strip()), "")
-    return _is_place(line.strip(), path.parent)
+    """Whether a text file is a table rather than a text: its first line that is not blank names a file, or columns."""
+    line = next((line for line in io.StringIO(decoded(path)) if line.strip()), "")
+    cells = tuple(cell.strip() for cell in re.split(_SEPARATORS, line))
+    return (
+        _is_place(line.strip(), path.parent)
+        or _columns_of_list(cells, path.parent) is not None
+        or (len(cells) > 1 and columns(cells).hold_items)
+    )
 
 
 def _columns_of_list(cells: Sequence[str], folder: Path) -> Sequence[str] | None:
