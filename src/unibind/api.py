@@ -184,7 +184,9 @@ def export(
         raise UnknownNameError("export format", format, FORMATS)
     opened = open_store(store)
     fitted = None if model is None else open_model(model)
-    with progress_bar("exporting", sum(opened.counts().values()), progress) as advance:
+    counts = opened.counts()
+    total = sum(counts.get(name, 0) for name in modalities or counts) if split is None else None
+    with progress_bar("exporting", total, progress) as advance:
         return export_store(
             opened,
             out,

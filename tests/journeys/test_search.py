@@ -55,6 +55,13 @@ def test_at_most_n_hits_of_one_modality(files):
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
 
 
+def test_copies_of_a_file_are_shown_once(files):
+    shutil.copytree("mine/blue", "mine/again")
+    run("encode", "mine", "--out", "store")
+    hits = unibind.search("blue", "store", k=20)
+    assert len(hits) == len({Path(hit.uri).name for hit in hits}) == 10
+
+
 @pytest.mark.slow
 def test_results_are_kept_as_table_page_and_picture(files):
     done = run(

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from pyarrow import parquet
 
-from unibind.errors import UnknownNameError
+from unibind.errors import UnibindError, UnknownNameError
 from unibind.retrieval import Hit, Hits
 
 EVIL = "<script>alert('x')</script>"
@@ -122,6 +122,15 @@ def unreadable():
     raise UnreadableError("it is offline")
 
 
+def test_a_picture_has_a_cell_for_every_hit(hits, tmp_path):
+    hits.save_png(tmp_path / "hits.png")
+    with PIL.Image.open(tmp_path / "hits.png") as drawn:
+        assert drawn.width > 4 * 256
+        assert drawn.getpixel((100, 100)) == (255, 0, 0)
+
+
 def test_a_page_and_a_picture_of_no_hits(tmp_path):
+    with pytest.raises(UnibindError, match="no results to draw"):
+        hits_of().save_png(tmp_path / "hits.png")
     hits_of().save_html(tmp_path / "hits.html")
     assert "0 results" in (tmp_path / "hits.html").read_text(encoding="utf-8")

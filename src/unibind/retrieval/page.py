@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ..data.location import local_path
 from ..errors import UnibindError
 from ..files import write_whole
+from ..modalities import Raw
 from ..modalities.media import picture_url, sound_url
 from ..modalities.pictures import grid, picture, save_png
 from ..modalities.reading import read
@@ -52,10 +53,22 @@ def save_page(hits: Hits, path: Path) -> None:
 
 
 def save_contact_sheet(hits: Hits, path: Path) -> None:
-    """Write a PNG with one cell per hit, captioned by rank, label and score."""
-    pictures = [picture(read(h.uri, h.modality) if h.uri else Text(h.text or h.id), _CELL) for h in hits]
+    """Write a PNG with one cell per hit, captioned by rank, label and score; raises UnibindError for no hits."""
+    if not hits:
+        raise UnibindError("there are no results to draw; search for something else")
+    pictures = [picture(_readable(hit), _CELL) for hit in hits]
     captions = [f"{h.rank}. {h.label or h.id} ({h.score:.2f}, {h.modality})" for h in hits]
     save_png(grid(pictures, min(_COLUMNS, len(hits)), captions), path)
+
+
+def _readable(hit: Hit) -> Raw:
+    """The item of a hit, or in words why its file cannot be read."""
+    if hit.uri is None:
+        return Text(hit.text or hit.id)
+    try:
+        return read(hit.uri, hit.modality)
+    except UnibindError as error:
+        return Text(str(error))
 
 
 def _card(hit: Hit) -> _Card:
