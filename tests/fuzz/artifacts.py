@@ -18,21 +18,27 @@ from unittest import mock
 
 import numpy as np
 import pyarrow
+import safetensors.torch
+import torch
 from pyarrow import parquet
 
+from tests.helpers.released import centers, pickled
 from tests.helpers.toy_store import KNOWLEDGE, SwappedColors, filled_store, picture
 from unibind import UniBind, model
 from unibind.affine import AffineMap
 from unibind.align.calibration import Calibration
 from unibind.align.heads import Head
 from unibind.backbones._shared.bridge_file import Bridge, BridgeEndpoints
+from unibind.backbones._shared.checkpoints import open_checkpoint
 from unibind.backbones.composed.table import load_parts
+from unibind.compat.pickled_centers import load_centers_pickle
 from unibind.data.intake import read_manifest
 from unibind.data.store import Store
 from unibind.errors import UnibindError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import rebuild
 from unibind.knowledge.journal import Answer, Journal
+from unibind.knowledge.llm.prompts import PromptLibrary
 from unibind.knowledge.opening import read_descriptions
 
 DEEP = 100_000  # brackets
@@ -262,7 +268,30 @@ def load_tables(folder):
             _valid_or_refused(lambda: read(path))  # noqa: B023
 
 
+def write_weights(folder):
+    state = {"a.weight": torch.randn(4, 3), "b.count": torch.arange(5), "c": torch.ones(2, dtype=torch.float16)}
+    torch.save(state, folder / "state.pth")
+    torch.save({"state_dict": state}, folder / "old.pth", _use_new_zipfile_serialization=False)
+    (folder / "state.safetensors").write_bytes(safetensors.torch.save(state))
+    pickled(folder / "centers.pkl", centers(4))
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "descriptions.txt").write_text("version: 1\n\nDescribe {category} in {count} sentences.")
+
+
+def load_weights(folder):
+    for name in ("state.pth", "old.pth", "state.safetensors"):
+        _valid_or_refused(lambda: _read_all(folder / name))  # noqa: B023
+    _valid_or_refused(lambda: load_centers_pickle(folder / "centers.pkl"))
+    _valid_or_refused(lambda: PromptLibrary(folder / "prompts").descriptions("cat", "image", "looks", 3))
+
+
+def _read_all(path):
+    file = open_checkpoint(path)
+    assert sum(tensor.nbytes for _, tensor in file.stream(file.shapes)) <= 2 * path.stat().st_size
+
+
 ARTIFACTS = {
+    "weights": (write_weights, load_weights),
     "model": (write_model, load_model),
     "bridge": (write_bridge, load_bridge),
     "store": (write_store, load_store),

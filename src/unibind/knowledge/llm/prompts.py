@@ -211,6 +211,8 @@ def _read_file(path: Path) -> _PromptFile:
         head, blank, text = path.read_text(encoding="utf-8").partition("\n\n")
     except UnicodeDecodeError as error:
         raise UnibindError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise UnibindError(f"{path} cannot be read ({error.strerror}); name a file of a prompt so only") from error
     header = dict(re.findall(r"^(\w+): *(.*)$", head, re.MULTILINE))
     if not blank or "version" not in header or not text.strip():
         raise UnibindError(f"{path} is not a prompt file; begin it with `version: 1` and a blank line before the text")
