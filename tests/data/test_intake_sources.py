@@ -194,6 +194,14 @@ def test_a_data_set_is_fetched_row_by_row(data_set, tmp_path):
     assert pickle.loads(pickle.dumps(manifest[0])).content.fetch() == png("red")
 
 
+def test_files_in_a_data_set_count_before_paths_in_it():
+    row = {"path": "gone.png", "image_file_path": "gone.png", "image": {"bytes": png("red"), "path": "red.png"}}
+    (item,) = read_manifest(DataSet([row], {"path": object(), "image_file_path": object(), "image": Image()}))
+    assert item.content.fetch() == png("red")
+    (item,) = read_manifest([row])
+    assert item.content.fetch() == png("red")
+
+
 def test_a_streamed_data_set_is_refused():
     with pytest.raises(UnibindError, match="streamed"):
         read_manifest(StreamedDataSet())

@@ -86,8 +86,9 @@ def test_a_folder_as_it_is_by_the_command(folder, tmp_path):
     assert facts["intake"]["unknown_splits"] == {"spare": 3}
     assert stored(tmp_path / "store") == EXPECTED
     assert unibind.Store.open(tmp_path / "store").counts() == {"audio": 1, "image": 12, "thermal": 1}
-    said = run(*arguments).stderr
-    assert "12 .json, 4 .db, 1 no ending" in said
+    arguments[3].rename(folder / "store")  # the tables of a store in the folder are no items
+    said = run(*arguments[:3], folder / "store", *arguments[4:]).stderr
+    assert "13 .json, 4 .db, 1 no ending" in said
     assert "'spare' (3 items)" in said
 
 

@@ -14,7 +14,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "sentence"),
     "id": ("id", "itemid", "uid", "uuid"),
     "modality": ("modality",),
-    "label": ("label", "labelname", "classname", "categoryname", "class", "category", "target"),
+    "label": ("label", "labelname", "classname", "categoryname", "class", "category", "target", "labels"),
     "split": ("split", "subset", "partition", "set"),
     "description": ("description", "caption"),
     "object": ("object", "objectid"),

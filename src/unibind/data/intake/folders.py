@@ -21,6 +21,7 @@ from .collecting import Collector
 from .folder_names import above_split, split_and_label
 from .modality_choice import Modalities
 
+_LANCE = ".lance"  # ending of the tables of a store, which may lie in the folder that is encoded into it
 # Files that accompany items, for modalities that read whatever no other does.
 _SIDECARS = (
     *(".csv", ".db", ".gz", ".html", ".ini", ".json", ".jsonl", ".lnk", ".log", ".md", ".parquet", ".pdf", ".py"),
@@ -59,7 +60,7 @@ def _files(root: Path, into: Collector) -> Iterator[Path]:
             folders.clear()
             continue
         entered.add(real)
-        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        folders[:] = sorted(folder for folder in folders if not folder.startswith(".") and not folder.endswith(_LANCE))
         yield from (Path(name, file) for file in sorted(files) if not file.startswith("."))
 
 

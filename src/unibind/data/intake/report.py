@@ -20,6 +20,8 @@ class SetAside:
     reason: str
 
     def __str__(self) -> str:
+        if self.row is None and self.reason.startswith(self.source):
+            return self.reason
         return f"{self.source}{'' if self.row is None else f', row {self.row}'}: {self.reason}"
 
 

@@ -87,20 +87,28 @@ def _text_item(text: str | None, facts: Mapping[str, str | None]) -> Item:
 
 
 def _files(row: Mapping[str, Any], typed: Mapping[str, str]) -> _Files:
-    """The files of a row, each with the modality that its column tells."""
+    """The files of a row, each with the modality that its column tells.
+
+    What is in a cell itself, or in a column that is known to have files, counts before the path in another column.
+    """
     known = columns(tuple(row))
-    general = (media_of(row[name], name) for name in known.meanings.get("uri", ()) if name not in typed)
-    first = next((media for media in general if media is not None), None)
-    if first is not None:
-        return [(first, None)]
     by_modality: dict[str, Media] = {}
-    for name, modality in {**known.modalities, **typed}.items():
+    for name, modality in {**typed, **known.modalities}.items():
         media = media_of(row[name], name) if _may_be_media(row[name]) else None
-        if media is not None:
-            by_modality.setdefault(modality, media)
+        if media is not None and (modality not in by_modality or _is_better(media, by_modality[modality])):
+            by_modality[modality] = media
+    if not typed and not any(media.content for media in by_modality.values()):
+        general = (media_of(row[name], name) for name in known.meanings.get("uri", ()))
+        first = next((media for media in general if media is not None), None)
+        if first is not None:
+            return [(first, None)]
     if len(by_modality) > 1:  # a name in such a column is no file
         by_modality = {m: media for m, media in by_modality.items() if media.content or _is_place(media.written)}
     return [(media, modality) for modality, media in by_modality.items()]
+
+
+def _is_better(media: Media, other: Media) -> bool:
+    return media.content is not None and other.content is None
 
 
 def _may_be_media(cell: Any) -> bool:
