@@ -140,7 +140,9 @@ def _learnable(
 ) -> tuple[KnowledgeBase, TextEmbeddings]:
     """The knowledge without descriptions of items that are not in train, and its embeddings."""
     if knowledge is None:
-        labels = dict.fromkeys(label for e in split.train.values() for label in e.known_labels())
+        labels = {
+            label for side in (split.train, split.validation) for e in side.values() for label in e.known_labels()
+        }
         _log.warning("no knowledge was given: classes are represented by their names; descriptions usually do better")
         base = KnowledgeBase.from_names(sorted(labels))
     else:
