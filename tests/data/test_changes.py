@@ -1,12 +1,14 @@
 """Encoding again: what changed in a manifest or on disk, and what the store has afterwards."""
 
 import os
+import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
 
 from tests.helpers.toys import CATEGORIES, ToyBackbone
+from unibind.data.duplicates import find_duplicates
 from unibind.data.encode import encode_items
 from unibind.data.intake import read_manifest
 from unibind.data.manifest import Item
@@ -202,6 +204,33 @@ def test_a_file_is_an_item_of_each_modality(store, tmp_path):
     picture = paint(tmp_path / "red.bmp", "red")
     items = [Item(str(path), "text", uri=str(path)), Item(str(path), "image", uri=str(path)), item(picture)]
     assert encode(store, items) == {"encoded": 2, "quarantined": 1}
+
+
+def pack(folder, archive):
+    with tarfile.open(archive, "w") as tar:
+        for path in sorted(folder.rglob("*.bmp")):
+            tar.add(path, path.name)
+
+
+def test_members_of_an_archive_are_told_by_their_own_content(folder, store, tmp_path):
+    archive = tmp_path / "shards" / "a.tar"
+    archive.parent.mkdir()
+    pack(folder, archive)
+    items = [item(f"{archive}#{name}.bmp") for name in CATEGORIES]
+    assert encode(store, items) == {"encoded": 3}
+    assert len({row.content for row in store.rows()}) == 3
+    paint(folder / "red" / "red.bmp", "blue")
+    pack(folder, archive)
+    touch(archive)
+    assert encode(store, items) == {"replaced": 1, "unchanged": 2}
+    assert nearest(store)["a.tar#red.bmp"] == "blue"
+    assert find_duplicates(store).groups[0].ids == (f"{archive}#blue.bmp", f"{archive}#red.bmp")
+    (folder / "red" / "red.bmp").unlink()
+    pack(folder, archive)
+    assert encode(store, items) == {"unchanged": 2, "missing": 1, "quarantined": 1}
+    paint(archive.parent / "beside.bmp", "red")
+    archive.unlink()
+    assert encode(store, [item(archive.parent / "beside.bmp")]) == {"encoded": 1, "missing": 3}
 
 
 def test_a_file_is_listed_once(folder, store):

@@ -14,6 +14,10 @@ def test_every_spelling_of_a_file_is_one_location(tmp_path, monkeypatch):
     spellings = ["data/x y.png", "./data/x y.png", "data/../data/x y.png", "link/x y.png", "other.png", absolute]
     spellings += ["file://" + absolute.replace(" ", "%20")]
     assert {canonical_location(spelling) for spelling in spellings} == {absolute}
+    folders: dict[str, str] = {}
+    assert {canonical_location(spelling, folders=folders) for spelling in [*spellings, "link/../data/x y.png"]} == {
+        absolute
+    }
 
 
 def test_a_file_need_not_exist(tmp_path):

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import UnibindError
-from .file_facts import FileFacts, content_hash, file_stamp
-from .location import canonical_location, local_path
+from ..modalities.tar_members import split_member
+from .file_facts import FileFacts, content_hash, file_stamp, folder_of
+from .location import canonical_location, place_on_disk
 from .manifest import Item
 from .rows import MISSING, PRESENT, StoredItem, new_row
 
@@ -43,13 +44,15 @@ def compare(items: Sequence[Item], rows: Sequence[StoredItem], folders: Sequence
     """
     changes, matched = Changes(), set[str]()
     given_ids = {(item.modality, item.id) for item in items}
-    for item, row in match(items, rows):
+    real_folders: dict[str, str] = {}
+    places = [canonical_location(item.uri, item.text, folders=real_folders) for item in items]
+    for item, place, row in zip(items, places, match(items, places, rows), strict=True):
         if row is None:
             changes.encode.append((item, None))
             continue
         matched.add(row.key)
         kept = replace(row, own_id=_kept_id(item, row, given_ids))
-        _sort_in(changes, item, row, _with_facts_of(item, kept, fill_only=bool(folders)))
+        _sort_in(changes, item, row, _with_facts_of(item, place, kept, fill_only=bool(folders)))
     changes.touched += _of_other_files((row for row in rows if row.key not in matched), folders)
     return changes
 
@@ -81,34 +84,32 @@ def _described(row: StoredItem) -> tuple[str | None, ...]:
 # --- which row is which item ---------------------------------------------------------------------------------------
 
 
-def match(items: Sequence[Item], rows: Sequence[StoredItem]) -> Iterator[tuple[Item, StoredItem | None]]:
-    """Each item with its row, in the order of `items`; None for items that are not stored.
+def match(items: Sequence[Item], places: Sequence[str], rows: Sequence[StoredItem]) -> list[StoredItem | None]:
+    """The row of each item, by its canonical location; None for items that are not stored.
 
     A file or URL is found by its location; if it is not stored there, an id of its own finds the row that has it, for
     a file that was moved. An inline text with an id of its own is found by this id, because texts may repeat.
     """
+    _check_each_once(items, places)
     by_place = {(row.modality, row.location): row for row in rows}
     by_id = {(row.modality, row.own_id): row for row in rows if row.own_id}
-    found: dict[int, StoredItem] = {}
+    found: list[StoredItem | None] = [None] * len(items)
     claimed = set[str]()
-    places = [canonical_location(item.uri, item.text) for item in items]
-    _check_each_once(items, places)
     for position, (item, place) in enumerate(zip(items, places, strict=True)):
-        own_text = item.uri is None and item.id != place
-        row = by_id.get((item.modality, item.id)) if own_text else by_place.get((item.modality, place))
-        if row is None and own_text:
-            row = by_place.get((item.modality, place))
-            row = None if row is None or row.own_id else row
+        row = by_place.get((item.modality, place))
+        if item.uri is None and item.id != place:
+            without_id = None if row is None or row.own_id else row
+            row = by_id.get((item.modality, item.id), without_id)
         if row is not None and row.key not in claimed:
             found[position] = row
             claimed.add(row.key)
     for position, (item, place) in enumerate(zip(items, places, strict=True)):
-        row = by_id.get((item.modality, item.id)) if position not in found and item.id != place else None
+        row = by_id.get((item.modality, item.id)) if found[position] is None and item.id != place else None
         if row is not None and row.key not in claimed:
             _check_moved(item, row, place)
             found[position] = row
             claimed.add(row.key)
-    return ((item, found.get(position)) for position, item in enumerate(items))
+    return found
 
 
 def _check_each_once(items: Sequence[Item], places: Sequence[str]) -> None:
@@ -126,29 +127,29 @@ def _check_each_once(items: Sequence[Item], places: Sequence[str]) -> None:
 
 def _check_moved(item: Item, row: StoredItem, place: str) -> None:
     """Raise UnibindError if an id names another file or URL in the store, and that is still there."""
-    if item.uri is not None and (row.path is None or row.path.exists()):
+    if item.uri is not None and (row.path is None or file_stamp(row.path) is not None):
         raise UnibindError(
             f"the id {item.id!r} is {row.location} in the store, and {place} in the items to encode; give this "
             f"{item.modality} item another id, or remove the stored one with `unibind store remove`"
         )
 
 
-def _with_facts_of(item: Item, row: StoredItem, *, fill_only: bool) -> StoredItem:
+def _with_facts_of(item: Item, place: str, row: StoredItem, *, fill_only: bool) -> StoredItem:
     """The row with what the item says; with `fill_only`, only where the row says nothing."""
-    new = new_row(item)
+    new = new_row(item, place)
     facts = {}
     for name in _DESCRIBING:
         old, given = getattr(row, name), getattr(new, name)
         facts[name] = (old or given) if fill_only else (given or old)
-    if new.location != row.location or not _readable(row):
+    if new.location != row.location or (new.uri != row.uri and not _readable(row)):
         facts |= {"location": new.location, "uri": new.uri, "moves": new.moves}
     return replace(row, own_id=new.own_id or row.own_id, **facts)
 
 
 def _readable(row: StoredItem) -> bool:
     """Whether the file is there under the name that is stored, which may lead through a symbolic link."""
-    path = local_path(row.uri)
-    return path is None or path.exists()
+    path = place_on_disk(row.uri)
+    return path is None or file_stamp(path) is not None
 
 
 # --- what the disk says --------------------------------------------------------------------------------------------
@@ -164,9 +165,12 @@ def _on_disk(row: StoredItem, encoded_from: str) -> StoredItem | None:
         return replace(row, state=MISSING)
     if stamp == (row.size, row.mtime_ns) and row.location == encoded_from:
         return replace(row, state=PRESENT)
-    if row.content is not None and stamp[0] != row.size:
+    if row.content is not None and stamp[0] != row.size and split_member(path) is None:
         return None
-    content = content_hash(path)
+    try:
+        content = content_hash(path)
+    except (OSError, UnibindError):  # encoding will say what is wrong with it
+        return None
     return row.with_facts(FileFacts(*stamp, content)) if row.content in (None, content) else None
 
 
@@ -182,9 +186,10 @@ def _of_other_files(rows: Iterable[StoredItem], folders: Sequence[Path]) -> Iter
         if row.state == MISSING and stamp is not None and stamp == (row.size, row.mtime_ns):
             yield replace(row, state=PRESENT)
         elif row.state == PRESENT and stamp is None:
-            if path.parent not in with_files:
-                with_files[path.parent] = _has_files(path.parent)
-            if with_files[path.parent] or row.location.startswith(roots):
+            folder = folder_of(path)
+            if folder not in with_files:
+                with_files[folder] = _has_files(folder)
+            if with_files[folder] or row.location.startswith(roots):
                 yield replace(row, state=MISSING)
 
 

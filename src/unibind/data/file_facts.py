@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..modalities.tar_members import read_member, split_member
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,28 @@ class FileFacts:
 
 
 def file_stamp(path: str | Path) -> tuple[int, int] | None:
-    """Size and time of the last change of a file; None where there is no regular file."""
+    """Size and time of the last change of a file; None where there is no regular file.
+
+    Those of a member of a tar archive are the archive's.
+    """
+    member = split_member(path)
     try:
-        found = Path(path).stat()
+        found = (Path(path) if member is None else member[0]).stat()
     except (OSError, ValueError):
         return None
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def content_hash(path: str | Path) -> str:
-    """SHA-256 of a file's content, read in blocks."""
+    """SHA-256 of the content of a file, read in blocks, or of a member of a tar archive; raises what reading raises."""
+    member = split_member(path)
+    if member is not None:
+        return hashlib.sha256(read_member(*member, max_bytes=sys.maxsize)).hexdigest()
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_of(path: Path) -> Path:
+    """The folder that a file, or the archive that it is a member of, is in."""
+    member = split_member(path)
+    return path.parent if member is None else member[0].parent

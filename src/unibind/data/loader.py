@@ -33,7 +33,7 @@ from ..modalities.source import Source, is_url
 from ..modalities.text import Text
 from .content import Content
 from .file_facts import FileFacts, content_hash, file_stamp
-from .location import local_path
+from .location import place_on_disk
 from .manifest import Item
 
 Key = TypeVar("Key")
@@ -138,14 +138,14 @@ def load_item(item: Item | RawItem, backbone: Backbone, limits: Limits) -> torch
 
 def load_with_facts(item: Item | RawItem, backbone: Backbone, limits: Limits) -> _Loaded:
     """Load an item, and take the facts of its file; a file that changes meanwhile is a Failure."""
-    path = local_path(item.uri) if isinstance(item, Item) else None
+    path = place_on_disk(item.uri) if isinstance(item, Item) else None
     before = None if path is None else file_stamp(path)
     result = load_item(item, backbone, limits)
     if path is None or before is None or isinstance(result, Failure):
         return result, None
     try:  # the bytes were just read, so they come from memory
         facts = FileFacts(*before, content_hash(path))
-    except OSError as error:
+    except (OSError, UnibindError) as error:
         return Failure("UnreadableError", f"{path} cannot be read again: {error}"), None
     if file_stamp(path) != before:
         return Failure("Changed", f"{path} changed while it was read; encode again"), None

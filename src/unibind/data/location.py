@@ -16,13 +16,14 @@ _TEXT = "text:"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def canonical_location(uri: str | None, text: str | None = None) -> str:
+def canonical_location(uri: str | None, text: str | None = None, *, folders: dict[str, str] | None = None) -> str:
     """The name that every spelling of one place shares.
 
     A local file is its absolute path with symbolic links resolved, in POSIX notation; it does not need to exist. A
-    member of a tar archive is the archive's, "#" and its name. A URL
-    is normalized (RFC 3986: case of scheme and host, default port, dot segments, no fragment); a `file:` URL is the
-    file. An inline text is "text:" and the first 32 hexadecimal digits of its SHA-256.
+    member of a tar archive is the archive's, "#" and its name. A URL is normalized (RFC 3986: case of scheme and host,
+    default port, dot segments, no fragment); a `file:` URL is the file. An inline text is "text:" and the first 32
+    hexadecimal digits of its SHA-256. `folders`, at first empty, keeps the real paths of folders from call to call, for
+    many files.
     """
     if uri is None:
         if text is None:
@@ -30,14 +31,19 @@ def canonical_location(uri: str | None, text: str | None = None) -> str:
         return _TEXT + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     member = split_member(uri)
     if member is not None and not is_url(uri):
-        return member_uri(canonical_location(str(member[0])), member[1])
+        return member_uri(canonical_location(str(member[0]), folders=folders), member[1])
     path = local_path(uri)
-    return _normalized(uri) if path is None else Path(_real(path)).as_posix()
+    return _normalized(uri) if path is None else Path(_real(str(path), folders)).as_posix()
 
 
 def local_path(location: str | None) -> Path | None:
     """The local file that a uri or location names; None for URLs of other machines, members, texts and nothing."""
-    if location is None or location.startswith(_TEXT) or (split_member(location) and not is_url(location)):
+    return None if split_member(location or "") and not is_url(str(location)) else place_on_disk(location)
+
+
+def place_on_disk(location: str | None) -> Path | None:
+    """The local file, or member of a local archive, that a uri or location names; None for what is no such thing."""
+    if location is None or location.startswith(_TEXT):
         return None
     if not is_url(location):
         return Path(location)
@@ -46,9 +52,15 @@ def local_path(location: str | None) -> Path | None:
     return Path(unquote(parts.path)) if here else None
 
 
-def _real(path: Path) -> str:
+def _real(path: str, folders: dict[str, str] | None) -> str:
     try:
-        return os.path.realpath(path)
+        if folders is None:
+            return os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        found = os.path.join(folders[folder], name)  # noqa: PTH118 - many files
+        return os.path.realpath(path) if name in ("", ".", "..") or os.path.islink(found) else found  # noqa: PTH114
     except (OSError, ValueError):  # a name that no file can have
         return os.path.abspath(path)  # noqa: PTH100
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .embeddings import Vectors
 from .file_facts import FileFacts
-from .location import canonical_location, local_path
+from .location import canonical_location, place_on_disk
 from .manifest import Item, is_absolute, relative, resolve
 from .stored_text import cells, stored
 
@@ -64,7 +64,7 @@ class StoredItem:
     @property
     def path(self) -> Path | None:
         """The local file; None for texts and URLs."""
-        return local_path(self.location)
+        return place_on_disk(self.location)
 
     def with_facts(self, facts: FileFacts | None) -> StoredItem:
         """The row after its content was read: present, with these facts."""
@@ -73,9 +73,9 @@ class StoredItem:
         return replace(self, size=facts.size, mtime_ns=facts.mtime_ns, content=facts.content, state=PRESENT)
 
 
-def new_row(item: Item) -> StoredItem:
-    """The row of an item that is not stored yet."""
-    location = canonical_location(item.uri, item.text)
+def new_row(item: Item, location: str | None = None) -> StoredItem:
+    """The row of an item that is not stored yet; `location` is its canonical one, where that is at hand."""
+    location = location or canonical_location(item.uri, item.text)
     return StoredItem(
         uuid.uuid4().hex,
         None if item.id == location else item.id,
