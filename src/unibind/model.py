@@ -133,8 +133,10 @@ class UniBind:
         if base is not None and classes is not None:
             base = base.of_categories(classes)
         opened = open_backbone(backbone, weights=weights, precision=precision, device=device)
-        if base is None or base.names_only:
-            return cls._from_names(classes or base.categories, opened)
+        if base is None:
+            return cls._from_names(classes or (), opened)
+        if base.names_only:
+            return cls._from_names(base.categories, opened)
         with progress_bar("embedding the descriptions", len(base)) as advance:
             texts = embed_descriptions(base, opened, progress=advance)
         centers = select_centers(texts, strategy=strategy, k=k, scoring=_SOFT_MAXIMUM)

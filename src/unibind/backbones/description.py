@@ -56,7 +56,7 @@ def _options(spec: BackboneSpec) -> tuple[BackboneOption, ...]:
     """The options by the signature of what builds the backbone; the text after the colon is none of them."""
     parameters = list(inspect.signature(spec.builder() if spec.builder else spec.create).parameters.values())
     takes_argument = ":" in spec.card.name or spec.builder is None
-    meanings = COMMON_OPTIONS | dict(spec.meanings)
+    meanings = {**COMMON_OPTIONS, **spec.meanings}
     return tuple(
         BackboneOption(p.name, None if p.default is p.empty else p.default, meanings.get(p.name, ""))
         for p in parameters[takes_argument:]

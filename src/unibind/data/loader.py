@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -16,7 +15,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +29,7 @@ from ..modalities.limits import Limits
 from ..modalities.reading import read
 from ..modalities.source import Source, is_url
 from ..modalities.text import Text
+from ..processes import ignore_interrupts, interrupts_deferred, worker_context
 from .content import Content
 from .file_facts import FileFacts, content_hash, file_stamp
 from .location import place_on_disk
@@ -230,7 +229,7 @@ _settings: _Settings  # of this worker process
 def _start_worker(settings: _Settings) -> None:
     global _settings
     _settings = settings
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    ignore_interrupts()
     torch.set_num_threads(1)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
@@ -257,12 +256,13 @@ class _Workers:
         self._pool = self._new_pool(count)
 
     def submit(self, items: Sequence[Item]) -> Future[_Chunk]:
-        try:
-            return self._pool.submit(_load_chunk, items)
-        except BrokenProcessPool:
-            self.close()
-            self._pool = self._new_pool(self.count)
-            return self._pool.submit(_load_chunk, items)
+        with interrupts_deferred():
+            try:
+                return self._pool.submit(_load_chunk, items)
+            except BrokenProcessPool:
+                self.close()
+                self._pool = self._new_pool(self.count)
+                return self._pool.submit(_load_chunk, items)
 
     def load_here(self, item: Item | RawItem) -> _Loaded:
         """Load an item in this process."""
@@ -290,7 +290,9 @@ class _Workers:
         """A pool of one process that is known to run, so that no item is blamed for one that cannot start."""
         pool = self._new_pool(1)
         try:
-            pool.submit(os.getpid).result()
+            with interrupts_deferred():
+                first = pool.submit(os.getpid)
+            first.result()
         except BrokenProcessPool as error:
             raise UnibindError(
                 "worker processes end before they read anything; call unibind under `if __name__ == '__main__':`, "
@@ -299,16 +301,7 @@ class _Workers:
         return pool
 
     def _new_pool(self, count: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(count, _context(), _start_worker, (self._settings,))
-
-
-def _context() -> BaseContext:
-    """Processes that share no threads or locks with this one; where it can be, forked from a server with torch."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
+        return ProcessPoolExecutor(count, worker_context([__name__]), _start_worker, (self._settings,))
 
 
 def _load_in_workers(

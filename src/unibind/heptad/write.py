@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import signal
 import wave
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from PIL import Image
 from ..errors import UnibindError, UnknownNameError
 from ..extras import import_extra
 from ..files import OutputKind, check_output, write_whole
+from ..processes import ignore_interrupts, interrupts_deferred, worker_context
 from .categories import CATEGORIES, SPLITS
 from .sample import Sample, sample_object
 from .sensors import ABSOLUTE_ZERO, FPS
@@ -144,16 +143,13 @@ def _run_jobs(jobs: list[_Job], workers: int) -> Iterator[list[dict[str, str]]]:
     if workers == 1:
         yield from map(_write_job, jobs)
         return
-    pool = ProcessPoolExecutor(workers, get_context("forkserver"), initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(workers, worker_context(), initializer=ignore_interrupts)
     try:
-        yield from pool.map(_write_job, jobs)
+        with interrupts_deferred():
+            results = pool.map(_write_job, jobs)
+        yield from results
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def make(

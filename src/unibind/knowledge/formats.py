@@ -270,8 +270,8 @@ def _is_items(preview: _Preview) -> bool:
 
 
 def _read_items(preview: _Preview) -> Iterator[Description]:
-    facts = {name: name for name in ("generator", "prompt_id", "created") if name in preview.columns}
-    for where, row in _rows(preview, facts | preview.meanings):
+    facts: dict[str, str] = {name: name for name in ("generator", "prompt_id", "created") if name in preview.columns}
+    for where, row in _rows(preview, facts | dict(preview.meanings)):
         if row["description"] is not None:
             yield _item_description(row, where)
 

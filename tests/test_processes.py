@@ -1,0 +1,39 @@
+"""Worker processes leave Ctrl-C to their parent, which is not interrupted while it starts them."""
+
+import signal
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+
+from unibind.processes import ignore_interrupts, interrupts_deferred, worker_context
+
+
+def reaction():
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.slow
+def test_workers_ignore_interrupts_and_their_parent_does_not():
+    before = signal.getsignal(signal.SIGINT)
+    with ProcessPoolExecutor(1, worker_context(), initializer=ignore_interrupts) as pool:
+        assert pool.submit(reaction).result()
+    assert signal.getsignal(signal.SIGINT) is before is not signal.SIG_IGN
+
+
+def test_an_interrupt_comes_after_the_block_and_is_not_lost():
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupts_deferred():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the rest of the block")
+    assert done
+    with interrupts_deferred():
+        pass
+
+
+def test_another_thread_may_start_workers_too():
+    def deferred():
+        with interrupts_deferred():
+            return "started"
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(deferred).result() == "started"
