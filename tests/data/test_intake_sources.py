@@ -133,6 +133,9 @@ def test_what_is_in_memory_is_the_same_item_wherever_it_comes_from(tmp_path):
     summary, found = encoded(Frame({"img": [png("red")], "label": ["red"]}), tmp_path)
     assert (summary.encoded, summary.unchanged, summary.missing) == (0, 1, 0)
     assert found == [("red", "red")]
+    (tmp_path / "copy.png").write_bytes(png("red"))
+    (copies,) = encoded([tmp_path / "copy.png"], tmp_path)[0].duplicates.groups
+    assert len(copies.ids) == 2
     with pytest.raises(UnibindError, match="no file"):
         write_manifest([a], tmp_path / "m.csv")
 
@@ -190,7 +193,7 @@ def test_a_data_set_is_fetched_row_by_row(data_set, tmp_path):
     summary, found = encoded(data_set, tmp_path)
     assert summary.encoded == 4
     assert sorted(found, key=str) == sorted([*((name, name) for name in CATEGORIES), (None, "red")], key=str)
-    assert data_set.read == [3] * 4  # twice to identify it, once to encode it
+    assert data_set.read == [4] * 4  # by each intake, to encode it, and to compare its content
     assert pickle.loads(pickle.dumps(manifest[0])).content.fetch() == png("red")
 
 

@@ -42,6 +42,13 @@ def content_hash(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def content_facts(content: object) -> FileFacts | None:
+    """The facts of bytes that have no file, and therefore no time; None for what is no bytes."""
+    if not isinstance(content, bytes):
+        return None
+    return FileFacts(len(content), 0, hashlib.sha256(content).hexdigest())
+
+
 def folder_of(path: Path) -> Path:
     """The folder that a file, or the archive that it is a member of, is in."""
     member = split_member(path)

@@ -31,7 +31,7 @@ from ..modalities.source import Source, is_url
 from ..modalities.text import Text
 from ..processes import ignore_interrupts, interrupts_deferred, worker_context
 from .content import Content
-from .file_facts import FileFacts, content_hash, file_stamp
+from .file_facts import FileFacts, content_facts, content_hash, file_stamp
 from .location import place_on_disk
 from .manifest import Item
 
@@ -140,6 +140,8 @@ def load_with_facts(item: Item | RawItem, backbone: Backbone, limits: Limits) ->
     path = place_on_disk(item.uri) if isinstance(item, Item) else None
     before = None if path is None else file_stamp(path)
     result = load_item(item, backbone, limits)
+    if isinstance(item, Item) and item.content is not None and not isinstance(result, Failure):
+        return result, content_facts(item.content.fetch())
     if path is None or before is None or isinstance(result, Failure):
         return result, None
     try:  # the bytes were just read, so they come from memory
