@@ -20,6 +20,7 @@ from .backbones import Backbone
 from .data.duplicates import refuse_leaks
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
 from .data.encode import embed
+from .data.file_facts import file_stamp
 from .data.opening import open_backbone, open_store
 from .data.splits import Split, Validation, few_shot, object_ids, train_and_validation
 from .data.store import Store
@@ -85,6 +86,7 @@ def fit(
     validation_use: Validation = "make" if config.loss else "hold out" if hold_out else "learn"
     split = _split(opened, encoder, modalities, few_shot, validation_use, config.seed)
     base, texts = _learnable(knowledge, texts, split, encoder)
+    _warn_of_moved_files(base, opened)
     categories = tuple(dict.fromkeys(texts.categories))
     own = _own_descriptions(split.train, base.of_items(), encoder) if config.loss else {}
     train = {
@@ -152,6 +154,17 @@ def _learnable(
         return learnable, embed_descriptions(learnable, backbone)
     dropped = {d.id for d in base.descriptions} - {d.id for d in learnable.descriptions}
     return learnable, texts.without(dropped)
+
+
+def _warn_of_moved_files(base: KnowledgeBase, store: Store) -> None:
+    """Warn of descriptions whose files are gone: if they were moved, nobody knows which of them are test items."""
+    described = {d.item for d in base.descriptions if d.item is not None and Path(d.item).is_absolute()}
+    gone = sorted(name for name in described - store.ids() if file_stamp(name) is None)
+    if gone:
+        _log.warning(
+            f"the knowledge describes {len(gone)} files that are gone and not in the store, such as {gone[0]}; if they "
+            "were moved, describe them again, for test items may be among them"
+        )
 
 
 def _assemble(

@@ -154,3 +154,25 @@ def test_new_pixels_under_an_old_name_are_encoded_again(project, encode):
     assert encode("data") == {"replaced": 1, "unchanged": 9}
     changed = (unibind.Store.open("store").vectors("image").vectors != before).any(axis=1)
     assert changed.tolist() == [True] + [False] * 9
+
+
+@pytest.mark.slow
+def test_knowledge_of_items_follows_their_ids(project, caplog, monkeypatch):
+    """Descriptions of validation items are left out of a fit, however their files were named."""
+    unibind.encode(table(project), store="store", progress=False)
+    described = unibind.read_manifest("./data")
+    assert {item.id for item in described} == unibind.Store.open("store").ids()
+    descriptions = [
+        unibind.Description(str(i), item.label, f"a picture of {item.label} paint number {i}", item=item.id)
+        for i, item in enumerate(described)
+    ]
+    base = unibind.KnowledgeBase([*descriptions, *unibind.KnowledgeBase.from_names(COLORS).descriptions])
+    model = unibind.fit("store", knowledge=base, config=unibind.FitConfig(steps=2), progress=False)
+    val = {row.id for row in unibind.Store.open("store").rows() if row.split == "val"}
+    assert len(val) == 9
+    assert {d.item for d in model.knowledge.descriptions if d.item} == {item.id for item in described} - val
+    assert "files that are gone" not in caplog.text
+    project.rename(project.parent / "moved")
+    monkeypatch.chdir(project.parent / "moved")
+    unibind.fit("store", knowledge=base, config=unibind.FitConfig(steps=2), progress=False)
+    assert f"describes 30 files that are gone and not in the store, such as {project}" in caplog.text
