@@ -30,6 +30,7 @@ coverage: $(VENV)/.test-ready  ## every test, and the share of lines and branche
 
 fuzz: $(VENV)/.test-ready  ## read damaged files, of a new seed each time; runs/fuzz keeps those that fail
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.artifacts 3000
 
 lint: $(VENV)/.test-ready  ## ruff, import-linter and mypy
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from .data.loader import Failure
 from .data.opening import open_backbone, open_store
 from .data.store import Store
 from .errors import ContractError, UnibindError
+from .json_files import COUNT, NUMBER, OBJECT, TEXT, check_fields, list_of, optional, table_of
 from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.classes import read_classes
 from .knowledge.embedding import embed_descriptions
@@ -73,6 +74,16 @@ class FitSummary:
         """All but the record of the fit, for machines."""
         figures = {name: value for name, value in asdict(self).items() if name != "history"}
         return {**figures, "chance": self.chance}
+
+
+_SUMMARY = {
+    "learned_parameters": COUNT,
+    "class_items": table_of(table_of(COUNT)),
+    "best_step": table_of(COUNT),
+    "validation_top1": table_of(optional(NUMBER)),
+    "measured_on": table_of(TEXT),
+    "history": table_of(list_of(OBJECT)),
+}
 
 
 class UniBind:
@@ -485,10 +496,8 @@ class UniBind:
 
 
 def _summary(recorded: dict[str, Any], folder: Path) -> FitSummary:
-    try:
-        return FitSummary(**recorded)
-    except TypeError as error:
-        raise UnibindError(f"the summary of the fit in {folder} is damaged ({error}); fit and save it again") from None
+    where = f"the summary of the fit in {folder}"
+    return FitSummary(**check_fields(recorded, _SUMMARY, where, "fit and save the model again"))
 
 
 def check_stored(stored: Embeddings, backbone: Backbone) -> None:

@@ -1,7 +1,8 @@
 """Seeded mutations of what unibind itself writes and reads: models, bridges, stores, bases, tables.
 
 Every mutation must load to something that works, or raise UnibindError with one sentence. `python -m
-tests.fuzz.artifacts FIRST LAST` runs the seeds of a range and prints what breaks that rule.
+tests.fuzz.artifacts COUNT [FIRST]` runs as many seeds, from a new one where none is given, and prints what breaks that
+rule.
 """
 
 import copy
@@ -185,7 +186,14 @@ def write_model(folder):
         centers=zero_shot.centers,
         calibration={"image": Calibration(10.0, 0.2)},
         knowledge=KNOWLEDGE,
-        summary=model.FitSummary(72, {"image": 12}, {"image": 3}, {"image": 1.0}, {"image": [{"loss": 0.5}]}),
+        summary=model.FitSummary(
+            learned_parameters=72,
+            class_items={"image": {"red": 3, "green": 2}},
+            best_step={"image": 3},
+            validation_top1={"image": 1.0},
+            measured_on={"image": "validation"},
+            history={"image": [{"loss": 0.5}]},
+        ),
     )
     fitted.save_pretrained(folder)
 
@@ -338,20 +346,23 @@ def write_all(pristine):
         write(pristine / kind)
 
 
-def main(first, last):
+def main(count, first):
+    """Run seeds; the exit status says whether one broke the rule."""
     with tempfile.TemporaryDirectory() as name:
         pristine, scratch = Path(name) / "pristine", Path(name) / "scratch"
         scratch.mkdir()
         write_all(pristine)
         broken = 0
-        for seed in range(first, last):
+        for seed in range(first, first + count):
             try:
                 check(seed, pristine, scratch)
             except AssertionError as error:
                 broken += 1
                 print(error, "".join(traceback.format_exception(error.__cause__)[-6:]), sep="\n", flush=True)
-        print(f"{last - first} mutations, {broken} broke the rule")
+        print(f"{count} mutations from seed {first}, {broken} broke the rule")
+    return int(broken > 0)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    chosen = [int(argument) for argument in sys.argv[1:]]
+    sys.exit(main(*chosen, *[random.randrange(1 << 30)][len(chosen) - 1 :]))

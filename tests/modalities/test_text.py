@@ -7,6 +7,7 @@ import pytest
 from unibind.errors import LimitError, UnreadableError
 from unibind.modalities.limits import Limits
 from unibind.modalities.reading import read
+from unibind.modalities.text import Text
 
 
 def test_a_text_file_is_read_without_byte_order_mark_and_margins(tmp_path: Path) -> None:
@@ -37,3 +38,7 @@ def test_characters_are_limited_rather_than_bytes(letter: str) -> None:
     assert len(read((letter * 100).encode(), "text", limits=limits).text) == 100
     with pytest.raises(LimitError, match="100 characters"):
         read((letter * 101).encode(), "text", limits=limits)
+
+
+def test_half_of_a_surrogate_pair_is_replaced():
+    assert Text("a\ud800b \U0001f600").text == "a\ufffdb \U0001f600"

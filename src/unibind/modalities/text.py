@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from codecs import BOM_UTF8
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from .spec import FileFormat, ModalitySpec, require
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text: any Unicode string that is not blank."""
+    """A text: any Unicode string that is not blank; half of a surrogate pair, which no encoder takes, is replaced."""
 
     text: str
     modality: ClassVar[str] = "text"
@@ -26,6 +29,7 @@ class Text:
     def __post_init__(self) -> None:
         """Refuse a blank text."""
         require(bool(self.text.strip()), "a Text must have at least one visible character")
+        object.__setattr__(self, "text", _HALF_OF_A_PAIR.sub("\ufffd", self.text))
 
     def summary(self) -> dict[str, Any]:
         """Numbers of characters and words."""
