@@ -10,8 +10,10 @@ from pyarrow import parquet
 
 import unibind
 from tests.helpers.command import run, run_json
+from tests.helpers.docs import DOCS
 from tests.helpers.toy_store import filled_store
 from tests.helpers.toys import ToyBackbone
+from unibind.exporting import FORMATS
 
 
 @pytest.fixture
@@ -50,3 +52,10 @@ def test_nothing_is_replaced_without_force(store):
 
 def test_an_unknown_format_lists_the_known_ones(store):
     assert "npy, parquet, lance, faiss, qdrant" in run("export", "store", "--to", "hdf5", "--out", "x", code=2).stderr
+
+
+def test_the_help_and_the_docs_name_every_format():
+    page = (DOCS / "how-to" / "export-a-store.md").read_text(encoding="utf-8")
+    for name in FORMATS:
+        assert name in run("export", "--help").stdout
+        assert f"\n| `{name}` |" in page
