@@ -58,9 +58,14 @@ def test_the_table_shows_recall_and_whether_the_gap_is_corrected(file, tmp_path)
 
 
 def test_a_missing_file_is_refused(file):
-    done = invoke(file.parent / "nowhere.toml")
+    done = invoke(file.parent / "nowhere.toml", "--knowledge", "drum,bell")
     assert isinstance(done.exception, UnibindError)
     assert "nowhere.toml does not exist" in str(done.exception)
+
+
+def test_descriptions_are_asked_for(file):
+    done = invoke(file)
+    assert "pass some with --knowledge" in str(done.exception)
 
 
 def test_search_leaves_out_parts_outside_the_anchor_space_unless_requested(unbridged, tmp_path):

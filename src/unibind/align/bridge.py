@@ -33,7 +33,7 @@ from ..data.intake import read_manifest
 from ..data.store import Store
 from ..errors import ContractError, UnibindError, UnknownNameError
 from ..files import check_output
-from ..knowledge import KnowledgeBase
+from ..knowledge import KnowledgeBase, KnowledgeSource
 from ..modalities import ANCHOR
 from ..modalities.text import Text
 from .ridge import PENALTIES, Ridge
@@ -199,7 +199,7 @@ def _refine(start: AffineMap, train: Pairs, selection: Pairs, config: BridgeConf
 
 def build_bridges(
     parts: Parts,
-    knowledge: KnowledgeBase,
+    knowledge: KnowledgeSource,
     *,
     modalities: Collection[str] | None = None,
     items: Path | None = None,
@@ -210,9 +210,10 @@ def build_bridges(
 ) -> list[BuiltBridge]:
     """Fit and write the bridge of every part that names a bridge file (only of `modalities`, if given).
 
-    `items` is a store or manifest with unlabeled items of those modalities, and `split` selects which of them to use.
-    Raises UnibindError if no part names a bridge, for a bridge file that exists (unless `force` is set), for a part
-    without its own text tower, and for a part that is already in the anchor space.
+    The maps are fitted on the texts of `knowledge`, which is whatever `KnowledgeBase.open` takes. `items` is a store or
+    manifest with unlabeled items of those modalities, and `split` selects which of them to use. Raises UnibindError if
+    no part names a bridge, for a bridge file that exists (unless `force` is set), for a part without its own text
+    tower, and for a part that is already in the anchor space.
     """
     bridged = {m: p for m, p in parts.items() if p.bridge is not None}
     for modality in modalities or ():
@@ -223,8 +224,8 @@ def build_bridges(
     bridged = {m: p for m, p in bridged.items() if not modalities or m in modalities}
     for part in bridged.values():
         check_output(str(part.bridge), force=force)
-    config = config or BridgeConfig()
-    texts = [Text(text) for text in dict.fromkeys(d.text for d in knowledge.descriptions)]
+    config, base = config or BridgeConfig(), KnowledgeBase.open(knowledge)
+    texts = [Text(text) for text in dict.fromkeys(d.text for d in base.descriptions)]
     anchor = _backbone(parts[ANCHOR], [ANCHOR], device)
     anchor_vectors = embed(texts, anchor)
     built = []
@@ -234,7 +235,7 @@ def build_bridges(
         fitted = fit_map(embed(texts, backbone), anchor_vectors, item_vectors, config)
         provenance = {
             "texts_read_by": {"own": backbone.contract(ANCHOR).weights, "anchor": anchor.contract(ANCHOR).weights},
-            **_record(fitted, knowledge, 0 if item_vectors is None else len(item_vectors), len(texts), config),
+            **_record(fitted, base, 0 if item_vectors is None else len(item_vectors), len(texts), config),
         }
         endpoints = BridgeEndpoints.of(backbone.contract(modality), anchor.contract(ANCHOR))
         bridge = Bridge(fitted.map, endpoints, provenance)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UnibindError
 from ._console import (
     ADVANCED,
     INPUT,
@@ -76,12 +77,13 @@ def bridge(
     """
     from ..align.bridge import BridgeConfig, build_bridges
     from ..backbones.composed.table import load_parts
-    from ..knowledge import KnowledgeBase
 
+    if knowledge is None:
+        raise UnibindError("a bridge is fitted on descriptions; pass some with --knowledge, such as --knowledge heptad")
     with busy("bridging"):
         built = build_bridges(
             load_parts(file),
-            KnowledgeBase.open(knowledge or "heptad"),
+            knowledge,
             modalities=modality,
             items=items,
             split=split,
