@@ -16,6 +16,7 @@ from .align.calibration import Calibration, fit_calibration
 from .align.centers import Centers, Scoring
 from .align.fit import FitConfig, FittedHead, Samples, fit_heads
 from .align.selection import CenterConfig, select_centers, tune_centers
+from .align.threads import suitable_threads
 from .backbones import Backbone
 from .data.duplicates import refuse_leaks
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
@@ -94,7 +95,9 @@ def fit(
     }
     validation = {m: Samples(e.vectors, _category_index(e, categories)) for m, e in split.validation.items()}
     outside = {m for m in split.train if not encoder.contract(m).shares_space(texts.contract)}
-    with progress_stages(None if callable(progress) else progress) as stage:
+    largest = max(len(s.vectors) for s in train.values())
+    step = min(config.batch_size, largest) * texts.vectors.size if config.loss else largest * encoder.dim**2
+    with suitable_threads(step), progress_stages(None if callable(progress) else progress) as stage:
         bars = {} if callable(progress) else {m: stage(f"fitting {m}", config.progress_steps) for m in train}
 
         def report(modality: str, step: int) -> None:
@@ -112,7 +115,7 @@ def fit(
             outside_anchor_space=outside,
             progress=report,
         )
-    return _assemble(encoder, fitted, texts, split, base, centers or _CENTERS)
+        return _assemble(encoder, fitted, texts, split, base, centers or _CENTERS)
 
 
 def _split(

@@ -8,7 +8,7 @@ import torch
 from unibind.align import threads
 from unibind.align.fit import FitConfig, Samples, fit_head, fit_heads
 from unibind.align.losses import LOSSES, Batch, multi_positive_loss, released_loss
-from unibind.align.threads import torch_threads
+from unibind.align.threads import suitable_threads
 from unibind.errors import UnibindError, UnknownNameError
 
 LOSS = "multi_positive"
@@ -219,10 +219,10 @@ def test_any_number_of_steps_works(steps):
 
 def test_threads_are_restored_and_few_for_small_steps():
     before = torch.get_num_threads()
-    with torch_threads(1000) as threads:
+    with suitable_threads(1000) as threads:
         assert threads == torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
-    with pytest.raises(RuntimeError), torch_threads(1 << 40) as threads:
+    with pytest.raises(RuntimeError), suitable_threads(1 << 40) as threads:
         assert 1 <= threads <= before
         raise RuntimeError
     assert torch.get_num_threads() == before
@@ -234,7 +234,7 @@ def test_a_loaded_machine_gets_fewer_threads(monkeypatch):
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(8), raising=False)
     for load, expected in ((0.0, 4), (6.2, 2), (20.0, 1)):
         monkeypatch.setattr(threads.os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
-        with torch_threads(1 << 40) as used:
+        with suitable_threads(1 << 40) as used:
             assert used == expected
 
 

@@ -26,7 +26,6 @@ from .discriminant import fit_discriminant
 from .heads import Head
 from .losses import LOSSES, Batch
 from .ridge import best_ridge_map
-from .threads import torch_threads
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,7 @@ def fit_head(
         if progress is not None:
             progress(1)
         return fitted
-    with torch_threads(min(config.batch_size, len(train.vectors)) * texts.size):
-        return _by_steps(train, texts, category_index, config, validation, outside_anchor_space, progress)
+    return _by_steps(train, texts, category_index, config, validation, outside_anchor_space, progress)
 
 
 def _in_closed_form(

@@ -10,19 +10,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 _SMALL_STEP = 1 << 28  # multiplications
 
 
 @contextmanager
-def torch_threads(multiplications: int) -> Iterator[int]:
-    """Limit torch's threads for work in steps of so many multiplications; the number is restored afterwards."""
+def suitable_threads(multiplications: int) -> Iterator[int]:
+    """Limit the threads of torch and of NumPy's matrix products for work in steps of so many multiplications.
+
+    The numbers from before are restored afterwards.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
     before = torch.get_num_threads()
     threads = 1 if multiplications < _SMALL_STEP else max(1, min(before, _idle_cores()))
     torch.set_num_threads(threads)
     try:
-        yield threads
+        with threadpool_limits(threads, user_api="blas"):
+            yield threads
     finally:
         torch.set_num_threads(before)
 

@@ -121,7 +121,7 @@ def fit(
         few_shot=few_shot,
         hold_out_validation=hold_out_val,
         config=FitConfig(loss=loss, rank=rank or None, steps=steps, seed=seed),
-        centers=None if strategy is k is scoring is None else CenterConfig(strategy=strategy, k=k, scoring=scoring),
+        centers=CenterConfig(strategy=strategy, k=k, scoring=scoring) if strategy or k or scoring else None,
         allow_duplicates=allow_duplicates,
         **backbone.arguments,
     )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from ..align.threads import suitable_threads
 from ..data.embeddings import BLOCK, CategoryIndex, Vectors, unit
 from ..data.splits import stratified_folds
 from ..errors import UnibindError
@@ -41,7 +43,19 @@ def linear_probe(train: Vectors, labels: Sequence[str], test: Vectors, *, seed: 
     """
     linear_model = import_extra("sklearn.linear_model", "the linear probe")
     classes, category_index = _classes(labels)
+    with suitable_threads(train.size * len(classes)):
+        return _linear_probe(linear_model, train, labels, classes, category_index, test, seed)
 
+
+def _linear_probe(
+    linear_model: Any,
+    train: Vectors,
+    labels: Sequence[str],
+    classes: tuple[str, ...],
+    category_index: CategoryIndex,
+    test: Vectors,
+    seed: int,
+) -> Probe:
     mean, scale = train.mean(axis=0), max(float(np.sqrt(train.var(axis=0).mean())), 1e-12)
 
     def probabilities(rows: CategoryIndex, x: Vectors, strength: float) -> Float[np.ndarray, "m c"]:
