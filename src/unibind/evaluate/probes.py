@@ -5,6 +5,7 @@ Both take training vectors [N, D], their labels [N] and test vectors [M, D], and
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from ..extras import import_extra
 _STRENGTHS = (1e-3, 1e-2, 0.1, 1.0)  # sklearn's C, for vectors of mean variance 1; smaller is more regularized
 _NEIGHBORS = (1, 3, 5, 10, 20)
 _FOLDS = 3
+_MAX_ITERATIONS = 100  # most vectors need far fewer; a bound for those that are nearly collinear
 _MAX_QUERIES = 2000  # training items that choose the number of neighbors
 _VOTE_SCALE = 20.0  # a neighbor votes with exp(scale * cosine), so that nearer ones count more and ties are rare
 
@@ -59,8 +61,10 @@ def _linear_probe(
     mean, scale = train.mean(axis=0), max(float(np.sqrt(train.var(axis=0).mean())), 1e-12)
 
     def probabilities(rows: CategoryIndex, x: Vectors, strength: float) -> Float[np.ndarray, "m c"]:
-        probe = linear_model.LogisticRegression(C=strength, max_iter=500)
-        probe.fit((train[rows] - mean) / scale, category_index[rows])
+        probe = linear_model.LogisticRegression(C=strength, max_iter=_MAX_ITERATIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # stopping early only regularizes more
+            probe.fit((train[rows] - mean) / scale, category_index[rows])
         return np.asarray(probe.predict_proba((x - mean) / scale))
 
     folds = stratified_folds(labels, _FOLDS, seed)

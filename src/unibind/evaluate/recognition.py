@@ -23,7 +23,7 @@ from .probes import linear_probe, nearest_neighbors
 
 _SHOWN_FIRST = (FITTED, DESCRIPTIONS, TEMPLATE, CLASS_NAME, PROBE, NEIGHBORS)
 _PROBES = {NEIGHBORS: nearest_neighbors, PROBE: linear_probe}
-MOST_LEARNED = 10_000  # training items of a control
+MOST_LEARNED = 5000  # training items of a control
 MOST_CONFUSIONS = 20  # in the figures, per modality
 
 Names = NDArray[np.object_]  # [N] class names

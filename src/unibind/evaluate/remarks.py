@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .methods import FITTED, NEIGHBORS, PROBE
-from .parts import MOST_SAMPLED, TEST, names
-from .recognition import Recognition
+from .parts import MOST_SAMPLED, TEST, TRAIN, names
+from .recognition import MOST_LEARNED, Recognition
 
 if TYPE_CHECKING:
     from .protocols import Evaluation
@@ -81,6 +81,9 @@ def _about_splits(evaluation: Evaluation) -> list[str]:
         )
     if NEIGHBORS in recognition.methods and PROBE not in recognition.methods:
         found.append("the linear probe is left out, because it needs `pip install 'unibind[report]'`")
+    large = [m for m, n in inventory.items.get(TRAIN, {}).items() if n > MOST_LEARNED and m in recognition.by_modality]
+    if large and NEIGHBORS in recognition.methods:
+        found.append(f"nearest neighbors and linear probe learn from {MOST_LEARNED:,} drawn items: {names(large)}")
     few = [m for m, count in recognition.bootstrap.objects.items() if count < FEW_OBJECTS]
     if few:
         found.append(f"intervals of fewer than {FEW_OBJECTS} measured objects are rough: {names(few)}")
