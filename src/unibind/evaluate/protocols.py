@@ -15,7 +15,7 @@ import numpy as np
 
 from ..align.centers import Centers
 from ..backbones import Backbone
-from ..data.embeddings import Embeddings, TextEmbeddings
+from ..data.embeddings import Embeddings, TextEmbeddings, joined
 from ..data.store import Store
 from ..errors import UnibindError
 from ..knowledge import KnowledgeBase
@@ -219,7 +219,7 @@ def _recognize(
     items = items.take([row for row, label in enumerate(items.labels) if label in known])
     if not len(items):
         return None, unknown
-    answers = probe_answers(part.train, items, seed=seed)
+    answers = probe_answers(joined(labeled(part.train), part.validation), items, seed=seed)  # as a fit learns from both
     for method, own in centers.items():
         model = fitted if method == FITTED else None
         vectors = items.vectors if model is None else model.project(items).vectors

@@ -18,7 +18,7 @@ from ..errors import MissingExtraError, UnknownNameError
 from .intervals import Bootstrap, Group, Interval, bootstrap
 from .methods import CLASS_NAME, DESCRIPTIONS, FITTED, METHODS, NEIGHBORS, PROBE, TEMPLATE
 from .metrics import ClassScores, class_scores, confusions
-from .parts import labeled, sampled, shared_names
+from .parts import sampled, shared_names
 from .probes import linear_probe, nearest_neighbors
 
 _SHOWN_FIRST = (FITTED, DESCRIPTIONS, TEMPLATE, CLASS_NAME, PROBE, NEIGHBORS)
@@ -77,12 +77,12 @@ def answers_of(
     )
 
 
-def probe_answers(train: Embeddings, items: Embeddings, *, seed: int = 0) -> dict[str, Answers]:
-    """The answers of the controls that learn from training items alone; none where fewer than two classes have some.
+def probe_answers(learned: Embeddings, items: Embeddings, *, seed: int = 0) -> dict[str, Answers]:
+    """The answers of the controls that learn from labeled items alone; none where these have fewer than two classes.
 
     A control whose extra is not installed is left out.
     """
-    known = sampled(labeled(train), MOST_LEARNED, seed=seed)
+    known = sampled(learned, MOST_LEARNED, seed=seed)
     if len(set(known.labels)) < 2:
         return {}
     truth = np.array(items.known_labels(), dtype=object)

@@ -81,7 +81,7 @@ def _about_splits(evaluation: Evaluation) -> list[str]:
         )
     if NEIGHBORS in recognition.methods and PROBE not in recognition.methods:
         found.append("the linear probe is left out, because it needs `pip install 'unibind[report]'`")
-    large = [m for m, n in inventory.items.get(TRAIN, {}).items() if n > MOST_LEARNED and m in recognition.by_modality]
+    large = [m for m in recognition.by_modality if inventory.items.get(TRAIN, {}).get(m, 0) > MOST_LEARNED]
     if large and NEIGHBORS in recognition.methods:
         found.append(f"nearest neighbors and linear probe learn from {MOST_LEARNED:,} drawn items: {names(large)}")
     few = [m for m, count in recognition.bootstrap.objects.items() if count < FEW_OBJECTS]

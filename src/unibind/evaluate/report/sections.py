@@ -119,8 +119,8 @@ _EXPLAINED = {
     TEMPLATE: "the name in fixed sentences",
     RANDOM_WORDS: "the name with random words, as many texts as there are descriptions",
     DESCRIPTIONS: "centers selected among the descriptions of the knowledge base",
-    NEIGHBORS: "a vote of the most similar training items, without any text",
-    PROBE: "logistic regression on training labels, without any text",
+    NEIGHBORS: "a vote of the most similar labeled items of train and val, without any text",
+    PROBE: "logistic regression on the labels of train and val, without any text",
     FITTED: "the fitted model, with its heads and centers",
 }
 
