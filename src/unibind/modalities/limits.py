@@ -24,6 +24,6 @@ class Limits:
     max_seconds: float = 3600.0
     max_samples: int = 160_000_000  # an hour at 44.1 kHz
     max_points: int = 10_000_000
-    max_events: int = 20_000_000
+    max_events: int = 15_000_000
     max_characters: int = 1_000_000
     max_parts: int = 4096

@@ -137,17 +137,20 @@ def _local(path: Path, limits: Limits) -> Source:
 
 
 def _fetched(url: str, limits: Limits) -> bytes:
-    """The content behind a URL, of which no more than the limit and one byte is read."""
+    """The content behind a URL, which is kept in memory: no more than the limits allow there is read."""
     import fsspec
 
     try:
         with fsspec.open(url, "rb") as file:
-            return bytes(file.read(limits.max_bytes + 1))
+            data = bytes(file.read(limits.max_unpacked + 1))
     except FileNotFoundError:
         raise MissingFileError(f"nothing found at {url}; check the URL") from None
     except Exception as error:  # each protocol raises its own, missing packages and refused connections included
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UnreadableError(f"{url} could not be fetched: {reason}") from error
+    if len(data) > limits.max_unpacked:
+        raise LimitError(f"{url} has more than the {limits.max_unpacked:,} bytes that are fetched; download it first")
+    return data
 
 
 @contextmanager

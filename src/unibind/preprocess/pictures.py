@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from .events import EventArrays
 
-_LARGEST_SIDE = 2048  # pixels; real sensors have up to 1,280
+_LARGEST_SIDE = 1280  # pixels; as many as the largest real sensors have
 _BAND = 256  # rows
 
 
 def event_picture(events: EventArrays) -> NDArray[np.uint8]:
-    """An event recording as one picture uint8 [H, W, 3] of the sensor's size, at most 2,048 pixels on a side.
+    """An event recording as one picture uint8 [H, W, 3] of the sensor's size, at most 1,280 pixels on a side.
 
     The colors are those of UniBind's released event frames: black background, yellow where pixels became brighter,
     cyan where darker, the sum where both. Strength is the count of events over the 99th percentile of all non-zero

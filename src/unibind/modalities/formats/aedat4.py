@@ -58,6 +58,8 @@ def _packets(
         if number != stream:
             _skip(file, size, name)
             continue
+        if size > cap:
+            raise LimitError(f"{name} has a packet of {size:,} bytes, the limits allow {cap:,}; raise max_events")
         packed = _exactly(file, size, name)
         packet = _unpacked(packed, codec, cap, name)
         if packet[8:12] == b"EVTS":

@@ -127,14 +127,17 @@ def atis(source: Source, limits: Limits) -> Iterator[Recording]:
     with source.open() as file:
         records = np.frombuffer(file.read(), np.uint8).reshape(-1, 5)
     overflow = records[:, 1] == 240
-    packet = np.empty(len(records), [("t", np.int64), ("x", np.int32), ("y", np.int32), ("p", np.uint8)])
+    packet = np.empty(len(records), [("t", np.int64), ("x", np.uint8), ("y", np.uint8), ("p", np.uint8)])
     packet["x"], packet["y"], packet["p"] = records[:, 0], records[:, 1], records[:, 2] >> 7
     packet["t"] = records[:, 2] & 0x7F
-    for byte in (3, 4):  # in place: the largest recordings must fit into memory
+    for byte in (3, 4):  # in place
         packet["t"] <<= 8
         packet["t"] |= records[:, byte]
-    packet["t"] += np.cumsum(overflow) << 13
-    yield Recording(None, [packet[~overflow]])
+    del records  # here and below: the largest recordings must fit into memory
+    if overflow.any():
+        packet["t"] += np.cumsum(overflow, dtype=np.int64) << 13
+        packet = packet[~overflow]
+    yield Recording(None, [packet])
 
 
 def _header_and_body(source: Source) -> tuple[bytes, int]:

@@ -10,6 +10,7 @@ import json
 import re
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ _PLY_BYTES = {
 }  # fmt: skip
 _MAX_GLB_LAYOUT = 8 << 20  # bytes of JSON
 _MAX_GLB_DEPTH = 100  # of nodes within nodes
+_COPIES = 3  # of a binary mesh and what trimesh makes of it, for one of other files
 _BLOCK = 1 << 16  # triangles measured at a time
 
 
@@ -45,6 +47,11 @@ def load_meshes(source: Source, kind: str, limits: Limits) -> list[Mesh]:
                 f"{source.name} has a face with a corner that is not one of its {len(mesh.points):,} points"
             )
     return meshes
+
+
+def _whole(source: Source, limits: Limits) -> bytes:
+    """The content of a binary file, of which trimesh makes several copies."""
+    return source.read_bytes(replace(limits, max_unpacked=limits.max_unpacked // _COPIES))
 
 
 def _by_trimesh(data: bytes, kind: str) -> list[Mesh]:
@@ -89,7 +96,7 @@ def _ply(source: Source, limits: Limits) -> list[Mesh]:
             least_bytes += count * (2 if is_ascii else _PLY_BYTES[kind])  # ASCII: a digit and a space
     # the last line may lack its newline
     _check_claim(largest, least_bytes - is_ascii, source, limits)
-    return [read_ascii_ply(source, limits)] if is_ascii else _by_trimesh(source.read_bytes(limits), "ply")
+    return [read_ascii_ply(source, limits)] if is_ascii else _by_trimesh(_whole(source, limits), "ply")
 
 
 def _stl(source: Source, limits: Limits) -> list[Mesh]:
@@ -102,7 +109,7 @@ def _stl(source: Source, limits: Limits) -> list[Mesh]:
     _check_claim(3 * faces, 84 + 50 * faces, source, limits)
     if source.size > 84 + 50 * faces:
         raise UnreadableError(f"{source.name} claims {faces:,} faces and has more bytes than they take; it is damaged")
-    return _by_trimesh(source.read_bytes(limits), "stl")
+    return _by_trimesh(_whole(source, limits), "stl")
 
 
 def _glb(source: Source, limits: Limits) -> list[Mesh]:
@@ -111,7 +118,7 @@ def _glb(source: Source, limits: Limits) -> list[Mesh]:
     Accessors that claim more than the file has, references to other files, too many or too deep nodes and nodes with
     two parents are refused: shared nodes could multiply each other to a huge scene.
     """
-    data = source.read_bytes(limits)
+    data = _whole(source, limits)
     if len(data) < 20 or data[:4] != b"glTF":
         raise UnreadableError(f"{source.name} does not start as a GLB file")
     length, size, kind = struct.unpack_from("<II4s", data, 8)
