@@ -58,6 +58,13 @@ def test_folders_that_lead_back_are_entered_once(tmp_path):
     assert [item.uri.rsplit("/", 1)[-1] for item in read_manifest(tmp_path)] == ["a.wav", "pipe.png", "b.wav"]
 
 
+def test_a_table_in_a_folder_is_mentioned(tmp_path):
+    make(tmp_path, "a.wav", "labels.csv")
+    assert any("pass it instead" in line for line in read_manifest(tmp_path).report.lines())
+    (tmp_path / "labels.csv").unlink()
+    assert not read_manifest(tmp_path).report.lines()
+
+
 def test_files_of_a_given_modality_are_chosen_by_ending_and_content(tmp_path):
     make(tmp_path, "a.au", "b.wav", "notes.md", "c.json", "d.txt", "e")
     (tmp_path / "noending").write_bytes(b"fLaC....")

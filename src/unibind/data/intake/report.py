@@ -9,6 +9,7 @@ from .split_names import SPLITS
 
 _LISTED = 10  # rows that are named one by one
 _NO_ENDING = "no ending"
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class IntakeReport:
             counts = sorted(self.skipped.items(), key=lambda pair: (-pair[1], pair[0]))
             names = ", ".join(f"{count:,} {ending or _NO_ENDING}" for ending, count in counts)
             yield f"skipped, since their endings belong to no modality asked for: {names}"
+        if any(ending in _TABLES for ending in self.skipped):
+            yield "tables in a folder are not read: if one lists the files with labels, pass it instead of the folder"
 
     def _set_aside_lines(self) -> Iterator[str]:
         if self.set_aside:
