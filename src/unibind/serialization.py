@@ -146,7 +146,7 @@ def with_options(
     Raises UnibindError, naming the file, where a recorded option has a value that the backbone cannot use.
     """
     try:
-        return create(parts.backbone, **arguments, **(still_there(parts.options) | chosen))
+        return create(parts.backbone, **arguments, **{**still_there(parts.options), **chosen})
     except UnibindError:
         raise
     except (TypeError, ValueError, AttributeError, KeyError) as error:  # a number where a name belongs, and so on

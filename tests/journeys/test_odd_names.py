@@ -149,6 +149,8 @@ def test_labels_cannot_act_on_the_terminal_or_in_a_page(tmp_path):
         run("fit", store, "--knowledge", tmp_path / "kb.json", "--out", model, "--steps", 20, "--backbone", "toy"),
         run("eval", store, "--model", model, "--out", tmp_path / "report"),
         run("classify", tmp_path / "p" / "test1.png", "--model", model),
+        run("search", "red", "--store", store, "-k", 18, "--html", tmp_path / "search.html"),
+        run("knowledge", "show", tmp_path / "kb.json", "--html", tmp_path / "kb.html", "--backbone", "toy"),
     ]
     for shown in texts:
         assert_safe(shown.stdout, shown.stderr)
