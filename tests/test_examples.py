@@ -22,12 +22,12 @@ CLASSES = {"bell": (880, (200, 30, 30)), "dog": (220, (30, 200, 30)), "drum": (1
 def files(tmp_path_factory) -> Path:
     """A folder split/label/file with one picture and one sound per class and split."""
     folder = tmp_path_factory.mktemp("files")
-    for split in ("train", "val"):
+    for split, size in (("train", 64), ("val", 72)):  # no file of one split is a copy of another
         for label, (pitch, color) in CLASSES.items():
             target = folder / split / label
             target.mkdir(parents=True)
-            Image.new("RGB", (64, 64), color).save(target / "0.png")
-            soundfile.write(target / "0.wav", np.sin(2 * np.pi * pitch * np.arange(RATE) / RATE), RATE)
+            Image.new("RGB", (size, size), color).save(target / "0.png")
+            soundfile.write(target / "0.wav", np.sin(2 * np.pi * pitch * np.arange(RATE) / RATE) * size / 100, RATE)
     return folder
 
 
