@@ -36,6 +36,7 @@ from .progress import progress_stages
 _log = logging.getLogger(__name__)
 
 _CENTERS = CenterConfig(strategy="all", scoring="mean")  # a head is fitted for the mean of all descriptions
+_SHOWN_CLASSES = 5
 _ANCHOR_SCORING = Scoring("log_mean_exp", 20.0)  # of the centers that texts are classified by
 
 
@@ -197,6 +198,7 @@ def _assemble(
             calibration[m] = fit_calibration(centers[m].scores(held_out), category_index)
     if ANCHOR in backbone.modalities:
         centers[ANCHOR] = select_centers(texts, strategy="consensus", scoring=_ANCHOR_SCORING)
+    _warn_of_gaps(split.train, fitted, texts.category_names())
     summary = FitSummary(
         sum(f.learned_parameters for f in fitted.values()),
         {m: dict(Counter(split.train[m].known_labels())) for m in fitted},
@@ -209,6 +211,20 @@ def _assemble(
     return UniBind(
         backbone, heads=heads, centers=centers, calibration=calibration, knowledge=knowledge, summary=summary
     )
+
+
+def _warn_of_gaps(train: Mapping[str, Embeddings], fitted: Mapping[str, FittedHead], categories: Sequence[str]) -> None:
+    """Name the classes that a modality has no items of, and the modalities that are not calibrated."""
+    for m, stored in train.items():
+        absent = [category for category in categories if category not in set(stored.labels)]
+        if absent:
+            shown = ", ".join(absent[:_SHOWN_CLASSES]) + (", ..." if len(absent) > _SHOWN_CLASSES else "")
+            _log.warning(f"classes without {m} training items are known by their texts ({len(absent)}): {shown}")
+        if not len(fitted[m].held_out[1]):
+            _log.warning(
+                f"no {m} items could be held out, since no class has two: its accuracy is not known, and its "
+                "confidences are not calibrated"
+            )
 
 
 def _measured_on(split: Split, modality: str, fitted: FittedHead) -> MeasuredOn:

@@ -97,10 +97,11 @@ def test_a_class_may_be_absent_from_train_or_from_val():
     assert right(model)
 
 
-def test_a_class_that_only_the_knowledge_has_is_known_by_its_texts():
+def test_a_class_that_only_the_knowledge_has_is_known_by_its_texts(caplog):
     Path("names.txt").write_text("\n".join(CATEGORIES))
     store = store_of(("image", "train", each(6, ("red", "green"))))
     model, _ = both_ways(store, "--knowledge", "names.txt", knowledge="names.txt")
+    assert "classes without image training items are known by their texts (1): blue" in caplog.text
     assert right(model)
 
 
@@ -118,12 +119,13 @@ def test_classes_may_be_in_one_modality_only():
     assert right(model)  # blue pictures, too: by its texts
 
 
-def test_one_item_per_class_holds_nothing_out():
+def test_one_item_per_class_holds_nothing_out(caplog):
     model, said = both_ways(store_of(("image", None, each(1))))
     assert model.summary.validation_top1 == {"image": None}
     assert model.summary.measured_on == {"image": "nothing"}
     assert "unknown" in said
     assert "image" not in model.calibration
+    assert "no image items could be held out" in caplog.text
     assert right(model)
 
 
@@ -144,6 +146,7 @@ def test_a_single_class_is_a_sentence(caplog):
     assert "image is left out: all 4 labeled image items have the same label, red" in caplog.text
 
 
+@pytest.mark.slow
 def test_ten_steps_on_a_loss(caplog):
     store = store_of(("image", "train", each(6)))
     config = unibind.FitConfig(loss="released", steps=10)
