@@ -187,7 +187,7 @@ def test_unlabeled_items_beside_labeled_ones():
     assert facts["unlabeled"] == {"image": 3}
     assert facts["recognition"]["measured"] == {"image": 6}
     assert "measured items without a label take no part in recognition: 3 image" in said
-    assert "<th>without label</th>" in page
+    assert "<th>measured without label</th>" in page
 
 
 def test_nothing_to_measure_is_one_sentence():

@@ -59,7 +59,7 @@ def _inventory(evaluation: Evaluation) -> dict[str, Any]:
         for split, counts in inventory.items.items():
             count, classes = counts.get(modality, 0), inventory.classes[split].get(modality, 0)
             cells.append((f"{count:,}", f"{classes:,} {'class' if classes == 1 else 'classes'}" if count else ""))
-        rows.append((names([modality]), cells, inventory.labeled[modality], inventory.unlabeled[modality]))
+        rows.append((names([modality]), cells, inventory.unlabeled[modality]))
     return {
         "splits": list(inventory.items),
         "rows": rows,
@@ -108,7 +108,8 @@ def _main_figure(evaluation: Evaluation, found: Recognition) -> Headline:
         modality = next(m for m in found.modalities if method in found.by_modality[m].answers)
         mean, (low, high), where = found.top1(method)[modality], found.interval(method, modality), names([modality])
     meaning = f"of the answers are right: {method_name(method, evaluation)}, {where}"
-    return Headline(f"{100 * mean:.1f} %", meaning, f"{100 * low:.1f} to {100 * high:.1f} %")
+    chance = 100 / max(r.classes for r in found.by_modality.values())
+    return Headline(f"{100 * mean:.1f} %", meaning, f"{100 * low:.1f} to {100 * high:.1f} %; chance {chance:.1f} %")
 
 
 # --- recognition -----------------------------------------------------------------------------------------------------
