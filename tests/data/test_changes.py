@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,7 +158,8 @@ def test_a_listed_file_that_was_stored_and_is_gone_is_missing_not_unreadable(fol
 
 def test_files_out_of_reach_are_not_taken_for_deleted(folder, store, tmp_path):
     encode(store, read_manifest(folder), folder)
-    other = paint(tmp_path / "other.bmp", "red")
+    other = tmp_path / "other.bmp"
+    Picture.fromarray(np.full((9, 9, 3), 50, np.uint8)).save(other)
     folder.rename(tmp_path / "unmounted")
     assert encode(store, [item(other)]) == {"encoded": 1}
     (tmp_path / "unmounted").rename(folder)
@@ -165,6 +167,18 @@ def test_files_out_of_reach_are_not_taken_for_deleted(folder, store, tmp_path):
     (folder / "red").rmdir()
     assert encode(store, [item(other)]) == {"unchanged": 1}
     assert encode(store, read_manifest(folder), folder) == {"unchanged": 2, "missing": 1}
+
+
+def test_renamed_files_and_folders_are_not_encoded_again(folder, store):
+    encode(store, read_manifest(folder), folder)
+    store.update([replace(row, label="sky") for row in store.rows() if row.label == "blue"])
+    (folder / "red").rename(folder / "crimson")
+    (folder / "blue" / "blue.bmp").rename(folder / "blue" / "first.bmp")
+    assert encode(store, read_manifest(folder), folder) == {"updated": 2, "unchanged": 1}
+    assert facts(store)["red.bmp"].label == "crimson"  # the new name of its folder says something new
+    assert facts(store)["first.bmp"].label == "sky"
+    assert nearest(store) == {"red.bmp": "red", "green.bmp": "green", "first.bmp": "blue"}
+    assert encode(store, read_manifest(folder), folder) == {"unchanged": 3}
 
 
 def test_ids_of_their_own_are_updated_and_follow_a_moved_file(folder, store):

@@ -144,6 +144,22 @@ def test_a_moved_project_is_up_to_date(project, encode, monkeypatch):
     assert find_missing(unibind.Store.open("store")) == []
 
 
+@pytest.mark.slow
+def test_a_store_that_is_moved_alone_finds_its_files(project, encode):
+    encode("data")
+    store = unibind.Store.open("store")
+    relabel(store, select(store, ["red/0.png"]), label="pink")
+    before = store.vectors("image")
+    (project / "runs" / "old").mkdir(parents=True)
+    (project / "store").rename(project / "runs" / "old" / "store")
+    assert numbers(unibind.encode("data", store="runs/old/store", progress=False)) == {"updated": 30}
+    after = unibind.Store.open("runs/old/store").vectors("image")
+    assert (after.ids, after.labels, after.uris) == (before.ids, before.labels, before.uris)
+    assert np.array_equal(after.vectors, before.vectors)
+    (project / "runs" / "old" / "store").rename(project / "store")
+    assert encode("data") == {"updated": 30}
+
+
 def test_new_pixels_under_an_old_name_are_encoded_again(project, encode):
     for name in ("green", "blue"):
         shutil.rmtree(project / "data" / name)

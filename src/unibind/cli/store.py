@@ -127,8 +127,8 @@ def relabel(
     from ..data.upkeep import relabel as relabel_rows
     from ..data.upkeep import relabel_from_table, select
 
-    facts = {name: value for name, value in (("label", label), ("split", split)) if value is not None}
-    facts = dict.fromkeys(clear or ()) | facts
+    given = {"label": label, "split": split}
+    facts = dict.fromkeys(clear or ()) | {name: value for name, value in given.items() if value is not None}
     if bool(facts) == (table is not None):
         raise UnibindError("say what to write: --label, --split or --clear, or --table with a column for each")
     opened, unknown = Store.open(store), 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from ..errors import UnibindError
@@ -18,6 +19,8 @@ from .manifest import Item
 from .rows import MISSING, PRESENT, StoredItem, new_row
 
 _DESCRIBING = ("label", "split", "object", "description")  # facts that a manifest gives and a vector does not depend on
+
+_NAMING_FOLDERS = 2  # split and label: where these have other names now, they say something new
 
 
 @dataclass
@@ -52,7 +55,8 @@ def compare(items: Sequence[Item], rows: Sequence[StoredItem], folders: Sequence
             continue
         matched.add(row.key)
         kept = replace(row, own_id=_kept_id(item, row, given_ids))
-        _sort_in(changes, item, row, _with_facts_of(item, place, kept, fill_only=bool(folders)))
+        fill_only = bool(folders) and _shared_end(_folder(row.location), _folder(place)) >= _NAMING_FOLDERS
+        _sort_in(changes, item, row, _with_facts_of(item, place, kept, fill_only=fill_only))
     changes.touched += _of_other_files((row for row in rows if row.key not in matched), folders)
     return changes
 
@@ -87,8 +91,9 @@ def _described(row: StoredItem) -> tuple[str | None, ...]:
 def match(items: Sequence[Item], places: Sequence[str], rows: Sequence[StoredItem]) -> list[StoredItem | None]:
     """The row of each item, by its canonical location; None for items that are not stored.
 
-    A file or URL is found by its location; if it is not stored there, an id of its own finds the row that has it, for
-    a file that was moved. An inline text with an id of its own is found by this id, because texts may repeat.
+    A file or URL is found by its location. If it is not stored there, it may have been moved: an id of its own finds
+    the row that has it, or its content finds a row whose file is gone. An inline text with an id of its own is found by
+    this id, because texts may repeat.
     """
     _check_each_once(items, places)
     by_place = {(row.modality, row.location): row for row in rows}
@@ -109,7 +114,49 @@ def match(items: Sequence[Item], places: Sequence[str], rows: Sequence[StoredIte
             _check_moved(item, row, place)
             found[position] = row
             claimed.add(row.key)
+    if None in found:
+        _match_moved(items, places, found, [row for row in rows if row.key not in claimed])
     return found
+
+
+def _match_moved(
+    items: Sequence[Item], places: Sequence[str], found: list[StoredItem | None], rows: Iterable[StoredItem]
+) -> None:
+    """Find the rows of files that were moved or renamed: of the same content as a file that is gone."""
+    gone: dict[tuple[str, int | None], list[StoredItem]] = {}
+    for row in rows:
+        if row.content is not None and row.path is not None and file_stamp(row.path) is None:
+            gone.setdefault((row.modality, row.size), []).append(row)
+    for position, (item, place) in enumerate(zip(items, places, strict=True)):
+        path = place_on_disk(place) if gone and found[position] is None else None
+        stamp = None if path is None else file_stamp(path)
+        candidates = [] if stamp is None else gone.get((item.modality, stamp[0]), [])
+        if path is None or not candidates:
+            continue
+        content = _hash_or_none(path)
+        same = [row for row in candidates if row.content == content]
+        if same:
+            moved = max(same, key=lambda row: _shared_end(row.location, place))
+            found[position] = moved
+            candidates.remove(moved)
+
+
+def _folder(location: str) -> str:
+    return location.rpartition("/")[0]
+
+
+def _shared_end(one: str, other: str) -> int:
+    """How many names two paths have in common, from the end."""
+    names = zip(reversed(one.split("/")), reversed(other.split("/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], names))
+
+
+def _hash_or_none(path: Path) -> str | None:
+    """The hash of a file's content; None where it cannot be read: encoding will say what is wrong with it."""
+    try:
+        return content_hash(path)
+    except (OSError, UnibindError):
+        return None
 
 
 def _check_each_once(items: Sequence[Item], places: Sequence[str]) -> None:
@@ -167,11 +214,10 @@ def _on_disk(row: StoredItem, encoded_from: str) -> StoredItem | None:
         return replace(row, state=PRESENT)
     if row.content is not None and stamp[0] != row.size and split_member(path) is None:
         return None
-    try:
-        content = content_hash(path)
-    except (OSError, UnibindError):  # encoding will say what is wrong with it
+    content = _hash_or_none(path)
+    if content is None or row.content not in (None, content):
         return None
-    return row.with_facts(FileFacts(*stamp, content)) if row.content in (None, content) else None
+    return row.with_facts(FileFacts(*stamp, content))
 
 
 def _of_other_files(rows: Iterable[StoredItem], folders: Sequence[Path]) -> Iterator[StoredItem]:
