@@ -15,7 +15,7 @@ from .seeds import SEEDS, seed
 # These formats say nowhere how long they are: a cut between two records cannot be seen.
 OPEN_ENDED = {
     "imu.csv", "points.xyz", "text.txt", "mesh.obj", "events.es", "evt2.raw", "evt3.raw", "events.dat", "events.bin",
-    "film.mpg", "film.ts",
+    "film.ts",
 }  # fmt: skip
 CUTS = (0.2, 0.45, 0.7, 0.9, 0.985)
 

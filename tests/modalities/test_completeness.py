@@ -85,7 +85,7 @@ def test_mp3() -> None:
     assert is_complete(mp3_frames(3, announced=10) + bytes(1 << 17))  # something else follows: nothing can be said
 
 
-@pytest.mark.parametrize("name", ["sound.aac", "film.flv", "sound.au", "sound.caf", "film.ts"])
+@pytest.mark.parametrize("name", ["sound.aac", "film.flv", "sound.au", "sound.caf", "film.ts", "film.mpg"])
 def test_other_containers(name: str) -> None:
     assert is_complete(seed(name))
     assert not is_complete(seed(name)[:-5])

@@ -1,7 +1,7 @@
 """Whether a recording is all there, by what its container states of its own length; nothing is decoded.
 
 Decoders play what is left of a file that was cut off, and say nothing. Containers without a statement of their length
-(MPEG program streams, live Matroska, raw event words, tables of numbers) are read as they are.
+(live Matroska, raw event words, tables of numbers) are read as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _OPEN_ENDED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that streaming writers leave 
 _MOST_CHUNKS = 1 << 16  # looked at
 _LAST_PAGES = 1 << 17  # bytes, two pages of the largest size
 _END_OF_STREAM = 4
+_PACK, _PROGRAM_END = b"\0\0\1\xba", b"\0\0\1\xb9"
 
 
 def check_complete(source: Source) -> None:
@@ -180,6 +181,25 @@ def _transport_stream(file: IO[bytes], size: int) -> str | None:
     return "it ends within a packet of 188 bytes" if size % 188 else None
 
 
+def _program_stream(file: IO[bytes], size: int) -> str | None:
+    """The packets of the last pack must be whole."""
+    file.seek(max(0, size - _LAST_PAGES))
+    tail = file.read()
+    at = tail.rfind(_PACK)
+    while 0 <= at < len(tail):
+        code = tail[at : at + 4]
+        if code == _PACK:
+            head = tail[at + 4 : at + 14].ljust(10, b"\0")
+            at += 14 + (head[9] & 7) if head[0] >> 6 == 1 else 12  # of MPEG 2, of MPEG 1
+        elif code == _PROGRAM_END:
+            return None
+        elif code.startswith(b"\0\0\1") and len(code) == 4:
+            at += 6 + int.from_bytes(tail[at + 4 : at + 6], "big")
+        else:
+            return None if len(code) == 4 else "it ends within the header of a packet"
+    return "it ends within a packet" if at > len(tail) else None
+
+
 def _mp3(file: IO[bytes], size: int) -> str | None:
     """Every frame must be whole, and there must be as many as the first one announces (Xing, Info or VBRI)."""
     start = _after_id3(file)
@@ -265,6 +285,7 @@ _CHECKS: tuple[tuple[Callable[[bytes], bool], Check], ...] = (
     (lambda head: head.startswith(b".snd") and len(head) >= 12, _au),
     (lambda head: head.startswith(b"FLV\x01"), _flv),
     (lambda head: head[:1] == b"G" and head[188:189] == b"G" and head[376:377] == b"G", _transport_stream),
+    (lambda head: head.startswith(_PACK), _program_stream),
     (lambda head: head.startswith(b"ID3") or _mp3_frame(head[:4]) > 0, _mp3),
     (lambda head: _adts_frame(head[:7]) > 0, _adts),
 )
