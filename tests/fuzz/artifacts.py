@@ -38,6 +38,7 @@ from unibind.data.store import Store
 from unibind.errors import UnibindError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import rebuild
+from unibind.knowledge.embedding_cache import EmbeddingCache
 from unibind.knowledge.journal import Answer, Journal
 from unibind.knowledge.llm.prompts import PromptLibrary
 from unibind.knowledge.opening import read_descriptions
@@ -202,7 +203,7 @@ def load_model(folder):
     with mock.patch.object(model, "create_backbone", lambda name, *, modalities=None, **options: SwappedColors()):
         loaded = UniBind.from_pretrained(folder)
     answer = loaded.classify(picture("red"))
-    numbers = [answer.probability, answer.none_probability, *(share for _, share in answer.candidates)]
+    numbers = [answer.probability, answer.none_probability or 0.0, *(share for _, share in answer.candidates)]
     assert np.isfinite(numbers).all(), numbers
     loaded.explain(picture("red"))
 
@@ -230,6 +231,9 @@ def load_store(folder):
         assert np.isfinite(store.vectors(modality).vectors).all()
 
 
+TEXTS = ["a", "b", "c"]
+
+
 def write_base(folder):
     with Journal(folder) as journal:
         for i, name in enumerate(("cat", "dog")):
@@ -238,10 +242,18 @@ def write_base(folder):
                 Answer(f"k{i}", "category", name, None, None, None, "p", "m", texts, json.dumps(texts), created="2026")
             )
         rebuild(journal)
+        _embeddings(folder).add(TEXTS, np.eye(3, 8, dtype=np.float32))
         journal.edit(next(iter(KnowledgeBase.load(folder).descriptions)).id, "A cat is soft to the touch.")
 
 
+def _embeddings(folder):
+    return EmbeddingCache(folder / "embeddings", SwappedColors().contract("text"))
+
+
 def load_base(folder):
+    cached = _embeddings(folder)
+    if cached.has(TEXTS).all():
+        assert np.isfinite(cached.vectors(TEXTS)).all()
     KnowledgeBase.load(folder)
     with Journal(folder) as journal:
         rebuild(journal)

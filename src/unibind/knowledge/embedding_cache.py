@@ -80,7 +80,10 @@ class EmbeddingCache:
                 os.utime(self._files[number])  # for `evict`
             if result is None:
                 result = np.empty((len(texts), vectors.shape[1]), np.float32)
-            result[order[in_file]] = vectors[rows[in_file]]
+            chosen = vectors[rows[in_file]]
+            if chosen.shape[1] != result.shape[1] or not np.isfinite(chosen).all():
+                raise UnibindError(f"{self._files[number]} is damaged; remove it, and its texts are embedded again")
+            result[order[in_file]] = chosen
         assert result is not None
         return result
 
