@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from unibind.align import discriminant
 from unibind.align.discriminant import SHRINKAGES, Mixture, _Gaussians, _Model, _Moments, fit_discriminant
 from unibind.data.splits import stratified_folds
 
@@ -168,6 +169,12 @@ def test_items_of_one_object_are_held_out_together():
     parted = fit_discriminant(twins, world.texts)
     together = fit_discriminant(twins, world.texts, objects=objects)
     assert together.top1 < parted.top1 - 0.1
+
+
+def test_of_many_items_one_fold_is_held_out(monkeypatch):
+    monkeypatch.setattr(discriminant, "_MANY_ITEMS", 50)
+    fitted = fit_discriminant(World().samples(20), World().texts)
+    assert len(fitted.held_out[1]) == 80 / 5
 
 
 def test_many_equal_vectors_do_no_harm():
