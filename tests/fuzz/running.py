@@ -23,7 +23,10 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: verdict "read", "refused", "raised", "crashed" or "hung"; and at what cost."""
+    """What became of one file: verdict "read", "refused", "raised", "crashed" or "hung"; and at what cost.
+
+    `peak_mb` is the memory beyond what the process had before.
+    """
 
     name: str
     verdict: str

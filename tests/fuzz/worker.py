@@ -53,6 +53,7 @@ def main() -> None:
     for line in sys.stdin:
         path, modality = json.loads(line)
         _reset_peak()
+        before = _peak_mb()  # libraries that earlier files have loaded
         start = time.perf_counter()
         try:
             verdict, detail = "read", _use(path, modality)
@@ -61,7 +62,7 @@ def main() -> None:
         except BaseException:
             verdict, detail = "raised", traceback.format_exc()
         seconds = time.perf_counter() - start
-        report = {"verdict": verdict, "detail": detail, "seconds": seconds, "peak_mb": _peak_mb()}
+        report = {"verdict": verdict, "detail": detail, "seconds": seconds, "peak_mb": _peak_mb() - before}
         print("\x1e" + json.dumps(report), flush=True)
 
 
