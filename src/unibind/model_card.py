@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backbones import backbone_specs
+from .errors import printable
 
 if TYPE_CHECKING:
     from .serialization import Parts
@@ -17,20 +18,23 @@ if TYPE_CHECKING:
 _HUB_LICENSES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "bsd-3-clause"}
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _SHOWN_LABELS = 12
+# Punctuation that can begin a link, a tag, a table cell, emphasis, a heading or an address in Markdown; a backslash
+# before it makes it text (https://spec.commonmark.org/0.31.2/#backslash-escapes)
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>#|~&$!@:.]")
 
 
 def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
     """README.md of a model that `UniBind.from_pretrained(name)` loads."""
     labels = sorted({label for c in parts.centers.values() for label in c.labels})
-    shown = ", ".join(labels[:_SHOWN_LABELS]) + (", ..." if len(labels) > _SHOWN_LABELS else ".")
-    modalities = ", ".join(sorted(parts.heads)) or "none (zero-shot)"
+    shown = ", ".join(map(_text, labels[:_SHOWN_LABELS])) + (", ..." if len(labels) > _SHOWN_LABELS else ".")
+    modalities = ", ".join(map(_text, sorted(parts.heads))) or "none (zero-shot)"
     lines = [
         "---",
         _metadata(parts),
         "---",
         "# A fitted UniBind",
         "",
-        f"Heads over the frozen backbone `{parts.backbone}`, fitted for: {modalities}.",
+        f"Heads over the frozen backbone {_text(parts.backbone)}, fitted for: {modalities}.",
         f"{len(labels)} categories: {shown}",
         "",
         "```python",
@@ -84,6 +88,14 @@ def _fit_row(modality: str, parts: Parts) -> str:
     assert parts.summary is not None
     centers, items = parts.centers[modality], sum(parts.summary["class_items"][modality].values())
     top1 = parts.summary["validation_top1"][modality]
-    measured = "not measured" if top1 is None else f"{100 * top1:.1f} % ({parts.summary['measured_on'][modality]})"
-    chosen = f"{centers.strategy}, K = {max(centers.sizes)}, {centers.scoring.kind} {centers.scoring.parameter:g}"
-    return f"| {modality} | {items} | {measured} | {chosen} |"
+    measured = (
+        "not measured" if top1 is None else f"{100 * top1:.1f} % ({_text(parts.summary['measured_on'][modality])})"
+    )
+    scoring = f"{_text(centers.scoring.kind)} {centers.scoring.parameter:g}"
+    chosen = f"{_text(centers.strategy)}, K = {max(centers.sizes)}, {scoring}"
+    return f"| {_text(modality)} | {items} | {measured} | {chosen} |"
+
+
+def _text(name: str) -> str:
+    """A name of the user's or a model's as Markdown that shows it in one line and does nothing."""
+    return _MARKDOWN.sub(r"\\\g<0>", printable(name))

@@ -103,6 +103,11 @@ def test_any_number_of_texts_is_mapped(count):
     assert text_map_png(embedded).startswith(b"\x89PNG")
 
 
+def test_texts_that_are_all_alike_are_mapped():
+    points, _ = project_2d(embed_descriptions(base_of(red=[f"red {'x ' * i}" for i in range(6)]), ToyBackbone()))
+    assert np.isfinite(points).all()
+
+
 def test_the_page_escapes_what_models_say(tmp_path):
     base = base_of(**{"<b>red": ["red <script>alert(1)</script>", "red"], "blue $x^2$": ["blue"]})
     inspection, problems = inspect(base)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
+from .formulas import unshielded
 from .text_encoding import undecodable
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -66,7 +67,8 @@ def _named(names: Sequence[str], cells: Sequence[str]) -> dict[str, str] | str:
         return f"it has {_COUNTED} ({len(cells)}) than the header ({len(names)}); quote the separators in its cells"
     if any(map(undecodable, cells)):
         return "it is not UTF-8 text; save the table as UTF-8"
-    return dict(zip(reversed(names), reversed(cells[: len(names)]), strict=True))  # of equal names, the first counts
+    values = [unshielded(cell) for cell in cells[: len(names)]]
+    return dict(zip(reversed(names), reversed(values), strict=True))  # of equal names, the first counts
 
 
 class _Records:

@@ -18,6 +18,7 @@ from ..errors import LimitError, MissingFileError, UnibindError, UnknownNameErro
 from ..files import write_whole
 from ..json_files import parse_json
 from .csv_rows import csv_rows
+from .formulas import shielded
 from .parquet_rows import MAX_CELL, MAX_ROWS, parquet_rows
 from .stored_text import restored, stored
 from .text_encoding import decoded, undecodable
@@ -180,7 +181,7 @@ def _write_csv(rows: Sequence[Mapping[str, str | None]], columns: Sequence[str])
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({name: stored(row.get(name)) for name in columns} for row in rows)
+    writer.writerows({name: shielded(stored(row.get(name))) for name in columns} for row in rows)
     return text.getvalue().encode()
 
 

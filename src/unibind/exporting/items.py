@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..data.formulas import shielded
 from ..data.location import local_path
 from ..data.rows import StoredItem
 
@@ -40,7 +41,7 @@ def items_csv(folder: Path) -> Iterator[Callable[[Sequence[Cells]], None]]:
     with (folder / ITEMS_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        yield writer.writerows
+        yield lambda rows: writer.writerows({name: shielded(cell) for name, cell in row.items()} for row in rows)
 
 
 def write_contract(folder: Path, export: Export) -> None:

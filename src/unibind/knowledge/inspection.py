@@ -267,7 +267,9 @@ def project_2d(
     classes = [embedded.categories[i] for i in rows.tolist()]
     if len(rows) < 4:
         return np.stack([np.arange(len(rows)), np.zeros(len(rows))], axis=1).astype(np.float32), classes
-    reduced = PCA(min(50, *vectors.shape), random_state=seed).fit_transform(vectors)
+    with np.errstate(invalid="ignore"):  # its shares of a variance of zero
+        reduced = PCA(min(50, *vectors.shape), random_state=seed).fit_transform(vectors)
     perplexity = min(30.0, (len(rows) - 1) / 3)
-    coordinates = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    start = "pca" if reduced[:, 0].std() > 0 else "random"  # texts that are all alike: t-SNE dies of a start at NaN
+    coordinates = TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(reduced)
     return coordinates.astype(np.float32), classes

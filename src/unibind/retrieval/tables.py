@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.formulas import shielded
 from ..errors import UnknownNameError
 from ..files import write_whole
 
@@ -31,7 +32,7 @@ def _csv(rows: Rows, columns: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: shielded(cell) for name, cell in row.items()} for row in rows)
     return _encoded(text.getvalue())
 
 

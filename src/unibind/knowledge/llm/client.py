@@ -55,9 +55,9 @@ class Client:
 
     The key is read from OPENAI_API_KEY and removed from error messages and answers. At most `concurrency` requests are
     in flight. Each is retried up to `retries` times with growing pauses, and a pause requested by the server
-    (Retry-After) applies to all of them. `timeout` is the time for a complete answer in seconds. `max_output_tokens` is
-    sent with every request, so that `budget` can reserve the most that it may take. `base_url` None means
-    OPENAI_BASE_URL or OpenAI itself.
+    (Retry-After) applies to all of them. Redirects are refused, so that prompts and key go to no server that was not
+    named. `timeout` is the time for a complete answer in seconds. `max_output_tokens` is sent with every request, so
+    that `budget` can reserve the most that it may take. `base_url` None means OPENAI_BASE_URL or OpenAI itself.
     """
 
     def __init__(
@@ -81,8 +81,12 @@ class Client:
             raise UnibindError(f"no API key: set {KEY_VARIABLE} in the environment, or pass a server with --base-url")
         self._openai = openai
         self._sdk = openai.AsyncOpenAI(
-            api_key=self._key or NO_KEY, base_url=base_url, timeout=timeout, max_retries=0
-        )  # retries are made here, because pauses are shared between requests
+            api_key=self._key or NO_KEY,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=0,  # retries are made here, because pauses are shared between requests
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),  # the SDK's own client follows them
+        )
         self._timeout, self._retries = timeout, retries
         self._max_output_tokens, self._temperature = max_output_tokens, temperature
         self._slots = asyncio.Semaphore(concurrency)
@@ -166,6 +170,8 @@ class Client:
 
     async def _pause_after(self, error: Any, tries: int, model: str) -> None:
         """Wait before the next try; raises ServerRefusal or ServerError where another try is useless."""
+        if 300 <= error.status_code < 400:
+            raise ServerRefusal(self._redirect(error, model)) from None
         if not _is_transient(error):
             raise ServerRefusal(self._message(error, model)) from None
         pause = _retry_after(error.response.headers)
@@ -193,7 +199,7 @@ class Client:
             raise _InvalidResponse("the response is not a chat completion")
         usage = answer.usage
         return Reply(
-            text.replace(self._key, "[key]") if self._key else text,
+            self._without_key(text),
             getattr(usage, "prompt_tokens", None) or prompt_tokens,
             getattr(usage, "completion_tokens", None) or estimated_tokens(text),
             choice.finish_reason == "length",
@@ -210,9 +216,18 @@ class Client:
         detail = " ".join((str(error) or type(error).__name__).split())
         if isinstance(error, (TimeoutError, self._openai.APITimeoutError)):
             detail = f"no answer within {self._timeout:g} s"
-        if self._key:
-            detail = detail.replace(self._key, "[key]")
-        return f"{model} at {self._sdk.base_url.host} {problem} ({detail[:300]}); check {check}"
+        return f"{model} at {self._sdk.base_url.host} {problem} ({self._without_key(detail)[:300]}); check {check}"
+
+    def _redirect(self, error: Any, model: str) -> str:
+        """What to do about a server that sends requests elsewhere."""
+        place = " ".join(error.response.headers.get("location", "an unnamed place").split())
+        return (
+            f"{model} at {self._sdk.base_url.host} redirects requests to {self._without_key(place)[:300]}, and prompts "
+            "and key are not sent on; if you trust that server, pass its address with --base-url"
+        )
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "[key]") if self._key else text
 
 
 class _InvalidResponse(Exception):
