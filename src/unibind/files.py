@@ -24,9 +24,25 @@ def write_whole(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
+        sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, through to the disk, so that a power cut does not take them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names in a folder through to the disk, where the system can."""
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        sync(folder)
 
 
 @contextmanager

@@ -163,7 +163,44 @@ def prune(store: StoreArgument, yes: YesOption = False, json: JsonOption = False
     _report(store, rows, json, done=yes)
 
 
-for _name, _verb in (("show", show), ("remove", remove), ("relabel", relabel), ("prune", prune)):
+def repair(store: StoreArgument, json: JsonOption = False) -> None:
+    """Mend a store: set damaged versions aside, and remove doubled and damaged rows; `encode` fills what is missing.
+
+    Examples:
+      $ unibind store repair runs/mine
+    """
+    from ..data.store import Store
+    from ..data.store_check import repair as repair_store
+
+    done = repair_store(Store.open(store))
+    if json:
+        print_json({"store": str(store), **asdict(done)})
+    else:
+        notify(done.message)
+
+
+def compact(store: StoreArgument, json: JsonOption = False) -> None:
+    """Merge the small files of a store, and remove old versions that nobody reads; the stored data does not change.
+
+    Examples:
+      $ unibind store compact runs/mine
+    """
+    from ..data.store import Store
+
+    opened = Store.open(store)
+    before = sum(opened.sizes().values())
+    opened.compact(full=True)
+    after = sum(opened.sizes().values())
+    if json:
+        print_json({"store": str(store), "bytes_before": before, "bytes_after": after})
+    else:
+        notify(f"{store}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now")
+
+
+_VERBS = {
+    "show": show, "remove": remove, "relabel": relabel, "prune": prune, "repair": repair, "compact": compact,
+}  # fmt: skip
+for _name, _verb in _VERBS.items():
     add_verb(app, _name, _verb)
 
 

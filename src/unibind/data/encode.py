@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Concatenate, ParamSpec, TypedDict, Unpack
 
 import numpy as np
 from torch import Tensor
@@ -63,6 +64,22 @@ class EncodeSummary:
         return ", ".join(f"{getattr(self, name)} {name}" for name in names)
 
 
+_P = ParamSpec("_P")
+_Encode = Callable[Concatenate[Sequence[Item], Backbone, Store, _P], EncodeSummary]
+
+
+def _one_at_a_time(encode: _Encode[_P]) -> _Encode[_P]:
+    """Keep other processes from writing to the store meanwhile: they would encode the same items."""
+
+    @functools.wraps(encode)
+    def locked(items: Sequence[Item], backbone: Backbone, store: Store, *args: _P.args, **options: _P.kwargs) -> Any:
+        with store.writing():
+            return encode(items, backbone, store, *args, **options)
+
+    return locked
+
+
+@_one_at_a_time
 def encode_items(
     items: Sequence[Item],
     backbone: Backbone,
@@ -81,7 +98,8 @@ def encode_items(
     cannot be read, or whose embedding is not finite, go to the store's quarantine and are tried again next time.
     `workers` processes read and preprocess (0: this process does, and a decoder that crashes ends the run). `progress`
     is called with the number of items just done. Raises ContractError before anything is read where the store was made
-    by another backbone, UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice.
+    by another backbone, UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice
+    and for a store that another process is writing.
     """
     if batch_size < 1 or workers < 0:
         raise UnibindError(f"batch_size must be at least 1 and workers 0, not {batch_size} and {workers}")

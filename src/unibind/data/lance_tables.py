@@ -1,23 +1,41 @@
-"""The Lance tables in the folder of a store: checked as they are opened; what Lance raises is a sentence."""
+"""The Lance tables in the folder of a store: checked as they are opened; what Lance raises is a sentence.
+
+Tables are read at one version each, whatever is written meanwhile, until `pin` is called. Whatever is written is synced
+to the disk, and small fragments are merged now and then, so that neither their number nor the cost of a commit grows
+with the table.
+"""
 
 from __future__ import annotations
 
+import errno
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnibindError
+from .lance_files import Fragment, TableFiles
+from .store_lock import Reading, is_read
 
 if TYPE_CHECKING:
     import pyarrow
 
 VECTOR = "vector"
+_KEY = "key"
 _NULLABLE = ("id", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content")
 _READ_ONLY = re.compile("permission denied|read-only|not permitted", re.IGNORECASE)
+_FULL = re.compile("no space left|quota exceeded|file too large", re.IGNORECASE)
+_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REASON = 160  # characters of Lance's message
+
+# Fragments of one tier are merged when there are this many. Those of the last tier are never merged, so that a commit
+# to a large table rewrites little of it.
+_TIERS = (4096, 65_536)  # rows that a fragment of a tier has less than
+_FAN_IN = 16
+_WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
+_KEEP_S = 30.0  # how long old versions are kept for readers that are just opening them; those in use stay
 
 
 class LanceTables:
@@ -27,8 +45,99 @@ class LanceTables:
         import lancedb
 
         self._folder, self._columns = folder, columns
-        with self._errors("read"):
+        self._files = {name: TableFiles(folder / f"{name}.lance") for name in columns}
+        self._pins: dict[str, int | None] = dict.fromkeys(columns)
+        self._readings: dict[str, Reading] = {}
+        self._shadows: dict[str, tuple[Any, Any]] = {}
+        with self.errors("read"):
             self._database = lancedb.connect(str(folder))
+
+    # --- versions ---------------------------------------------------------------------------------------------------
+
+    def pin(self, versions: Mapping[str, int] | None = None) -> list[str]:
+        """Read the newest versions from now on, or these; returns what is wrong with newer ones, which are passed over.
+
+        Raises UnibindError for a table of which no version is whole, and for a version that is not kept.
+        """
+        wrong: list[str] = []
+        with self.errors("read"):
+            for name, files in self._files.items():
+                asked = (versions or {}).get(name)
+                self._pins[name] = self._newest(name, wrong) if asked is None else self._kept(name, files, asked)
+                self._hold(name)
+        return wrong
+
+    def _newest(self, name: str, wrong: list[str]) -> int | None:
+        """The newest version that is whole; what is wrong with newer ones is added to `wrong`."""
+        files = self._files[name]
+        for _ in range(3):  # a writer may have removed what was just listed
+            numbers, found = files.numbers(), list[str]()
+            for number in numbers:
+                damage = files.damage(number)
+                if damage is None:
+                    wrong += [f"{why}; version {number} of the table {name} is used" for why in found]
+                    return number
+                found.append(damage)
+            if numbers == files.numbers():
+                break
+        if found and numbers[0] > 1:
+            raise UnibindError(
+                f"the store {self._folder} cannot be read ({found[0]}, and no version of the table {name} before it is "
+                "whole); encode into a new store"
+            )
+        wrong += [f"{why}; the table {name} was just begun, and begins again" for why in found]
+        return None
+
+    def _kept(self, name: str, files: TableFiles, number: int) -> int:
+        if number not in files.numbers():
+            raise self._gone(name, number)
+        damage = files.damage(number)
+        if damage is not None:
+            raise UnibindError(f"version {number} of the store {self._folder} is damaged: {damage}")
+        return number
+
+    def _gone(self, name: str, number: int) -> UnibindError:
+        kept = ", ".join(map(str, self._files[name].numbers())) or "none"
+        return UnibindError(f"the store {self._folder} does not keep version {number}; it has {kept}")
+
+    def _hold(self, name: str) -> None:
+        """Keep writers from removing the version that is read."""
+        self._shadows.pop(name, None)
+        pin = self._pins[name]
+        if pin is None:
+            self._readings.pop(name, None)
+            return
+        self._readings[name] = Reading(self._files[name].manifest(pin))
+        if not self._readings[name].holds():
+            raise self._gone(name, pin)
+
+    def version(self, name: str) -> int | None:
+        """The version of a table that is read; None before its first complete append."""
+        return self._pins[name]
+
+    def kept(self, name: str) -> list[int]:
+        """The versions of a table that are kept, the newest first."""
+        return self._files[name].numbers()
+
+    def moved(self) -> bool:
+        """Whether a table has another newest version than the one that is read."""
+        with self.errors("read"):
+            return any((files.numbers() or [None])[0] != self._pins[name] for name, files in self._files.items())
+
+    def mend(self) -> None:
+        """Make the versions that are read the newest ones: damaged ones after them are set aside, in `_damaged`."""
+        with self.errors("written"):
+            for name, files in self._files.items():
+                newer = [number for number in files.numbers() if number > (self._pins[name] or 0)]
+                if newer:
+                    files.set_aside(newer)
+                    self._hold(name)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes on disk of each table."""
+        return {name: files.size() for name, files in self._files.items()}
+
+    # --- reading ----------------------------------------------------------------------------------------------------
 
     def read(self, name: str, columns: Sequence[str], condition: str | None = None) -> pyarrow.Table | None:
         """These columns of the rows that meet a condition in SQL; None before the table's first complete append.
@@ -38,14 +147,14 @@ class LanceTables:
         table = self._open(name)
         if table is None:
             return None
-        with self._errors("read"):
+        with self.errors("read"):
             search = table.search()
             found = (search if condition is None else search.where(condition)).select(list(columns)).to_arrow()
         self._check_filled(name, found)
         return found
 
     def read_batches(
-        self, name: str, columns: Sequence[str], condition: str, size: int
+        self, name: str, columns: Sequence[str], condition: str | None, size: int
     ) -> tuple[int, Iterator[pyarrow.Table]]:
         """The number of rows that meet a condition, and these columns of them, at most `size` rows at a time.
 
@@ -54,17 +163,19 @@ class LanceTables:
         table = self._open(name)
         if table is None:
             return 0, iter(())
-        with self._errors("read"):
+        with self.errors("read"):
             count = table.count_rows(condition)
 
         def batches() -> Iterator[pyarrow.Table]:
             import pyarrow
 
-            with self._errors("read"):
-                for batch in table.search().where(condition).select(list(columns)).to_batches(size):
-                    found = pyarrow.Table.from_batches([batch])
-                    self._check_filled(name, found)
-                    yield found
+            with self.errors("read"):
+                search = table.search()
+                found = search if condition is None else search.where(condition)
+                for batch in found.select(list(columns)).to_batches(size):
+                    part = pyarrow.Table.from_batches([batch])
+                    self._check_filled(name, part)
+                    yield part
 
         return count, batches()
 
@@ -73,10 +184,11 @@ class LanceTables:
         table = self._open(name)
         return None if table is None else int(table.schema.field(VECTOR).type.list_size)
 
+    # --- writing ----------------------------------------------------------------------------------------------------
+
     def append(self, name: str, data: pyarrow.Table) -> None:
         """Append rows in one commit; the first ones make the table."""
-        table = self._open(name)
-        with self._errors("written"):
+        with self._commit(name) as table:
             if table is None:
                 self._database.create_table(name, data=data)
             else:
@@ -84,35 +196,116 @@ class LanceTables:
 
     def merge(self, name: str, data: pyarrow.Table) -> None:
         """Overwrite the given columns of the rows with the given keys, in one commit."""
-        table = self._open(name)
-        with self._errors("written"):
-            table.merge_insert("key").when_matched_update_all().execute(data)
+        with self._commit(name) as table:
+            table.merge_insert(_KEY).when_matched_update_all().execute(data)
 
     def delete(self, name: str, condition: str) -> None:
         """Remove the rows that meet a condition in SQL."""
-        table = self._open(name)
-        with self._errors("written"):
+        with self._commit(name) as table:
             table.delete(condition)
 
-    def compact(self, keep: timedelta) -> None:
-        """Merge the small files of appends; what they replace is kept this long."""
-        for name in self._columns:
-            table = self._open(name)
-            if table is not None:
-                with self._errors("written"):
-                    table.optimize(cleanup_older_than=keep)
+    @contextmanager
+    def _commit(self, name: str, *, tidy: bool = True) -> Iterator[Any]:
+        """Yield the newest version of a table to be changed; the change is on the disk, and read, after the block."""
+        table = self._open(name)
+        with self.errors("written"):
+            yield table
+            self._files[name].sync()
+        self._follow(name)
+        if tidy:
+            self._merge_tiers(name)
+
+    def _follow(self, name: str) -> None:
+        """Read the version that was just written."""
+        self._pins[name] = self._files[name].numbers()[0]
+        self._hold(name)
+
+    # --- merging fragments --------------------------------------------------------------------------------------------
+
+    def compact(self, *, full: bool) -> None:
+        """Merge small fragments where there are many, and remove the versions before, as far as nobody reads them.
+
+        With `full`, all fragments are merged that can be, and those with many deleted rows are written anew.
+        """
+        for name in self._files:
+            if not full:
+                self._merge_tiers(name)
+                self._remove_old(name)
+                continue
+            small = [f for f in self._fragments(name) if f.rows < _TIERS[-1] or f.deleted * _WORN > f.rows]
+            if len(small) > 1 or any(f.deleted for f in small):
+                self._merge_fragments(name, small)
+            self._remove_old(name)
+
+    def _merge_tiers(self, name: str) -> None:
+        """Merge the fragments of each tier that has enough of them."""
+        for lower, upper in zip((0, *_TIERS), _TIERS, strict=False):
+            tier = [f for f in self._fragments(name) if lower <= f.rows < upper]
+            if len(tier) >= _FAN_IN:
+                self._merge_fragments(name, tier)
+                self._remove_old(name)
+
+    def _fragments(self, name: str) -> tuple[Fragment, ...]:
+        pin = self._pins[name]
+        return () if pin is None or _KEY not in self._columns[name] else self._files[name].read(pin).fragments
+
+    def _merge_fragments(self, name: str, fragments: Sequence[Fragment]) -> None:
+        """Write the rows of fragments anew, a full fragment at a time; each is one commit that changes no row."""
+        numbers = self._row_numbers(name, fragments)
+        for start in range(0, len(numbers), _TIERS[-1]):
+            with self._commit(name, tidy=False) as table:
+                rows = table.take_row_ids(numbers[start : start + _TIERS[-1]]).to_arrow()
+                table.merge_insert(_KEY).when_matched_update_all().execute(rows)
+
+    def _row_numbers(self, name: str, fragments: Sequence[Fragment]) -> list[int]:
+        """Lance's numbers of the rows of these fragments, without deleted ones: the fragment's, then the row's."""
+        if not any(f.deleted for f in fragments):
+            return [(f.number << 32) + row for f in fragments for row in range(f.rows)]
+        chosen = {f.number for f in fragments}
+        with self.errors("read"):
+            found = self._open(name).search().with_row_id(True).select(["_rowid"]).to_arrow()["_rowid"].to_pylist()
+        return [number for number in found if number >> 32 in chosen]
+
+    def _remove_old(self, name: str) -> None:
+        if self._pins[name] is not None:
+            with self.errors("written"):
+                self._files[name].remove_old(_KEEP_S, is_read)
+
+    # --- opening ------------------------------------------------------------------------------------------------------
 
     def _open(self, name: str) -> Any:
-        try:
-            with self._errors("read"):
+        """The table at the version that is read; None before its first complete append."""
+        pin = self._pins[name]
+        if pin is None:
+            return None
+        with self.errors("read"):
+            newest = self._files[name].numbers()
+            if newest and newest[0] != pin and self._files[name].damage(newest[0]) is not None:
+                table = self._shadow(name, pin)
+            else:
                 table = self._database.open_table(name)
-                schema = table.schema
-        except UnibindError as error:  # also for a folder that a killed writer left without a commit
-            if isinstance(error.__cause__, ValueError) and "not found" in str(error.__cause__):
-                return None
-            raise
+            if table.version != pin:
+                table.checkout(pin)
+            schema = table.schema
         self._check_schema(name, schema)
         return table
+
+    def _shadow(self, name: str, pin: int) -> Any:
+        """A table whose newest version is damaged, which Lance does not open, seen through links that leave it out."""
+        if name not in self._shadows:
+            import lancedb
+
+            room = tempfile.TemporaryDirectory(prefix="unibind-")
+            files = self._files[name]
+            folder = Path(room.name, files.folder.name)
+            (folder / "_versions").mkdir(parents=True)
+            for part in files.folder.resolve().iterdir():
+                if part.name != "_versions":
+                    (folder / part.name).symlink_to(part)
+            manifest = files.manifest(pin).resolve()
+            (folder / "_versions" / manifest.name).symlink_to(manifest)
+            self._shadows[name] = room, lancedb.connect(room.name)
+        return self._shadows[name][1].open_table(name)
 
     def _check_filled(self, name: str, found: pyarrow.Table) -> None:
         for column in found.column_names:
@@ -137,19 +330,24 @@ class LanceTables:
         raise UnibindError(f"the store {self._folder} is damaged: {reason}; encode into a new store")
 
     @contextmanager
-    def _errors(self, done: str) -> Iterator[None]:
+    def errors(self, done: str) -> Iterator[None]:
         """Turn what Lance raises (also its panics, which are no Exceptions) into one sentence that names the store."""
         try:
             yield
-        except (UnibindError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        except UnibindError as error:
+            if str(self._folder) in str(error):
+                raise
+            raise UnibindError(f"the store {self._folder} cannot be {done} ({error})") from error
+        except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:
-            reason = " ".join(str(error).split())
-            if _READ_ONLY.search(reason):
-                message = f"the store {self._folder} cannot be {done}: permission denied; check who may write there"
-            else:
-                message = (
-                    f"the store {self._folder} cannot be {done} ({reason[:_REASON]}); if it is damaged, encode into a "
-                    "new store"
-                )
-            raise UnibindError(message) from error
+            raise UnibindError(self._sentence(error, done)) from error
+
+    def _sentence(self, error: BaseException, done: str) -> str:
+        reason = " ".join(str(error).split())
+        start = f"the store {self._folder} cannot be {done}"
+        if _READ_ONLY.search(reason):
+            return f"{start}: permission denied; check who may write there"
+        if _FULL.search(reason) or getattr(error, "errno", None) in _FULL_CODES:
+            return f"{start}: the disk is full; what was stored before is kept, so make room and run the command again"
+        return f"{start} ({reason[:_REASON]}); if it is damaged, encode into a new store"

@@ -4,18 +4,24 @@
 row per embedding, with the hash of a contract that is already written) and `quarantine` (items that could not be read).
 A row is found by the modality and the canonical location of its item (see `data.location`). Every addition, update,
 replacement and removal is one atomic Lance commit, so if a writer is killed at any moment, the store opens with every
-complete one and nothing else: a row that is replaced is the old one or the new one, never both and never neither. One
-process writes at a time; other open stores see its commits after `refresh`.
+complete one and nothing else: a row that is replaced is the old one or the new one, never both and never neither. A
+commit is synced to the disk before the call returns; a power cut takes at most the one that was being written, and the
+store then opens with the version before it, and says so.
+
+One process writes at a time (see `data.store_lock`). An open store reads one version, `Store.version`, whatever others
+write meanwhile, until `refresh`.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,14 +38,16 @@ from .file_facts import FileFacts
 from .lance_tables import VECTOR, LanceTables
 from .manifest import Item, check_unique
 from .rows import FACTS, PRESENT, Places, StoredItem, arrow_table, cells_of, matrix, new_row, rows_of
+from .store_lock import LOCK, Owner, WriterLock, read_owner
 from .stored_text import cells
+
+_log = logging.getLogger(__name__)
 
 Precision = Literal["float16", "float32"]
 
 _MARK, _FORMAT = "store.json", 3
 STORE = OutputKind("a store", marks=(_MARK,), resumable=True)
 _ITEMS, _CONTRACTS, _QUARANTINE = "items", "contracts", "quarantine"
-_KEEP_OLD = timedelta(hours=1)  # files replaced by compaction, for readers that opened the store before
 _DELETED_AT_ONCE = 5000  # rows named in one condition
 _COLUMNS = {
     _ITEMS: (*FACTS, "modality", "contract"),
@@ -68,7 +76,7 @@ class Quarantined:
 class Store:
     """An open store; use `Store.create`, `Store.open` or `Store.open_or_create` to get one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, version: int | None = None) -> None:
         self.path = path
         mark = _read_mark(path)  # before connecting, which would create a missing folder
         self.precision: Precision = mark["precision"]
@@ -77,13 +85,24 @@ class Store:
         self.backbone: tuple[str, dict[str, Any]] | None = None if recorded is None else (recorded[0], recorded[1])
         self._tables = LanceTables(path, _COLUMNS)
         self._places = Places(path)
+        self._lock, self._changing = WriterLock(path), threading.RLock()
+        self._fixed = version  # the version that was asked for
+        self._reported: set[str] = set()
         self.refresh()
 
     def refresh(self) -> None:
-        """Read what was written since the store was opened."""
+        """Read what was written since the store was opened, unless it was opened at a version.
+
+        Where the newest version is damaged, as a power cut leaves it, the one before is read, with a warning.
+        """
+        _read_mark(self.path)  # a drive that is gone is no empty store
+        for wrong in self._tables.pin(None if self._fixed is None else {_ITEMS: self._fixed}):
+            if wrong not in self._reported:
+                self._reported.add(wrong)
+                _log.warning(f"the store {self.path} was not written completely: {wrong}")
         rows = self._rows(_ITEMS, ["modality", "contract", "state"])
         texts = {row["hash"]: row["json"] for row in self._rows(_CONTRACTS, ["hash", "json"])}
-        self._stored_ids: set[tuple[str, str]] | None = None  # read when they are first asked for
+        self._taken: _Taken | None = None  # read when it is first asked for
         self._counts = Counter(row["modality"] for row in rows if row["state"] == PRESENT)
         self._missing = len(rows) - self._counts.total()
         used = {row["modality"]: row["contract"] for row in rows}
@@ -109,9 +128,13 @@ class Store:
         return cls(path)
 
     @classmethod
-    def open(cls, path: str | Path) -> Store:
-        """Open a store; raises MissingFileError if there is none at `path`."""
-        return cls(Path(path))
+    def open(cls, path: str | Path, *, version: int | None = None) -> Store:
+        """Open a store; raises MissingFileError if there is none at `path`.
+
+        It is read as it is now, or as it was at an earlier `version`, until `refresh`; raises UnibindError for a
+        version that is not kept. A store that is opened at a version is not written to.
+        """
+        return cls(Path(path), version)
 
     @staticmethod
     def is_at(path: str | Path) -> bool:
@@ -125,6 +148,42 @@ class Store:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other processes from writing for a block; every change does so by itself for its own duration.
+
+        Blocks may be nested. Raises UnibindError that names the process that is writing already, and one for a store
+        that was opened at a version.
+        """
+        if self._fixed is not None:
+            raise UnibindError(f"{self.path} was opened at version {self._fixed}; open it without a version to write")
+        with ExitStack() as stack:
+            with self._tables.errors("written"):
+                new = stack.enter_context(self._lock.taken())
+                self._lock.check()
+            if new:
+                self._sweep()
+                if self._tables.moved():
+                    self.refresh()
+                    self._tables.mend()
+            yield
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left; nobody else is writing."""
+        for name in (_MARK, LOCK):
+            for left in self.path.glob(f".{name}.*"):
+                left.unlink(missing_ok=True)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """One change at a time, also where several threads share this store."""
+        with self._changing, self.writing():
+            yield
+
+    def owner(self) -> Owner | None:
+        """The process that is writing to the store, or was when it died; None for nobody."""
+        return read_owner(self.path)
+
     def add(
         self,
         items: Sequence[Item],
@@ -135,56 +194,63 @@ class Store:
         """Append items of one modality with their embeddings [N, D] in one commit, and remove them from quarantine.
 
         `facts` are those of the files when they were read; None for an item without a file of its own. Raises
-        ContractError if the store's vectors are not comparable or have another width, and UnibindError for ids that are
-        already stored, items of another modality, wrong counts, and values that are not finite.
+        ContractError if the store's vectors are not comparable or have another width, and UnibindError for ids and
+        files that are already stored, items of another modality, wrong counts, and values that are not finite.
         """
         check_unique((item.id for item in items), "the items to add")
-        taken = self._ids()
-        stored_id = next((item.id for item in items if (item.modality, item.id) in taken), None)
-        if stored_id is not None:
-            raise UnibindError(f"the store {self.path} already contains the item {stored_id!r}; leave it out")
         known = facts or [None] * len(items)
         rows = [new_row(item).with_facts(found) for item, found in zip(items, known, strict=True)]
-        self._check(rows, vectors, contract)
-        if not rows:
-            return
-        self._write_contract(contract)
-        self._append(_ITEMS, self._with_contract(rows, contract), vectors)
-        taken.update((row.modality, row.id) for row in rows)
-        self._counts[contract.modality] += len(rows)
-        self._release(rows)
+        with self._change():
+            taken = self._already()
+            taken.check(rows)
+            self._check(rows, vectors, contract)
+            if not rows:
+                return
+            self._write_contract(contract)
+            self._append(_ITEMS, self._with_contract(rows, contract), vectors)
+            taken.add(rows)
+            self._counts[contract.modality] += len(rows)
+            self._release(rows)
 
     def replace(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> None:
         """Replace facts and embeddings [N, D] of stored rows of one modality in one commit; raises what `add` raises.
 
         Rows are matched by their keys; rows that are no longer stored are left out.
         """
-        self._check(rows, vectors, contract)
-        if not rows:
-            return
-        self._write_contract(contract)
-        written = self._with_contract(rows, contract)
-        self._tables.merge(_ITEMS, arrow_table(written, _COLUMNS[_ITEMS], vectors, self.precision))
-        self.refresh()
-        self._release(rows)
+        with self._change():
+            self._check(rows, vectors, contract)
+            if not rows:
+                return
+            self._write_contract(contract)
+            written = self._with_contract(rows, contract)
+            self._tables.merge(_ITEMS, arrow_table(written, _COLUMNS[_ITEMS], vectors, self.precision))
+            self.refresh()
+            self._release(rows)
 
     def update(self, rows: Sequence[StoredItem]) -> None:
         """Write the facts of stored rows in one commit; their modality, contract and embedding stay as they are.
 
         Rows are matched by their keys; rows that are no longer stored are left out.
         """
-        if rows:
+        if not rows:
+            return
+        with self._change():
             self._tables.merge(_ITEMS, arrow_table([cells_of(row, self._places) for row in rows], FACTS))
             self.refresh()
 
     def remove(self, rows: Sequence[StoredItem]) -> None:
         """Remove stored rows and their embeddings."""
-        self._delete(_ITEMS, [row.key for row in rows])
-        self.refresh()
+        if not rows:
+            return
+        with self._change():
+            self._delete(_ITEMS, [row.key for row in rows])
+            self.refresh()
 
     def note_backbone(self, name: str, options: Mapping[str, Any]) -> None:
         """Record which backbone encoded the items, so that it can be built again from the store alone."""
-        if self.backbone != (name, dict(options)):
+        if self.backbone == (name, dict(options)):
+            return
+        with self._change(), self._tables.errors("written"):
             self.backbone = name, dict(options)
             write_whole(self.path / _MARK, json.dumps(_mark(self.precision) | {"backbone": self.backbone}))
 
@@ -193,18 +259,34 @@ class Store:
         entries = {(entry.modality, entry.id): entry for entry in failed}
         if not entries:
             return
-        self._release(list(entries.values()))
         rows = [vars(e) | {"key": uuid.uuid4().hex, "uri": self._places.uri_cell(e.uri)} for e in entries.values()]
-        self._append(_QUARANTINE, rows)
+        with self._change():
+            self._release(list(entries.values()))
+            self._append(_QUARANTINE, rows)
 
-    def compact(self) -> None:
-        """Merge the many small files that appends leave into a few; the stored data does not change.
+    def compact(self, *, full: bool = False) -> None:
+        """Merge small files where many have gathered, as every change does, and remove old ones that nobody reads.
 
-        The small files are kept for an hour, for readers that opened the store before.
+        With `full`, all files are merged that are not large yet, and what was removed leaves the disk. The stored data
+        does not change.
         """
-        self._tables.compact(_KEEP_OLD)
+        with self._change():
+            self._tables.compact(full=full)
 
     # --- reading ------------------------------------------------------------------------------------------------------
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes on disk of each table."""
+        return self._tables.sizes()
+
+    @property
+    def version(self) -> int:
+        """The version of the items that is read; 0 before the first ones were stored."""
+        return self._tables.version(_ITEMS) or 0
+
+    def versions(self) -> list[int]:
+        """The versions that `Store.open` finds, the newest first."""
+        return self._tables.kept(_ITEMS)
 
     def rows(self) -> list[StoredItem]:
         """What is known about every stored item, those included whose files are missing; in no particular order."""
@@ -213,7 +295,7 @@ class Store:
 
     def ids(self) -> set[str]:
         """Ids of all stored items, those included whose files are missing."""
-        return {name for _, name in self._ids()}
+        return {name for _, name in self._already().ids}
 
     def non_train_ids(self) -> set[str]:
         """Ids of the items that are not in the split "train": their descriptions must not be learned from."""
@@ -344,12 +426,14 @@ class Store:
     def _with_contract(self, rows: Sequence[StoredItem], contract: Contract) -> list[dict[str, Any]]:
         return [{**cells_of(row, self._places), "modality": row.modality, "contract": contract.hash} for row in rows]
 
-    def _ids(self) -> set[tuple[str, str]]:
-        """Modality and id of every stored item."""
-        if self._stored_ids is None:
-            rows = self._rows(_ITEMS, ["id", "location", "uri", "modality"])
-            self._stored_ids = {(row["modality"], self._id(row)) for row in rows}
-        return self._stored_ids
+    def _already(self) -> _Taken:
+        """Ids and places of every stored item."""
+        if self._taken is None:
+            self._taken = _Taken(self.path)
+            for row in self._rows(_ITEMS, ["id", "location", "uri", "modality"]):
+                place = self._places.location(row["location"], row["uri"])
+                self._taken.note(row["modality"], row["id"] or place, place if row["uri"] is not None else None)
+        return self._taken
 
     def _id(self, row: Mapping[str, Any]) -> str:
         return row["id"] or self._places.location(row["location"], row["uri"])
@@ -376,6 +460,31 @@ class Store:
         for start in range(0, len(keys), _DELETED_AT_ONCE):
             chosen = ", ".join(map(_quoted, keys[start : start + _DELETED_AT_ONCE]))
             self._tables.delete(name, f"key IN ({chosen})")
+
+
+class _Taken:
+    """Which ids and places are stored, with their modalities; texts have no places, because they may repeat."""
+
+    def __init__(self, store: Path) -> None:
+        self.ids: set[tuple[str, str]] = set()
+        self._store, self._places = store, set[tuple[str, str]]()
+
+    def note(self, modality: str, name: str, place: str | None) -> None:
+        self.ids.add((modality, name))
+        if place is not None:
+            self._places.add((modality, place))
+
+    def add(self, rows: Sequence[StoredItem]) -> None:
+        for row in rows:
+            self.note(row.modality, row.id, row.location if row.uri is not None else None)
+
+    def check(self, rows: Sequence[StoredItem]) -> None:
+        """Raise UnibindError for a row that is stored already."""
+        for row in rows:
+            if (row.modality, row.id) in self.ids:
+                raise UnibindError(f"the store {self._store} already contains the item {row.id!r}; leave it out")
+            if row.uri is not None and (row.modality, row.location) in self._places:
+                raise UnibindError(f"the store {self._store} already contains the file {row.location}; leave it out")
 
 
 def _is_backbone(value: Any) -> bool:

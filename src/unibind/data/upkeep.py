@@ -156,7 +156,7 @@ def _is_gone(row: StoredItem) -> bool:
 def remove(store: Store, rows: Sequence[StoredItem]) -> None:
     """Remove items with their embeddings, and merge the store's files; the files of the items stay."""
     store.remove(rows)
-    store.compact()
+    store.compact(full=True)
 
 
 def relabel(store: Store, rows: Sequence[StoredItem], **facts: str | None) -> int:

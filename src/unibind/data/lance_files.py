@@ -1,0 +1,261 @@
+"""The files of one Lance table: which of them a version needs, whether they are whole, and which nobody needs.
+
+LanceDB neither syncs what it writes, nor opens a table whose newest manifest is damaged, nor removes old versions
+without rewriting the table, and does not tell which files a version has. Lance's manifest does: it is a protobuf
+message, of which a few fields are read here (see table.proto of the Lance format).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UnibindError
+from ..files import sync, sync_folder
+
+_LATEST = (1 << 64) - 1  # a manifest is named by its distance from this, so that the newest comes first
+_MANIFEST = ".manifest"
+_FOOTER = struct.Struct("<QHH4s")  # where the message begins, two numbers of the format, and Lance's mark
+_LENGTH = struct.Struct("<I")
+_DATA, _DELETIONS, _TRANSACTIONS, _VERSIONS = "data", "_deletions", "_transactions", "_versions"
+_SET_ASIDE = "_damaged"
+_KEPT = 3  # versions that are always kept: there is something to fall back to
+
+_Field = int | bytes
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A part of a table that was written at once: its number, its rows, and how many of them were deleted since."""
+
+    number: int
+    rows: int
+    deleted: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a table: its fragments, and the files it needs, as paths from the table, with their sizes.
+
+    The size is None where the manifest does not tell it.
+    """
+
+    number: int
+    fragments: tuple[Fragment, ...]
+    files: dict[str, int | None]
+    transaction: str | None
+
+
+class TableFiles:
+    """The folder of one Lance table."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._synced: set[Path] = set()
+
+    # --- versions ---------------------------------------------------------------------------------------------------
+
+    def numbers(self) -> list[int]:
+        """The numbers of all versions, the newest first, damaged ones included; none before the first commit."""
+        try:
+            names = os.listdir(self.folder / _VERSIONS)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        stems = (name.removesuffix(_MANIFEST) for name in names if name.endswith(_MANIFEST))
+        return sorted((_LATEST - int(stem) for stem in stems if stem.isdecimal()), reverse=True)
+
+    def manifest(self, number: int) -> Path:
+        """The manifest of a version."""
+        return self.folder / _VERSIONS / f"{_LATEST - number:020d}{_MANIFEST}"
+
+    def read(self, number: int) -> Version:
+        """What the manifest of a version says; raises UnibindError where it is damaged."""
+        path = self.manifest(number)
+        try:
+            return _parse(path.read_bytes())
+        except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+            raise UnibindError(f"{path} is damaged: {error}") from error
+
+    def damage(self, number: int) -> str | None:
+        """What is wrong with the files of a version, judged by their names and sizes; None if nothing is.
+
+        Raises OSError where that cannot be told.
+        """
+        try:
+            version = self.read(number)
+        except FileNotFoundError:
+            return f"{self.manifest(number)} is missing"
+        except UnibindError as error:
+            return str(error)
+        for name, size in version.files.items():
+            path = self.folder / name
+            try:
+                found = path.stat().st_size
+            except FileNotFoundError:
+                return f"{path} is missing"
+            if found == 0 or size not in (None, found):
+                return f"{path} has {found:,} bytes" + ("" if size is None else f" of {size:,}")
+        return None
+
+    def newest_whole(self) -> int | None:
+        """The newest version whose files are whole; None where there is none."""
+        return next((number for number in self.numbers() if self.damage(number) is None), None)
+
+    def set_aside(self, numbers: list[int]) -> None:
+        """Move the manifests of damaged versions away, so that Lance opens the one before."""
+        aside = self.folder / _SET_ASIDE
+        aside.mkdir(exist_ok=True)
+        for number in numbers:
+            manifest = self.manifest(number)
+            manifest.replace(aside / f"{manifest.name}.{time.time_ns()}")
+            self._synced.discard(manifest)
+        (self.folder / _VERSIONS / "latest_version_hint.json").unlink(missing_ok=True)
+        sync_folder(self.folder / _VERSIONS)
+        sync_folder(aside)
+
+    # --- on the disk for good ---------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Write the newest version through to the disk: its data, then its manifest, then the folders that name them."""
+        number = self.numbers()[0]
+        version = self.read(number)
+        names = [*version.files, *([f"{_TRANSACTIONS}/{version.transaction}"] if version.transaction else [])]
+        paths = [self.folder / name for name in names] + [self.manifest(number)]
+        new = [path for path in paths if path not in self._synced]
+        for path in new:
+            if path.exists() or path.parent.name != _TRANSACTIONS:  # the manifest has a copy of the transaction
+                sync(path)
+        for folder in dict.fromkeys(path.parent for path in new):
+            if folder.exists():
+                sync_folder(folder)
+        if not self._synced:  # the table may be new
+            sync_folder(self.folder)
+            sync_folder(self.folder.parent)
+        self._synced = set(paths)
+
+    # --- what nobody needs -------------------------------------------------------------------------------------------
+
+    def remove_old(self, keep_s: float, in_use: Callable[[Path], bool]) -> None:
+        """Remove old versions, and files that no version needs; only for the one writer of the table.
+
+        Kept are the newest versions, those that were replaced less than `keep_s` seconds ago, those whose manifest is
+        in use, and files younger than that. Where a manifest cannot be read, nothing is removed.
+        """
+        numbers, since = self.numbers(), time.time() - keep_s
+        kept, old = numbers[:_KEPT], []
+        for number, newer in zip(numbers[_KEPT:], numbers[_KEPT - 1 :], strict=False):
+            replaced = self.manifest(newer).stat().st_mtime
+            (old if replaced < since and not in_use(self.manifest(number)) else kept).append(number)
+        try:
+            versions = [self.read(number) for number in kept]
+        except UnibindError:
+            return
+        for number in old:
+            self.manifest(number).unlink(missing_ok=True)
+        needed = {name for version in versions for name in version.files}
+        needed |= {f"{_TRANSACTIONS}/{version.transaction}" for version in versions}
+        for part in (_DATA, _DELETIONS, _TRANSACTIONS):
+            for entry in _entries(self.folder / part):
+                if f"{part}/{entry.name}" not in needed and entry.stat().st_mtime < since:
+                    Path(entry.path).unlink(missing_ok=True)
+
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+# --- the manifest -------------------------------------------------------------------------------------------------
+
+
+def _parse(content: bytes) -> Version:
+    start, _, _, mark = _FOOTER.unpack(content[-_FOOTER.size :])
+    if mark != b"LANC":
+        raise ValueError("it does not end as a manifest does")
+    (length,) = _LENGTH.unpack_from(content, start)
+    message = content[start + _LENGTH.size : start + _LENGTH.size + length]
+    if len(message) < length:
+        raise ValueError("it is cut off")
+    number, transaction = 0, None
+    fragments, files = list[Fragment](), dict[str, int | None]()
+    for field, value in _fields(message):
+        if field == 2 and isinstance(value, bytes):
+            fragments.append(_fragment(value, files))
+        elif field == 3 and isinstance(value, int):
+            number = value
+        elif field == 12 and isinstance(value, bytes):
+            transaction = value.decode()
+    if not number:
+        raise ValueError("it has no number")
+    return Version(number, tuple(fragments), files, transaction)
+
+
+def _fragment(message: bytes, files: dict[str, int | None]) -> Fragment:
+    """One fragment; its files are added to `files`."""
+    number = rows = deleted = 0
+    deletions: dict[int, _Field] | None = None
+    for field, value in _fields(message):
+        if field == 1 and isinstance(value, int):
+            number = value
+        elif field == 2 and isinstance(value, bytes):
+            data = dict(_fields(value))
+            size = data.get(6)
+            files[f"{_DATA}/{_text(data[1])}"] = size if isinstance(size, int) and size else None
+        elif field == 3 and isinstance(value, bytes):
+            deletions = dict(_fields(value))
+        elif field == 4 and isinstance(value, int):
+            rows = value
+    if deletions is not None:
+        ending = "bin" if deletions.get(1) else "arrow"
+        files[f"{_DELETIONS}/{number}-{deletions.get(2, 0)}-{deletions.get(3, 0)}.{ending}"] = None
+        deleted = int(deletions.get(4, 0))
+    return Fragment(number, rows, deleted)
+
+
+def _text(value: _Field) -> str:
+    if isinstance(value, int):
+        raise ValueError("the name of a file is a number")
+    return value.decode()
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, _Field]]:
+    """The fields of a protobuf message: their numbers, and values as whole numbers or bytes."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        kind = tag & 7
+        if kind == 0:
+            value, at = _varint(message, at)
+            yield tag >> 3, value
+            continue
+        if kind == 2:
+            length, at = _varint(message, at)
+        elif kind in (1, 5):
+            length = 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"it has a field of kind {kind}")
+        if at + length > len(message):
+            raise ValueError("a field is cut off")
+        yield tag >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
