@@ -46,7 +46,7 @@ def test_content_is_on_disk_before_it_has_the_name(tmp_path, monkeypatch):
         os, "fsync", lambda _: seen.append((path.exists(), [p.stat().st_size for p in tmp_path.iterdir()]))
     )
     write_whole(path, "12345")
-    assert seen == [(False, [5])]
+    assert seen == [(False, [5]), (True, [5])]  # the second is the folder, which now has the name
 
 
 # --- checking outputs before the work ------------------------------------------------------------------------------

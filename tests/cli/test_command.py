@@ -27,6 +27,8 @@ VERBS = (
     ["store", "remove"],
     ["store", "relabel"],
     ["store", "prune"],
+    ["store", "repair"],
+    ["store", "compact"],
     ["doctor"],
     ["backbones", "list"],
     ["backbones", "show"],

@@ -79,7 +79,7 @@ def test_two_open_stores_of_one_process_take_turns(store):  # noqa: F811
     with pytest.raises(UnibindError, match="already contains the item 'n'"):  # it sees what the first has written
         other.add(pictures("n"), unit(0), IMAGE)
     other.add(pictures("m"), unit(0), IMAGE)
-    with pytest.raises(UnibindError, match="already contains the file .*m.png"):
+    with pytest.raises(UnibindError, match=r"already contains the file .*m\.png"):
         store.add([Item("another id", "image", uri="m.png")], unit(0), IMAGE)
     assert Store.open(store.path).counts()["image"] == 5
 
@@ -117,7 +117,7 @@ def test_a_half_written_lock_and_leftovers_of_killed_writers_are_no_obstacle(sto
 def test_a_writer_that_lost_its_lock_commits_nothing(store):  # noqa: F811
     with store.writing():
         claim(store.path, host="another")
-        with pytest.raises(UnibindError, match="no longer locked by this process but by process .* on another"):
+        with pytest.raises(UnibindError, match=r"no longer locked by this process but by process .* on another"):
             store.add(pictures("n"), unit(0), IMAGE)
     assert Store.open(store.path).counts()["image"] == 3
     assert store.owner().host == "another"  # whose lock stays

@@ -8,6 +8,7 @@ message, of which a few fields are read here (see table.proto of the Lance forma
 from __future__ import annotations
 
 import os
+import re
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ _LENGTH = struct.Struct("<I")
 _DATA, _DELETIONS, _TRANSACTIONS, _VERSIONS = "data", "_deletions", "_transactions", "_versions"
 _SET_ASIDE = "_damaged"
 _KEPT = 3  # versions that are always kept: there is something to fall back to
+
+_NAME = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
 
 _Field = int | bytes
 
@@ -62,7 +65,7 @@ class TableFiles:
     def numbers(self) -> list[int]:
         """The numbers of all versions, the newest first, damaged ones included; none before the first commit."""
         try:
-            names = os.listdir(self.folder / _VERSIONS)
+            names = [entry.name for entry in (self.folder / _VERSIONS).iterdir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
         stems = (name.removesuffix(_MANIFEST) for name in names if name.endswith(_MANIFEST))
@@ -76,9 +79,12 @@ class TableFiles:
         """What the manifest of a version says; raises UnibindError where it is damaged."""
         path = self.manifest(number)
         try:
-            return _parse(path.read_bytes())
-        except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+            version = _parse(path.read_bytes())
+            if version.number != number:
+                raise ValueError(f"it is of version {version.number}")
+        except (ValueError, LookupError, TypeError, OverflowError, struct.error) as error:
             raise UnibindError(f"{path} is damaged: {error}") from error
+        return version
 
     def damage(self, number: int) -> str | None:
         """What is wrong with the files of a version, judged by their names and sizes; None if nothing is.
@@ -120,18 +126,17 @@ class TableFiles:
     # --- on the disk for good ---------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Write the newest version through to the disk: its data, then its manifest, then the folders that name them."""
+        """Write the newest version through to the disk: its data, its manifest, then the folders that name them.
+
+        Transactions are left out: they are for writers that commit at the same time.
+        """
         number = self.numbers()[0]
-        version = self.read(number)
-        names = [*version.files, *([f"{_TRANSACTIONS}/{version.transaction}"] if version.transaction else [])]
-        paths = [self.folder / name for name in names] + [self.manifest(number)]
+        paths = [self.folder / name for name in self.read(number).files] + [self.manifest(number)]
         new = [path for path in paths if path not in self._synced]
         for path in new:
-            if path.exists() or path.parent.name != _TRANSACTIONS:  # the manifest has a copy of the transaction
-                sync(path)
+            sync(path)
         for folder in dict.fromkeys(path.parent for path in new):
-            if folder.exists():
-                sync_folder(folder)
+            sync_folder(folder)
         if not self._synced:  # the table may be new
             sync_folder(self.folder)
             sync_folder(self.folder.parent)
@@ -195,7 +200,7 @@ def _parse(content: bytes) -> Version:
         elif field == 3 and isinstance(value, int):
             number = value
         elif field == 12 and isinstance(value, bytes):
-            transaction = value.decode()
+            transaction = _name(value)
     if not number:
         raise ValueError("it has no number")
     return Version(number, tuple(fragments), files, transaction)
@@ -211,7 +216,7 @@ def _fragment(message: bytes, files: dict[str, int | None]) -> Fragment:
         elif field == 2 and isinstance(value, bytes):
             data = dict(_fields(value))
             size = data.get(6)
-            files[f"{_DATA}/{_text(data[1])}"] = size if isinstance(size, int) and size else None
+            files[f"{_DATA}/{_name(data[1])}"] = size if isinstance(size, int) and size else None
         elif field == 3 and isinstance(value, bytes):
             deletions = dict(_fields(value))
         elif field == 4 and isinstance(value, int):
@@ -223,10 +228,12 @@ def _fragment(message: bytes, files: dict[str, int | None]) -> Fragment:
     return Fragment(number, rows, deleted)
 
 
-def _text(value: _Field) -> str:
-    if isinstance(value, int):
-        raise ValueError("the name of a file is a number")
-    return value.decode()
+def _name(value: _Field) -> str:
+    """The name of a file in a folder of the table; never a path that leads elsewhere."""
+    name = "" if isinstance(value, int) else value.decode()
+    if not _NAME.fullmatch(name):
+        raise ValueError("a file has no proper name")
+    return name
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, _Field]]:

@@ -32,10 +32,11 @@ _REASON = 160  # characters of Lance's message
 
 # Fragments of one tier are merged when there are this many. Those of the last tier are never merged, so that a commit
 # to a large table rewrites little of it.
-_TIERS = (4096, 65_536)  # rows that a fragment of a tier has less than
+_TIERS = (256, 4096, 65_536)  # rows that a fragment of a tier has less than
 _FAN_IN = 16
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
-_KEEP_S = 30.0  # how long old versions are kept for readers that are just opening them; those in use stay
+_TRIES = 5  # to read a version before a writer removes it
+_KEEP_S = 5.0  # how long old versions are kept for readers that are just opening them; those in use stay
 
 
 class LanceTables:
@@ -63,14 +64,18 @@ class LanceTables:
         with self.errors("read"):
             for name, files in self._files.items():
                 asked = (versions or {}).get(name)
-                self._pins[name] = self._newest(name, wrong) if asked is None else self._kept(name, files, asked)
-                self._hold(name)
+                for _ in range(_TRIES):
+                    self._pins[name] = self._newest(name, wrong) if asked is None else self._kept(name, files, asked)
+                    if self._hold(name):
+                        break
+                else:
+                    raise UnibindError(f"the store {self._folder} changes too fast to be read; try again")
         return wrong
 
     def _newest(self, name: str, wrong: list[str]) -> int | None:
         """The newest version that is whole; what is wrong with newer ones is added to `wrong`."""
         files = self._files[name]
-        for _ in range(3):  # a writer may have removed what was just listed
+        for _ in range(_TRIES):  # a writer may have removed what was just listed
             numbers, found = files.numbers(), list[str]()
             for number in numbers:
                 damage = files.damage(number)
@@ -100,16 +105,18 @@ class LanceTables:
         kept = ", ".join(map(str, self._files[name].numbers())) or "none"
         return UnibindError(f"the store {self._folder} does not keep version {number}; it has {kept}")
 
-    def _hold(self, name: str) -> None:
-        """Keep writers from removing the version that is read."""
+    def _hold(self, name: str) -> bool:
+        """Keep writers from removing the version that is read; returns whether it is still there."""
         self._shadows.pop(name, None)
         pin = self._pins[name]
         if pin is None:
             self._readings.pop(name, None)
-            return
-        self._readings[name] = Reading(self._files[name].manifest(pin))
-        if not self._readings[name].holds():
-            raise self._gone(name, pin)
+            return True
+        try:
+            self._readings[name] = Reading(self._files[name].manifest(pin))
+        except FileNotFoundError:
+            return False
+        return self._readings[name].holds()
 
     def version(self, name: str) -> int | None:
         """The version of a table that is read; None before its first complete append."""
