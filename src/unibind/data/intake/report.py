@@ -48,7 +48,7 @@ class IntakeReport:
         if self.skipped:
             counts = sorted(self.skipped.items(), key=lambda pair: (-pair[1], pair[0]))
             names = ", ".join(f"{count:,} {ending or _NO_ENDING}" for ending, count in counts)
-            yield f"skipped, since their endings belong to no modality asked for: {names}"
+            yield f"skipped files of other kinds: {names}"
         if any(ending in _TABLES for ending in self.skipped):
             yield "tables in a folder are not read: if one lists the files with labels, pass it instead of the folder"
 
