@@ -67,13 +67,18 @@ class FitSummary:
 
     @property
     def chance(self) -> dict[str, float]:
+        """Top-1 per modality of answering a class at random."""
+        return {m: 1 / len(counts) for m, counts in self.class_items.items()}
+
+    @property
+    def majority(self) -> dict[str, float]:
         """Top-1 per modality of always answering the class with the most training items."""
         return {m: max(counts.values()) / sum(counts.values()) for m, counts in self.class_items.items()}
 
     def to_json(self) -> dict[str, Any]:
         """All but the record of the fit, for machines."""
         figures = {name: value for name, value in asdict(self).items() if name != "history"}
-        return {**figures, "chance": self.chance}
+        return {**figures, "chance": self.chance, "majority": self.majority}
 
 
 _SUMMARY = {

@@ -136,7 +136,7 @@ def fit(
 
 
 def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:
-    columns = ("modality", "items", "classes", "per class", "chance %", "held-out top-1 %", "held out by", "centers")
+    columns = ("modality", "items", "classes", "per class", "chance %", "most frequent class %", "held-out top-1 %")
     rows = []
     for m, counts in summary.class_items.items():
         top1, chosen = summary.validation_top1[m], centers[m]
@@ -147,12 +147,13 @@ def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:
                 len(counts),
                 _span(counts.values()),
                 percent(summary.chance[m]),
+                percent(summary.majority[m]),
                 "unknown" if top1 is None else percent(top1),
                 summary.measured_on[m],
                 f"{chosen.strategy}, K = {max(chosen.sizes)}, {chosen.scoring.kind}",
             )
         )
-    print_table(columns, rows)
+    print_table((*columns, "held out by", "centers"), rows)
 
 
 def _span(counts: Collection[int]) -> str:
