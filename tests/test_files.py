@@ -1,9 +1,23 @@
+import errno
 import os
+from stat import S_ISDIR
 
 import pytest
 
-from unibind.errors import UnibindError
-from unibind.files import FILE, OutputKind, check_output, write_whole
+from unibind import files
+from unibind.errors import UnibindError, WriteError
+from unibind.files import (
+    FILE,
+    TEMPORARY,
+    OutputKind,
+    check_output,
+    recover,
+    scratch,
+    staged,
+    sweep,
+    write_all,
+    write_whole,
+)
 
 BOX = OutputKind("a box", marks=("box.json",))
 LOG = OutputKind("a log", marks=("log.json",), resumable=True)
@@ -42,11 +56,13 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, mo
 
 def test_content_is_on_disk_before_it_has_the_name(tmp_path, monkeypatch):
     path, seen = tmp_path / "facts.json", []
-    monkeypatch.setattr(
-        os, "fsync", lambda _: seen.append((path.exists(), [p.stat().st_size for p in tmp_path.iterdir()]))
-    )
+    monkeypatch.setattr(os, "fsync", lambda handle: seen.append((S_ISDIR(os.fstat(handle).st_mode), path.exists())))
     write_whole(path, "12345")
+<<<<<<< HEAD
     assert seen == [(False, [5]), (True, [5])]  # the second is the folder, which now has the name
+=======
+    assert seen == [(False, False), (True, True)]  # the file, then the folder with its name
+>>>>>>> c9380b9 (Models, exports and converted weights are replaced at once, and what is written is on disk before it has its name)
 
 
 # --- checking outputs before the work ------------------------------------------------------------------------------
@@ -125,3 +141,116 @@ def test_a_place_that_is_not_writable_is_refused(places, monkeypatch, name, plac
 def test_a_device_is_not_a_file():
     with pytest.raises(UnibindError, match="not an ordinary file"):
         check_output("/dev/null", force=True)
+
+
+# --- replacing what is there ---------------------------------------------------------------------------------------
+
+
+def fill(folder, **entries):
+    folder.mkdir(parents=True)
+    for name, text in entries.items():
+        (folder / name).write_text(text)
+
+
+def contents(folder):
+    return {p.name: p.read_text() for p in folder.iterdir()}
+
+
+@pytest.fixture(params=["exchange", "two renames"])
+def swap(request, monkeypatch):
+    if request.param == "two renames":
+        monkeypatch.setattr(files, "_exchanged", lambda one, other: False)
+
+
+def replace(path, **entries):
+    with staged(path, kind=CASE) as new:
+        fill(new, **entries)
+
+
+CASE = OutputKind("a case", marks=("case.json",), others=("page_*",), at_once=True)
+
+
+def test_a_folder_is_replaced_and_others_entries_stay(tmp_path, swap):
+    path = tmp_path / "out"
+    replace(path, **{"case.json": "1", "page_1": "1", "page_2": "1"})
+    (path / "notes.txt").write_text("mine")
+    replace(path, **{"case.json": "2", "page_1": "2"})
+    assert contents(path) == {"case.json": "2", "page_1": "2", "notes.txt": "mine"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path, swap):
+    path = tmp_path / "out"
+    replace(path, **{"case.json": "1"})
+    with pytest.raises(KeyboardInterrupt), staged(path, kind=CASE) as new:
+        fill(new, **{"case.json": "2"})
+        raise KeyboardInterrupt
+    assert contents(path) == {"case.json": "1"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_set_aside_by_a_dead_process_comes_back(tmp_path):
+    path, room = tmp_path / "out", tmp_path / f"{TEMPORARY}0"
+    fill(room / "old" / "out", **{"case.json": "1"})
+    fill(room / "new" / "out", **{"case.json": "2"})
+    recover(path)
+    assert contents(path) == {"case.json": "1"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_replaced_does_not_come_back(tmp_path):
+    fill(tmp_path / f"{TEMPORARY}0" / "done" / "out", **{"case.json": "1"})
+    recover(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_temporaries_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp_path):
+    fill(tmp_path / f"{TEMPORARY}dead", part="1")
+    (tmp_path / f"{TEMPORARY}file").write_text("1")
+    (tmp_path / f"{TEMPORARY}link").symlink_to(tmp_path)
+    (tmp_path / ".unrelated").write_text("kept")
+    with scratch(tmp_path) as living:
+        (living / "part").write_text("1")
+        sweep(tmp_path)
+        assert sorted(p.name for p in tmp_path.iterdir()) == sorted([living.name, f"{TEMPORARY}link", ".unrelated"])
+    assert (tmp_path / ".unrelated").read_text() == "kept"
+    assert not living.exists()
+
+
+@pytest.mark.parametrize("reason", ["it is a mount point", "it is the current folder", "/x is not writable"])
+def test_a_folder_that_cannot_be_renamed_is_filled_but_not_replaced(tmp_path, monkeypatch, reason):
+    path = tmp_path / "out"
+    fill(path, **{"notes.txt": "mine"})
+    monkeypatch.setattr(files, "_obstacle", lambda folder: reason if folder == path else None)
+    check_output(path, kind=CASE, force=True)
+    replace(path, **{"case.json": "1", "page_1": "1"})
+    assert contents(path) == {"case.json": "1", "page_1": "1", "notes.txt": "mine"}
+    for again in (lambda: check_output(path, kind=CASE, force=True), lambda: replace(path, **{"case.json": "2"})):
+        with pytest.raises(UnibindError, match=f"a case in .* cannot be replaced, because {reason}"):
+            again()
+    assert contents(path) == {"case.json": "1", "page_1": "1", "notes.txt": "mine"}
+
+
+def test_the_current_folder_and_mount_points_are_found(tmp_path, monkeypatch):
+    assert files._obstacle(tmp_path) is None
+    monkeypatch.chdir(tmp_path)
+    assert files._obstacle(tmp_path) == "it is the current folder"
+    assert files._is_mount_point(files.Path("/proc"))
+    assert not files._is_mount_point(tmp_path)
+
+
+def test_files_written_together_get_their_names_when_all_are_on_disk(tmp_path, monkeypatch):
+    a, b = tmp_path / "a", tmp_path / "b"
+    write_all({a: "1", b: "1"})
+    fsync, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match=f"^{b} cannot be written, because the disk is full; free some space"):
+        write_all({a: "2", b: "2"})
+    assert contents(tmp_path) == {"a": "1", "b": "1"}

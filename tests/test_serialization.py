@@ -128,19 +128,31 @@ def test_a_model_fitted_on_another_backbone_is_refused(folder, installed):
 
 
 @pytest.mark.parametrize("step", ["save_heads", "save_centers", "write_whole"])
-def test_an_interrupted_save_leaves_no_loadable_model(fitted, folder, monkeypatch, step):
+def test_an_interrupted_save_leaves_the_old_model(fitted, folder, monkeypatch, step):
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr(serialization, step, interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        fitted.save_pretrained(folder)
-    with pytest.raises(MissingFileError) as refused:
-        UniBind.from_pretrained(folder)
-    assert_one_sentence(refused, str(folder), "not a complete unibind model", "unibind.json")
-    monkeypatch.undo()
-    fitted.save_pretrained(folder)
-    assert serialization.read(folder).backbone == "toy"
+    for place in (folder, folder.with_name("new")):
+        with pytest.raises(KeyboardInterrupt):
+            fitted.save_pretrained(place)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_model_takes_the_place_of_another_and_other_files_stay(fitted, folder, tmp_path):
+    (folder / "notes.md").write_text("mine")
+    (folder / "photos").mkdir()
+    (folder / "photos" / "dog.jpg").write_text("dog")
+    folder.chmod(0o750)
+    (tmp_path / "link").symlink_to("model")
+    UniBind(SwappedColors()).save_pretrained(tmp_path / "link")
+    assert {path.name for path in folder.iterdir()} == FILES - {"descriptions.parquet"} | {"notes.md", "photos"}
+    assert (folder / "photos" / "dog.jpg").read_text() == "dog"
+    assert folder.stat().st_mode & 0o777 == 0o750
+    assert UniBind.from_pretrained(tmp_path / "link").heads == {}
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "link"}
 
 
 def test_the_manifest_is_written_last(fitted, tmp_path, monkeypatch):

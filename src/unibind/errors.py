@@ -67,3 +67,14 @@ class MissingFileError(UnibindError, FileNotFoundError):
 
     def __str__(self) -> str:  # FileNotFoundError would print the tuple of its arguments
         return str(self.args[0])
+
+
+class WriteError(UnibindError, OSError):
+    """The system does not let a file or folder be written: a full disk, a missing permission; `errno` is its reason."""
+
+    def __init__(self, message: str, errno: int) -> None:
+        super().__init__(message)
+        self.errno = errno
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -1,38 +1,337 @@
-"""Writing files: atomically, and only where `check_output` finds that nothing of somebody else's is in the way."""
+"""Writing files and folders: completely or not at all, whatever ends the process, the disk or the power.
+
+What is written waits under a hidden temporary name beside its place, `.unibind-tmp-...`, and gets its own name when it
+is complete and on disk. Its process holds a lock on the temporary; those of processes that died are removed when
+another process writes to the same folder.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import fcntl
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import IO
 
-from .errors import UnibindError
+from .errors import UnibindError, WriteError
+
+TEMPORARY = ".unibind-tmp-"  # how the names of temporaries begin
+_NEW, _OLD, _DONE = "new", "old", "done"  # in the temporary of a folder: the new one; the old one; what may go
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write `content` to a temporary file, flush it to disk, and rename it to `path`; parent folders are created."""
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write one file, completely or not at all; see `write_all`."""
+    write_all({path: content})
+
+
+def write_all(contents: Mapping[Path, bytes | str]) -> None:
+    """Write files, each completely or not at all; none gets its name before all are on disk. Parent folders are made.
+
+    Raises WriteError, which names the file, where one cannot be written; what was there is still there.
+    """
+    with ExitStack() as temporaries:
+        complete = []
+        for path, content in contents.items():
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _sweep_once(path.parent.absolute())
+                temporary, file = temporaries.enter_context(_temporary_file(path.parent))
+                file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            complete.append((temporary, path))
+        for temporary, path in complete:
+            with writing(path):
+                temporary.chmod(0o644)
+                temporary.replace(path)
+        for folder in {path.parent for path in contents}:
+            sync_folder(folder)
+
+
+@contextmanager
+def staged(path: Path, *, kind: OutputKind) -> Iterator[Path]:
+    """Yield a temporary path to write a file or folder to; it becomes `path`, at once, if nothing is raised.
+
+    Whenever the process is killed, `path` is the old output or the new one (see `recover`). Entries of a folder that
+    are not of this kind stay. A folder that cannot be renamed, such as a mount point, is filled entry by entry, the
+    first of `kind.marks` last, but never replaced. Raises WriteError, which names `path`, where the system does not let
+    it be written; what was there is still there.
+    """
+    target = path.resolve()  # a link stays a link
+    with writing(path):
+        inside = target.is_dir() and _obstacle(target) is not None
+        if inside:
+            _check_replaceable(path, kind)
+        place = target if inside else target.parent
+        place.mkdir(parents=True, exist_ok=True)
+        with scratch(place) as room:
+            new = room / _NEW / target.name
+            new.parent.mkdir()
+            yield new
+            _sync_tree(new)
+            if inside:
+                _move_entries(new, target, kind)
+            elif target.is_dir():
+                _keep_others(target, new, kind)
+                _swap(new, target, room)
+            else:
+                new.replace(target)
+            sync_folder(place)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder in `folder`; it is removed at the end, or by a later `sweep`."""
+    sweep(folder)
+    room = _temporary_name(folder)
+    room.mkdir()
+    while (lock := _claimed(room)) is None:
+        room = _temporary_name(folder)
+        room.mkdir()
+    try:
+        yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporaries of dead processes in a folder; a folder that one of them set aside comes back."""
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - names, not paths, of folders that may be large
+            if name.startswith(TEMPORARY):
+                _remove_if_dead(folder / name)
+
+
+def recover(path: Path) -> None:
+    """Bring back what a process set aside and did not replace because it was killed; call it before `path` is read."""
+    if not path.exists():
+        sweep(path.resolve().parent)
+
+
+# --- what the system refuses ---------------------------------------------------------------------------------------
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space, or choose another place",
+    errno.EDQUOT: "the quota of the disk is used up; free some space, or choose another place",
+    errno.EFBIG: "the system allows no file of this size; raise the limit, or choose another place",
+    errno.EROFS: "the disk is read-only; choose another place",
+    errno.EACCES: "it is not writable; choose another place",
+    errno.EPERM: "it is not writable; choose another place",
+    errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
+    errno.EBUSY: "it is in use; choose another place",
+    errno.ENOENT: "its folder has gone; choose another place",
+    errno.EIO: "the disk reports an error; choose another place",
+}
+_WORDS = {  # of libraries that write files themselves
+    errno.ENOSPC: r"no space left on device|disk is full|disk full|\b(errno|os error) 28\b",
+    errno.EDQUOT: r"quota exceeded|\b(errno|os error) 122\b",
+    errno.EFBIG: r"file too large|\b(errno|os error) 27\b",
+    errno.EROFS: r"read-only file ?system|readonly database|\b(errno|os error) 30\b",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise WriteError, which names `path`, where the system does not let the block write there."""
+    try:
+        yield
+    except UnibindError:
+        raise
+    except Exception as error:
+        number = _refusal(error, path)
+        if number is None:
+            raise
+        raise WriteError(f"{path} cannot be written, because {_REASONS[number]}", number) from error
+
+
+def _refusal(error: Exception, path: Path) -> int | None:
+    """The number of the system's reason for not writing below the folder of `path`; None for other errors."""
+    if isinstance(error, OSError) and error.errno in _REASONS:
+        named = error.filename is not None
+        if not named:
+            return None if error.errno in (errno.ENOENT, errno.EIO) else error.errno
+        place = os.path.abspath(path.parent)  # noqa: PTH100 - links stay links
+        below = any(str(Path(os.fsdecode(error.filename)).absolute()).startswith(p) for p in (place, _real(place)))
+        return error.errno if below else None
+    text = str(error)
+    return next((number for number, words in _WORDS.items() if re.search(words, text, re.IGNORECASE)), None)
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(path)
+
+
+# --- temporaries and their locks -----------------------------------------------------------------------------------
+
+_swept = set[Path]()  # by this process: folders with many files are listed once
+
+
+def _sweep_once(folder: Path) -> None:
+    if folder not in _swept:
+        _swept.add(folder)
+        sweep(folder)
+
+
+def _temporary_name(folder: Path) -> Path:
+    return folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+
+
+@contextmanager
+def _temporary_file(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new file, locked by this process; it is removed at the end, where it still has this name."""
+    while True:
+        path = _temporary_name(folder)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        lock = _claimed(path)
+        if lock is not None:
+            break
+        os.close(handle)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-        sync_folder(path.parent)
+            yield path, file
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _claimed(temporary: Path) -> int | None:
+    """Lock a temporary that this process made; None where a sweep came first. The lock ends when it is closed."""
+    try:
+        handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except OSError:  # this disk has no locks, so nothing is swept there
+        return handle
+    if _is_at(handle, temporary):
+        return handle
+    os.close(handle)
+    return None
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_if_dead(temporary: Path) -> None:
+    """Remove a temporary whose process no longer holds its lock."""
+    with suppress(OSError):
+        handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not temporary.is_dir():
+                temporary.unlink()
+                return
+            if (temporary / _OLD).is_dir():
+                for aside in (temporary / _OLD).iterdir():
+                    if not (temporary.parent / aside.name).exists():
+                        aside.rename(temporary.parent / aside.name)
+            shutil.rmtree(temporary)
+        finally:
+            os.close(handle)
+
+
+# --- putting a complete output in its place ------------------------------------------------------------------------
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux
+
+
+def _swap(new: Path, target: Path, room: Path) -> None:
+    """Put a new folder in the place of an old one, which is removed with `room`."""
+    if _exchanged(new, target):
+        return
+    aside = room / _OLD / target.name
+    aside.parent.mkdir()
+    target.rename(aside)
+    try:
+        new.rename(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        aside.rename(target)
         raise
+    aside.parent.rename(room / _DONE)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False where the system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def _keep_others(old: Path, new: Path, kind: OutputKind) -> None:
+    """Link what is in an old folder and not of this kind into the new one, which gets the permissions of the old."""
+    for entry in old.iterdir():
+        kept = new / entry.name
+        if kind.has(entry.name) or entry.name.startswith(TEMPORARY) or os.path.lexists(kept):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, kept, symlinks=True, copy_function=_link)
+        else:
+            _link(entry, kept)
+    shutil.copymode(old, new)
+    sync_folder(new)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # this disk has no links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _move_entries(new: Path, target: Path, kind: OutputKind) -> None:
+    """Move everything into a folder, the mark of a complete one last."""
+    for entry in sorted(new.iterdir(), key=lambda entry: entry.name == kind.marks[0]):
+        entry.rename(target / entry.name)
+
+
+def _obstacle(folder: Path) -> str | None:
+    """Why a folder cannot be replaced by renaming another; None where it can."""
+    if not os.access(folder.parent, os.W_OK | os.X_OK):
+        return f"{folder.parent} is not writable"
+    if _is_mount_point(folder):
+        return "it is a mount point"
+    with suppress(FileNotFoundError):
+        if Path.cwd().is_relative_to(folder):
+            return "it is the current folder"
+    return None
+
+
+def _is_mount_point(folder: Path) -> bool:
+    """Also of folders of the same disk, which only Linux's table of mounts has."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return folder.is_mount()
+    name = re.sub(r"[\\ \t\n]", lambda match: f"\\{ord(match.group()):03o}", str(folder))
+    return any(line.split(" ")[4] == name for line in lines)
 
 
 def sync(path: Path) -> None:
     """Write a file, or the names in a folder, through to the disk, so that a power cut does not take them."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
@@ -40,28 +339,22 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names in a folder through to the disk, where the system can."""
-    if os.name == "posix":  # elsewhere folders cannot be opened
+    """Write the names in a folder through to the disk, where the disk can."""
+    try:
         sync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
 
 
-@contextmanager
-def staged(path: Path, *, kind: OutputKind) -> Iterator[Path]:
-    """Yield a temporary path beside `path` to write a file or folder to; it becomes `path` if nothing is raised.
-
-    What is at `path` is replaced, but for a folder that has other entries than `kind.marks`: raises UnibindError, and
-    nothing is changed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as room:
-        temporary = Path(room, path.name)
-        yield temporary
-        if kind.folder and path.is_dir():
-            others = {entry.name for entry in path.iterdir()} - set(kind.marks)
-            if others:
-                raise UnibindError(f"{path} holds other files, such as {min(others)}; choose an empty or new folder")
-            path.replace(Path(room, f"{path.name}.old"))  # removed with the room
-        temporary.replace(path)
+def _sync_tree(path: Path) -> None:
+    """Wait until a file, or a folder with everything in it, is on disk."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            sync(Path(folder, name))
+        sync_folder(Path(folder))
+    if path.is_file():
+        sync(path)
 
 
 # --- checking outputs before the work ------------------------------------------------------------------------------
@@ -71,14 +364,21 @@ def staged(path: Path, *, kind: OutputKind) -> Iterator[Path]:
 class OutputKind:
     """What is written to a path: `what` in words ("a model"), as a folder or as one file.
 
-    A folder that has any of the entries `marks` is of this kind already. Where it is `resumable`, the same command
-    continues it; otherwise it is only replaced on request.
+    A folder that has any of the entries `marks` is of this kind already; `others` are patterns of further entries that
+    it may have. Where it is `resumable`, the same command continues it; otherwise it is only replaced on request, and
+    `at_once` if it is written by `staged`.
     """
 
     what: str
     folder: bool = True
     marks: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     resumable: bool = False
+    at_once: bool = False
+
+    def has(self, name: str) -> bool:
+        """Whether an entry of this name is of this kind."""
+        return name in self.marks or any(fnmatch(name, pattern) for pattern in self.others)
 
 
 FILE = OutputKind("a file", folder=False)
@@ -92,7 +392,10 @@ def check_output(path: str | Path, *, kind: OutputKind = FILE, force: bool = Fal
     somebody else's entries (unless `force` is set). Hidden entries do not count.
     """
     path = Path(path)
+    recover(path)
     _check_place(path, kind)
+    if path.is_dir() and kind.at_once and force:
+        _check_replaceable(path, kind)
     if not path.exists() or force:
         return
     if not kind.folder:
@@ -119,3 +422,10 @@ def _check_place(path: Path, kind: OutputKind) -> None:
         raise UnibindError(f"{path} cannot be made, because {place} is a file; choose another path")
     if not os.access(place, os.W_OK | os.X_OK):
         raise UnibindError(f"{path} cannot be written, because {place} is not writable; choose another path")
+
+
+def _check_replaceable(path: Path, kind: OutputKind) -> None:
+    """Raise UnibindError where a folder has entries of this kind and cannot be replaced at once."""
+    obstacle = _obstacle(path.resolve())
+    if obstacle is not None and any(kind.has(entry.name) for entry in path.iterdir()):
+        raise UnibindError(f"{kind.what} in {path} cannot be replaced, because {obstacle}; choose another folder")

@@ -24,6 +24,7 @@ from .data.loader import Failure
 from .data.opening import open_backbone, open_store
 from .data.store import Store
 from .errors import ContractError, UnibindError
+from .files import check_output, staged
 from .json_files import COUNT, NUMBER, OBJECT, TEXT, check_fields, list_of, optional, table_of
 from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.classes import read_classes
@@ -415,12 +416,16 @@ class UniBind:
     def save_pretrained(
         self, directory: str | Path, *, measured: Mapping[str, Any] | None = None, repo_id: str | None = None
     ) -> None:
-        """Write the model's folder; `measured` (test figures) and `repo_id` go into its model card."""
-        folder = Path(directory)
-        options, folder_option = serialization.backbone_files(self.backbone, folder)
-        serialization.write(
-            folder,
-            serialization.Parts(
+        """Write the model's folder; `measured` (test figures) and `repo_id` go into its model card.
+
+        An older model there is replaced at once; other files in the folder stay. Raises WriteError, which names the
+        folder, for a full disk or a missing permission; the older model is still there.
+        """
+        check_output(directory, kind=serialization.MODEL, force=True)
+        with staged(Path(directory), kind=serialization.MODEL) as folder:
+            folder.mkdir()
+            options, folder_option = serialization.backbone_files(self.backbone, folder)
+            parts = serialization.Parts(
                 backbone=self.backbone.name,
                 options=options,
                 folder_option=folder_option,
@@ -431,10 +436,8 @@ class UniBind:
                 knowledge=self.knowledge,
                 summary=None if self.summary is None else asdict(self.summary),
                 license=self.backbone.license.spdx,
-            ),
-            measured or {},
-            repo_id=repo_id,
-        )
+            )
+            serialization.write(folder, parts, measured or {}, name=repo_id or str(directory))
 
     @classmethod
     def from_pretrained(

@@ -1,6 +1,6 @@
 """The folder of a saved UniBind, after Hugging Face's conventions.
 
-`unibind.json` is written last and removed first: where it is present, the rest is complete.
+`unibind.json` is written last: where it is present, the rest is complete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .align.heads import Head, load_heads, save_heads
 from .backbones import Backbone, Contract, PortableBackbone
 from .backbones._shared.places import still_there
 from .errors import MissingFileError, UnibindError
-from .files import OutputKind, check_output, write_whole
+from .files import OutputKind, recover, write_whole
 from .json_files import COUNT, FLAG, NUMBER, OBJECT, POSITIVE, TEXT, check_fields, optional, read_json, table_of
 from .knowledge import KnowledgeBase
 from .model_card import model_card
@@ -27,7 +27,9 @@ from .model_card import model_card
 MANIFEST, HEADS, CENTERS = "unibind.json", "heads.safetensors", "centers.safetensors"
 DESCRIPTIONS, CARD = "descriptions.parquet", "README.md"
 _FORMAT = 3
-MODEL = OutputKind("a model", marks=(MANIFEST, HEADS, CENTERS))
+MODEL = OutputKind(
+    "a model", marks=(MANIFEST, HEADS, CENTERS), others=(DESCRIPTIONS, CARD, "bridge_*.safetensors"), at_once=True
+)
 _FIELDS = {
     "format": COUNT,
     "backbone": TEXT,
@@ -63,16 +65,14 @@ class Parts:
     folder_option: str | None = None
 
 
-def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, repo_id: str | None = None) -> None:
-    """Write a model's folder, replacing an older model there; the card names `repo_id`, or the folder."""
-    check_output(folder, kind=MODEL, force=True)
+def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, name: str) -> None:
+    """Write a model into a folder without one; the card says how to load it by `name`, of a folder or on the Hub."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
     save_heads(parts.heads, folder / HEADS)
     save_centers(parts.centers, folder / CENTERS)
     if parts.knowledge is not None:
         parts.knowledge.save(folder / DESCRIPTIONS)
-    write_whole(folder / CARD, model_card(parts, measured, repo_id or str(folder)))
+    write_whole(folder / CARD, model_card(parts, measured, name))
     manifest = {
         "format": _FORMAT,
         "unibind": __version__,
@@ -165,6 +165,7 @@ def _options(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def locate(source: str | Path, revision: str | None = None) -> Path:
     """The folder `source` names: on disk, else a snapshot from the Hugging Face Hub."""
     folder = Path(source)
+    recover(folder)
     if folder.is_dir():
         return folder
     name = str(source)

@@ -175,12 +175,17 @@ def test_a_failed_export_leaves_what_was_there(name, store, tmp_path, monkeypatc
     assert len(READERS[name][1](out, monkeypatch)[0]) == 36
 
 
-def test_a_folder_with_other_files_is_not_replaced_even_by_force(store, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    for force in (False, True):
-        with pytest.raises(UnibindError, match=r"notes\.txt"):
-            unibind.export(store, tmp_path, "npy", force=force)
-    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+def test_other_files_in_a_folder_stay(store, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UnibindError, match=r"notes\.txt"):
+        unibind.export(store, out, "npy")
+    assert [p.name for p in out.iterdir()] == ["notes.txt"]
+    for _ in range(2):
+        unibind.export(store, out, "npy", force=True)
+        assert {p.name for p in out.iterdir()} == {"notes.txt", "vectors.npy", "items.csv", "contract.json"}
+    assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_wrong_requests_are_refused(store, tmp_path):

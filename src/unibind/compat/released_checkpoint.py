@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..backbones.imagebind.model import TOWER_OF, ImageBind
 from ..backbones.imagebind.towers import TOWERS
 from ..data.embeddings import Vectors, unit
 from ..errors import UnibindError
-from ..files import OutputKind, check_output
+from ..files import OutputKind, check_output, staged
 from ..modalities import ANCHOR, check_modality
 from .pickled_centers import load_centers_pickle
 
@@ -34,6 +33,7 @@ CONVERSION = OutputKind(
         serialization.CARD,
         *(f"{tower}.safetensors" for tower in TOWERS),
     ),
+    at_once=True,
 )
 
 
@@ -74,14 +74,11 @@ def convert(
     centers = _read_centers(pickles, released, modality)
     for m in released.maps.keys() | centers.keys():
         _check_complete(m, released, centers.get(m, {}))
-    existing = [path for path in _products(out) if path.exists()]
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".converting-") as name:
-        folder = Path(name)
+    with staged(out, kind=CONVERSION) as folder:
+        folder.mkdir()
         fingerprints = write_towers(released.towers, folder, progress)
         if released.maps or centers:
-            _write_model(folder, released.maps, centers)
-        _replace(existing, folder, out)
+            _write_model(folder, released.maps, centers, str(out))
     return Converted(fingerprints, tuple(sorted(released.maps)), tuple(centers))
 
 
@@ -115,7 +112,9 @@ def _check_complete(modality: str, released: Released, centers: Mapping[str, Vec
         )
 
 
-def _write_model(folder: Path, maps: Mapping[str, AffineMap], centers: Mapping[str, Mapping[str, Vectors]]) -> None:
+def _write_model(
+    folder: Path, maps: Mapping[str, AffineMap], centers: Mapping[str, Mapping[str, Vectors]], name: str
+) -> None:
     """Turn a folder of towers into a model whose backbone reads its weights from that folder."""
     backbone = ImageBind(weights=folder)
     anchor = backbone.contract(ANCHOR)
@@ -134,6 +133,7 @@ def _write_model(folder: Path, maps: Mapping[str, AffineMap], centers: Mapping[s
             license=backbone.license.spdx,
         ),
         {},
+        name=name,
     )
 
 
@@ -152,17 +152,3 @@ def _center_sets(by_label: Mapping[str, Vectors], contract: Contract) -> Centers
         Scoring("max"),
         contract,
     )
-
-
-def _products(folder: Path) -> list[Path]:
-    """Files that a conversion may write, first the one that marks a complete model."""
-    return [folder / name for name in CONVERSION.marks]
-
-
-def _replace(old: Sequence[Path], folder: Path, out: Path) -> None:
-    """Replace the old files by the new ones: the mark of a complete model is removed first and comes back last."""
-    for path in old:
-        path.unlink()
-    for path in reversed(_products(folder)):
-        if path.exists():
-            path.replace(out / path.name)

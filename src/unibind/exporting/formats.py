@@ -65,7 +65,7 @@ class ExportFormat:
     @property
     def kind(self) -> OutputKind:
         """What is made, for the check of its path."""
-        return OutputKind("an export", folder=bool(self.entries), marks=self.entries)
+        return OutputKind("an export", folder=bool(self.entries), marks=self.entries, at_once=True)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import UnibindError, UnknownNameError
 from ..extras import import_extra
-from ..files import OutputKind, check_output, write_whole
+from ..files import OutputKind, check_output, write_all, write_whole
 from ..processes import ignore_interrupts, interrupts_deferred, worker_context
 from .categories import CATEGORIES, SPLITS
 from .sample import Sample, sample_object
@@ -106,16 +106,12 @@ FILE_FORMATS: dict[str, tuple[str, Callable[[Sample], bytes]]] = {
 
 
 def write_sample(sample: Sample, out: Path) -> list[dict[str, str]]:
-    """Write the seven files of one object under `out`, each atomically, and return their manifest rows."""
+    """Write the seven files of one object under `out`, all or none, and return their manifest rows."""
     description = sample.text()
-    rows = []
+    rows, contents = [], dict[Path, bytes | str]()
     for modality, (suffix, encode) in FILE_FORMATS.items():
         uri = f"{sample.id}.{suffix}"
-        path = out / uri
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        temporary.write_bytes(encode(sample))
-        temporary.replace(path)
+        contents[out / uri] = encode(sample)
         rows.append(
             {
                 "id": f"{sample.id}/{modality}",
@@ -127,6 +123,7 @@ def write_sample(sample: Sample, out: Path) -> list[dict[str, str]]:
                 "object": sample.id,
             }
         )
+    write_all(contents)
     return rows
 
 

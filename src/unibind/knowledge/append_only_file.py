@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import UnibindError
+from ..files import sync_folder, writing
 from ..json_files import check_fields, parse_json
 
 _FIX = "fix or remove that line"
@@ -29,24 +30,35 @@ class AppendOnlyFile:
         Raises UnibindError while another process has the file open for writing.
         """
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = self.path.open("ab+", buffering=0)
+            with writing(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                file = self.path.open("ab+", buffering=0)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.close()
                 raise UnibindError(f"another process is writing to {self.path}; wait for it or stop it") from None
             os.truncate(file.fileno(), _complete_length(file))
+            sync_folder(self.path.parent)
             self._file = file
         return self._file
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write rows and wait until they are on disk."""
+        """Write rows and wait until they are on disk.
+
+        Raises WriteError, which names the file, where the system does not let them all be written; then none is.
+        """
         file = self.open()
         data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8", "backslashreplace")
-        while data:
-            data = data[os.write(file.fileno(), data) :]
-        os.fsync(file.fileno())
+        complete = os.fstat(file.fileno()).st_size
+        with writing(self.path):
+            try:
+                while data:
+                    data = data[os.write(file.fileno(), data) :]
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(file.fileno(), complete)
+                raise
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(byte offset, row) of every complete line; nothing where the file does not exist.

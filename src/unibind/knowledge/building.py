@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..data.stored_text import stored
-from ..files import write_whole
+from ..files import scratch, sync, sync_folder, write_whole, writing
 from ..json_files import COUNT, FLAG, NUMBER, TEXT, check_fields, optional, parse_json, read_json
 from .base import COLUMNS, Description
 from .filters import (
@@ -72,7 +71,11 @@ def rebuild(
     rules = rules or saved_rules(journal)
     result, edits = BuildResult(), journal.edits()
     earlier = {} if embed else earlier_verdicts(journal, rules)
-    with _Spool(journal.path, embed is not None) as spool, _open_tables(journal) as (table, removed):
+    with (
+        writing(journal.path),
+        _Spool(journal.path, embed is not None) as spool,
+        _open_tables(journal) as (table, removed),
+    ):
         for category, offsets in journal.index().items():
             class_filter = ClassFilter(rules, embed, earlier.get(category))
             _filter_category(category, journal.answers_at(offsets), class_filter, edits, spool)
@@ -270,6 +273,10 @@ class _Table:
         self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        with suppress(Exception):  # what ended the build is the error to show
+            self._writer.close()
+
     def _flush(self) -> None:
         if self._pending:
             rows = [{name: stored(cell) for name, cell in row.items()} for row in self._pending]
@@ -280,13 +287,18 @@ class _Table:
 @contextmanager
 def _open_tables(journal: Journal) -> Iterator[tuple[_Table, IO[str]]]:
     """The two tables, written to temporary files and moved into place when the block ends without an error."""
-    with tempfile.TemporaryDirectory(dir=journal.path, prefix=".building-") as temporary:
-        descriptions_file, removed_file = Path(temporary) / journal.table.name, Path(temporary) / REMOVED
+    with scratch(journal.path) as temporary:
+        descriptions_file, removed_file = temporary / journal.table.name, temporary / REMOVED
         table = _Table(descriptions_file)
-        with removed_file.open("w", encoding="utf-8", errors="surrogatepass") as removed:
-            yield table, removed
-        table.close()
+        try:
+            with removed_file.open("w", encoding="utf-8", errors="surrogatepass") as removed:
+                yield table, removed
+            table.close()
+        except BaseException:
+            table.abandon()
+            raise
         for path in (removed_file, descriptions_file):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(path)
+        for path in (removed_file, descriptions_file):
             path.replace(journal.path / path.name)
+        sync_folder(journal.path)

@@ -35,7 +35,6 @@ FOLDER = "embeddings"  # in the folder of a base, and in the user's cache folder
 CACHE = "UNIBIND_CACHE"  # environment variable: the user's cache folder; an empty value turns it off
 MAX_BYTES, MAX_FILES = 1 << 30, 256  # in the user's cache folder
 _KEY_BYTES = 16
-_STALE_S = 3600.0  # age at which a temporary file must come from a process that died
 
 Keys = NDArray[np.bytes_]  # [N], 16 bytes each
 
@@ -102,7 +101,6 @@ class EmbeddingCache:
             write_whole(self.path / "contract.json", self.contract.to_json() + "\n")
         keys = _keys(texts)
         file = self.path / f"{time.time_ns():020}-{secrets.token_hex(4)}.arrow"
-        self._remove_stale()
         write_whole(file, _to_arrow(keys, vectors))
         self._index(file, keys)
 
@@ -125,12 +123,6 @@ class EmbeddingCache:
             hit = known[candidates] == keys
             result[hit] = locations[candidates[hit]]
         return result
-
-    def _remove_stale(self) -> None:
-        """Remove temporary files that killed processes left behind."""
-        for file in self.path.glob(".*.arrow.*"):
-            if time.time() - file.stat().st_mtime > _STALE_S:
-                file.unlink(missing_ok=True)
 
 
 # --- the user's cache folder -----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._version import __version__
-from ...files import OutputKind, write_whole
+from ...files import OutputKind, write_all
 from ..protocols import Evaluation
 from .examples import ExplainedItem, Search
 from .sections import sections
@@ -43,7 +43,7 @@ def write_report(
     k: int = 20,
     command: str | None = None,
 ) -> Path:
-    """Write `report.html` and `report.json` (last) under `out`, and return the path of the page.
+    """Write `report.html` and `report.json` under `out`, and return the path of the page.
 
     `k` selects the recall@k to show. `command` is the command line that made the report; like the date it is on the
     page only: the same evaluation always gives the same bytes of `report.json`.
@@ -53,8 +53,7 @@ def write_report(
     if searches or explanations:
         data["searches"] = [_portable(asdict(s), out) for s in searches]
         data["explanations"] = [_portable(asdict(e), out) for e in explanations]
-    write_whole(out / PAGE, page.encode("utf-8", "backslashreplace"))
-    write_whole(out / FIGURES, json.dumps(data, indent=1) + "\n")
+    write_all({out / PAGE: page, out / FIGURES: json.dumps(data, indent=1) + "\n"})
     return out / PAGE
 
 
