@@ -58,11 +58,7 @@ def test_content_is_on_disk_before_it_has_the_name(tmp_path, monkeypatch):
     path, seen = tmp_path / "facts.json", []
     monkeypatch.setattr(os, "fsync", lambda handle: seen.append((S_ISDIR(os.fstat(handle).st_mode), path.exists())))
     write_whole(path, "12345")
-<<<<<<< HEAD
-    assert seen == [(False, [5]), (True, [5])]  # the second is the folder, which now has the name
-=======
     assert seen == [(False, False), (True, True)]  # the file, then the folder with its name
->>>>>>> c9380b9 (Models, exports and converted weights are replaced at once, and what is written is on disk before it has its name)
 
 
 # --- checking outputs before the work ------------------------------------------------------------------------------
