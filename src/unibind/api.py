@@ -15,8 +15,10 @@ from .backbones._shared.places import absolute_name
 from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
 from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
+from .data.loader import ITEM_TIMEOUT_S
 from .data.opening import open_backbone, open_store
 from .data.store import STORE, Store
+from .data.worker_pool import prepare_workers
 from .errors import UnibindError, UnknownNameError
 from .exporting import FORMATS, ExportSummary, export_store
 from .files import check_output
@@ -40,7 +42,8 @@ def encode(
     device: str | None = None,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 64,
-    workers: int = 0,
+    workers: int | None = None,
+    item_timeout: float = ITEM_TIMEOUT_S,
     limits: Limits | None = None,
     progress: bool | None = None,
 ) -> EncodeSummary:
@@ -55,6 +58,8 @@ def encode(
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
+    if workers != 0:
+        prepare_workers()  # while sources and weights are read
     items = read_manifest(source, modality=modality, root=root, strict=strict)
     exists = not isinstance(store, str | Path) or Store.is_at(store)
     encoder = open_backbone(
@@ -74,6 +79,7 @@ def encode(
             folders=source_folders(source),
             batch_size=batch_size,
             workers=workers,
+            item_timeout=item_timeout,
             limits=limits,
             progress=advance,
         )

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+_hiding = threading.Lock()
 
 
 def worker_context(preload: Sequence[str] = ()) -> BaseContext:
@@ -30,6 +36,46 @@ def worker_context(preload: Sequence[str] = ()) -> BaseContext:
 def ignore_interrupts() -> None:
     """Leave Ctrl-C to the parent, which ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start_without_main(process: BaseProcess) -> None:
+    """Start a worker that needs nothing of the program's main module.
+
+    A started worker imports the main module otherwise, which runs a script that has no `if __name__ == "__main__":` a
+    second time.
+    """
+    with _hiding:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        # its arguments are pickled just after it was decided what to import, so others hardly ever miss the module
+        process._args = (*process._args, _Restored(main))  # type: ignore[attr-defined]
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Restored:
+    """Puts the main module back when it is pickled; unpickled, it is nothing."""
+
+    def __init__(self, main: ModuleType) -> None:
+        self._main = main
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        sys.modules["__main__"] = self._main
+        return type(None), ()
+
+
+def bound_memory(beyond: int) -> None:
+    """Let this process have so many bytes of memory more than it has, where the system can enforce it (Linux)."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[5])  # of data, which RLIMIT_DATA counts
+        allowed = pages * resource.getpagesize() + beyond
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        most = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 @contextmanager

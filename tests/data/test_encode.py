@@ -207,7 +207,7 @@ class Unstartable(ToyBackbone):
 
 @pytest.mark.slow
 def test_workers_that_cannot_start_are_not_blamed_on_the_items(store):
-    with pytest.raises(UnibindError, match="before they read anything"):
+    with pytest.raises(UnibindError, match="before it reads anything"):
         encode_items(text_items(5), Unstartable(), store, workers=1)
     assert store.quarantined() == []
 

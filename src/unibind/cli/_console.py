@@ -72,6 +72,14 @@ AllowDuplicatesOption = Annotated[
 ]
 
 
+ItemTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Time to read one file, after which it is given up.", rich_help_panel=ADVANCED
+    ),
+]
+
+
 def add_verb(app: typer.Typer, name: str, verb: Callable[..., None], *, kept: str = NOTHING_KEPT) -> None:
     """Register a verb: options in the order of their panels, the examples of its docstring at the end of its help.
 

@@ -14,6 +14,7 @@ from ._console import (
     ADVANCED,
     MODEL,
     OUTPUT,
+    ItemTimeoutOption,
     JsonOption,
     KnowledgeOption,
     ModalityOption,
@@ -24,6 +25,7 @@ from ._console import (
 )
 
 if TYPE_CHECKING:
+    from ..data.encode import ReadOptions
     from ..predictions import Prediction, Unreadable
 
 _GROUP = 100  # files whose answers are printed together
@@ -52,6 +54,7 @@ def classify(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.", rich_help_panel=ADVANCED)
     ] = 0,
+    item_timeout: ItemTimeoutOption = 60,
     json: JsonOption = False,
 ) -> None:
     """Classify files with a fitted model, or zero-shot by class names or descriptions.
@@ -73,7 +76,8 @@ def classify(
     try:
         for start in range(0, len(files), _GROUP):
             group = files[start : start + _GROUP]
-            new = opened.classify(group, modality=modality, top=top, workers=workers, on_error="return")
+            reading: ReadOptions = {"modality": modality, "workers": workers, "item_timeout": item_timeout}
+            new = opened.classify(group, top=top, on_error="return", **reading)
             results += new
             if not json:
                 _print(new)

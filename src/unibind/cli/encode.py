@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from ._console import ADVANCED, INPUT, OUTPUT, JsonOption, ModalityChoiceOption, notify, print_json, print_table
+from ._console import (
+    ADVANCED,
+    INPUT,
+    OUTPUT,
+    ItemTimeoutOption,
+    JsonOption,
+    ModalityChoiceOption,
+    notify,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from ..data.encode import EncodeSummary
@@ -51,8 +61,14 @@ def encode(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Items per batch.", rich_help_panel=ADVANCED)] = 64,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.", rich_help_panel=ADVANCED)
-    ] = 0,
+        int,
+        typer.Option(
+            min=0,
+            help="Processes that read files; 0 reads in this one, which a decoder that crashes ends.",
+            rich_help_panel=ADVANCED,
+        ),
+    ] = 1,
+    item_timeout: ItemTimeoutOption = 60,
     json: JsonOption = False,
 ) -> None:
     """Encode every item once; run it again to continue where it stopped, or to bring the store up to date.
@@ -81,6 +97,7 @@ def encode(
         strict=strict,
         batch_size=batch_size,
         workers=workers,
+        item_timeout=item_timeout,
         **backbone.arguments,
     )
     store = Store.open(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -25,12 +26,12 @@ from .embeddings import Vectors
 from .file_facts import FileFacts
 from .inputs import loadable_items
 from .intake import IntakeReport
-from .loader import Failure, RawItem, batches, item_label, load_items
+from .loader import ITEM_TIMEOUT_S, Failure, RawItem, batches, can_be_sent, item_label, load_items
 from .manifest import Item
 from .rows import MISSING, StoredItem
 from .store import Quarantined, Store
 
-# A commit costs Lance a new version and file: none more often than this many items or seconds.
+# A commit costs Lance a new version and file: one for so many items, or after so many seconds.
 _COMMIT_ITEMS, _COMMIT_S = 512, 20.0
 
 
@@ -87,22 +88,28 @@ def encode_items(
     *,
     folders: Sequence[Path] = (),
     batch_size: int = 64,
-    workers: int = 0,
+    workers: int | None = None,
+    item_timeout: float = ITEM_TIMEOUT_S,
     limits: Limits | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EncodeSummary:
     """Bring a store up to date with these items; stopped at any moment, the next call continues.
 
     New items and items whose content changed are encoded; the labels and other facts of the rest are updated, and files
-    that are gone are marked (see `data.changes`, also for `folders`, those that were listed). Items that
-    cannot be read, or whose embedding is not finite, go to the store's quarantine and are tried again next time.
-    `workers` processes read and preprocess (0: this process does, and a decoder that crashes ends the run). `progress`
-    is called with the number of items just done. Raises ContractError before anything is read where the store was made
-    by another backbone, UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice
-    and for a store that another process is writing.
+    that are gone are marked (see `data.changes`, also for `folders`, those that were listed). Items that cannot be
+    read, or whose embedding is not finite, go to the store's quarantine and are tried again next time. What is ready is
+    written every 20 s, whatever the rest waits for.
+
+    `workers` processes read and preprocess (None: one, if there are files and the backbone can be pickled; 0: this
+    process does, and a decoder that crashes ends the run). An item that is not read within `item_timeout` seconds is
+    quarantined as `TimedOut`, and one that kills its worker as `WorkerDied`. `progress` is called with the number of
+    items just done. Raises ContractError before anything is read where the store was made by another backbone,
+    UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice and for a
+    store that another process is writing.
     """
-    if batch_size < 1 or workers < 0:
-        raise UnibindError(f"batch_size must be at least 1 and workers 0, not {batch_size} and {workers}")
+    if batch_size < 1 or (workers or 0) < 0 or not item_timeout > 0:
+        given = f"{batch_size}, {workers} and {item_timeout}"
+        raise UnibindError(f"batch_size must be at least 1, workers 0 and item_timeout more than 0, not {given}")
     started = time.monotonic()
     store.refresh()
     for modality in sorted({item.modality for item in items}):
@@ -115,8 +122,13 @@ def encode_items(
     todo = sorted((item for item, _ in changes.encode), key=lambda i: backbone.modalities.index(i.modality))
     writer = _Writer(backbone, store, {(i.modality, i.id): row for i, row in changes.encode if row is not None})
 
+    if workers is None:
+        workers = int(any(item.uri is not None for item in todo) and can_be_sent(backbone))
+
     def readable() -> Iterator[tuple[Item, str, Tensor]]:
-        loading = load_items(todo, backbone, workers=workers, limits=limits or Limits(), facts=True)
+        loading = load_items(
+            todo, backbone, workers=workers, limits=limits or Limits(), item_timeout=item_timeout, facts=True
+        )
         with closing(loading) as loaded:
             for item, result, facts in loaded:
                 if isinstance(result, Failure):
@@ -135,7 +147,7 @@ def encode_items(
                     writer.add(encoded, vectors)
                 report(len(group))
     finally:
-        writer.commit()
+        writer.close()
     if writer.encoded or writer.replaced or changes.updated or changes.touched:
         store.compact()
     return EncodeSummary(
@@ -151,44 +163,72 @@ def encode_items(
 
 
 class _Writer:
-    """Collects rows of one modality and commits them now and then; `stored` are the rows to replace."""
+    """Collects rows of one modality and commits them now and then; `stored` are the rows to replace.
+
+    A thread commits what is due also while this one waits for a slow item or encodes a large batch.
+    """
 
     def __init__(self, backbone: Backbone, store: Store, stored: Mapping[tuple[str, str], StoredItem]) -> None:
         self.encoded = self.replaced = self.failed = 0
         self._backbone, self._store, self._stored = backbone, store, stored
         self._facts: dict[tuple[str, str], FileFacts | None] = {}  # of items that are not written yet
-        self._items: list[Item] = []
-        self._vectors: list[Vectors] = []
+        self._ready: list[tuple[Sequence[Item], Vectors]] = []
         self._failed: list[Quarantined] = []
         self._committed = time.monotonic()
+        self._lock, self._closed = threading.RLock(), threading.Event()
+        self._error: Exception | None = None  # of the thread
+        self._timer = threading.Thread(target=self._commit_in_time, daemon=True)
+        self._timer.start()
 
     def note(self, item: Item, facts: FileFacts | None) -> None:
         """Keep the facts of an item's file until it is written."""
         self._facts[item.modality, item.id] = facts
 
     def add(self, items: Sequence[Item], vectors: Vectors) -> None:
-        if self._items and self._items[0].modality != items[0].modality:
-            self.commit()
-        self._items += items
-        self._vectors.append(vectors)
-        self._commit_if_due()
+        with self._lock:
+            if self._ready and self._ready[0][0][0].modality != items[0].modality:
+                self.commit()
+            self._ready.append((items, vectors))
+            self._commit_if_due()
 
     def fail(self, item: Item, why: Failure) -> None:
-        self._failed.append(Quarantined(item.id, item.uri, item.modality, why.error, why.message))
-        self._commit_if_due()
-
-    def _commit_if_due(self) -> None:
-        waiting = max(len(self._items), len(self._failed))
-        if waiting >= _COMMIT_ITEMS or time.monotonic() - self._committed > _COMMIT_S:
-            self.commit()
+        entry = Quarantined(item.id, item.uri, item.modality, why.error, why.message)
+        with self._lock:
+            self._failed.append(entry)
+            self._commit_if_due()
 
     def commit(self) -> None:
-        items, vectors, failed = self._items, self._vectors, self._failed
-        self._items, self._vectors, self._failed = [], [], []  # first: an interrupt below must not write them twice
-        if items:
-            self._write(items, np.concatenate(vectors))
-        self._quarantine(failed)
-        self._committed = time.monotonic()
+        """Write what is ready; raises what went wrong in the thread."""
+        with self._lock:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            ready, failed = self._ready, self._failed
+            self._ready, self._failed = [], []  # first: an interrupt below must not write them twice
+            if ready:
+                self._write([item for items, _ in ready for item in items], np.concatenate([v for _, v in ready]))
+            self._quarantine(failed)
+            self._committed = time.monotonic()
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._closed.set()
+        self.commit()
+
+    def _commit_if_due(self) -> None:
+        waiting = max(sum(len(items) for items, _ in self._ready), len(self._failed))
+        if self._error or waiting >= _COMMIT_ITEMS or (waiting and time.monotonic() - self._committed > _COMMIT_S):
+            self.commit()
+
+    def _commit_in_time(self) -> None:
+        while not self._closed.wait(_COMMIT_S / 10):
+            with self._lock:
+                try:
+                    if not self._closed.is_set():
+                        self._commit_if_due()
+                except Exception as error:
+                    self._error = error
+                    return
 
     def _write(self, items: Sequence[Item], vectors: Vectors) -> None:
         contract = self._backbone.contract(items[0].modality)
@@ -230,12 +270,14 @@ class ReadOptions(TypedDict, total=False):
     """How items are read and batched, wherever items are taken.
 
     `modality`: what bytes and file objects are, and files whose names do not tell it. `batch_size`: items per batch
-    (64). `workers`: processes that read and preprocess files (0: this process does). `limits`: the largest input.
+    (64). `workers`: processes that read and preprocess files (0, the default: this process does). `item_timeout`: the
+    seconds after which an item fails (60). `limits`: the largest input.
     """
 
     modality: str | None
     batch_size: int
     workers: int
+    item_timeout: float
     limits: Limits | None
 
 
@@ -247,6 +289,7 @@ def embed_stream(
     modality: str | None = None,
     batch_size: int = 64,
     workers: int = 0,
+    item_timeout: float = ITEM_TIMEOUT_S,
     limits: Limits | None = None,
 ) -> Iterator[EmbeddedBatch]:
     """Embed items of any kind that `data.inputs` lists, batch by batch, in bounded memory.
@@ -270,7 +313,8 @@ def embed_stream(
                 yield item
 
     def loaded() -> Iterator[tuple[int, str, Tensor]]:
-        with closing(load_items(loadable(), backbone, workers=workers, limits=limits)) as results:
+        loading = load_items(loadable(), backbone, workers=workers, limits=limits, item_timeout=item_timeout)
+        with closing(loading) as results:
             for item, result, _ in results:
                 if isinstance(result, Failure):
                     fail(int(item.id), result)

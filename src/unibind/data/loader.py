@@ -1,19 +1,18 @@
 """Loading: items -> preprocessed tensors in batches, in this process or in worker processes.
 
-One bad item never stops the rest: what reading or preprocessing raises becomes a Failure, and where a decoder takes
-its whole process down, only the item it was reading fails.
+One bad item never stops the rest: what reading or preprocessing raises becomes a Failure, and where a decoder hangs or
+takes its whole process down, only the item it was reading fails.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
+import pickle
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,23 +22,24 @@ from numpy.typing import NDArray
 
 from ..backbones import Backbone
 from ..backbones._shared.batching import collate
+from ..deadlines import Deadline
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from ..modalities import Raw
 from ..modalities.limits import Limits
 from ..modalities.reading import read
 from ..modalities.source import Source, is_url
 from ..modalities.text import Text
-from ..processes import ignore_interrupts, interrupts_deferred, worker_context
 from .content import Content
 from .file_facts import FileFacts, content_facts, content_hash, file_stamp
 from .location import place_on_disk
 from .manifest import Item
+from .worker_pool import Lost, WorkerPool
 
 Key = TypeVar("Key")
 Loadable = TypeVar("Loadable", bound="Item | RawItem")
 
-_CHUNK = 4  # items sent to a worker at a time
-_AHEAD = 3  # chunks a worker may be ahead of the encoder: bounds memory
+ITEM_TIMEOUT_S = 60.0  # to read and preprocess an item
+_AHEAD = 12  # items a worker may be ahead of the encoder: bounds memory
 _HELD = 1 << 28  # bytes of preprocessed items that may wait for their batch to be full; no item may have more
 _SHOWN = 60  # characters of a text in a message
 _WINDOW = 16  # batches within which sequences are sorted by length
@@ -163,18 +163,105 @@ def _load(item: Item | RawItem, settings: _Settings) -> _Loaded:
 
 
 def load_items(
-    items: Iterable[Loadable], backbone: Backbone, *, workers: int, limits: Limits, facts: bool = False
+    items: Iterable[Loadable],
+    backbone: Backbone,
+    *,
+    workers: int,
+    limits: Limits,
+    item_timeout: float = ITEM_TIMEOUT_S,
+    facts: bool = False,
 ) -> Generator[tuple[Loadable, torch.Tensor | Failure, FileFacts | None]]:
     """Load items in order; with `workers` > 0 in that many processes, a bounded number of items ahead.
 
-    With `facts`, those of each local file are taken while it is read. Workers are started afresh (not forked) and get a
-    pickle of the backbone, of which they use `preprocess` only.
+    An item that takes longer than `item_timeout` seconds, or that kills its worker (as memory beyond the limits does),
+    is a Failure. With `facts`, those of each local file are taken while it is read. Workers get a pickle of the
+    backbone, of which they use `preprocess` only.
     """
     settings = _Settings(backbone, limits, facts)
-    if workers:
-        yield from _load_in_workers(items, _Workers(settings, workers))
-    else:
-        yield from ((item, *_load(item, settings)) for item in items)
+    here = Deadline(item_timeout)
+    try:
+        if workers:
+            yield from _load_in_workers(items, settings, workers, here)
+        else:
+            yield from ((item, *_load_here(item, settings, here)) for item in items)
+    finally:
+        here.close()
+
+
+def _load_here(item: Item | RawItem, settings: _Settings, deadline: Deadline) -> _Loaded:
+    try:
+        return deadline.call(_load, item, settings)
+    except TimeoutError:
+        return _timed_out(item, deadline.seconds), None
+
+
+def _load_in_workers(
+    items: Iterable[Loadable], settings: _Settings, count: int, here: Deadline
+) -> Generator[tuple[Loadable, torch.Tensor | Failure, FileFacts | None]]:
+    pool = WorkerPool(_reader(settings), count, timeout=here.seconds, memory=settings.limits.max_memory)
+    running: deque[tuple[Loadable, Future[_Sent | Lost] | None]] = deque()
+    remaining = iter(items)
+    with closing(pool):
+        while True:
+            for item in islice(remaining, _AHEAD * count - len(running)):
+                running.append((item, None if isinstance(item, RawItem) else pool.submit(item)))
+            if not running:
+                return
+            item, future = running.popleft()
+            if future is None:
+                yield item, *_load_here(item, settings, here)
+            else:
+                yield item, *_received(item, pool.result(future), here.seconds)
+
+
+def can_be_sent(backbone: Backbone) -> bool:
+    """Whether worker processes can get a pickle of the backbone."""
+    return _why_not_sent(backbone) is None
+
+
+def _why_not_sent(backbone: Backbone) -> Exception | None:
+    try:
+        pickle.dumps(backbone)
+    except Exception as error:  # whatever its parts raise
+        return error
+    return None
+
+
+def _reader(settings: _Settings) -> Callable[[Any], _Sent]:
+    """What workers call; raises UnibindError where the backbone cannot be sent to them."""
+    error = _why_not_sent(settings.backbone)
+    if error is not None:
+        reason = f"the backbone {settings.backbone.name} cannot be sent to worker processes ({error})"
+        raise UnibindError(f"{reason}; use workers=0") from error
+    return partial(_load_to_send, settings)
+
+
+# NumPy arrays travel as plain bytes; tensors would need shared memory
+_Sent = tuple[NDArray[Any] | Failure, FileFacts | None]
+
+
+def _load_to_send(settings: _Settings, item: Item) -> _Sent:
+    result, facts = _load(item, settings)
+    return result if isinstance(result, Failure) else result.numpy(), facts
+
+
+def _received(item: Item | RawItem, sent: _Sent | Lost, timeout: float) -> _Loaded:
+    if isinstance(sent, Lost):
+        return (_timed_out(item, timeout) if sent is Lost.TIMED_OUT else _died(item)), None
+    result, facts = sent
+    return result if isinstance(result, Failure) else torch.from_numpy(result), facts
+
+
+def _timed_out(item: Item | RawItem, timeout: float) -> Failure:
+    advice = "check the file and its drive, or allow more time with --item-timeout (item_timeout=)"
+    return Failure("TimedOut", f"{item_label(item)} was not read within {timeout:g} s; {advice}")
+
+
+def _died(item: Item | RawItem) -> Failure:
+    return Failure("WorkerDied", f"the process that read {item_label(item)} died; check or leave out the file")
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
 
 
 def batches(
@@ -218,133 +305,3 @@ def _cut(
     for start in range(0, len(group), batch_size):
         keys, tensors = zip(*group[start : start + batch_size], strict=True)
         yield modality, list(keys), collate(list(tensors))
-
-
-# --- worker processes ----------------------------------------------------------------------------------------------
-
-# NumPy arrays travel as plain bytes; tensors would need shared memory
-_Chunk = list[tuple[NDArray | Failure, FileFacts | None]]
-
-_settings: _Settings  # of this worker process
-
-
-def _start_worker(settings: _Settings) -> None:
-    global _settings
-    _settings = settings
-    ignore_interrupts()
-    torch.set_num_threads(1)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    """End with the parent, also where it was killed and could not say so."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _load_chunk(items: Sequence[Item]) -> _Chunk:
-    loaded = (_load(item, _settings) for item in items)
-    return [(result if isinstance(result, Failure) else result.numpy(), facts) for result, facts in loaded]
-
-
-class _Workers:
-    """A pool of worker processes that is made anew after one of them died."""
-
-    def __init__(self, settings: _Settings, count: int) -> None:
-        self.count = count
-        self._settings = settings
-        self._pool = self._new_pool(count)
-
-    def submit(self, items: Sequence[Item]) -> Future[_Chunk]:
-        with interrupts_deferred():
-            try:
-                return self._pool.submit(_load_chunk, items)
-            except BrokenProcessPool:
-                self.close()
-                self._pool = self._new_pool(self.count)
-                return self._pool.submit(_load_chunk, items)
-
-    def load_here(self, item: Item | RawItem) -> _Loaded:
-        """Load an item in this process."""
-        return _load(item, self._settings)
-
-    def isolate(self, items: Sequence[Item]) -> _Chunk:
-        """Load items one at a time in a process of their own: one that kills it fails alone."""
-        loaded: _Chunk = []
-        pool = self._checked_pool()
-        for item in items:
-            try:
-                loaded += pool.submit(_load_chunk, [item]).result()
-            except BrokenProcessPool:
-                where = item.uri or item.id
-                died = Failure("WorkerDied", f"the process that read {where} died; check or leave out the file")
-                loaded.append((died, None))
-                pool = self._checked_pool()
-        pool.shutdown()
-        return loaded
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _checked_pool(self) -> ProcessPoolExecutor:
-        """A pool of one process that is known to run, so that no item is blamed for one that cannot start."""
-        pool = self._new_pool(1)
-        try:
-            with interrupts_deferred():
-                first = pool.submit(os.getpid)
-            first.result()
-        except BrokenProcessPool as error:
-            raise UnibindError(
-                "worker processes end before they read anything; call unibind under `if __name__ == '__main__':`, "
-                "or use no workers to see why"
-            ) from error
-        return pool
-
-    def _new_pool(self, count: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(count, worker_context([__name__]), _start_worker, (self._settings,))
-
-
-def _load_in_workers(
-    items: Iterable[Loadable], workers: _Workers
-) -> Generator[tuple[Loadable, torch.Tensor | Failure, FileFacts | None]]:
-    chunks = _chunks(items)
-    running: deque[tuple[Sequence[Any], Future[_Chunk] | None]] = deque()
-    try:
-        while True:
-            for chunk in islice(chunks, _AHEAD * workers.count - len(running)):
-                running.append((chunk, None if isinstance(chunk[0], RawItem) else workers.submit(chunk)))
-            if not running:
-                return
-            chunk, future = running.popleft()
-            if future is None:
-                yield from ((item, *workers.load_here(item)) for item in chunk)
-                continue
-            for item, (result, facts) in zip(chunk, _result(chunk, future, workers), strict=True):
-                yield item, result if isinstance(result, Failure) else torch.from_numpy(result), facts
-    finally:
-        workers.close()
-
-
-def _chunks(items: Iterable[Loadable]) -> Iterator[Sequence[Any]]:
-    """Runs of files and texts to send to a worker; an item in memory goes alone and stays in this process."""
-    chunk: list[Loadable] = []
-    for item in items:
-        if isinstance(item, RawItem) or len(chunk) == _CHUNK:
-            if chunk:
-                yield chunk
-            chunk = []
-        if isinstance(item, RawItem):
-            yield [item]
-        else:
-            chunk.append(item)
-    if chunk:
-        yield chunk
-
-
-def _result(chunk: Sequence[Item], future: Future[_Chunk], workers: _Workers) -> _Chunk:
-    try:
-        return future.result()
-    except BrokenProcessPool:  # by an item of this chunk or of one that ran beside it
-        return workers.isolate(chunk)

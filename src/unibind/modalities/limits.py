@@ -12,7 +12,8 @@ class Limits:
     With these defaults no item takes more than about 1 GB of memory or a few seconds to be refused. `max_unpacked` is
     the number of bytes that a file may have once it is in memory, where it must be there as a whole (meshes, arrays,
     archives); `max_parts` bounds what a file is made of: members of an archive, nodes of a scene, scans of a JPEG,
-    records of a camera.
+    records of a camera. A worker process may take `max_memory` bytes beyond what it has when it starts (enforced on
+    Linux).
     """
 
     max_bytes: int = 2 << 30  # of a file
@@ -27,3 +28,4 @@ class Limits:
     max_events: int = 15_000_000
     max_characters: int = 1_000_000
     max_parts: int = 4096
+    max_memory: int = 4 << 30  # bytes of a worker process
