@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 FUZZ_ARGS ?= --mutants 100
 DEMO_ARGS ?= --out runs/demo
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 COVERAGE := --cov --cov-report=
 
-.PHONY: help demo test test-fast coverage fuzz lint format docs docs-serve wheel-check clean
+.PHONY: help demo test test-fast coverage fuzz lint format docs docs-serve wheel-check lock install-locked clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -61,6 +62,23 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt
 $(VENV)/.test-ready: $(VENV)/.demo-ready
 	$(INSTALL) --editable '.[dev]'
 	touch $@
+
+lock: $(VENV)/.test-ready  ## write requirements/: every package, with the hashes of its files
+	$(BIN)/python .ci/lock
+
+# torch comes first, as above, from a folder: by hash, pip would take any other build that matches before the CPU build.
+# `pip check` misses the CUDA libraries of a torch that is no CPU build. Nothing is built, so no package runs code here.
+install-locked:  ## make the environment anew from requirements/, each file checked by its hash
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	    --constraint constraints.txt --dest $(VENV)/torch torch
+	$(LOCKED) --no-index --find-links $(VENV)/torch --requirement requirements/torch.lock
+	$(LOCKED) --requirement requirements/packages.lock
+	$(BIN)/python -m pip check || $(LOCKED) --requirement requirements/cuda.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	rm -r $(VENV)/torch
+	touch $(VENV)/.demo-ready $(VENV)/.test-ready
 
 clean:  ## remove the environment and everything that was made
 	rm -rf $(VENV) runs site dist build .coverage .coverage.*

@@ -121,7 +121,7 @@ def test_reading_one_kind_of_file_imports_the_libraries_of_no_other(tmp_path):
     write_every_kind_of_file(tmp_path)
     code = f"""
 import unibind
-libraries = {{"soundfile", "soxr", "tifffile", "av", "trimesh", "faery", "flyr", "matplotlib", "sklearn", "scipy"}}
+libraries = {{"soundfile", "soxr", "tifffile", "av", "trimesh", "faery", "matplotlib", "sklearn", "scipy"}}
 for path in sys.argv[1:]:
     unibind.read(path, {MODALITIES}.get(path.rpartition("/")[2]))
     print(*sorted(libraries & {{name for name, module in sys.modules.items() if module is not None}}))

@@ -1,4 +1,3 @@
-import importlib
 import io
 import json
 import math
@@ -6,6 +5,8 @@ import pickle
 import tarfile
 
 import numpy as np
+import pandas
+import polars
 import pyarrow as pa
 import pytest
 import soundfile
@@ -62,27 +63,14 @@ def rows(columns):
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
-def real(library, build):
-    """A frame of a library, where that is installed."""
-
-    def make(columns):
-        try:
-            module = importlib.import_module(library)
-        except ImportError:
-            pytest.skip(f"{library} is not installed")
-        return build(module, columns)
-
-    return make
-
-
 FRAMES = {
     "frame": Frame,
     "lazy frame": LazyFrame,
     "arrow": lambda columns: pa.Table.from_pylist(rows({n: [_or_none(c) for c in v] for n, v in columns.items()})),
     "list of dictionaries": rows,
     "generator": lambda columns: iter(rows(columns)),
-    "pandas": real("pandas", lambda pandas, columns: pandas.DataFrame(columns)),
-    "polars": real("polars", lambda polars, columns: polars.DataFrame(columns, strict=False)),
+    "pandas": pandas.DataFrame,
+    "polars": lambda columns: polars.DataFrame(columns, strict=False),
 }
 
 

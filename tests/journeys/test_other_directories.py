@@ -58,7 +58,6 @@ def numbers(summary):
 
 @pytest.mark.slow
 def test_a_backbone_folder_by_a_relative_path(project, tmp_path, monkeypatch):
-    pytest.importorskip("transformers")
     tiny_models.clip(Path("clip"))
     unibind.encode("tables/m.csv", store="store", backbone="transformers:clip", progress=False)
     unibind.fit("store", config=unibind.FitConfig(steps=2), progress=False).save_pretrained("model")
