@@ -44,6 +44,7 @@ def encode(
     batch_size: int = 64,
     workers: int | None = None,
     item_timeout: float = ITEM_TIMEOUT_S,
+    retry_quarantine: bool = False,
     limits: Limits | None = None,
     progress: bool | None = None,
 ) -> EncodeSummary:
@@ -80,6 +81,7 @@ def encode(
             batch_size=batch_size,
             workers=workers,
             item_timeout=item_timeout,
+            retry_quarantine=retry_quarantine,
             limits=limits,
             progress=advance,
         )

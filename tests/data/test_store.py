@@ -131,7 +131,7 @@ def test_quarantine_keeps_the_latest_reason_until_the_item_is_stored(store):
         ("o'q", "broken"),
         ("q", "second"),
     ]
-    assert set(store.quarantined()[0]) == {"id", "uri", "modality", "error", "message"}
+    assert set(store.quarantined()[0]) == {"id", "uri", "modality", "error", "message", "size", "mtime_ns"}
     store.add(pictures("o'q", "q"), unit(0, 1), IMAGE)
     assert Store.open(store.path).quarantined() == []
 

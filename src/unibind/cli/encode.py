@@ -59,15 +59,24 @@ def encode(
         bool,
         typer.Option("--strict", help="Refuse sources with damaged or repeated rows.", rich_help_panel=INPUT),
     ] = False,
+    retry_quarantine: Annotated[
+        bool,
+        typer.Option(
+            "--retry-quarantine",
+            help="Try files again that could not be read, though they have not changed.",
+            rich_help_panel=INPUT,
+        ),
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Items per batch.", rich_help_panel=ADVANCED)] = 64,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
             help="Processes that read files; 0 reads in this one, which a decoder that crashes ends.",
+            show_default="1",
             rich_help_panel=ADVANCED,
         ),
-    ] = 1,
+    ] = None,
     item_timeout: ItemTimeoutOption = 60,
     json: JsonOption = False,
 ) -> None:
@@ -78,11 +87,13 @@ def encode(
 
     The label of a file is its folder; a folder called train, val or test (or training, validation, dev, ...) is its
     split. Files of unknown endings, and damaged, blank or repeated rows, are left out and reported. Items that cannot
-    be read go to the store's quarantine with the reason; the exit code is then 1.
+    be read go to the store's quarantine with the reason, and are tried again when they have changed; the exit code is
+    then 1.
 
     Examples:
       $ unibind encode data/manifest.csv --out runs/store
       $ unibind encode photos/ sounds/ --out runs/mine --workers 2
+      $ unibind encode /mnt/archive --out runs/mine --item-timeout 300 --retry-quarantine
       $ unibind encode recordings/ --modality night_camera=thermal --out runs/mine
     """
     from ..api import encode as encode_source
@@ -98,6 +109,7 @@ def encode(
         batch_size=batch_size,
         workers=workers,
         item_timeout=item_timeout,
+        retry_quarantine=retry_quarantine,
         **backbone.arguments,
     )
     store = Store.open(out)
@@ -105,13 +117,15 @@ def encode(
         print_json({**asdict(summary), "store": str(out), "quarantine": store.quarantined()})
     else:
         _print_summary(summary, store)
-    if summary.quarantined:
+    if summary.quarantined or summary.not_retried:
         raise typer.Exit(1)
 
 
 def _print_summary(summary: EncodeSummary, store: Store) -> None:
     print_table(("modality", "items"), sorted(store.counts().items()), title=f"{store.path}")
     notify(summary.message)
+    if summary.not_retried:
+        notify("files that failed before and have not changed are not tried again, but with --retry-quarantine")
     failed = store.quarantined()
     for row in failed[:_LISTED]:
         notify(f"unibind: {row['message']}")

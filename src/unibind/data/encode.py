@@ -26,13 +26,15 @@ from .embeddings import Vectors
 from .file_facts import FileFacts
 from .inputs import loadable_items
 from .intake import IntakeReport
-from .loader import ITEM_TIMEOUT_S, Failure, RawItem, batches, can_be_sent, item_label, load_items
+from .loader import ITEM_TIMEOUT_S, TIMED_OUT, Failure, RawItem, batches, can_be_sent, item_label, load_items
 from .manifest import Item
 from .rows import MISSING, StoredItem
 from .store import Quarantined, Store
+from .unreadable import Stamps, failed_as_they_are
 
 # A commit costs Lance a new version and file: one for so many items, or after so many seconds.
 _COMMIT_ITEMS, _COMMIT_S = 512, 20.0
+_MOST_TIMED_OUT = 10  # in a row: then it is the drive and not the files
 
 
 # --- into a store --------------------------------------------------------------------------------------------------
@@ -44,8 +46,9 @@ class EncodeSummary:
 
     `encoded`: new ones. `replaced`: encoded again, because their content changed. `updated`: labels or other facts
     changed, nothing was encoded. `unchanged`: stored as they are. `quarantined`: could not be read. `missing`: all
-    stored items whose files are gone. `duplicates`: items with the same content. `seconds`: the duration of the run.
-    `intake` says what was left out of the source before.
+    stored items whose files are gone. `not_retried`: items of the quarantine whose files have not changed.
+    `duplicates`: items with the same content. `seconds`: the duration of the run. `intake` says what was left out of
+    the source before.
     """
 
     encoded: int
@@ -56,13 +59,15 @@ class EncodeSummary:
     quarantined: int
     duplicates: DuplicateReport
     seconds: float
+    not_retried: int = 0
     intake: IntakeReport = field(default_factory=IntakeReport)
 
     @property
     def message(self) -> str:
         """The numbers in one line for people."""
         names = ("encoded", "replaced", "updated", "unchanged", "missing", "quarantined")
-        return ", ".join(f"{getattr(self, name)} {name}" for name in names)
+        line = ", ".join(f"{getattr(self, name)} {name}" for name in names)
+        return f"{line}, {self.not_retried} not tried again" if self.not_retried else line
 
 
 _P = ParamSpec("_P")
@@ -90,6 +95,7 @@ def encode_items(
     batch_size: int = 64,
     workers: int | None = None,
     item_timeout: float = ITEM_TIMEOUT_S,
+    retry_quarantine: bool = False,
     limits: Limits | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EncodeSummary:
@@ -97,15 +103,15 @@ def encode_items(
 
     New items and items whose content changed are encoded; the labels and other facts of the rest are updated, and files
     that are gone are marked (see `data.changes`, also for `folders`, those that were listed). Items that cannot be
-    read, or whose embedding is not finite, go to the store's quarantine and are tried again next time. What is ready is
-    written every 20 s, whatever the rest waits for.
+    read, or whose embedding is not finite, go to the store's quarantine; they are tried again when their files have
+    changed, or with `retry_quarantine`. What is ready is written every 20 s, whatever the rest waits for.
 
     `workers` processes read and preprocess (None: one, if there are files and the backbone can be pickled; 0: this
     process does, and a decoder that crashes ends the run). An item that is not read within `item_timeout` seconds is
     quarantined as `TimedOut`, and one that kills its worker as `WorkerDied`. `progress` is called with the number of
     items just done. Raises ContractError before anything is read where the store was made by another backbone,
-    UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice and for a
-    store that another process is writing.
+    UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice, for a
+    store that another process is writing, and where many items in a row time out.
     """
     if batch_size < 1 or (workers or 0) < 0 or not item_timeout > 0:
         given = f"{batch_size}, {workers} and {item_timeout}"
@@ -118,8 +124,10 @@ def encode_items(
     store.note_backbone(backbone.name, backbone.options)
     store.update(changes.updated + changes.touched)
     report = progress or (lambda _: None)
-    report(len(items) - len(changes.encode))
-    todo = sorted((item for item, _ in changes.encode), key=lambda i: backbone.modalities.index(i.modality))
+    held = set() if retry_quarantine else failed_as_they_are(store)
+    todo = [item for item, _ in changes.encode if (item.modality, item.id) not in held]
+    todo.sort(key=lambda item: backbone.modalities.index(item.modality))
+    report(len(items) - len(todo))
     writer = _Writer(backbone, store, {(i.modality, i.id): row for i, row in changes.encode if row is not None})
 
     if workers is None:
@@ -159,6 +167,7 @@ def encode_items(
         writer.failed,
         find_duplicates(store),
         time.monotonic() - started,
+        len(changes.encode) - len(todo),
     )
 
 
@@ -174,6 +183,8 @@ class _Writer:
         self._facts: dict[tuple[str, str], FileFacts | None] = {}  # of items that are not written yet
         self._ready: list[tuple[Sequence[Item], Vectors]] = []
         self._failed: list[Quarantined] = []
+        self._timed_out = 0  # items in a row
+        self._stamps = Stamps()
         self._committed = time.monotonic()
         self._lock, self._closed = threading.RLock(), threading.Event()
         self._error: Exception | None = None  # of the thread
@@ -182,6 +193,7 @@ class _Writer:
 
     def note(self, item: Item, facts: FileFacts | None) -> None:
         """Keep the facts of an item's file until it is written."""
+        self._timed_out = 0
         self._facts[item.modality, item.id] = facts
 
     def add(self, items: Sequence[Item], vectors: Vectors) -> None:
@@ -192,10 +204,17 @@ class _Writer:
             self._commit_if_due()
 
     def fail(self, item: Item, why: Failure) -> None:
-        entry = Quarantined(item.id, item.uri, item.modality, why.error, why.message)
+        stamp = self._stamps.of(item.uri)
+        entry = Quarantined(item.id, item.uri, item.modality, why.error, why.message, *(stamp or (None, None)))
         with self._lock:
             self._failed.append(entry)
             self._commit_if_due()
+        self._timed_out = self._timed_out + 1 if why.error == TIMED_OUT else 0
+        if self._timed_out == _MOST_TIMED_OUT:
+            raise UnibindError(
+                f"{self._timed_out} items in a row could not be read in time, the last one {item_label(item)}; check "
+                "their drive, then run the command again with --retry-quarantine (retry_quarantine=True)"
+            )
 
     def commit(self) -> None:
         """Write what is ready; raises what went wrong in the thread."""
@@ -213,6 +232,7 @@ class _Writer:
     def close(self) -> None:
         """Write the rest."""
         self._closed.set()
+        self._stamps.close()
         self.commit()
 
     def _commit_if_due(self) -> None:

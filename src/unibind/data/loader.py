@@ -38,6 +38,7 @@ from .worker_pool import Lost, WorkerPool
 Key = TypeVar("Key")
 Loadable = TypeVar("Loadable", bound="Item | RawItem")
 
+TIMED_OUT = "TimedOut"  # the error of such items
 ITEM_TIMEOUT_S = 60.0  # to read and preprocess an item
 _AHEAD = 12  # items a worker may be ahead of the encoder: bounds memory
 _HELD = 1 << 28  # bytes of preprocessed items that may wait for their batch to be full; no item may have more
@@ -254,7 +255,7 @@ def _received(item: Item | RawItem, sent: _Sent | Lost, timeout: float) -> _Load
 
 def _timed_out(item: Item | RawItem, timeout: float) -> Failure:
     advice = "check the file and its drive, or allow more time with --item-timeout (item_timeout=)"
-    return Failure("TimedOut", f"{item_label(item)} was not read within {timeout:g} s; {advice}")
+    return Failure(TIMED_OUT, f"{item_label(item)} was not read within {timeout:g} s; {advice}")
 
 
 def _died(item: Item | RawItem) -> Failure:

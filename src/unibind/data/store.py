@@ -52,7 +52,7 @@ _DELETED_AT_ONCE = 5000  # rows named in one condition
 _COLUMNS = {
     _ITEMS: (*FACTS, "modality", "contract"),
     _CONTRACTS: ("hash", "json"),
-    _QUARANTINE: ("key", "id", "uri", "modality", "error", "message"),
+    _QUARANTINE: ("key", "id", "uri", "modality", "error", "message", "size", "mtime_ns"),
 }
 _FIX = "encode into a new store"
 _FIELDS = {
@@ -64,13 +64,18 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class Quarantined:
-    """An item that could not be read, with the class name and the message of the error."""
+    """An item that could not be read, with the class name and the message of the error.
+
+    `size` and `mtime_ns` are those of its file when it failed; None where there was none.
+    """
 
     id: str
     uri: str | None
     modality: str
     error: str
     message: str
+    size: int | None = None
+    mtime_ns: int | None = None
 
 
 class Store:
@@ -330,8 +335,8 @@ class Store:
         """The contract of each stored modality."""
         return dict(self._contracts)
 
-    def quarantined(self) -> list[dict[str, str | None]]:
-        """Items that could not be read, sorted by id: id, uri, modality, error (its class name) and message."""
+    def quarantined(self) -> list[dict[str, Any]]:
+        """Items that could not be read, sorted by id: what `Quarantined` has."""
         rows = self._rows(_QUARANTINE, list(_COLUMNS[_QUARANTINE]))
         facts = self._rows(_ITEMS, ["id", "location", "uri", "modality", "state"]) if rows else []
         stored = {(row["modality"], self._id(row)) for row in facts if row["state"] == PRESENT}
