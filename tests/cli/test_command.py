@@ -27,6 +27,7 @@ VERBS = (
     ["store", "remove"],
     ["store", "relabel"],
     ["store", "prune"],
+    ["store", "check"],
     ["store", "repair"],
     ["store", "compact"],
     ["doctor"],

@@ -78,7 +78,7 @@ DAMAGE = {
     "a mark of another type": (lambda path: (path / "store.json").write_text("[]"), "is a list, not an object"),
     "a backbone that is none": (
         lambda path: (path / "store.json").write_text(
-            json.dumps({"format": 3, "precision": "float32", "backbone": "mini"})
+            json.dumps({"format": 4, "precision": "float32", "backbone": "mini"})
         ),
         "'backbone' is not a name and options",
     ),

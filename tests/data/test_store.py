@@ -167,7 +167,7 @@ def test_create_and_open_refuse_what_does_not_fit(tmp_path, store):
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"format": 9, "precision": "float32"}', "format 9"),
-        ('{"format": 2, "precision": "float32"}', "format 2, but this version of unibind reads 3"),
+        ('{"format": 3, "precision": "float32"}', "format 3, but this version of unibind reads 4"),
     ],
 )
 def test_a_damaged_or_newer_mark_is_refused(store, mark, words):

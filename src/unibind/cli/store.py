@@ -163,6 +163,37 @@ def prune(store: StoreArgument, yes: YesOption = False, json: JsonOption = False
     _report(store, rows, json, done=yes)
 
 
+def check(
+    store: StoreArgument,
+    files: Annotated[
+        bool, typer.Option("--files", help="Also look for the files of the items.", rich_help_panel=INPUT)
+    ] = False,
+    content: Annotated[
+        bool, typer.Option("--content", help="Also read these files, and compare.", rich_help_panel=INPUT)
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check every item of a store: checksums, vectors, ids, contracts; exit code 1 if something is wrong.
+
+    Examples:
+      $ unibind store check runs/mine
+      $ unibind store check runs/mine --content
+    """
+    from ..data.store import Store
+    from ..data.store_check import check_store
+
+    found = check_store(Store.open(store), files=files, content=content)
+    if json:
+        print_json({"store": str(store), "sound": found.sound, **asdict(found)})
+    else:
+        for line in found.lines():
+            notify(line)
+        verdict = "nothing is wrong" if found.sound else "see `unibind store repair`"
+        notify(f"{_items(found.items)} checked at version {found.version} of {store}: {verdict}")
+    if not found.sound:
+        raise typer.Exit(1)
+
+
 def repair(store: StoreArgument, json: JsonOption = False) -> None:
     """Mend a store: set damaged versions aside, and remove doubled and damaged rows; `encode` fills what is missing.
 
@@ -198,7 +229,8 @@ def compact(store: StoreArgument, json: JsonOption = False) -> None:
 
 
 _VERBS = {
-    "show": show, "remove": remove, "relabel": relabel, "prune": prune, "repair": repair, "compact": compact,
+    "show": show, "remove": remove, "relabel": relabel, "prune": prune, "check": check, "repair": repair,
+    "compact": compact,
 }  # fmt: skip
 for _name, _verb in _VERBS.items():
     add_verb(app, _name, _verb)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UnibindError
 from .lance_files import Fragment, TableFiles
 from .store_lock import Reading, is_read
+from .stored_text import cells
 
 if TYPE_CHECKING:
     import pyarrow
@@ -185,6 +186,15 @@ class LanceTables:
                     yield part
 
         return count, batches()
+
+    def counted(self, name: str, columns: tuple[str, ...]) -> dict[tuple[str, ...], int]:
+        """How many rows have the same values in these columns of texts."""
+        table = self.read(name, columns)
+        if table is None:
+            return {}
+        groups = table.group_by(list(columns)).aggregate([([], "count_all")])
+        values = [cells(groups[column]) for column in columns]
+        return dict(zip(zip(*values, strict=True), groups["count_all"].to_pylist(), strict=True))
 
     def width(self, name: str) -> int | None:
         """The width of a table's vectors; None before its first complete append."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .embeddings import Vectors
 from .file_facts import FileFacts
 from .location import canonical_location, place_on_disk
 from .manifest import Item, is_absolute, relative, resolve
@@ -25,7 +26,8 @@ State = Literal["present", "missing"]
 PRESENT: State = "present"
 MISSING: State = "missing"
 
-_INTEGERS = ("size", "mtime_ns")
+FACTS_SUM, VECTOR_SUM = "facts_checksum", "vector_checksum"
+_INTEGERS = ("size", "mtime_ns", FACTS_SUM, VECTOR_SUM)
 FACTS = (
     "key", "id", "location", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content", "state",
 )  # fmt: skip
@@ -134,9 +136,20 @@ def _posix_relative(location: str, folder: str) -> str:
 
 
 def cells_of(row: StoredItem, places: Places) -> dict[str, Any]:
-    """The cells of a row, but for modality, contract and vector."""
+    """The cells of a row with their checksum, but for modality, contract and vector."""
     plain = {name: getattr(row, name) for name in FACTS if name not in ("id", "location", "uri")}
-    return {"id": row.own_id, **places.cells(row), **plain}
+    cells = {"id": row.own_id, **places.cells(row), **plain}
+    return cells | {FACTS_SUM: facts_checksum(cells | {"modality": row.modality})}
+
+
+def facts_checksum(cells: Mapping[str, Any]) -> int:
+    """CRC-32 of the facts and the modality of a row, as they are stored."""
+    return zlib.crc32(json.dumps([cells[name] for name in (*FACTS, "modality")]).encode())
+
+
+def vector_checksums(vectors: NDArray[np.floating]) -> list[int]:
+    """CRC-32 of each of the vectors [N, D] in their precision on disk."""
+    return [zlib.crc32(vector) for vector in np.ascontiguousarray(vectors)]
 
 
 def rows_of(table: pyarrow.Table, places: Places) -> list[StoredItem]:
@@ -165,13 +178,17 @@ def arrow_table(
     vectors: NDArray[np.floating] | None = None,
     precision: str = "float32",
 ) -> pyarrow.Table:
-    """A table of these columns, with a column `vector` of fixed-size lists if vectors [N, D] are given."""
+    """A table of these columns.
+
+    If vectors [N, D] are given, it also has a column `vector` of fixed-size lists, and one of their checksums.
+    """
     import pyarrow
 
     table = {name: _array([row[name] for row in rows], integer=name in _INTEGERS) for name in columns}
     if vectors is not None:
-        numbers = pyarrow.array(np.ascontiguousarray(vectors, precision).reshape(-1))
-        table["vector"] = pyarrow.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
+        exact = np.ascontiguousarray(vectors, precision)
+        table[VECTOR_SUM] = _array(vector_checksums(exact), integer=True)
+        table["vector"] = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(exact.reshape(-1)), vectors.shape[1])
     return pyarrow.table(table)
 
 
@@ -181,8 +198,11 @@ def _array(values: list[Any], *, integer: bool) -> pyarrow.Array:
     return pyarrow.array(values, pyarrow.int64()) if integer else pyarrow.array(map(stored, values), pyarrow.string())
 
 
-def matrix(column: pyarrow.ChunkedArray) -> Vectors:
-    """A column of fixed-size lists as float32 vectors [N, D]."""
-    width = column.type.list_size
+def matrix(column: pyarrow.ChunkedArray) -> NDArray[np.floating]:
+    """A column of fixed-size lists as vectors [N, D] in their precision on disk."""
+    import pyarrow
+
+    kind = column.type
     flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate([np.empty(0, np.float32), *flat]).astype(np.float32).reshape(-1, width)
+    empty = pyarrow.array([], kind.value_type).to_numpy(zero_copy_only=False)
+    return np.concatenate([empty, *flat]).reshape(-1, kind.list_size)

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,23 +37,41 @@ from .embeddings import Embeddings, Vectors
 from .file_facts import FileFacts
 from .lance_tables import VECTOR, LanceTables
 from .manifest import Item, check_unique
-from .rows import FACTS, PRESENT, Places, StoredItem, arrow_table, cells_of, matrix, new_row, rows_of
+from .rows import (
+    FACTS,
+    FACTS_SUM,
+    PRESENT,
+    VECTOR_SUM,
+    Places,
+    StoredItem,
+    arrow_table,
+    cells_of,
+    matrix,
+    new_row,
+    rows_of,
+    vector_checksums,
+)
 from .store_lock import LOCK, Owner, WriterLock, read_owner
 from .stored_text import cells
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _log = logging.getLogger(__name__)
 
 Precision = Literal["float16", "float32"]
 
-_MARK, _FORMAT = "store.json", 3
+_MARK, _FORMAT = "store.json", 4
 STORE = OutputKind("a store", marks=(_MARK,), resumable=True)
 _ITEMS, _CONTRACTS, _QUARANTINE = "items", "contracts", "quarantine"
 _DELETED_AT_ONCE = 5000  # rows named in one condition
 _COLUMNS = {
-    _ITEMS: (*FACTS, "modality", "contract"),
+    _ITEMS: (*FACTS, FACTS_SUM, "modality", "contract", VECTOR_SUM),
     _CONTRACTS: ("hash", "json"),
     _QUARANTINE: ("key", "id", "uri", "modality", "error", "message", "size", "mtime_ns"),
 }
+_UPDATED = (*FACTS, FACTS_SUM)
+_WRITTEN = (*_UPDATED, "modality", "contract")  # beside the vector and its checksum
 _FIX = "encode into a new store"
 _FIELDS = {
     "format": COUNT,
@@ -101,16 +119,20 @@ class Store:
         Where the newest version is damaged, as a power cut leaves it, the one before is read, with a warning.
         """
         _read_mark(self.path)  # a drive that is gone is no empty store
-        for wrong in self._tables.pin(None if self._fixed is None else {_ITEMS: self._fixed}):
+        self._damage = self._tables.pin(None if self._fixed is None else {_ITEMS: self._fixed})
+        for wrong in self._damage:
             if wrong not in self._reported:
                 self._reported.add(wrong)
                 _log.warning(f"the store {self.path} was not written completely: {wrong}")
-        rows = self._rows(_ITEMS, ["modality", "contract", "state"])
+        counts = self._tables.counted(_ITEMS, ("modality", "contract", "state"))
         texts = {row["hash"]: row["json"] for row in self._rows(_CONTRACTS, ["hash", "json"])}
         self._taken: _Taken | None = None  # read when it is first asked for
-        self._counts = Counter(row["modality"] for row in rows if row["state"] == PRESENT)
-        self._missing = len(rows) - self._counts.total()
-        used = {row["modality"]: row["contract"] for row in rows}
+        self._counts = Counter[str]()
+        for (modality, _, state), count in counts.items():
+            if state == PRESENT:
+                self._counts[modality] += count
+        self._missing = sum(counts.values()) - self._counts.total()
+        used = {modality: contract for modality, contract, _ in counts}
         missing = sorted(set(used.values()) - texts.keys())
         if missing:
             raise UnibindError(f"the store {self.path} lacks its contract {missing[0]}; encode into a new store")
@@ -228,7 +250,7 @@ class Store:
                 return
             self._write_contract(contract)
             written = self._with_contract(rows, contract)
-            self._tables.merge(_ITEMS, arrow_table(written, _COLUMNS[_ITEMS], vectors, self.precision))
+            self._tables.merge(_ITEMS, arrow_table(written, _WRITTEN, vectors, self.precision))
             self.refresh()
             self._release(rows)
 
@@ -240,7 +262,7 @@ class Store:
         if not rows:
             return
         with self._change():
-            self._tables.merge(_ITEMS, arrow_table([cells_of(row, self._places) for row in rows], FACTS))
+            self._tables.merge(_ITEMS, arrow_table([cells_of(row, self._places) for row in rows], _UPDATED))
             self.refresh()
 
     def remove(self, rows: Sequence[StoredItem]) -> None:
@@ -279,6 +301,10 @@ class Store:
             self._tables.compact(full=full)
 
     # --- reading ------------------------------------------------------------------------------------------------------
+
+    def damage(self) -> list[str]:
+        """What is wrong with the newest versions of its tables, where older ones are read."""
+        return list(self._damage)
 
     def sizes(self) -> dict[str, int]:
         """Bytes on disk of each table."""
@@ -357,7 +383,7 @@ class Store:
             raise UnknownNameError(f"modality for the store {self.path}:", modality, known)
         condition = _present(modality, split)
         texts = ["id", "location", "uri", "label", "object", "description", "content"]
-        table = self._tables.read(_ITEMS, [*texts, VECTOR], condition)
+        table = self._tables.read(_ITEMS, [*texts, VECTOR, VECTOR_SUM], condition)
         assert table is not None  # it has the modality
         columns = {name: cells(table[name]) for name in texts}
         named = zip(columns["id"], columns["location"], columns["uri"], strict=True)
@@ -366,7 +392,7 @@ class Store:
             modality,
             ids,
             columns["label"],
-            self._finite(matrix(table[VECTOR]), modality),
+            self._sound(table, modality),
             self._contracts[modality],
             [self._places.uri(uri) for uri in columns["uri"]],
             columns["object"],
@@ -383,16 +409,25 @@ class Store:
         Raises UnknownNameError for a modality that is not stored.
         """
         check_modality(modality, self.modalities())
-        columns = [*FACTS, "modality", VECTOR]
+        columns = [*FACTS, "modality", VECTOR, VECTOR_SUM]
         count, tables = self._tables.read_batches(_ITEMS, columns, _present(modality, split), size)
-        return count, ((rows_of(t, self._places), self._finite(matrix(t[VECTOR]), modality)) for t in tables)
+        return count, ((rows_of(t, self._places), self._sound(t, modality)) for t in tables)
 
-    def _finite(self, vectors: Vectors, modality: str) -> Vectors:
-        if not np.isfinite(vectors).all():
+    def _sound(self, table: pyarrow.Table, modality: str) -> Vectors:
+        """The vectors of a table [N, D]; raises UnibindError where they are not what was written."""
+        vectors = matrix(table[VECTOR])
+        finite = bool(np.isfinite(vectors).all())
+        if not finite or vector_checksums(vectors) != table[VECTOR_SUM].to_pylist():
+            what = f"{modality} vectors are not {'what was written' if finite else 'finite'}"
             raise UnibindError(
-                f"the store {self.path} is damaged: {modality} vectors are not finite; encode into a new store"
+                f"the store {self.path} is damaged: {what}; remove them with `unibind store repair`, and encode again"
             )
-        return vectors
+        return vectors.astype(np.float32)
+
+    def stored(self, *, size: int = 4096) -> Iterator[pyarrow.Table]:
+        """All items with all columns and their vectors as they are on the disk, unchecked, at most `size` at a time."""
+        _, tables = self._tables.read_batches(_ITEMS, [*_COLUMNS[_ITEMS], VECTOR], None, size)
+        return tables
 
     # --- checks and tables --------------------------------------------------------------------------------------------
 
@@ -459,7 +494,8 @@ class Store:
     def _append(
         self, name: str, rows: Sequence[Mapping[str, Any]], vectors: NDArray[np.floating] | None = None
     ) -> None:
-        self._tables.append(name, arrow_table(rows, _COLUMNS[name], vectors, self.precision))
+        columns = _COLUMNS[name] if vectors is None else _WRITTEN
+        self._tables.append(name, arrow_table(rows, columns, vectors, self.precision))
 
     def _delete(self, name: str, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), _DELETED_AT_ONCE):
