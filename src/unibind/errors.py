@@ -76,5 +76,8 @@ class WriteError(UnibindError, OSError):
         super().__init__(message)
         self.errno = errno
 
+    def __reduce__(self) -> tuple[type[WriteError], tuple[str, int | None]]:  # it comes from worker processes too
+        return type(self), (str(self), self.errno)
+
     def __str__(self) -> str:
         return str(self.args[0])

@@ -19,7 +19,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO
 
 from .errors import UnibindError, WriteError
 
@@ -40,13 +39,13 @@ def write_all(contents: Mapping[Path, bytes | str]) -> None:
     with ExitStack() as temporaries:
         complete = []
         for path, content in contents.items():
+            data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _sweep_once(path.parent.absolute())
-                temporary, file = temporaries.enter_context(_temporary_file(path.parent))
-                file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
+                temporary, handle = temporaries.enter_context(_temporary_file(path.parent))
+                write_fully(handle, data)
+                os.fsync(handle)
             complete.append((temporary, path))
         for temporary, path in complete:
             with writing(path):
@@ -117,6 +116,13 @@ def recover(path: Path) -> None:
         sweep(path.resolve().parent)
 
 
+def write_fully(handle: int, data: bytes) -> None:
+    """Write all of `data` to an open file; the system may take it in parts."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
 # --- what the system refuses ---------------------------------------------------------------------------------------
 
 _REASONS = {
@@ -144,10 +150,9 @@ def writing(path: Path) -> Iterator[None]:
     """Raise WriteError, which names `path`, where the system does not let the block write there."""
     try:
         yield
-    except UnibindError:
-        raise
     except Exception as error:
-        number = _refusal(error, path)
+        of_temporary = isinstance(error, WriteError) and TEMPORARY in str(error)  # whose name tells nobody anything
+        number = None if isinstance(error, UnibindError) and not of_temporary else _refusal(error, path)
         if number is None:
             raise
         raise WriteError(f"{path} cannot be written, because {_REASONS[number]}", number) from error
@@ -186,8 +191,8 @@ def _temporary_name(folder: Path) -> Path:
 
 
 @contextmanager
-def _temporary_file(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file, locked by this process; it is removed at the end, where it still has this name."""
+def _temporary_file(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A new file, open for writing and locked; it is closed at the end, and removed if it still has this name."""
     while True:
         path = _temporary_name(folder)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -196,10 +201,10 @@ def _temporary_file(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
             break
         os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield path, file
+        yield path, handle
     finally:
         path.unlink(missing_ok=True)
+        os.close(handle)
         os.close(lock)
 
 

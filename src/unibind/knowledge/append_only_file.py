@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import UnibindError
-from ..files import sync_folder, writing
+from ..files import sync_folder, write_fully, writing
 from ..json_files import check_fields, parse_json
 
 _FIX = "fix or remove that line"
@@ -53,8 +53,7 @@ class AppendOnlyFile:
         complete = os.fstat(file.fileno()).st_size
         with writing(self.path):
             try:
-                while data:
-                    data = data[os.write(file.fileno(), data) :]
+                write_fully(file.fileno(), data)
                 os.fsync(file.fileno())
             except OSError:
                 os.truncate(file.fileno(), complete)
