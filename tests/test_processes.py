@@ -8,19 +8,26 @@ import pytest
 from unibind.processes import ignore_interrupts, interrupts_deferred, worker_context
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def reaction():
     return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @pytest.mark.slow
-def test_workers_ignore_interrupts_and_their_parent_does_not():
-    before = signal.getsignal(signal.SIGINT)
+def test_workers_ignore_interrupts_and_their_parent_does_not(interruptible):
     with ProcessPoolExecutor(1, worker_context(), initializer=ignore_interrupts) as pool:
         assert pool.submit(reaction).result()
-    assert signal.getsignal(signal.SIGINT) is before is not signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_interrupt_comes_after_the_block_and_is_not_lost():
+def test_an_interrupt_comes_after_the_block_and_is_not_lost(interruptible):
     done = []
     with pytest.raises(KeyboardInterrupt), interrupts_deferred():
         signal.raise_signal(signal.SIGINT)

@@ -91,8 +91,7 @@ def _fit_row(modality: str, parts: Parts) -> str:
     measured = (
         "not measured" if top1 is None else f"{100 * top1:.1f} % ({_text(parts.summary['measured_on'][modality])})"
     )
-    scoring = f"{_text(centers.scoring.kind)} {centers.scoring.parameter:g}"
-    chosen = f"{_text(centers.strategy)}, K = {max(centers.sizes)}, {scoring}"
+    chosen = f"{_text(centers.strategy)}, K = {max(centers.sizes)}, {_text(str(centers.scoring))}"
     return f"| {_text(modality)} | {items} | {measured} | {chosen} |"
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,8 @@ def _checked(done, code):
     assert done.returncode == code, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
     return done
+
+
+def takes_interrupts():
+    """For `preexec_fn`: Ctrl-C reaches the new process, also where tests run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -136,7 +136,8 @@ def open_labs(monkeypatch):
 def labeled_items(modality, split, each, seed):
     """Items with labels and their raw values, `each` of every category."""
     pairs = [(name, seed + len(CATEGORIES) * i + c) for i in range(each) for c, name in enumerate(CATEGORIES)]
-    items = [Item(f"{modality}-{n}", modality, uri=f"{n}.x", label=name, split=split) for name, n in pairs]
+    uri = "https://example.org/{}.x"  # not a local file, which would count as deleted
+    items = [Item(f"{modality}-{n}", modality, uri=uri.format(n), label=name, split=split) for name, n in pairs]
     return items, [raw(modality, name, n) for name, n in pairs]
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import unibind
-from tests.helpers.command import COMMAND, run, run_json
+from tests.helpers.command import COMMAND, run, run_json, takes_interrupts
 from unibind.backbones.mini.model import Mini
 from unibind.errors import UnibindError
 
@@ -73,7 +73,12 @@ def test_ctrl_c_ends_a_command_and_its_processes_with_one_sentence(tmp_path):
     out = tmp_path / "data"
     command = [COMMAND, "heptad", "make", "--out", out, "--per-category", "1000", "--workers", "2"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=takes_interrupts,
     )
     until = time.monotonic() + DEADLINE_S
     while not any(out.rglob("*.mp4")) and time.monotonic() < until:

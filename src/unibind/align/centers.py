@@ -69,6 +69,7 @@ SCORINGS: dict[str, Callable[[Similarity, float], Scores]] = {
     "top_mean": _top_mean,
     "log_mean_exp": _log_mean_exp,
 }
+_WITH_PARAMETER = ("top_mean", "log_mean_exp")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ class Scoring:
             raise UnknownNameError("scoring", self.kind, SCORINGS)
         if not self.parameter > 0:
             raise UnibindError(f"the parameter of a scoring must be positive, not {self.parameter}")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.parameter:g}" if self.kind in _WITH_PARAMETER else self.kind
 
     def __call__(self, similarity: Similarity) -> Scores:
         """Scores [N] from the cosines to the centers of one category [N, K]."""

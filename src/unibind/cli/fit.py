@@ -150,7 +150,7 @@ def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:
                 percent(summary.majority[m]),
                 "unknown" if top1 is None else percent(top1),
                 summary.measured_on[m],
-                f"{chosen.strategy}, K = {max(chosen.sizes)}, {chosen.scoring.kind}",
+                f"{chosen.strategy}, K = {max(chosen.sizes)}, {chosen.scoring}",
             )
         )
     print_table((*columns, "held out by", "centers"), rows)
