@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 import unibind
+from tests.helpers.command import takes_interrupts
 from tests.helpers.stuck import RELEASE, Stuck, Unstarted, text_files
 from tests.helpers.toys import CATEGORIES, ToyBackbone
 from unibind.data import encode as encoding
@@ -139,7 +140,13 @@ def test_ctrl_c_ends_a_run_that_hangs(tmp_path, backbone, workers):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, script, tmp_path / "t", tmp_path / "store", backbone, str(workers)]
     run = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=takes_interrupts,
     )
     assert run.stdout.readline() == "encoding\n"
     until(lambda: Store.is_at(tmp_path / "store"))
