@@ -1,5 +1,6 @@
 import errno
 import os
+import pickle
 from stat import S_ISDIR
 
 import pytest
@@ -17,6 +18,7 @@ from unibind.files import (
     sweep,
     write_all,
     write_whole,
+    writing,
 )
 
 BOX = OutputKind("a box", marks=("box.json",))
@@ -250,3 +252,45 @@ def test_files_written_together_get_their_names_when_all_are_on_disk(tmp_path, m
     with pytest.raises(WriteError, match=f"^{b} cannot be written, because the disk is full; free some space"):
         write_all({a: "2", b: "2"})
     assert contents(tmp_path) == {"a": "1", "b": "1"}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "the quota of the disk is used up"),
+        (OSError(errno.EROFS, "Read-only file system", "{path}"), "the disk is read-only"),
+        (PermissionError(errno.EACCES, "Permission denied", "{path}"), "it is not writable"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "{path}"), "its folder has gone"),
+        (RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)"), "the disk is full"),
+        (RuntimeError("database or disk is full"), "the disk is full"),
+        (
+            RuntimeError("Error while serializing: I/O error: File too large (os error 27)"),
+            "the system allows no file of this size",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(tmp_path, error, words):
+    path = tmp_path / "out"
+    if getattr(error, "filename", None):
+        error.filename = str(path)
+    with pytest.raises(WriteError, match=f"^{path} cannot be written, because {words}.*; ") as refused, writing(path):
+        raise error
+    again = pickle.loads(pickle.dumps(refused.value))  # it comes from worker processes too
+    assert (str(again), again.errno) == (str(refused.value), refused.value.errno)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a wrong value"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/nowhere/input.png"),
+        PermissionError(errno.EACCES, "Permission denied", "/nowhere/input.png"),
+        UnibindError("another sentence"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_other_errors_stay_as_they_are(tmp_path, error):
+    with pytest.raises(type(error)) as raised, writing(tmp_path / "out"):
+        raise error
+    assert raised.value is error

@@ -16,7 +16,8 @@ from PIL import Image
 
 from tests.helpers import stand_ins
 from tests.helpers.command import run
-from tests.helpers.llm_server import LLMServer
+from tests.helpers.labs import BRIDGED, KNOWLEDGE, open_labs
+from tests.helpers.llm_server import LLMServer, descriptions
 from tests.helpers.released import saved
 from tests.helpers.tiny_imagebind import public_state
 from unibind import serialization
@@ -116,10 +117,10 @@ NEW = {
 }
 
 
-def refused(arguments, out, reason):
+def refused(arguments, out, reason, named=None):
     done = run(*arguments, out, code=2)
     *_, last = done.stderr.splitlines()
-    assert last.startswith(f"unibind: {out}")
+    assert last.startswith(f"unibind: {named or out}")
     assert f" cannot be written, because {reason}; " in last
 
 
@@ -180,6 +181,49 @@ def test_answers_that_do_not_fit_are_asked_for_again(place, monkeypatch):
         assert entries(folder)["out/answers.jsonl"] == b""
         run(*command, folder / "out")
     assert KnowledgeBase.load(folder / "out").categories == ("drum", "bell")
+
+
+@pytest.mark.slow
+def test_descriptions_of_items_that_do_not_fit_are_asked_for_again(place, monkeypatch):
+    folder, no_space, reason = place
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    words = "A plain square card that fills the view.", "Its surface is bright and smooth all over."
+    with LLMServer(answer=lambda request: descriptions(*words)) as s:
+        command = ("knowledge", "describe", "photos", "--model", "m", "--base-url", s.base_url, "--out")
+        with no_space():
+            refused(command, folder / "out", reason)
+        assert not any(entries(folder).values())
+        run(*command, folder / "out")
+    assert len(KnowledgeBase.load(folder / "out")) == 8
+
+
+@pytest.mark.slow
+def test_a_bridge_stays_as_it_was(place, monkeypatch):
+    open_labs(monkeypatch)
+    folder, no_space, reason = place
+    (folder / "parts.toml").write_text(BRIDGED)
+    KNOWLEDGE.save(folder.parent / "base.jsonl")
+    out = folder / "audio.safetensors"
+    out.write_text("old")
+    command = ("bridge", folder / "parts.toml", "--steps", 10, "--force", "--knowledge")
+    with no_space():
+        refused(command, folder.parent / "base.jsonl", reason, named=out)
+    assert out.read_text() == "old"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", [*FOLDERS, *FILES, *NEW])
+def test_a_read_only_disk_is_refused_before_the_work(verb, made, tmp_path, monkeypatch):
+    monkeypatch.chdir(made)
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith(str(tmp_path)) and access(path, mode))
+    out = tmp_path / f"out{SUFFIXES.get(verb, '')}"
+    if verb.startswith("export"):
+        out = out.with_suffix(FORMATS[verb.split()[1]].suffix)
+    done = run(*{**FOLDERS, **FILES, **NEW}[verb], out, code=2)
+    *_, last = done.stderr.splitlines()
+    assert last == f"unibind: {out} cannot be written, because {tmp_path} is not writable; choose another path"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 import json
+import resource
 import subprocess
 import sys
 
@@ -6,8 +7,9 @@ import pytest
 
 from tests.helpers.bases import build
 from tests.helpers.words import embed
-from unibind.errors import MissingFileError, UnibindError
+from unibind.errors import MissingFileError, UnibindError, WriteError
 from unibind.knowledge import KnowledgeBase
+from unibind.knowledge.append_only_file import AppendOnlyFile
 from unibind.knowledge.base import description_id
 from unibind.knowledge.building import rebuild, removed_rows, saved_rules
 from unibind.knowledge.filters import MISFIT, NEAR_DUPLICATE, FilterRules
@@ -181,3 +183,18 @@ def test_a_base_without_descriptions_is_refused(journal):
     journal.append_answer(answer("No."))
     with pytest.raises(UnibindError, match="no descriptions"):
         build(journal)
+
+
+def test_an_append_that_does_not_fit_leaves_the_file_as_it_was(tmp_path):
+    file = AppendOnlyFile(tmp_path / "rows.jsonl")
+    file.append([{"n": 1}])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.path.stat().st_size + 5, hard))  # half a row fits
+    try:
+        with pytest.raises(WriteError, match=r"rows\.jsonl cannot be written, because the system allows no file of"):
+            file.append([{"n": 2}, {"n": 3}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    file.append([{"n": 4}])  # by the same process
+    file.close()
+    assert [row for _, row in file.rows()] == [{"n": 1}, {"n": 4}]
