@@ -14,13 +14,14 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .errors import UnibindError, WriteError
+from .errors import UnibindError, UnreadableError, WriteError
 
 TEMPORARY = ".unibind-tmp-"  # how the names of temporaries begin
 _NEW, _OLD, _DONE = "new", "old", "done"  # in the temporary of a folder: the new one; the old one; what may go
@@ -360,6 +361,21 @@ def _sync_tree(path: Path) -> None:
         sync_folder(Path(folder))
     if path.is_file():
         sync(path)
+
+
+# --- what is no file ------------------------------------------------------------------------------------------------
+
+_SPECIAL = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+def check_not_special(path: str | Path) -> None:
+    """Raise UnreadableError for a pipe, socket or device, or a link to one: reading it could take for ever."""
+    try:
+        kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))  # noqa: PTH116 - also for odd names
+    except (OSError, ValueError):
+        return
+    if kind is not None:
+        raise UnreadableError(f"{path} is {kind}, not a file; save what it gives to a file, and pass that")
 
 
 # --- checking outputs before the work ------------------------------------------------------------------------------

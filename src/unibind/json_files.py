@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import MissingFileError, UnibindError
+from .files import check_not_special
 
 _MAX_BYTES = 1 << 28  # of a file: 256 MiB of text become a few GB of values
 
@@ -38,6 +39,7 @@ def read_json(path: Path, fix: str, *, max_bytes: int = _MAX_BYTES) -> Any:
     Raises MissingFileError where there is no such file, and UnibindError for more than `max_bytes` bytes and for what
     `parse_json` refuses.
     """
+    check_not_special(path)
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist; {fix}")
     size = path.stat().st_size

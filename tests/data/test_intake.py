@@ -55,7 +55,7 @@ def test_folders_that_lead_back_are_entered_once(tmp_path):
     make(tmp_path, "cat/a.wav", "elsewhere/b.wav")
     (tmp_path / "cat" / "loop").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "cat" / "pipe.png")
-    assert [item.uri.rsplit("/", 1)[-1] for item in read_manifest(tmp_path)] == ["a.wav", "pipe.png", "b.wav"]
+    assert [item.uri.rsplit("/", 1)[-1] for item in read_manifest(tmp_path)] == ["a.wav", "b.wav"]
 
 
 def test_a_table_in_a_folder_is_mentioned(tmp_path):

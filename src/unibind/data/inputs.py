@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LimitError, MissingFileError, UnibindError
+from ..files import check_not_special
 from ..modalities import ANCHOR, Raw, raw_from_object
 from ..modalities.limits import Limits
 from ..modalities.reading import modality_of, read, suffixes
 from ..modalities.source import is_file, is_url
 from .loader import Failure, RawItem
-from .manifest import Item
+from .manifest import Item, modality_in_time
 
 
 def is_single(items: object) -> bool:
@@ -33,6 +34,8 @@ def names_file(text: str) -> bool:
     """
     if is_url(text) or is_file(Path(text)):
         return True
+    if "\n" not in text:
+        check_not_special(text)
     ending = Path(text).suffix.lower() if "\n" not in text else ""
     if ending and any(ending in endings for endings in suffixes().values()):
         raise MissingFileError(f"no such file: {text[:300]}; check the path, or pass unibind.Text(...) if it is a text")
@@ -69,7 +72,7 @@ def loadable_item(item: Any, key: str, modality: str | None, limits: Limits) -> 
     if isinstance(item, str) and (modality == ANCHOR or (modality is None and not names_file(item))):
         return Item(key, ANCHOR, text=item) if item.strip() else RawItem(key, read(item, ANCHOR))
     if isinstance(item, str | Path):
-        return Item(key, modality or modality_of(item, limits), uri=str(item))
+        return Item(key, modality or modality_in_time(item, limits), uri=str(item))
     if isinstance(item, bytes):
         return RawItem(key, read(item, modality, limits=limits))
     if _is_file_object(item):

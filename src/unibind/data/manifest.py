@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from ..deadlines import Deadline
 from ..errors import MissingFileError, UnibindError, UnreadableError
 from ..modalities import check_modality
+from ..modalities.limits import Limits
 from ..modalities.source import Source
 from ..modalities.text import Text
 from .content import Content
@@ -106,7 +109,25 @@ def detected_modality(path: str | Path | Source) -> str:
     from ..modalities.reading import ending_of, modality_of, suffixes
 
     try:
-        return modality_of(path)
+        return modality_of(path) if isinstance(path, Source) else modality_in_time(path)
     except (MissingFileError, UnreadableError):
         ending = path.suffix if isinstance(path, Source) else ending_of(path)
         return next(modality for modality, claimed in suffixes().items() if ending in claimed)
+
+
+_SNIFF_S, _REST_S = 10.0, 60.0  # to read the first bytes of a file; how long a folder is left alone that took longer
+_sniffing = Deadline(_SNIFF_S)
+_silent: dict[str, float] = {}  # folders that did not answer, and when
+
+
+def modality_in_time(path: str | Path, limits: Limits | None = None) -> str:
+    """What `modality_of` says; raises UnreadableError also where the file's drive does not answer."""
+    from ..modalities.reading import modality_of
+
+    folder = os.path.dirname(path)  # noqa: PTH120 - also of URLs
+    if time.monotonic() - _silent.get(folder, -_REST_S) >= _REST_S:
+        try:
+            return _sniffing.call(modality_of, path, limits)
+        except TimeoutError:
+            _silent[folder] = time.monotonic()
+    raise UnreadableError(f"{path} was not read within {_SNIFF_S:g} s; check its drive")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnknownNameError
-from ..files import write_whole
+from ..files import check_not_special, write_whole
 from ..json_files import parse_json
 from .csv_rows import csv_rows
 from .formulas import shielded
@@ -55,6 +55,7 @@ def table_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, An
     A blank row is BLANK; blank rows at the end are left out. Cells are texts, or what JSON and Parquet hold. Raises
     MissingFileError for a missing file, and UnibindError for a file that is not a table.
     """
+    check_not_special(path)
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist; pass a CSV, JSONL, JSON or Parquet table")
     if path.stat().st_size > _MAX_BYTES:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..deadlines import Deadline
 from ..errors import UnibindError
 from .limits import Limits
 from .pictures import grid, picture, save_png
 from .reading import read
 from .spec import Raw
 
+_READ_S = 60.0  # to read a file
 _COLUMNS, _CELL = 3, 320  # of a contact sheet: cells per row, their height in pixels
 
 
@@ -54,14 +56,23 @@ def inspect_files(
 
 
 def _inspect(file: str | Path, modality: str | None, limits: Limits | None, keep_raw: bool) -> InspectedFile:
+    reading = Deadline(_READ_S)
     try:
-        raw = read(Path(file), modality, limits=limits)
-        return InspectedFile(str(file), raw.modality, raw.summary(), raw=raw if keep_raw else None)
+        return reading.call(_read_and_describe, file, modality, limits, keep_raw)
     except UnibindError as error:
         return InspectedFile(str(file), error=str(error))
+    except TimeoutError:
+        return InspectedFile(str(file), error=f"{file} was not read within {_READ_S:g} s; check the file and its drive")
     except Exception as error:  # what is decoded only when it is described, as frames of a video are
         reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
         return InspectedFile(str(file), error=f"{file} cannot be described: {reason}")
+    finally:
+        reading.close()
+
+
+def _read_and_describe(file: str | Path, modality: str | None, limits: Limits | None, keep_raw: bool) -> InspectedFile:
+    raw = read(Path(file), modality, limits=limits)
+    return InspectedFile(str(file), raw.modality, raw.summary(), raw=raw if keep_raw else None)
 
 
 def save_contact_sheet(inspected: Sequence[InspectedFile], path: str | Path) -> None:

@@ -14,6 +14,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
+from ..files import check_not_special
 from .limits import Limits
 from .tar_members import read_member, split_member
 
@@ -131,6 +132,7 @@ def _local(path: Path, limits: Limits) -> Source:
         if member is None:
             raise MissingFileError(f"file not found: {str(path)[:300]}; check the name")
         return Source(str(path), data=read_member(*member, limits.max_bytes))
+    check_not_special(path)
     if not path.is_file():
         raise UnreadableError(f"{path} is not a file; specify the files in it")
     return Source(str(path), path)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
+from ..files import check_not_special
 
 TAR = ".tar"
 _MAX_MEMBERS = 2_000_000
@@ -33,6 +34,7 @@ def read_member(archive: Path, member: str, max_bytes: int) -> bytes:
     Raises MissingFileError where archive or member do not exist, LimitError, and UnreadableError.
     """
     name = member_uri(archive, member)
+    check_not_special(archive)
     if not archive.is_file():
         raise MissingFileError(f"file not found: {archive}; check the name")
     found = archive.stat()
@@ -55,6 +57,7 @@ def members(archive: Path) -> Iterator[tarfile.TarInfo]:
 
     Raises UnibindError where the archive is not whole.
     """
+    check_not_special(archive)
     try:
         with closing(tarfile.open(archive, "r:")) as tar:
             for number, member in enumerate(tar):

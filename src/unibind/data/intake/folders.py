@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import UnibindError
+from ...files import check_not_special
 from ...modalities import modality_spec
 from ...modalities.reading import known_endings
 from ...modalities.source import Source
@@ -40,6 +41,7 @@ def collect_folder(root: Path, into: Collector, modalities: Modalities) -> None:
             continue
         chosen = modalities.of(place, file)
         try:
+            check_not_special(file)
             if not _is_item(file, chosen):
                 into.skip(file.suffix.lower())
                 continue

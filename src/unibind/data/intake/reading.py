@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import MissingFileError, UnibindError, UnknownNameError
+from ...errors import MissingFileError, UnibindError, UnknownNameError, UnreadableError
+from ...files import check_not_special
 from ...modalities.reading import has_known_ending, known_endings
 from ...modalities.source import is_url
 from ...modalities.tar_members import TAR
@@ -113,6 +114,11 @@ def _collect_list(sources: Iterable[Any], into: Collector, modalities: Modalitie
 
 def _collect_path(source: str | Path, into: Collector, modalities: Modalities, *, alone: bool) -> None:
     path = Path(source)
+    try:
+        check_not_special(path)
+    except UnreadableError as error:
+        into.set_aside(str(path), None, str(error))
+        return
     if path.is_dir():
         collect_folder(path, into, modalities)
     elif path.suffix.lower() == TAR:
@@ -149,6 +155,7 @@ def _check_is_source(source: str | Path, modalities: Modalities) -> None:
     if is_url(str(source)):
         return
     path = Path(source)
+    check_not_special(path)
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; pass a folder, a table of items, or a file")
     ending = path.suffix.lower()
