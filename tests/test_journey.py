@@ -84,6 +84,8 @@ def test_fit_learns_the_same_model(in_python, on_the_command_line):
     assert loaded.calibration == model.calibration
     assert fitted["validation_top1"] == model.summary.validation_top1
     assert fitted["learned_parameters"] == model.summary.learned_parameters
+    assert fitted["store_version"] == model.summary.store_version >= 1
+    assert f"from version {fitted['store_version']} of the store" in (folder / "README.md").read_text()
 
 
 def test_eval_measures_the_same(root, in_python, on_the_command_line):
@@ -119,5 +121,6 @@ def test_search_finds_the_same(root, in_python, on_the_command_line, query):
     assert found["hits"] == [plain(asdict(hit)) for hit in expected]
     assert found["modality"] == expected.query_modality
     assert found["gaps"] == plain(dict(expected.gaps))
+    assert found["store_version"] == expected.store_version >= 1
     by_function = unibind.search(item, store, model=model, k=4)
     assert list(by_function) == list(expected)

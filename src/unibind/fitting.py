@@ -116,7 +116,7 @@ def fit(
             outside_anchor_space=outside,
             progress=report,
         )
-        return _assemble(encoder, fitted, texts, split, base, centers or _CENTERS)
+        return _assemble(encoder, fitted, texts, split, base, centers or _CENTERS, opened.version)
 
 
 def _split(
@@ -178,6 +178,7 @@ def _assemble(
     split: Split,
     knowledge: KnowledgeBase,
     config: CenterConfig,
+    store_version: int,
 ) -> UniBind:
     """Centers and calibration for fitted heads, and the summary of it all."""
     centers: dict[str, Centers] = {}
@@ -200,6 +201,7 @@ def _assemble(
         centers[ANCHOR] = select_centers(texts, strategy="consensus", scoring=_ANCHOR_SCORING)
     _warn_of_gaps(split.train, fitted, texts.category_names())
     summary = FitSummary(
+        store_version,
         sum(f.learned_parameters for f in fitted.values()),
         {m: dict(Counter(split.train[m].known_labels())) for m in fitted},
         {m: f.best_step for m, f in fitted.items()},

@@ -51,9 +51,11 @@ MeasuredOn = Literal["cross-validation", "validation", "nothing"]
 class FitSummary:
     """What a fit did: the total of learned parameters, and per modality the training items of every class, the best
     step, the top-1 on items that were held out, how they were (by cross-validation, or as the split of that name), and
-    the record of the fit. Where no item could be held out, `validation_top1` is None.
+    the record of the fit. Where no item could be held out, `validation_top1` is None. `store_version` is the version of
+    the store that was learned from.
     """
 
+    store_version: int
     learned_parameters: int
     class_items: dict[str, dict[str, int]]
     best_step: dict[str, int]
@@ -83,6 +85,7 @@ class FitSummary:
 
 
 _SUMMARY = {
+    "store_version": COUNT,
     "learned_parameters": COUNT,
     "class_items": table_of(table_of(COUNT)),
     "best_step": table_of(COUNT),

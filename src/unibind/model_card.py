@@ -46,7 +46,8 @@ def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
         "```",
     ]
     if parts.summary:
-        lines += ["", "## Fit", "", f"{parts.summary['learned_parameters']:,} learned parameters.", ""]
+        learned = f"{parts.summary['learned_parameters']:,} learned parameters"
+        lines += ["", "## Fit", "", f"{learned}, from version {parts.summary['store_version']} of the store.", ""]
         lines += ["| modality | training items | held-out top-1 | centers |", "|---|---|---|---|"]
         lines += [_fit_row(m, parts) for m in sorted(parts.heads)]
     if measured:

@@ -188,6 +188,7 @@ def write_model(folder):
         calibration={"image": Calibration(10.0, 0.2)},
         knowledge=KNOWLEDGE,
         summary=model.FitSummary(
+            store_version=1,
             learned_parameters=72,
             class_items={"image": {"red": 3, "green": 2}},
             best_step={"image": 3},

@@ -132,7 +132,8 @@ def fit(
         print_json({"model": str(out), **summary.to_json()})
         return
     _print_summary(summary, model.centers)
-    notify(f"{summary.learned_parameters:,} learned parameters; the model is in {out}")
+    learned = f"{summary.learned_parameters:,} learned parameters from version {summary.store_version} of the store"
+    notify(f"{learned}; the model is in {out}")
 
 
 def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:

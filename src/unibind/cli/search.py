@@ -105,7 +105,8 @@ def search(
     for left_out in hits.outside_anchor_space:
         notify(f"{left_out} is left out: its tower is not in the query's space; fit or bridge it")
     if json:
-        print_json({"query": query, "modality": hits.query_modality, "gaps": hits.gaps, "hits": hits.to_rows()})
+        facts = {"query": query, "modality": hits.query_modality, "store_version": hits.store_version}
+        print_json({**facts, "gaps": hits.gaps, "hits": hits.to_rows()})
     else:
         rows = [(h.rank, f"{h.score:.3f}", h.modality, h.label or "", h.uri or h.text or h.id) for h in hits]
         print_table(("rank", "score", "modality", "label", "item"), rows)

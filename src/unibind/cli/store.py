@@ -270,6 +270,10 @@ def _print_description(described: StoreDescription) -> None:
     print_table(("modality", "items", "missing", "splits", "labels"), rows, title=str(described.path))
     size = f"{described.size_bytes / 1e6:,.1f} MB on disk, vectors in {described.precision}"
     notify(f"{size}, encoded by {described.backbone or 'an unknown backbone'}")
+    tables = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in described.tables.items())
+    notify(f"version {described.version}, {len(described.versions)} kept; {tables}")
+    if described.writer is not None:
+        notify(f"being written by {described.writer}")
     for modality, words in described.contracts.items():
         notify(f"{modality}: {words}")
     if described.quarantine:

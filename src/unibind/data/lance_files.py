@@ -12,6 +12,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,7 +171,17 @@ class TableFiles:
 
     def size(self) -> int:
         """Bytes of all its files."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        return folder_size(self.folder)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files in a folder of any depth, some of which may be removed meanwhile."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(parent, name).lstat().st_size
+    return size
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -8,6 +8,7 @@ with the table.
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from .stored_text import cells
 
 if TYPE_CHECKING:
     import pyarrow
+
+_log = logging.getLogger(__name__)
 
 VECTOR = "vector"
 _KEY = "key"
@@ -230,7 +233,10 @@ class LanceTables:
             self._files[name].sync()
         self._follow(name)
         if tidy:
-            self._merge_tiers(name)
+            try:
+                self._merge_tiers(name)
+            except UnibindError as error:  # the change itself is written
+                _log.warning(f"small files of the table {name} were not merged: {error}")
 
     def _follow(self, name: str) -> None:
         """Read the version that was just written."""
@@ -245,9 +251,9 @@ class LanceTables:
         With `full`, all fragments are merged that can be, and those with many deleted rows are written anew.
         """
         for name in self._files:
+            self._remove_old(name)  # first: the disk may be full
             if not full:
                 self._merge_tiers(name)
-                self._remove_old(name)
                 continue
             small = [f for f in self._fragments(name) if f.rows < _TIERS[-1] or f.deleted * _WORN > f.rows]
             if len(small) > 1 or any(f.deleted for f in small):

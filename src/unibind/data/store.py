@@ -190,9 +190,9 @@ class Store:
                 self._lock.check()
             if new:
                 self._sweep()
-                if self._tables.moved():
-                    self.refresh()
-                    self._tables.mend()
+            if self._tables.moved():  # by another process before, or by a commit of this one that failed halfway
+                self.refresh()
+                self._tables.mend()
             yield
 
     def _sweep(self) -> None:

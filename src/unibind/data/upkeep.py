@@ -15,6 +15,7 @@ from .duplicates import find_duplicates
 from .file_facts import file_stamp
 from .intake.columns import columns, is_known
 from .intake.split_names import normalized_split
+from .lance_files import folder_size
 from .location import canonical_location
 from .manifest import resolve
 from .rows import MISSING, StoredItem
@@ -30,6 +31,9 @@ CORRECTABLE = ("label", "split", "description", "object")
 class StoreDescription:
     """What is in a store, in numbers of items by modality.
 
+    `version` is the one that was counted, `versions` are all that are kept, `writer` is the process that is writing, in
+    words. `tables` has the bytes on disk of each table.
+
     `items` are those that `fit`, `eval` and `search` use, `missing` those whose files are gone. `splits` and `labels`
     count `items`; None stands for items without one. `quarantine` counts the items that could not be read by the class
     of their errors. `contracts` and `duplicates` are in words: what the embeddings of each modality mean, and which
@@ -39,7 +43,11 @@ class StoreDescription:
     path: Path
     backbone: str | None
     precision: str
+    version: int
+    versions: Sequence[int]
+    writer: str | None
     size_bytes: int
+    tables: Mapping[str, int]
     items: Mapping[str, int]
     missing: Mapping[str, int]
     splits: Mapping[str, Mapping[str | None, int]]
@@ -57,7 +65,11 @@ def describe_store(store: Store) -> StoreDescription:
         store.path,
         None if store.backbone is None else store.backbone[0],
         store.precision,
-        sum(file.stat().st_size for file in store.path.rglob("*") if file.is_file()),
+        store.version,
+        store.versions(),
+        None if (owner := store.owner()) is None else str(owner),
+        folder_size(store.path),
+        store.sizes(),
         _counted(row.modality for row in present),
         _counted(row.modality for row in rows if row.state == MISSING),
         _counted_by_modality(present, "split"),

@@ -29,13 +29,14 @@ class Hits(list[Hit]):
 
     `query` is what was searched for, in words or as a path, and `query_modality` its modality; `gaps` maps each
     searched modality to the distance of its mean from the others', before correction; `outside_anchor_space` lists the
-    stored modalities that could not be compared with the query.
+    stored modalities that could not be compared with the query; `store_version` is the version that was searched.
     """
 
     query: str = ""
     query_modality: str = ""
     gaps: Mapping[str, float] = {}
     outside_anchor_space: tuple[str, ...] = ()
+    store_version: int = 0
 
     def to_rows(self) -> list[dict[str, Any]]:
         """One dict per hit: rank, score, id, modality, uri, label and text."""

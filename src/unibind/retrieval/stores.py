@@ -49,5 +49,6 @@ def search_store(
         result = Hits(hits)
         result.query, result.query_modality = name, query_modality
         result.gaps, result.outside_anchor_space = gaps, tuple(outside)
+        result.store_version = store.version
         results.append(result)
     return results
