@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -228,7 +228,7 @@ def compact(store: StoreArgument, json: JsonOption = False) -> None:
         notify(f"{store}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now")
 
 
-_VERBS = {
+_VERBS: dict[str, Callable[..., None]] = {
     "show": show, "remove": remove, "relabel": relabel, "prune": prune, "check": check, "repair": repair,
     "compact": compact,
 }  # fmt: skip

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypedDict, Unpack
+from typing import Any, Concatenate, ParamSpec, TypedDict, Unpack, cast
 
 import numpy as np
 from torch import Tensor
@@ -82,7 +82,7 @@ def _one_at_a_time(encode: _Encode[_P]) -> _Encode[_P]:
         with store.writing():
             return encode(items, backbone, store, *args, **options)
 
-    return locked
+    return cast("_Encode[_P]", locked)
 
 
 @_one_at_a_time

@@ -152,7 +152,7 @@ class TableFiles:
         in use, and files younger than that. Where a manifest cannot be read, nothing is removed.
         """
         numbers, since = self.numbers(), time.time() - keep_s
-        kept, old = numbers[:_KEPT], []
+        kept, old = numbers[:_KEPT], list[int]()
         for number, newer in zip(numbers[_KEPT:], numbers[_KEPT - 1 :], strict=False):
             replaced = self.manifest(newer).stat().st_mtime
             (old if replaced < since and not in_use(self.manifest(number)) else kept).append(number)
@@ -233,9 +233,8 @@ def _fragment(message: bytes, files: dict[str, int | None]) -> Fragment:
         elif field == 4 and isinstance(value, int):
             rows = value
     if deletions is not None:
-        ending = "bin" if deletions.get(1) else "arrow"
-        files[f"{_DELETIONS}/{number}-{deletions.get(2, 0)}-{deletions.get(3, 0)}.{ending}"] = None
-        deleted = int(deletions.get(4, 0))
+        kind, read, name, deleted = (int(deletions.get(field, 0)) for field in (1, 2, 3, 4))
+        files[f"{_DELETIONS}/{number}-{read}-{name}.{'bin' if kind else 'arrow'}"] = None
     return Fragment(number, rows, deleted)
 
 

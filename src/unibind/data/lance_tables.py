@@ -133,7 +133,7 @@ class LanceTables:
     def moved(self) -> bool:
         """Whether a table has another newest version than the one that is read."""
         with self.errors("read"):
-            return any((files.numbers() or [None])[0] != self._pins[name] for name, files in self._files.items())
+            return any(next(iter(files.numbers()), None) != self._pins[name] for name, files in self._files.items())
 
     def mend(self) -> None:
         """Make the versions that are read the newest ones: damaged ones after them are set aside, in `_damaged`."""

@@ -100,9 +100,10 @@ def _faults(
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Each fault of a row, and which rows have it [N]."""
     damaged = _damaged_facts(table)
-    exact = np.array(vector_checksums(vectors), np.int64) == np.array(table[VECTOR_SUM].to_pylist(), np.int64)
+    pairs = zip(vector_checksums(vectors), table[VECTOR_SUM].to_pylist(), strict=True)
+    exact = np.array([found == written for found, written in pairs], bool)
     wide = vectors.astype(np.float64)
-    finite = np.isfinite(wide).all(axis=1)
+    finite = np.asarray(np.isfinite(wide).all(axis=1))
     lengths = np.linalg.norm(np.where(finite[:, None], wide, 0), axis=1)
     yield "damaged", damaged
     yield "vector", ~exact
