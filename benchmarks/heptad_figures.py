@@ -1,6 +1,7 @@
 """Headline figures on Heptad with the backbone mini, over several seeds of data and fit.
 
     python benchmarks/heptad_figures.py --seeds 0 1 2 --out runs/figures
+    python benchmarks/heptad_figures.py --seeds 0 --space docs/space.png
 
 For each seed, objects are generated and encoded, a model is fitted, and it is evaluated on the test split. The mean and
 standard deviation over seeds are printed as the README's tables and written to figures.json.
