@@ -12,7 +12,7 @@ from unibind.data.store import Store
 
 CONTRACT = Contract(space="toy@1", backbone="toy", modality="image", weights="w")
 ROWS = 5  # of one commit
-READS = 20
+READS = 8
 
 # For ever: a commit of five rows, now and then a change of all rows, and all that merging and removing can do.
 _WRITE = """
