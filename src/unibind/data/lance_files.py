@@ -145,25 +145,23 @@ class TableFiles:
 
     # --- what nobody needs -------------------------------------------------------------------------------------------
 
-    def remove_old(self, keep_s: float, in_use: Callable[[Path], bool]) -> None:
+    def remove_old(self, keep_s: float, remove: Callable[[Path], bool], *, kept: int = _KEPT) -> None:
         """Remove old versions, and files that no version needs; only for the one writer of the table.
 
-        Kept are the newest versions, those that were replaced less than `keep_s` seconds ago, those whose manifest is
-        in use, and files younger than that. Where a manifest cannot be read, nothing is removed.
+        Kept are the newest versions, as many as `kept`, those that were replaced less than `keep_s` seconds ago, those
+        whose manifest `remove` does not remove because it is in use, and files younger than that. Where a manifest
+        cannot be read, nothing is removed.
         """
         numbers, since = self.numbers(), time.time() - keep_s
-        kept, old = numbers[:_KEPT], list[int]()
-        for number, newer in zip(numbers[_KEPT:], numbers[_KEPT - 1 :], strict=False):
-            replaced = self.manifest(newer).stat().st_mtime
-            (old if replaced < since and not in_use(self.manifest(number)) else kept).append(number)
         try:
-            versions = [self.read(number) for number in kept]
+            versions = {number: self.read(number) for number in numbers}
         except UnibindError:
             return
-        for number in old:
-            self.manifest(number).unlink(missing_ok=True)
-        needed = {name for version in versions for name in version.files}
-        needed |= {f"{_TRANSACTIONS}/{version.transaction}" for version in versions}
+        for newer, number in reversed(list(zip(numbers[kept - 1 :], numbers[kept:], strict=False))):
+            if self.manifest(newer).stat().st_mtime < since and remove(self.manifest(number)):
+                del versions[number]
+        needed = {name for version in versions.values() for name in version.files}
+        needed |= {f"{_TRANSACTIONS}/{version.transaction}" for version in versions.values()}
         for part in (_DATA, _DELETIONS, _TRANSACTIONS):
             for entry in _entries(self.folder / part):
                 if f"{part}/{entry.name}" not in needed and entry.stat().st_mtime < since:

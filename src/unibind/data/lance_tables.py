@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UnibindError
 from .lance_files import Fragment, TableFiles
-from .store_lock import Reading, is_read
+from .store_lock import Reading, remove_unread
 from .stored_text import cells
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class LanceTables:
             small = [f for f in self._fragments(name) if f.rows < _TIERS[-1] or f.deleted * _WORN > f.rows]
             if len(small) > 1 or any(f.deleted for f in small):
                 self._merge_fragments(name, small)
-            self._remove_old(name)
+            self._remove_old(name, kept=1)
 
     def _merge_tiers(self, name: str) -> None:
         """Merge the fragments of each tier that has enough of them."""
@@ -289,10 +289,15 @@ class LanceTables:
             found = self._open(name).search().with_row_id(True).select(["_rowid"]).to_arrow()["_rowid"].to_pylist()
         return [number for number in found if number >> 32 in chosen]
 
-    def _remove_old(self, name: str) -> None:
-        if self._pins[name] is not None:
-            with self.errors("written"):
-                self._files[name].remove_old(_KEEP_S, is_read)
+    def _remove_old(self, name: str, *, kept: int | None = None) -> None:
+        """Remove versions that nobody reads; if only so many are `kept`, at once."""
+        if self._pins[name] is None:
+            return
+        with self.errors("written"):
+            if kept is None:
+                self._files[name].remove_old(_KEEP_S, remove_unread)
+            else:
+                self._files[name].remove_old(0, remove_unread, kept=kept)
 
     # --- opening ------------------------------------------------------------------------------------------------------
 

@@ -187,7 +187,7 @@ def _status(pid: int) -> list[str]:
 
 
 class Reading:
-    """Marks a file as in use, until this object is gone or its process ends; `is_read` sees it from other processes.
+    """Marks a file as in use, until this object is gone or its process ends; `remove_unread` leaves it alone.
 
     Where the file system cannot lock, nothing is marked.
     """
@@ -196,29 +196,33 @@ class Reading:
         self.path = path
         handle = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, handle)
+        self._too_late = False
         if fcntl is not None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:  # being removed just now, or no locks
+            except BlockingIOError:  # it is being removed just now
+                self._too_late = True
+            except OSError:  # no locks here
                 return
 
     def holds(self) -> bool:
-        """Whether the file is still there under its name."""
-        return self.path.exists()
+        """Whether the file is still there under its name, and stays."""
+        return not self._too_late and self.path.exists()
 
 
-def is_read(path: Path) -> bool:
-    """Whether a `Reading` of this file exists in any process."""
+def remove_unread(path: Path) -> bool:
+    """Remove a file unless there is a `Reading` of it in any process; returns whether it is gone."""
     if fcntl is None:
-        return True
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
         return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    except OSError:  # it is read, or there are no locks here
+        return False
     finally:
         os.close(handle)
-    return False
+    return True
