@@ -128,14 +128,12 @@ def encode_items(
     todo = [item for item, _ in changes.encode if (item.modality, item.id) not in held]
     todo.sort(key=lambda item: backbone.modalities.index(item.modality))
     report(len(items) - len(todo))
+    count = int(any(item.uri for item in todo) and can_be_sent(backbone)) if workers is None else workers
     writer = _Writer(backbone, store, {(i.modality, i.id): row for i, row in changes.encode if row is not None})
-
-    if workers is None:
-        workers = int(any(item.uri is not None for item in todo) and can_be_sent(backbone))
 
     def readable() -> Iterator[tuple[Item, str, Tensor]]:
         loading = load_items(
-            todo, backbone, workers=workers, limits=limits or Limits(), item_timeout=item_timeout, facts=True
+            todo, backbone, workers=count, limits=limits or Limits(), item_timeout=item_timeout, facts=True
         )
         with closing(loading) as loaded:
             for item, result, facts in loaded:
