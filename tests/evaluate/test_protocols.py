@@ -57,7 +57,14 @@ def filled_store(path, test_labels=CATEGORIES * 2, train_labels=CATEGORIES * 2):
         for n, split in enumerate(("train", "val", "test")):
             labels = {"train": train_labels, "test": test_labels}.get(split, CATEGORIES * 2)
             items = [
-                Item(f"{modality}-{split}-{i}", modality, uri=f"{i}.x", label=label, split=split, object=f"{split}-{i}")
+                Item(
+                    f"{modality}-{split}-{i}",
+                    modality,
+                    uri=f"{split}-{i}.x",
+                    label=label,
+                    split=split,
+                    object=f"{split}-{i}",
+                )
                 for i, label in enumerate(labels)
             ]
             store.add(items, near(places * 2, 10 * seed + n), BACKBONE.contract(modality))

@@ -54,7 +54,9 @@ def filled_store(path, backbone, *, splits=("train", "val", "test"), per_categor
                     item_id = f"{modality}-{split}-{category}-{i}"
                     description = f"{category} filler" if described else None
                     items.append(
-                        Item(item_id, modality, uri=f"{i}.x", label=category, split=split, description=description)
+                        Item(
+                            item_id, modality, uri=f"{item_id}.x", label=category, split=split, description=description
+                        )
                     )
                     raws.append(make(category, count))
                     count += 1

@@ -520,12 +520,16 @@ class _Taken:
             self.note(row.modality, row.id, row.location if row.uri is not None else None)
 
     def check(self, rows: Sequence[StoredItem]) -> None:
-        """Raise UnibindError for a row that is stored already."""
+        """Raise UnibindError for a row that is stored already, and for two rows of one file."""
+        new = set[tuple[str, str]]()
         for row in rows:
             if (row.modality, row.id) in self.ids:
                 raise UnibindError(f"the store {self._store} already contains the item {row.id!r}; leave it out")
             if row.uri is not None and (row.modality, row.location) in self._places:
                 raise UnibindError(f"the store {self._store} already contains the file {row.location}; leave it out")
+            if row.uri is not None and (row.modality, row.location) in new:
+                raise UnibindError(f"the file {row.location} occurs twice in the items to add; list it once")
+            new.add((row.modality, row.location))
 
 
 def _is_backbone(value: Any) -> bool:
