@@ -63,7 +63,7 @@ def encode(
         bool,
         typer.Option(
             "--retry-quarantine",
-            help="Try files again that could not be read, though they have not changed.",
+            help="Retry unreadable files, even if they have not changed.",
             rich_help_panel=INPUT,
         ),
     ] = False,
@@ -72,7 +72,7 @@ def encode(
         int | None,
         typer.Option(
             min=0,
-            help="Processes that read files; 0 reads in this one, which a decoder that crashes ends.",
+            help="Processes that read files. With 0, this process reads them, and a decoder that crashes ends it.",
             show_default="1",
             rich_help_panel=ADVANCED,
         ),
