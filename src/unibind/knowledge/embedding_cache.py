@@ -196,7 +196,10 @@ def _read_keys(file: Path) -> Keys:
 def _read_vectors(file: Path) -> Vectors:
     """Memory-mapped: only the pages of the rows in use are read from disk."""
     column = _read_batch(file).column("vector")
-    return np.asarray(column.flatten().to_numpy()).reshape(len(column), column.type.list_size)
+    numbers = column.flatten()
+    # not `to_numpy`, which imports pandas where it is installed
+    flat = np.frombuffer(numbers.buffers()[1], np.float32, len(numbers), numbers.offset * np.float32().itemsize)
+    return flat.reshape(len(column), column.type.list_size)
 
 
 def _read_batch(file: Path) -> pyarrow.RecordBatch:
@@ -207,7 +210,8 @@ def _read_batch(file: Path) -> pyarrow.RecordBatch:
             batch = pyarrow.ipc.open_file(source).get_batch(0)
         batch.validate(full=True)
         key_type, vector_type = batch.schema.field("key").type, batch.schema.field("vector").type
-        if key_type != pyarrow.binary(_KEY_BYTES) or not pyarrow.types.is_fixed_size_list(vector_type):
+        is_list = pyarrow.types.is_fixed_size_list(vector_type) and vector_type.value_type == pyarrow.float32()
+        if key_type != pyarrow.binary(_KEY_BYTES) or not is_list:
             raise UnibindError(f"{file} is not a cache file; remove it")
     except (pyarrow.ArrowException, OSError, KeyError) as error:
         raise UnibindError(f"{file} is damaged ({error}); remove it") from error
