@@ -363,7 +363,7 @@ def _sync_tree(path: Path) -> None:
         sync(path)
 
 
-# --- what is no file ------------------------------------------------------------------------------------------------
+# --- special files --------------------------------------------------------------------------------------------------
 
 _SPECIAL = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 

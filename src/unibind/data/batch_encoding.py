@@ -36,8 +36,13 @@ def encode_batch(
         if not is_out_of_memory(error):
             raise
         vectors = None  # the halves are encoded below, where the error no longer holds the memory of the attempt
+    if vectors is None and len(keys) == 1:
+        fail(keys[0], Failure("LimitError", f"{name(keys[0])} needs more memory than there is; make it smaller"))
+        return
     if vectors is None:
-        yield from _encode_halves(backbone, modality, keys, batch, name, fail)
+        half = len(keys) // 2
+        for rows in (slice(half), slice(half, None)):
+            yield from encode_batch(backbone, modality, keys[rows], batch[rows], name=name, fail=fail)
         return
     finite = np.asarray(np.isfinite(vectors).all(axis=1))
     for key in compress(keys, ~finite):
@@ -45,22 +50,6 @@ def encode_batch(
         fail(key, Failure("NotFinite", reason))
     if finite.any():
         yield list(compress(keys, finite)), vectors[finite]
-
-
-def _encode_halves(
-    backbone: Backbone,
-    modality: str,
-    keys: Sequence[Key],
-    batch: torch.Tensor,
-    name: Callable[[Key], str],
-    fail: Callable[[Key, Failure], None],
-) -> Iterator[tuple[list[Key], Vectors]]:
-    if len(keys) == 1:
-        fail(keys[0], Failure("LimitError", f"{name(keys[0])} needs more memory than there is; make it smaller"))
-        return
-    half = len(keys) // 2
-    for rows in (slice(half), slice(half, None)):
-        yield from encode_batch(backbone, modality, keys[rows], batch[rows], name=name, fail=fail)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

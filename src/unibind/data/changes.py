@@ -1,7 +1,7 @@
 """What encoding has to do: items compared with the rows of a store, and rows with the files on disk.
 
 A manifest adds and corrects; it never erases. A missing column or an empty cell leaves what is stored, and the names of
-folders only fill in what is not known yet: what a table or `relabel` said about a file stays.
+folders only fill in missing facts: they never overwrite what a table or `relabel` said about a file.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Content:
 
 
 def content_of(value: bytes | Raw, name: str) -> Content:
-    """The content that is at hand; raises UnibindError for raw items that are more than numbers, such as videos."""
+    """The content in memory; raises UnibindError for raw items that are more than numbers, such as videos."""
     return _held(name, digest_of(value), value)
 
 
@@ -55,7 +55,7 @@ def digest_of(value: bytes | Raw) -> str:
         elif isinstance(part, _SIMPLE):
             sha.update(f"{name}:{part!r}".encode())
         else:
-            raise UnibindError(f"a {type(value).__name__} in memory cannot be told from others; give its file or bytes")
+            raise UnibindError(f"a {type(value).__name__} in memory has no identity of its own; pass its file or bytes")
     return sha.hexdigest()[:32]
 
 

@@ -21,7 +21,7 @@ class FileFacts:
 
 
 def file_stamp(path: str | Path) -> tuple[int, int] | None:
-    """Size and time of the last change of a file; None where there is no regular file.
+    """Size and modification time of a file; None if it is not a regular file.
 
     Those of a member of a tar archive are the archive's.
     """
@@ -43,7 +43,7 @@ def content_hash(path: str | Path) -> str:
 
 
 def content_facts(content: object) -> FileFacts | None:
-    """The facts of bytes that have no file, and therefore no time; None for what is no bytes."""
+    """The facts of bytes in memory, which have no modification time; None for anything but bytes."""
     if not isinstance(content, bytes):
         return None
     return FileFacts(len(content), 0, hashlib.sha256(content).hexdigest())

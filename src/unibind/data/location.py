@@ -42,7 +42,7 @@ def local_path(location: str | None) -> Path | None:
 
 
 def place_on_disk(location: str | None) -> Path | None:
-    """The local file, or member of a local archive, that a uri or location names; None for what is no such thing."""
+    """The local file, or member of a local archive, that a uri or location names; None for anything else."""
     if location is None or location.startswith(_TEXT):
         return None
     if not is_url(location):

@@ -118,7 +118,7 @@ class Store:
 
         Where the newest version is damaged, as a power cut leaves it, the one before is read, with a warning.
         """
-        _read_mark(self.path)  # a drive that is gone is no empty store
+        _read_mark(self.path)  # a drive that is gone is not an empty store
         self._damage = self._tables.pin(None if self._fixed is None else {_ITEMS: self._fixed})
         for wrong in self._damage:
             if wrong not in self._reported:

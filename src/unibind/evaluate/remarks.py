@@ -16,7 +16,7 @@ FEW_OBJECTS = 30  # measured, below which an interval is rough
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
-    """One sentence for each thing to know before trusting the figures; the methods that cannot be told apart last."""
+    """One sentence per thing to know before trusting the figures; methods that are not distinguishable come last."""
     found = [
         *_about_classes(evaluation),
         *_about_splits(evaluation),

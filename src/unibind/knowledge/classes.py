@@ -43,7 +43,7 @@ def _raw_names(source: str) -> list[str]:
 
 
 def is_list_of_names(source: str) -> bool:
-    """Whether a text that is no path lists several names, separated by commas."""
+    """Whether a text that is not a path lists several names, separated by commas."""
     return "," in source and not _names_file(source)
 
 

@@ -23,7 +23,7 @@ def member_uri(archive: str | Path, member: str) -> str:
 
 
 def split_member(path: str | Path) -> tuple[Path, str] | None:
-    """The archive and the name of a member; None for what is no member of a tar archive."""
+    """The archive and the name of a member; None if the path is not a member of a tar archive."""
     archive, mark, member = str(path).partition(f"{TAR}#")
     return (Path(archive + TAR), member) if mark and archive and member else None
 

@@ -122,7 +122,7 @@ def _facts(path: Path, sides: Iterable[tarfile.TarInfo]) -> dict[str, Any]:
 
 def _text(path: Path, member: tarfile.TarInfo) -> str:
     if member.size > _MAX_SIDE:
-        raise UnibindError(f"{member.name} has more than {_MAX_SIDE >> 20} MiB; it is no label and no text")
+        raise UnibindError(f"{member.name} has more than {_MAX_SIDE >> 20} MiB; it cannot be a label or a text")
     with path.open("rb") as file:
         file.seek(member.offset_data)
         return file.read(member.size).decode("utf-8-sig", "replace").strip()

@@ -36,7 +36,7 @@ class Media:
 def media_of(cell: Any, name: str) -> Media | None:
     """The item in a cell of the column `name`; None for an empty one.
 
-    Raises UnibindError for what is no item: the shape of an array does not tell its modality.
+    Raises UnibindError for anything that is not an item: the shape of an array does not tell its modality.
     """
     if isinstance(cell, str | PurePath):
         written = str(cell).strip()

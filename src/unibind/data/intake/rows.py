@@ -102,7 +102,7 @@ def _files(row: Mapping[str, Any], typed: Mapping[str, str]) -> _Files:
         first = next((media for media in general if media is not None), None)
         if first is not None:
             return [(first, None)]
-    if len(by_modality) > 1:  # a name in such a column is no file
+    if len(by_modality) > 1:  # a name in such a column is not a file
         by_modality = {m: media for m, media in by_modality.items() if media.content or _is_place(media.written)}
     return [(media, modality) for modality, media in by_modality.items()]
 

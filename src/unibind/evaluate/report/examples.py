@@ -46,7 +46,7 @@ class ExplainedItem:
 class Card:
     """One item as the page shows it: a caption, details on hover, and its picture and sound as data URLs, or its text.
 
-    `good` says whether the caption is right, None where that is no question.
+    `good` says whether the caption is right, None if it has no right answer.
     """
 
     caption: str
