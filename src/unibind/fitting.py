@@ -26,11 +26,12 @@ from .data.opening import open_backbone, open_store
 from .data.splits import Split, Validation, few_shot, object_ids, train_and_validation
 from .data.store import Store
 from .errors import UnknownNameError
+from .fit_summary import FitSummary, MeasuredOn
 from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
 from .modalities.text import Text
-from .model import FitSummary, MeasuredOn, UniBind, check_stored
+from .model import UniBind, check_stored
 from .progress import progress_stages
 
 _log = logging.getLogger(__name__)

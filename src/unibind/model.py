@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -25,7 +25,7 @@ from .data.opening import open_backbone, open_store
 from .data.store import Store
 from .errors import ContractError, UnibindError
 from .files import check_output, staged
-from .json_files import COUNT, NUMBER, OBJECT, TEXT, check_fields, list_of, optional, table_of
+from .fit_summary import FitSummary, read_summary
 from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.classes import read_classes
 from .knowledge.embedding import embed_descriptions
@@ -42,57 +42,6 @@ _log = logging.getLogger(__name__)
 # of text-only centers: near the mean where all texts count, a soft maximum where the best of many are kept
 _MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.0)
 _EXPLAINED_CANDIDATES = 2  # the winner and the runner-up
-
-
-MeasuredOn = Literal["cross-validation", "validation", "nothing"]
-
-
-@dataclass(frozen=True)
-class FitSummary:
-    """What a fit did: the total of learned parameters, and per modality the training items of every class, the best
-    step, the top-1 on items that were held out, how they were (by cross-validation, or as the split of that name), and
-    the record of the fit. Where no item could be held out, `validation_top1` is None. `store_version` is the version of
-    the store that was learned from.
-    """
-
-    store_version: int
-    learned_parameters: int
-    class_items: dict[str, dict[str, int]]
-    best_step: dict[str, int]
-    validation_top1: dict[str, float | None]
-    measured_on: dict[str, MeasuredOn]
-    history: dict[str, list[dict[str, float]]] = field(repr=False)
-
-    @property
-    def train_items(self) -> dict[str, int]:
-        """Number of training items per modality."""
-        return {m: sum(counts.values()) for m, counts in self.class_items.items()}
-
-    @property
-    def chance(self) -> dict[str, float]:
-        """Top-1 per modality of answering a class at random."""
-        return {m: 1 / len(counts) for m, counts in self.class_items.items()}
-
-    @property
-    def majority(self) -> dict[str, float]:
-        """Top-1 per modality of always answering the class with the most training items."""
-        return {m: max(counts.values()) / sum(counts.values()) for m, counts in self.class_items.items()}
-
-    def to_json(self) -> dict[str, Any]:
-        """All but the record of the fit, for machines."""
-        figures = {name: value for name, value in asdict(self).items() if name != "history"}
-        return {**figures, "chance": self.chance, "majority": self.majority}
-
-
-_SUMMARY = {
-    "store_version": COUNT,
-    "learned_parameters": COUNT,
-    "class_items": table_of(table_of(COUNT)),
-    "best_step": table_of(COUNT),
-    "validation_top1": table_of(optional(NUMBER)),
-    "measured_on": table_of(TEXT),
-    "history": table_of(list_of(OBJECT)),
-}
 
 
 class UniBind:
@@ -473,7 +422,7 @@ class UniBind:
                     f"{source} was fitted on another {parts.backbone} ({modality}: contract {fitted_on.hash}, "
                     f"installed {backbone.contract(modality).hash}); install that version or fit again"
                 )
-        summary = None if parts.summary is None else _summary(parts.summary, folder)
+        summary = None if parts.summary is None else read_summary(parts.summary, folder)
         return cls(
             backbone,
             heads={m: h for m, h in parts.heads.items() if m in backbone.modalities},
@@ -504,11 +453,6 @@ class UniBind:
             revision=revision,
             commit_message=commit_message,
         )
-
-
-def _summary(recorded: dict[str, Any], folder: Path) -> FitSummary:
-    where = f"the summary of the fit in {folder}"
-    return FitSummary(**check_fields(recorded, _SUMMARY, where, "fit and save the model again"))
 
 
 def check_stored(stored: Embeddings, backbone: Backbone) -> None:

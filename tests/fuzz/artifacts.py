@@ -36,6 +36,7 @@ from unibind.compat.pickled_centers import load_centers_pickle
 from unibind.data.intake import read_manifest
 from unibind.data.store import Store
 from unibind.errors import UnibindError
+from unibind.fit_summary import FitSummary
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.building import rebuild
 from unibind.knowledge.embedding_cache import EmbeddingCache
@@ -187,7 +188,7 @@ def write_model(folder):
         centers=zero_shot.centers,
         calibration={"image": Calibration(10.0, 0.2)},
         knowledge=KNOWLEDGE,
-        summary=model.FitSummary(
+        summary=FitSummary(
             store_version=1,
             learned_parameters=72,
             class_items={"image": {"red": 3, "green": 2}},

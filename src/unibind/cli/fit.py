@@ -26,7 +26,7 @@ from ._console import (
 
 if TYPE_CHECKING:
     from ..align.centers import Centers
-    from ..model import FitSummary
+    from ..fit_summary import FitSummary
 
 
 @with_backbone_options

@@ -14,7 +14,6 @@ write meanwhile, until `refresh`.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import uuid
@@ -23,15 +22,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones.contract import Contract
-from ..errors import ContractError, MissingFileError, UnibindError, UnknownNameError
-from ..files import OutputKind, check_output, write_whole
-from ..json_files import COUNT, Kind, check_fields, optional, read_json
+from ..errors import ContractError, UnibindError, UnknownNameError
+from ..files import OutputKind, check_output
 from ..modalities import check_modality
 from .embeddings import Embeddings, Vectors
 from .file_facts import FileFacts
@@ -52,6 +50,7 @@ from .rows import (
     vector_checksums,
 )
 from .store_lock import LOCK, Owner, WriterLock, read_owner
+from .store_mark import MARK, Precision, read_mark, write_mark
 from .stored_text import cells
 
 if TYPE_CHECKING:
@@ -59,10 +58,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Precision = Literal["float16", "float32"]
-
-_MARK, _FORMAT = "store.json", 4
-STORE = OutputKind("a store", marks=(_MARK,), resumable=True)
+STORE = OutputKind("a store", marks=(MARK,), resumable=True)
 _ITEMS, _CONTRACTS, _QUARANTINE = "items", "contracts", "quarantine"
 _DELETED_AT_ONCE = 5000  # rows named in one condition
 _COLUMNS = {
@@ -72,12 +68,6 @@ _COLUMNS = {
 }
 _UPDATED = (*FACTS, FACTS_SUM)
 _WRITTEN = (*_UPDATED, "modality", "contract")  # beside the vector and its checksum
-_FIX = "encode into a new store"
-_FIELDS = {
-    "format": COUNT,
-    "precision": Kind("float16 or float32", lambda value: value in ("float16", "float32")),
-    "backbone": optional(Kind("a name and options", lambda value: _is_backbone(value))),
-}
 
 
 @dataclass(frozen=True)
@@ -101,7 +91,7 @@ class Store:
 
     def __init__(self, path: Path, version: int | None = None) -> None:
         self.path = path
-        mark = _read_mark(path)  # before connecting, which would create a missing folder
+        mark = read_mark(path)  # before connecting, which would create a missing folder
         self.precision: Precision = mark["precision"]
         # name and options that `create_backbone` needs to build the backbone of the stored items again
         recorded = mark.get("backbone")
@@ -118,7 +108,7 @@ class Store:
 
         Where the newest version is damaged, as a power cut leaves it, the one before is read, with a warning.
         """
-        _read_mark(self.path)  # a drive that is gone is not an empty store
+        read_mark(self.path)  # a drive that is gone is not an empty store
         self._damage = self._tables.pin(None if self._fixed is None else {_ITEMS: self._fixed})
         for wrong in self._damage:
             if wrong not in self._reported:
@@ -151,7 +141,7 @@ class Store:
         if precision not in ("float16", "float32"):
             raise UnknownNameError("precision", precision, ("float16", "float32"))
         check_output(path, kind=STORE)
-        write_whole(path / _MARK, json.dumps(_mark(precision)))
+        write_mark(path, precision)
         return cls(path)
 
     @classmethod
@@ -166,7 +156,7 @@ class Store:
     @staticmethod
     def is_at(path: str | Path) -> bool:
         """Whether there is a store at `path`."""
-        return (Path(path) / _MARK).exists()
+        return (Path(path) / MARK).exists()
 
     @classmethod
     def open_or_create(cls, path: str | Path, *, precision: Precision = "float32") -> Store:
@@ -197,7 +187,7 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what killed writers left; nobody else is writing."""
-        for name in (_MARK, LOCK):
+        for name in (MARK, LOCK):
             for left in self.path.glob(f".{name}.*"):
                 left.unlink(missing_ok=True)
 
@@ -279,7 +269,7 @@ class Store:
             return
         with self._change(), self._tables.errors("written"):
             self.backbone = name, dict(options)
-            write_whole(self.path / _MARK, json.dumps(_mark(self.precision) | {"backbone": self.backbone}))
+            write_mark(self.path, self.precision, self.backbone)
 
     def quarantine(self, failed: Iterable[Quarantined]) -> None:
         """Record items that could not be read; a new entry replaces an earlier one of the same modality and id."""
@@ -530,27 +520,6 @@ class _Taken:
             if row.uri is not None and (row.modality, row.location) in new:
                 raise UnibindError(f"the file {row.location} occurs twice in the items to add; list it once")
             new.add((row.modality, row.location))
-
-
-def _is_backbone(value: Any) -> bool:
-    """Whether this is [name, options]."""
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
-
-
-def _mark(precision: Precision) -> dict[str, Any]:
-    return {"format": _FORMAT, "precision": precision}
-
-
-def _read_mark(path: Path) -> dict[str, Any]:
-    if not (path / _MARK).is_file():
-        raise MissingFileError(f"{path} is not a store (it has no {_MARK}); create one with `unibind encode`")
-    where = str(path / _MARK)
-    mark = check_fields(read_json(path / _MARK, _FIX), {"format": COUNT}, where, _FIX, open=True)
-    if mark["format"] != _FORMAT:
-        raise UnibindError(
-            f"the store {path} has format {mark['format']}, but this version of unibind reads {_FORMAT}; encode again"
-        )
-    return check_fields(mark, _FIELDS, where, _FIX, defaults=("backbone",), open=True)
 
 
 def _present(modality: str, split: str | None) -> str:
