@@ -20,8 +20,9 @@ from tests.helpers.toys import DIM, ToyBackbone
 from unibind import UniBind, files, serialization
 from unibind.affine import AffineMap
 from unibind.align.heads import Head
+from unibind.disk_errors import TEMPORARY
 from unibind.exporting import FORMATS, Export
-from unibind.files import FILE, TEMPORARY, staged, write_all, write_whole
+from unibind.files import FILE, staged, write_all, write_whole
 from unibind.knowledge import Description, KnowledgeBase
 
 KILLS, SEED = 20, 0

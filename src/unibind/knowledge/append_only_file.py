@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from ..disk_errors import writing
 from ..errors import UnibindError
-from ..files import sync_folder, write_fully, writing
+from ..files import sync_folder, write_fully
 from ..json_files import check_fields, parse_json
 
 _FIX = "fix or remove that line"

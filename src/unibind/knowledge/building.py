@@ -14,7 +14,8 @@ from typing import IO, Any
 import numpy as np
 
 from ..data.stored_text import stored
-from ..files import scratch, sync, sync_folder, write_whole, writing
+from ..disk_errors import writing
+from ..files import scratch, sync, sync_folder, write_whole
 from ..json_files import COUNT, FLAG, NUMBER, TEXT, check_fields, optional, parse_json, read_json
 from .base import COLUMNS, Description
 from .filters import (
