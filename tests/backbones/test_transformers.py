@@ -231,7 +231,7 @@ def test_sentences_are_pooled_as_the_repository_says(tmp_path, pooling, pool):
 
 @pytest.mark.slow
 def test_the_sentence_encoder_of_mini_gives_the_same_vectors_here():
-    from unibind.backbones.mini.text import model_folder
+    from unibind.backbones._shared.minilm import model_folder
 
     real = create(model_folder())
     mini = create_backbone("mini", modalities=["text"])

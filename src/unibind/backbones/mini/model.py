@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,13 @@ from ...errors import MissingFileError
 from ...modalities import ANCHOR, check_modality
 from ...modalities.spec import Raw
 from .._shared.device import resolve_device
+from .._shared.file_digest import file_digest
+from .._shared.minilm import load_text_tower, text_contract
 from .._shared.precision import resolve_precision
 from .._shared.towers import FrozenTowers, check_item, select_modalities
 from ..contract import Contract
 from . import LICENSE, MODALITIES, SPEC
 from .preprocessing import parameters, preprocess
-from .text import load_text_tower, model_folder
 from .towers import DIM, load_tower
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -70,16 +69,11 @@ class Mini:
 
     def contract(self, modality: str) -> Contract:
         """Return everything that decides what the embeddings of this modality mean."""
-        anchor = _fingerprint(model_folder() / "model.safetensors")
-        is_anchor = check_modality(modality, self.modalities) == ANCHOR
-        return Contract(
-            space=f"mini@{anchor}",
-            backbone=self.name,
-            modality=modality,
-            weights=anchor if is_anchor else _fingerprint(self._path(modality)),
-            preprocessing=parameters(modality),
-            precision=self.precision if is_anchor else "float32",
-        )
+        texts = text_contract(self.precision)
+        if check_modality(modality, self.modalities) == ANCHOR:
+            return texts
+        weights = file_digest(self._path(modality))
+        return Contract(texts.space, self.name, modality, weights, parameters(modality))
 
     def _load(self, modality: str) -> nn.Module:
         if modality == ANCHOR:
@@ -94,16 +88,3 @@ class Mini:
                 "reinstall unibind, or train them with `python -m unibind.backbones.mini.train`"
             )
         return path
-
-
-def _fingerprint(path: Path) -> str:
-    """Twelve hexadecimal digits of a file's content."""
-    stat = path.stat()
-    return _digest(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _digest(path: Path, size: int, modified_ns: int) -> str:
-    """Digest of a file, computed once per size and modification time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

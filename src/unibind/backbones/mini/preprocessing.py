@@ -23,7 +23,7 @@ from ...preprocess.events import event_frames, rendered_event_frames
 from ...preprocess.filterbank import log_mel
 from ...preprocess.images import square, square_field, to_tensor
 from ...preprocess.points import normalize_cloud, resample
-from .text import MAX_TOKENS, Tokenizer
+from .._shared.minilm import MAX_TOKENS, Tokenizer
 
 _tokenize = Tokenizer()
 

@@ -41,10 +41,10 @@ from ...modalities.text import Text
 from ...modalities.thermal import Thermal
 from ...modalities.video import Video
 from .._shared.batching import collate
+from .._shared.minilm import load_text_tower
 from .._shared.precision import has_native_bfloat16
 from .augment import AUGMENTATIONS
 from .preprocessing import preprocess
-from .text import load_text_tower
 from .towers import DIM, TOWERS, load_tower, save_tower
 
 HOLDOUT_EVERY = 10  # one object in ten per category is held out from training

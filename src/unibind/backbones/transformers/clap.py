@@ -19,9 +19,9 @@ from torch.nn import functional
 
 from ...modalities.audio import Audio
 from ...preprocess.clips import center_window, resampled
+from .._shared.repository import Repository
 from .family import Encoder, Family, TextTower, TowerSpec, as_weights
 from .inputs import ProcessorInput, TextInput
-from .repository import Repository
 
 _FUSION = "fusion"
 _PARAMETERS = (

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from .._shared.repository import Repository
 from .family import Encoder, Family, PictureTower, TextTower, TowerSpec, picture_encoders
 from .inputs import TextInput
-from .repository import Repository
 
 
 def _load_text(repository: Repository) -> nn.Module:

@@ -16,7 +16,7 @@ from ...errors import UnibindError
 from ...modalities.spec import Raw
 from ...modalities.text import Text
 from .._shared.picture_inputs import PICTURE_INPUTS
-from .repository import Repository, reading
+from .._shared.repository import Repository, reading
 
 # The settings of an image processor that decide its output, by the names that all versions of transformers use.
 _PICTURE_PARAMETERS = (

