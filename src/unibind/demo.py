@@ -35,6 +35,7 @@ from .model import UniBind
 from .progress import progress_stages
 from .retrieval import Index
 
+_BACKBONE = "mini"  # has the flaw that a fit corrects
 _MARK = "demo.json"
 DEMO = OutputKind("a demo", marks=(_MARK, "store"), resumable=True)
 
@@ -74,14 +75,14 @@ def run_demo(
     """Generate Heptad, encode it, fit, measure and report under `out`.
 
     `per_category` is the number of test objects per category; the training split has twice as many, the validation
-    split half as many (at least 2). `knowledge` defaults to the packaged base. Only the backbone's modalities take
-    part. `command` is the command line that the report names. Raises UnibindError, before anything is generated, where
-    the base lacks one of Heptad's categories or `out` has a demo with other settings.
+    split half as many (at least 2). `knowledge` defaults to the packaged base, and `backbone` to mini. Only the
+    backbone's modalities take part. `command` is the command line that the report names. Raises UnibindError, before
+    anything is generated, where the base lacks one of Heptad's categories or `out` has a demo with other settings.
     """
     check_all_extras("the demo")
     out = Path(out)
     check_output(out, kind=DEMO)
-    encoder = open_backbone(backbone, weights=weights, precision=precision, device=device, options=options)
+    encoder = open_backbone(backbone or _BACKBONE, weights=weights, precision=precision, device=device, options=options)
     base = KnowledgeBase.open(knowledge or "heptad")
     _check_categories(base)
     splits = {"train": 2 * per_category, "val": max(2, per_category // 2), "test": per_category}

@@ -68,6 +68,11 @@ def test_the_demo_measures_every_method_on_every_modality(demo):
     assert json.loads((out / "report.json").read_text())["recognition"] == facts["recognition"]
 
 
+def test_the_demo_is_encoded_by_the_image_centered_backbone(demo):
+    name, _ = unibind.Store.open(demo[0] / "store").backbone
+    assert name == "mini"
+
+
 def test_a_fit_on_a_few_objects_per_category_beats_class_names(demo):
     _, facts = demo
     mean = facts["recognition"]["mean"]

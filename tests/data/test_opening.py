@@ -1,9 +1,12 @@
 """Opening stores and backbones by what a person names."""
 
+import logging
+
 import pytest
 
 from tests.helpers.registered import entry, register, spec
 from tests.helpers.toys import ToyBackbone, text_items
+from unibind.data import opening
 from unibind.data.encode import encode_items
 from unibind.data.opening import DEFAULT_BACKBONE, open_backbone, open_store
 from unibind.data.store import Store
@@ -55,6 +58,34 @@ def test_an_open_backbone_is_returned_as_it_is():
     assert open_backbone(backbone) is backbone
     with pytest.raises(UnibindError, match="an open backbone takes no options; leave out device"):
         open_backbone(backbone, device="cpu")
+
+
+@pytest.fixture
+def said(monkeypatch, caplog):
+    """Make a toy that knows colors the default; returns what is logged."""
+    knowing = entry("toy", spec("toy", lambda argument=None, **_: ToyBackbone(), knows="colors, but no shapes"))
+    register(monkeypatch, knowing)
+    monkeypatch.setattr(opening, "DEFAULT_BACKBONE", "toy")
+    opening._say_what_it_knows.cache_clear()
+    yield lambda: [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    opening._say_what_it_knows.cache_clear()
+
+
+def test_what_the_default_backbone_knows_is_said_once(said):
+    for _ in range(2):
+        open_backbone(None)
+    (line,) = said()
+    assert line == "toy, the default backbone, knows colors, but no shapes; `unibind backbones list` has others"
+
+
+def test_it_is_not_said_of_a_backbone_that_was_chosen(said, tmp_path):
+    open_backbone("toy")
+    open_backbone(ToyBackbone())
+    open_backbone(None, only_texts=True)
+    store = Store.create(tmp_path / "store")
+    encode_items(text_items(3), open_backbone("toy"), store)
+    open_backbone(None, store=Store.open(store.path))
+    assert said() == []
 
 
 def test_the_default_backbone_needs_no_download():

@@ -31,6 +31,7 @@ class Card:
     `name` is what `create_backbone` takes, with the variable parts in capitals. `modalities`, `dim` and `license` are
     None where they depend on the model. `weights` says where the weights come from, and `extra` names the optional
     dependencies that are needed. `base_model` is the name of the model on the Hugging Face Hub, for model cards.
+    `knows` says what its towers have learned and what they have not; it is said where the backbone is the default.
     `unavailable` is the reason why an installed third-party backbone cannot be loaded.
     """
 
@@ -42,6 +43,7 @@ class Card:
     weights: str
     extra: str | None = None
     base_model: str | None = None
+    knows: str | None = None
     unavailable: str | None = None
 
 

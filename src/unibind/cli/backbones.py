@@ -59,6 +59,7 @@ def _row(kind: str, card: Card) -> dict[str, Any]:
     return {
         "name": card.name,
         "summary": card.summary,
+        "knows": card.knows,
         "modalities": card.modalities,
         "width": card.dim,
         "license": str(card.license) if card.license else None,
@@ -118,8 +119,9 @@ def _details(row: dict[str, Any], described: BackboneDescription) -> dict[str, A
 
 def _print_details(row: dict[str, Any], described: BackboneDescription) -> None:
     facts = zip(_COLUMNS, _cells(row), strict=True)
+    knows = [("knows", row["knows"])] if row["knows"] else []
     places = [("weights are looked for", place) for place in described.places if place != row["weights"]]
-    print_table((described.name, row["summary"]), [*list(facts)[1:], *places])
+    print_table((described.name, row["summary"]), [*list(facts)[1:], *knows, *places])
     print_table(("option", "default", "meaning"), [(o.name, o.default, o.meaning) for o in described.options])
     contracts = [(m, c.space, c.weights, c.precision, _facts(c.preprocessing)) for m, c in described.contracts.items()]
     if contracts:

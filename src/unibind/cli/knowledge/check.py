@@ -70,7 +70,7 @@ def check(
 
     items = read_manifest(manifest) if manifest else ()
     with busy("embedding"):
-        inspection = inspect_folder(base, open_backbone(**backbone.arguments))
+        inspection = inspect_folder(base, open_backbone(**backbone.arguments, only_texts=True))
     problems = check_base(
         inspection,
         CheckThresholds(min_texts, max_misfits, max_cosine),

@@ -94,7 +94,7 @@ def describe(
         modality=parse_modality_choice(modality),
         include_label=include_label,
         render=RenderOptions(side, frames, send_audio, one_picture),
-        backbone=partial(open_backbone, **backbone.arguments),
+        backbone=partial(open_backbone, **backbone.arguments, only_texts=True),
         **llm.arguments,
     )
     if not json:

@@ -32,7 +32,7 @@ def embed(
     from ...data.opening import open_backbone
     from ...knowledge.embedding import embed_folder
 
-    result = embed_folder(base, open_backbone(**backbone.arguments), batch_size=batch_size)
+    result = embed_folder(base, open_backbone(**backbone.arguments, only_texts=True), batch_size=batch_size)
     if json:
         print_json(
             {

@@ -119,7 +119,7 @@ def generate(
         questions=questions,
         per_request=per_request,
         filters=filters,
-        backbone=None if backbone == NO_CHOICE else partial(open_backbone, **backbone.arguments),
+        backbone=None if backbone == NO_CHOICE else partial(open_backbone, **backbone.arguments, only_texts=True),
         **llm.arguments,
     )
     if llm.dry_run:

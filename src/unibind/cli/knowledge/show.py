@@ -56,7 +56,7 @@ def show(
     for path in (html, png):
         if path is not None:
             check_output(path, force=force)
-    opened = open_backbone(**backbone.arguments)
+    opened = open_backbone(**backbone.arguments, only_texts=True)
     with busy("embedding"):
         inspection = inspect_folder(base, opened)
     reports = inspection.reports if category is None else (inspection.report(category),)

@@ -129,5 +129,5 @@ def _changed(rules: FilterRules, changes: Mapping[str, Any]) -> FilterRules:
 def resolve_backbone(source: BackboneSource) -> Backbone:
     """The backbone that a source stands for; None is the default one."""
     if source is None or isinstance(source, (str, Backbone)):
-        return open_backbone(source)
+        return open_backbone(source, only_texts=True)
     return source()
