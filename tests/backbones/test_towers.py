@@ -87,3 +87,57 @@ def test_an_item_must_have_the_modality_of_the_tower():
         check_item("image", Text("a dog"), ("image", "text"))
     with pytest.raises(UnknownNameError, match="unknown modality 'text'; choose one of: image"):
         check_item("text", Text("a dog"), ("image",))
+
+
+# --- devices -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copies(monkeypatch):
+    """What a tower on CUDA would do, on a CPU: (what, shape of the tensor), in this order."""
+    done = []
+
+    def pin_memory(tensor):
+        done.append(("pin", tuple(tensor.shape)))
+        return tensor.clone()
+
+    def to(tensor, device, non_blocking=False):
+        done.append((f"to {device}" + " without waiting" * non_blocking, tuple(tensor.shape)))
+        return tensor
+
+    def cpu(tensor):
+        done.append(("to cpu", tuple(tensor.shape)))
+        return tensor
+
+    for method in (pin_memory, to, cpu):
+        monkeypatch.setattr(torch.Tensor, method.__name__, method)
+    return done
+
+
+def test_on_cuda_batches_go_there_from_pinned_memory_and_come_back_once(loader, copies):
+    x = torch.randn(5, 4)
+    z = FrozenTowers(loader.load, "cuda:1", normalize=True).embed("a", x, chunk=2)
+    chunks = [(what, shape) for shape in [(2, 4), (2, 4), (1, 4)] for what in ("pin", "to cuda:1 without waiting")]
+    assert copies == [*chunks, ("to cpu", (5, 3))]
+    copies.clear()
+    torch.testing.assert_close(FrozenTowers(loader.load, "cpu", normalize=True).embed("a", x), z)
+    assert copies == [("to cpu", (5, 4)), ("to cpu", (5, 3))]  # neither copies anything there
+
+
+def test_only_cuda_has_pinned_memory(loader, copies):
+    FrozenTowers(loader.load, "mps").embed("a", torch.randn(2, 4))
+    assert copies == [("to mps", (2, 4)), ("to cpu", (2, 3))]
+
+
+def test_float32_is_not_rounded_to_tf32_in_convolutions():
+    seen = []
+
+    class Tower(nn.Module):
+        def forward(self, x):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return x
+
+    before = torch.backends.cudnn.allow_tf32
+    FrozenTowers(lambda name: Tower(), "cpu").embed("a", torch.ones(2, 3))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32 == before

@@ -86,6 +86,7 @@ COMMON_OPTIONS: Mapping[str, str] = {
     "weights": "a path, or hf:OWNER/REPO/FILE",
     "precision": "float32, bfloat16, int8 or auto, as far as the backbone supports them",
     "device": "cpu, cuda, cuda:1, mps; None: the best there is",
+    "compile": "compile the towers by torch.compile when they are first used",
 }
 
 

@@ -7,7 +7,8 @@ the precision is part of every contract.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,20 @@ def has_native_bfloat16(device: str) -> bool:
         return False
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public names for these
     return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Compute float32 convolutions in float32; cuDNN rounds their inputs to the 10 bits of TF32 otherwise.
+
+    Matrix products are exact unless somebody calls `torch.set_float32_matmul_precision`.
+    """
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 class Linear(nn.Linear):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -13,20 +14,29 @@ from torch.nn import functional
 from ...errors import UnibindError
 from ...modalities import check_modality
 from ...modalities.spec import Raw
+from .compiling import any_size, compilation_errors, prepare_compilation
+from .precision import exact_float32
 
 
 class FrozenTowers:
     """Towers by name: `load(name)` builds each of them, on `device`, when it is first used.
 
     Frozen means evaluation mode and no gradients, whatever was called on the module before. With `normalize`, outputs
-    are brought to unit length; without it, the towers do that themselves. Pickling leaves the built towers out, because
-    worker processes only preprocess.
+    are brought to unit length; without it, the towers do that themselves. With `compile`, towers are compiled when they
+    are first called. Pickling leaves the built towers out, because worker processes only preprocess.
+
+    Raises UnibindError if `compile` is not true or false.
     """
 
-    def __init__(self, load: Callable[[str], nn.Module], device: str, *, normalize: bool = False) -> None:
+    def __init__(
+        self, load: Callable[[str], nn.Module], device: str, *, normalize: bool = False, compile: bool = False
+    ) -> None:
+        if not isinstance(compile, bool):
+            raise UnibindError(f"compile is true or false, not {compile!r}")
         self.device = device
         self._load = load
         self._normalize = normalize
+        self._compile = compile
         self._built: dict[str, nn.Module] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -35,7 +45,10 @@ class FrozenTowers:
     def __getitem__(self, name: str) -> nn.Module:
         """The tower of this name, built if necessary, in evaluation mode."""
         if name not in self._built:
-            self._built[name] = self._load(name).requires_grad_(False)
+            tower = self._load(name).requires_grad_(False)
+            if self._compile:
+                prepare_compilation(name, tower)
+            self._built[name] = tower
         return self._built[name].eval()
 
     @property
@@ -44,12 +57,25 @@ class FrozenTowers:
         return MappingProxyType(self._built)
 
     def embed(self, name: str, batch: Tensor, *, chunk: int | None = None) -> Tensor:
-        """Embed preprocessed items [B, ...] with one tower, at most `chunk` at once: float32 [B, D], on the CPU."""
+        """Embed preprocessed items [B, ...] with one tower, at most `chunk` at once: float32 [B, D], on the CPU.
+
+        Raises UnibindError where the tower is to be compiled and cannot be.
+        """
         tower = self[name]
-        with torch.inference_mode():
-            z = torch.cat([tower(part.to(self.device)).float().cpu() for part in batch.split(chunk or len(batch))])
+        errors: AbstractContextManager[None] = compilation_errors(name) if self._compile else nullcontext()
+        with torch.inference_mode(), exact_float32(), errors:
+            z = torch.cat([tower(self._on_device(part)).float() for part in batch.split(chunk or len(batch))])
             z = functional.normalize(z, dim=-1) if self._normalize else z
+            z = z.cpu()  # once: each copy to the CPU waits for the device
         return z.clone()  # a regular tensor, because inference tensors cannot be used to train a head
+
+    def _on_device(self, batch: Tensor) -> Tensor:
+        """A copy on the device; on CUDA from page-locked memory, so that the next one is prepared meanwhile."""
+        if torch.device(self.device).type == "cuda" and batch.device.type == "cpu":
+            batch = batch.pin_memory().to(self.device, non_blocking=True)
+        else:
+            batch = batch.to(self.device)
+        return any_size(batch) if self._compile else batch
 
 
 def select_modalities(requested: Sequence[str] | None, offered: Sequence[str]) -> tuple[str, ...]:

@@ -34,15 +34,18 @@ class Composed:
 
     `parts` says how each modality is encoded; `modalities` limits which of them may be used. Parts with the same
     backbone and options share one instance, which has just the modalities it is used for. If `dim` is given, unused
-    parts are not opened, except the anchor, whose space the others are compared with.
+    parts are not opened, except the anchor, whose space the others are compared with. `run` has `device` and `compile`
+    for parts without their own.
     """
 
     name = "composed"
 
-    def __init__(self, parts: Parts, modalities: Sequence[str] | None, *, dim: int | None, device: str | None) -> None:
+    def __init__(
+        self, parts: Parts, modalities: Sequence[str] | None, *, dim: int | None, run: Mapping[str, Any]
+    ) -> None:
         self.modalities = select_modalities(modalities, tuple(parts))
         opened = {m: p for m, p in parts.items() if dim is None or m in self.modalities or m == ANCHOR}
-        self._backbones = _open(opened, device)
+        self._backbones = _open(opened, run)
         widest = max(backbone.dim for backbone in self._backbones.values())
         if dim is not None and dim < widest:
             raise UnibindError(f"dim is {dim}, but a part of the composed backbone is {widest} wide; leave dim out")
@@ -107,12 +110,13 @@ def open_composed(
     folder: str | Path | None = None,
     precision: str | None = None,
     device: str | None = None,
+    compile: bool = False,
 ) -> Composed:
     """Open a composed backbone from the TOML file `argument`, or from the `options` of another one.
 
-    Paths in `table` are relative to `folder`, if it is given. `device` and `precision` apply to parts without their
-    own. Raises UnibindError, which names the table, for missing or unknown entries, for parts that cannot be created,
-    and for bridges that do not fit.
+    Paths in `table` are relative to `folder`, if it is given. `device`, `precision` and `compile` apply to parts
+    without their own. Raises UnibindError, which names the table, for missing or unknown entries, for parts that cannot
+    be created, and for bridges that do not fit.
     """
     if (argument is None) == (table is None):
         raise UnibindError("a composed backbone is described by a file: write composed:FILE.toml")
@@ -121,23 +125,24 @@ def open_composed(
         parts = {modality: locate(part, Path(folder)) for modality, part in parts.items()}
     if precision is not None:
         parts = {m: replace(p, options={"precision": precision, **p.options}) for m, p in parts.items()}
-    return Composed(parts, modalities, dim=dim, device=device)
+    run = {"device": device, "compile": compile or None}  # None: a part that has no such option can be opened
+    return Composed(parts, modalities, dim=dim, run=run)
 
 
-def _open(parts: Parts, device: str | None) -> dict[str, Backbone]:
+def _open(parts: Parts, run: Mapping[str, Any]) -> dict[str, Backbone]:
     """The backbone of every modality; parts with the same backbone and options share one."""
     groups: dict[str, list[str]] = {}
     for modality, part in parts.items():
         groups.setdefault(json.dumps([part.backbone, part.options], sort_keys=True, default=str), []).append(modality)
     backbones: dict[str, Backbone] = {}
     for modalities in groups.values():
-        backbones |= dict.fromkeys(modalities, _create_part(parts[modalities[0]], modalities, device))
+        backbones |= dict.fromkeys(modalities, _create_part(parts[modalities[0]], modalities, run))
     return {modality: backbones[modality] for modality in parts}
 
 
-def _create_part(part: Part, modalities: Sequence[str], device: str | None) -> Backbone:
+def _create_part(part: Part, modalities: Sequence[str], run: Mapping[str, Any]) -> Backbone:
     try:
-        return create_backbone(part.backbone, modalities=modalities, **{"device": device, **part.options})
+        return create_backbone(part.backbone, modalities=modalities, **{**run, **part.options})
     except UnibindError as error:
         raise UnibindError(f"[{'], ['.join(modalities)}] cannot be encoded by {part.backbone}: {error}") from error
 

@@ -13,6 +13,7 @@ from ...modalities import ANCHOR, check_modality
 
 _KEYS = ("backbone", "options", "bridge")
 _PATH_OPTION = "weights"
+_RUN_OPTIONS = ("device", "compile")  # they decide how a part runs, not what it computes
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Part:
     bridge: Path | None = None
 
     def resolved(self, options: Mapping[str, Any]) -> Part:
-        """The part with the `options` that its backbone reports, such as the precision chosen, and without a device."""
+        """The part with the `options` that its backbone reports, such as the precision, without how it runs here."""
         merged = {**self.options, **options}
-        return Part(self.backbone, {k: v for k, v in merged.items() if k != "device"}, self.bridge)
+        return Part(self.backbone, {k: v for k, v in merged.items() if k not in _RUN_OPTIONS}, self.bridge)
 
     def to_json(self) -> dict[str, Any]:
         """The entry that `read_parts` takes."""

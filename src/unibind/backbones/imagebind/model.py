@@ -59,7 +59,8 @@ class ImageBind:
     `modalities` limits what may be used; each tower is read when it is first needed. `precision` is "float32",
     "bfloat16", "int8" or "auto". Recordings are cut into `clips` of `clip_seconds`: evenly spaced, or one every
     `stride` seconds and then at most `clips`; `pooling` ("mean" or "max") combines their embeddings. `sizes` gives the
-    layers and heads of towers that are not those of ImageBind-huge.
+    layers and heads of towers that are not those of ImageBind-huge. With `compile`, towers are compiled when they are
+    first used.
     """
 
     name = SPEC.card.name
@@ -72,6 +73,7 @@ class ImageBind:
         weights: str | Path | None = None,
         precision: str = "float32",
         device: str | None = None,
+        compile: bool = False,
         clips: int | None = None,
         clip_seconds: float = 2.0,
         stride: float | None = None,
@@ -87,7 +89,7 @@ class ImageBind:
         self._files: dict[str, TowerFile] = open_weights(path)
         self.modalities = self._select(modalities, path)
         self.dim = self._files[TOWER_OF[self.modalities[0]]].shapes["project.weight"][0]
-        self._towers = FrozenTowers(self._load, self.device)
+        self._towers = FrozenTowers(self._load, self.device, compile=compile)
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ farthest point sampling selects, and attends to the tokens within a radius that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -96,6 +97,11 @@ class PointTower(nn.Module):
 
     `features` returns the encoder's output: the sum of the mean and the maximum of the last scale's tokens.
     """
+
+    @property
+    def to_compile(self) -> Iterable[nn.Module]:
+        """All but the sampling of points, a loop of hundreds of steps."""
+        return self.stages
 
     def __init__(self, out: int) -> None:
         super().__init__()

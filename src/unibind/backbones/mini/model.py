@@ -29,7 +29,7 @@ class Mini:
 
     `modalities` limits the towers that may be used; each is built and read when it is first needed. `weights` is a
     folder of `<modality>.safetensors`. `precision` is that of the text tower ("float32", "bfloat16", "int8" or "auto");
-    the other towers are small and stay in float32.
+    the other towers are small and stay in float32. With `compile`, towers are compiled when they are first used.
     """
 
     name = SPEC.card.name
@@ -44,12 +44,13 @@ class Mini:
         weights: str | Path = WEIGHTS,
         precision: str = "float32",
         device: str | None = None,
+        compile: bool = False,
     ) -> None:
         self.modalities = select_modalities(modalities, MODALITIES)
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         self.weights = Path(weights)
-        self._towers = FrozenTowers(self._load, self.device)
+        self._towers = FrozenTowers(self._load, self.device, compile=compile)
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -78,7 +78,7 @@ class OpenClip:
 
     `variant` is ARCH/TAG, an architecture and a tag of its weights. `precision` is "float32", "bfloat16" or "auto", and
     `frames` the number of frames taken from a video. open_clip reads whole models; a tower that is not requested is
-    dropped at once.
+    dropped at once. With `compile`, towers are compiled when they are first used.
 
     Raises MissingExtraError if open_clip or torchvision cannot be imported, and UnknownNameError for an architecture or
     tag that open_clip does not have.
@@ -93,6 +93,7 @@ class OpenClip:
         *,
         precision: str = "float32",
         device: str | None = None,
+        compile: bool = False,
         frames: int = 8,
     ) -> None:
         self.name = f"open_clip:{variant}"
@@ -113,7 +114,7 @@ class OpenClip:
         self.texts = TextTransform(self.architecture)
         self._fingerprints = _fingerprints(model)
         self._model: nn.Module | None = self._requested_part(model)
-        self._towers = FrozenTowers(self._load, self.device, normalize=True)
+        self._towers = FrozenTowers(self._load, self.device, normalize=True, compile=compile)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the model: worker processes only preprocess."""

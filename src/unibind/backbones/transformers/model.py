@@ -40,7 +40,7 @@ class TransformersBackbone:
 
     `model` is a folder or the name of a model on the Hub, `revision` a branch, tag or commit there. `precision` is
     "float32", "bfloat16" or "auto", and `frames` the number of frames taken from a video. A tower is read when it is
-    first needed, and shared by the modalities it encodes.
+    first needed, and shared by the modalities it encodes; with `compile`, it is compiled when it is first used.
 
     Raises MissingExtraError without transformers, MissingFileError if there is no such model, and UnibindError for an
     architecture that is not supported or files that cannot be read.
@@ -53,6 +53,7 @@ class TransformersBackbone:
         *,
         precision: str = "float32",
         device: str | None = None,
+        compile: bool = False,
         revision: str | None = None,
         frames: int = 8,
     ) -> None:
@@ -73,7 +74,7 @@ class TransformersBackbone:
         self.logit_scale = _finite(self._family.read_logit_scale(self._repository), self._repository)
         self.logit_bias = self._family.read_logit_bias(self._repository)
         self._inputs = {m: encoders[m].make_input(self._repository, frames) for m in self.modalities}
-        self._towers = FrozenTowers(self._load, self.device, normalize=True)
+        self._towers = FrozenTowers(self._load, self.device, normalize=True, compile=compile)
         self._fingerprints: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
