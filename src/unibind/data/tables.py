@@ -17,9 +17,9 @@ from typing import Any
 from ..errors import LimitError, MissingFileError, UnibindError, UnknownNameError
 from ..files import check_not_special, write_whole
 from ..json_files import parse_json
+from ..parquet_rows import MAX_CELL, MAX_ROWS, parquet_rows
 from .csv_rows import csv_rows
 from .formulas import shielded
-from .parquet_rows import MAX_CELL, MAX_ROWS, parquet_rows
 from .stored_text import restored, stored
 from .text_encoding import decoded, undecodable
 

@@ -19,9 +19,10 @@ from torch.nn import functional
 
 from ...modalities.audio import Audio
 from ...preprocess.clips import center_window, resampled
+from .._shared.processor_inputs import ProcessorInput
 from .._shared.repository import Repository
 from .family import Encoder, Family, TextTower, TowerSpec, as_weights
-from .inputs import ProcessorInput, TextInput
+from .inputs import TextInput
 
 _FUSION = "fusion"
 _PARAMETERS = (

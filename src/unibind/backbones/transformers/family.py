@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from .._shared.picture_inputs import PICTURE_INPUTS, embed_pictures
+from .._shared.processor_inputs import ImageProcessorInput, ProcessorInput
 from .._shared.repository import Repository
-from .inputs import ImageProcessorInput, ProcessorInput, token_ids
+from .inputs import token_ids
 
 _DEFAULT_SCALE = 20.0  # sentence-transformers' scale of its contrastive losses
 

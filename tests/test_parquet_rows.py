@@ -6,11 +6,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from unibind.data import parquet_rows as module
+from unibind import parquet_rows as module
 from unibind.data.intake import read_manifest
-from unibind.data.parquet_rows import MAX_CELL, parquet_rows
 from unibind.errors import LimitError, UnibindError
 from unibind.knowledge import KnowledgeBase
+from unibind.parquet_rows import MAX_CELL, parquet_rows
 
 
 def written(path, columns, rows=None):

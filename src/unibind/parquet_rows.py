@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LimitError, UnibindError
+from .errors import LimitError, UnibindError
 
 if TYPE_CHECKING:
     import pyarrow
