@@ -26,9 +26,13 @@ from .model_card import model_card
 
 MANIFEST, HEADS, CENTERS = "unibind.json", "heads.safetensors", "centers.safetensors"
 DESCRIPTIONS, CARD = "descriptions.parquet", "README.md"
+CLASSES = "classes_*.parquet"  # the texts of a classifier's classes
 _FORMAT = 3
 MODEL = OutputKind(
-    "a model", marks=(MANIFEST, HEADS, CENTERS), others=(DESCRIPTIONS, CARD, "bridge_*.safetensors"), at_once=True
+    "a model",
+    marks=(MANIFEST, HEADS, CENTERS),
+    others=(DESCRIPTIONS, CARD, "bridge_*.safetensors", CLASSES),
+    at_once=True,
 )
 _FIELDS = {
     "format": COUNT,
@@ -175,7 +179,7 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
         )
     from huggingface_hub import snapshot_download
 
-    patterns = [MANIFEST, DESCRIPTIONS, CARD, "*.safetensors"]
+    patterns = [MANIFEST, DESCRIPTIONS, CARD, "*.safetensors", CLASSES]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,12 @@ class License:
 
     def __str__(self) -> str:
         return self.spdx if self.commercial else f"{self.spdx} (non-commercial)"
+
+
+def combined_license(licenses: Sequence[License]) -> License:
+    """A license that allows what all of them allow."""
+    names = dict.fromkeys(license.spdx for license in licenses)
+    return License(" AND ".join(names), commercial=all(license.commercial for license in licenses))
 
 
 @dataclass(frozen=True)

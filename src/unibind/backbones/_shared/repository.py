@@ -20,6 +20,7 @@ _CONFIG = "config.json"
 _CARD = "README.md"
 _SMALL_FILES = [
     *(_CONFIG, _CARD, "preprocessor_config.json", "processor_config.json", "modules.json"),
+    "video_preprocessor_config.json",
     *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model"),
     *("sentence_bert_config.json", "*_Pooling/config.json"),
 ]
@@ -154,26 +155,28 @@ def _open(path: Path) -> list[tuple[str, Callable[[], Tensor]]]:
     return [(name, partial(state.__getitem__, name)) for name in state]
 
 
-def find_repository(argument: str, revision: str | None) -> Repository:
+def find_repository(argument: str, revision: str | None, *, weights: bool = True) -> Repository:
     """The folder `argument`, or the model of that name on the Hugging Face Hub (its cached files when offline).
 
-    Raises MissingFileError if neither exists.
+    Without `weights`, only its small files are downloaded. Raises MissingFileError if neither exists.
     """
     folder = Path(argument).expanduser()
     if folder.is_dir():
         return Repository(folder)
     if argument.startswith((".", "/", "~")) or argument.count("/") > 1:
         raise MissingFileError(f"the folder {folder} does not exist; choose a folder or a model on the Hub")
-    return Repository(_download(argument, revision))
+    return Repository(_download(argument, revision, weights=weights))
 
 
-def _download(repository: str, revision: str | None) -> Path:
+def _download(repository: str, revision: str | None, *, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     def fetch(patterns: list[str]) -> Path:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
 
     try:
+        if not weights:
+            return fetch(_SMALL_FILES)
         folder = fetch(_SMALL_FILES + _SAFETENSORS)
         return folder if any(folder.glob(_SAFETENSORS[0] + "*")) else fetch(_SMALL_FILES + _PICKLES)
     except Exception as error:

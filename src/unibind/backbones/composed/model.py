@@ -23,9 +23,9 @@ from ...modalities.spec import Raw
 from .._shared.bridge_file import Bridge, BridgeEndpoints
 from .._shared.towers import select_modalities
 from ..contract import Contract
-from ..protocol import Backbone, SigmoidBackbone
+from ..protocol import Backbone, PortableBackbone, SigmoidBackbone
 from ..registry import create_backbone
-from ..spec import License
+from ..spec import combined_license
 from .table import Part, Parts, load_parts, locate, read_parts
 
 
@@ -50,7 +50,7 @@ class Composed:
         if dim is not None and dim < widest:
             raise UnibindError(f"dim is {dim}, but a part of the composed backbone is {widest} wide; leave dim out")
         self.dim = dim or widest
-        self.license = _combined([backbone.license for backbone in self._backbones.values()])
+        self.license = combined_license([backbone.license for backbone in self._backbones.values()])
         self.logit_scale = self._backbones[ANCHOR].logit_scale
         self.logit_bias = _logit_bias(self._backbones[ANCHOR])
         self._anchor = self._backbones[ANCHOR].contract(ANCHOR)
@@ -82,9 +82,12 @@ class Composed:
         return own.anchored_to(self._anchor)
 
     def bundle(self, folder: Path) -> Mapping[str, Any]:
-        """Copy the bridges into a folder; returns options that rebuild the backbone when `folder=` is passed too."""
+        """Copy the files of bridges and parts to a folder; returns options that rebuild it when `folder=` is passed."""
         table = {m: dict(entry) for m, entry in self.options["table"].items()}
         for modality, entry in table.items():
+            part = self._backbones.get(modality)
+            if isinstance(part, PortableBackbone):
+                entry["options"] = {**entry["options"], **part.bundle(folder)}
             if "bridge" in entry:
                 name = f"bridge_{modality}.safetensors"
                 write_whole(folder / name, Path(entry["bridge"]).read_bytes())
@@ -149,9 +152,3 @@ def _create_part(part: Part, modalities: Sequence[str], run: Mapping[str, Any]) 
 
 def _logit_bias(anchor: Backbone) -> float | None:
     return anchor.logit_bias if isinstance(anchor, SigmoidBackbone) else None
-
-
-def _combined(licenses: Sequence[License]) -> License:
-    """A license that allows what all of them allow."""
-    names = dict.fromkeys(license.spdx for license in licenses)
-    return License(" AND ".join(names), commercial=all(license.commercial for license in licenses))

@@ -12,7 +12,7 @@ from ...errors import MissingFileError, UnibindError, UnknownNameError
 from ...modalities import ANCHOR, check_modality
 
 _KEYS = ("backbone", "options", "bridge")
-_PATH_OPTION = "weights"
+_PATH_OPTIONS = ("weights", "knowledge")
 _RUN_OPTIONS = ("device", "compile")  # they decide how a part runs, not what it computes
 
 
@@ -41,8 +41,9 @@ Parts: TypeAlias = dict[str, Part]  # modality -> part
 def load_parts(path: str | Path) -> Parts:
     """Read the TOML file.
 
-    Paths in it are relative to it: bridges, `weights`, and the text after the colon of a backbone's name if there is
-    such a file or folder. Raises MissingFileError if there is no file, and UnibindError for what `read_parts` refuses.
+    Paths in it are relative to it: bridges, `weights`, `knowledge`, and the text after the colon of a backbone's name
+    if there is such a file or folder. Raises MissingFileError if there is no file, and UnibindError for what
+    `read_parts` refuses.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,8 +95,9 @@ def locate(part: Part, folder: Path) -> Part:
     """The part with its paths, which are relative to `folder`, made absolute."""
     kind, colon, argument = part.backbone.partition(":")
     options = dict(part.options)
-    if isinstance(options.get(_PATH_OPTION), str):
-        options[_PATH_OPTION] = _in_folder(options[_PATH_OPTION], folder)
+    for name in _PATH_OPTIONS:
+        if isinstance(options.get(name), str):
+            options[name] = _in_folder(options[name], folder)
     return Part(
         kind + colon + (_in_folder(argument, folder) if argument else ""),
         options,

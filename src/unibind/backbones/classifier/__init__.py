@@ -1,0 +1,52 @@
+"""classifier: any classifier of images, sounds or videos as a tower in the space of a text backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import UnibindError
+from ..protocol import Backbone
+from ..spec import BackboneSpec, Card
+
+
+def _builder() -> Callable[..., Backbone]:
+    from .opening import CheckpointBackbone
+
+    return CheckpointBackbone
+
+
+def _create(argument: str | None = None, **options: Any) -> Backbone:
+    from .._shared.options import call_with_options
+
+    if not argument:
+        raise UnibindError(
+            "classifier needs a model: write classifier:REPO_OR_DIR, or pass the backbone that "
+            "ClassifierBackbone.from_callable made"
+        )
+    return call_with_options("classifier", _builder(), argument, options=options)
+
+
+SPEC = BackboneSpec(
+    Card(
+        name="classifier:REPO_OR_DIR",
+        summary="any classifier of images, sounds or videos as a tower: texts about its classes, mixed by probability",
+        modalities=("text", "image", "audio", "video", "thermal", "event"),
+        dim=None,
+        license=None,
+        weights="a folder, or a model on the Hugging Face Hub",
+        extra="transformers",
+    ),
+    _create,
+    meanings={
+        "anchor": "the backbone whose texts stand for the classes, and whose space the tower joins",
+        "knowledge": "descriptions of the labels: the folder of a knowledge base, or label -> texts; None: their names",
+        "temperature": "divides the logits; less than 1: the most probable classes count for more",
+        "kept": "how many of the most probable classes are mixed; None: all",
+        "scores": "softmax (one class is right) or sigmoid (several may be); None: as the checkpoint was trained",
+        "revision": "branch, tag or commit of the model on the Hub",
+        "frames": "frames taken from a video; None: those a video classifier was trained with, 8 for pictures",
+        "folder": "where a relative path of `knowledge` starts",
+    },
+    builder=_builder,
+)
