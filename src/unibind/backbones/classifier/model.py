@@ -21,7 +21,6 @@ from ...modalities.text import Text
 from .._shared.batching import collate
 from .._shared.class_mixture import ClassMixture, embed_classes
 from .._shared.class_texts import ClassTexts, Knowledge, class_texts
-from .._shared.device import resolve_device
 from .._shared.towers import FrozenTowers, check_item, select_modalities
 from ..contract import Contract
 from ..protocol import Backbone
@@ -99,6 +98,7 @@ class ClassifierBackbone:
         modalities: Sequence[str] | None = None,
         temperature: float = 1.0,
         kept: int | None = None,
+        compile: bool = False,
     ) -> None:
         self.name, self.options = name, options
         self.dim, self.logit_scale = anchor.dim, anchor.logit_scale
@@ -109,7 +109,7 @@ class ClassifierBackbone:
         self.device = classifier.device
         self._anchor, self._classifier = anchor, classifier
         self._inputs = {m: classifier.make_input(m) for m in self.modalities if m != ANCHOR}
-        self._towers = FrozenTowers(self._load, self.device, normalize=True)
+        self._towers = FrozenTowers(self._load, self.device, normalize=True, compile=compile)
         if 0 < len(texts.named) < len(texts.labels):
             _log.warning(
                 "%s: %d of its %d labels have no description, such as %r; their names stand for them",
@@ -153,7 +153,7 @@ class ClassifierBackbone:
         return cls(
             classifier,
             class_texts(classifier.labels, knowledge),
-            open_anchor(anchor, "float32", resolve_device(device)),
+            open_anchor(anchor, device=device),
             name=name,
             options={},
             temperature=temperature,
@@ -210,10 +210,10 @@ def _chunks(rows: Sequence[int], size: int) -> Iterator[list[int]]:
     yield from (list(rows[start : start + size]) for start in range(0, len(rows), size))
 
 
-def open_anchor(anchor: str, precision: str, device: str) -> Backbone:
-    """The backbone that embeds the texts of the classes, with no other tower."""
+def open_anchor(anchor: str, **options: Any) -> Backbone:
+    """The backbone that embeds the texts of the classes, with no other tower; options that are None do not count."""
     try:
-        return create_backbone(anchor, modalities=[ANCHOR], precision=precision, device=device)
+        return create_backbone(anchor, modalities=[ANCHOR], **options)
     except UnibindError as error:
         raise UnibindError(f"{anchor} cannot embed the texts of the classes: {error}") from error
 

@@ -23,8 +23,8 @@ class CheckpointBackbone(ClassifierBackbone):
     name of the backbone whose texts stand for the classes. `knowledge` has descriptions of the labels: the folder of a
     knowledge base, or label -> texts; a label without descriptions is represented by its name. `scores` is "softmax" or
     "sigmoid" (several classes may be right); None: what the checkpoint was trained with. `precision` is "float32",
-    "bfloat16" or "auto", of both towers. `frames` are taken from a video. A relative path in `knowledge` starts in
-    `folder`, if it is given.
+    "bfloat16" or "auto", of both towers; `compile` compiles both. `frames` are taken from a video. A relative path in
+    `knowledge` starts in `folder`, if it is given.
 
     Raises MissingExtraError without transformers, MissingFileError if there is no such model or knowledge base, and
     UnibindError for a model that is no classifier, has no names of classes, or cannot be read.
@@ -42,6 +42,7 @@ class CheckpointBackbone(ClassifierBackbone):
         scores: str | None = None,
         precision: str = "float32",
         device: str | None = None,
+        compile: bool = False,
         revision: str | None = None,
         frames: int | None = None,
         folder: str | Path | None = None,
@@ -66,12 +67,13 @@ class CheckpointBackbone(ClassifierBackbone):
         super().__init__(
             classifier,
             texts,
-            open_anchor(anchor, precision, device),
+            open_anchor(anchor, precision=_given(precision, "float32"), device=device, compile=_given(compile, False)),
             name=f"classifier:{model}",
             options={name: value for name, (value, default) in options.items() if value != default},
             modalities=modalities,
             temperature=temperature,
             kept=kept,
+            compile=compile,
         )
 
     def bundle(self, folder: Path) -> Mapping[str, Any]:
@@ -79,6 +81,11 @@ class CheckpointBackbone(ClassifierBackbone):
         name = f"classes_{self.texts.digest}.parquet"
         self.texts.save(folder / name)
         return {**self.options, "knowledge": name}
+
+
+def _given(value: Any, default: Any) -> Any:
+    """None for the default: an anchor that does not know the option works with it."""
+    return None if value == default else value
 
 
 def _located(knowledge: Knowledge | None, folder: str | Path | None) -> Knowledge | None:
