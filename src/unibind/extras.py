@@ -27,7 +27,7 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
         "llm": Extra("asking language models", ("openai",)),
         "faiss": Extra("exporting to FAISS", ("faiss",)),
         "qdrant": Extra("exporting to Qdrant", ("qdrant_client",)),
-        "imagebind": Extra("the texts of ImageBind", ("instant_clip_tokenizer", "ftfy")),
+        "imagebind": Extra("the texts of ImageBind and LanguageBind", ("instant_clip_tokenizer", "ftfy")),
         "transformers": Extra("models of transformers", ("transformers", "tokenizers", "sentencepiece")),
         "open_clip": Extra("models of OpenCLIP", ("open_clip", "torchvision")),
     }

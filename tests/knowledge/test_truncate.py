@@ -5,7 +5,7 @@ import torch
 
 from tests.helpers.toys import ToyBackbone
 from unibind.backbones import create_backbone
-from unibind.backbones.imagebind.tokenizer import Tokenizer
+from unibind.backbones._shared.clip_tokenizer import Tokenizer
 from unibind.errors import UnknownNameError
 from unibind.knowledge.truncate import fits_context, truncated
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -14,7 +14,7 @@ from .checkpoint import Checkpoint, Shape, memory_of
 from .safetensors_file import SafetensorsFile, check_finite
 from .torch_file import TorchFile
 
-__all__ = ["Checkpoint", "check_entries", "fingerprint", "load_weights", "open_checkpoint"]
+__all__ = ["Checkpoint", "check_entries", "fingerprint", "load_weights", "open_checkpoint", "open_shards"]
 
 _SHOWN = 3  # names of each kind in a message
 
@@ -33,6 +33,29 @@ def open_checkpoint(path: Path) -> Checkpoint:
         return SafetensorsFile(path) if path.suffix == ".safetensors" else TorchFile(path)
     except OSError as error:
         raise UnibindError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+class _Shards(Checkpoint):
+    """Several files of one checkpoint; `path` is that of the first."""
+
+    def __init__(self, files: Sequence[Checkpoint]) -> None:
+        self.path, self.metadata = files[0].path, files[0].metadata
+        self._file_of = {name: file for file in files for name in file.shapes}
+        self.shapes = {name: file.shapes[name] for name, file in self._file_of.items()}
+        self.dtypes = {name: file.dtypes[name] for name, file in self._file_of.items()}
+
+    def mapped(self, names: Iterable[str]) -> dict[str, Tensor]:
+        return {name: self._file_of[name].mapped([name])[name] for name in names}
+
+    def stream(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        for name in names:
+            yield from self._file_of[name].stream([name])
+
+
+def open_shards(paths: Sequence[Path]) -> Checkpoint:
+    """Open a checkpoint that may be split into several files; see `open_checkpoint` for what is raised."""
+    files = [open_checkpoint(path) for path in paths]
+    return files[0] if len(files) == 1 else _Shards(files)
 
 
 def load_weights(path: Path, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:

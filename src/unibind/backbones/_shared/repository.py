@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from ...errors import MissingExtraError, MissingFileError, UnibindError
 from ..spec import License
 
-_CONFIG = "config.json"
+CONFIG = "config.json"
 _CARD = "README.md"
 _SMALL_FILES = [
-    *(_CONFIG, _CARD, "preprocessor_config.json", "processor_config.json", "modules.json"),
+    *(CONFIG, _CARD, "preprocessor_config.json", "processor_config.json", "modules.json"),
     "video_preprocessor_config.json",
     *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model"),
     *("sentence_bert_config.json", "*_Pooling/config.json"),
@@ -51,11 +51,11 @@ class Repository:
     @cached_property
     def model_type(self) -> str:
         """The architecture that config.json names; raises UnibindError if it names none."""
-        if not (self.folder / _CONFIG).is_file():
-            raise MissingFileError(f"{self.folder} has no {_CONFIG}; choose a folder that `save_pretrained` wrote")
-        model_type = self.json(_CONFIG).get("model_type")
+        if not (self.folder / CONFIG).is_file():
+            raise MissingFileError(f"{self.folder} has no {CONFIG}; choose a folder that `save_pretrained` wrote")
+        model_type = self.json(CONFIG).get("model_type")
         if not isinstance(model_type, str):
-            raise UnibindError(f"{self.folder / _CONFIG} names no model_type; choose a folder of a transformers model")
+            raise UnibindError(f"{self.folder / CONFIG} names no model_type; choose a folder of a transformers model")
         return model_type
 
     @cached_property
@@ -125,7 +125,7 @@ class Repository:
         with reading("the weights", self.folder):
             selected = [
                 (name, read)
-                for path in self._weight_files()
+                for path in self.weight_files()
                 for name, read in _open(path)
                 if name.startswith(tuple(prefixes))
             ]
@@ -134,7 +134,7 @@ class Repository:
         if not selected:
             raise UnibindError(f"the checkpoint in {self.folder} has no weights {prefixes[0]}*; download it again")
 
-    def _weight_files(self) -> list[Path]:
+    def weight_files(self) -> list[Path]:
         """The checkpoint's files; safetensors are preferred, as in transformers."""
         for single, index, _ in (_SAFETENSORS, _PICKLES):
             if (self.folder / single).is_file():

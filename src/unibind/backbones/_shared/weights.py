@@ -22,20 +22,30 @@ def find_weights(
     `filenames` (files or folders), or .safetensors files. Raises MissingFileError if there are no weights, which says
     `where` they can be downloaded and under which license.
     """
+    source = f"{what}'s weights are under {license} at {where}"
+    path = locate_weights(given, source)
+    weights = path if path.is_file() else _in_folder(path, filenames)
+    if weights is None:
+        origin = "" if given is not None else f" (from {WEIGHTS})"
+        raise MissingFileError(f"{path}{origin} contains none of {', '.join(filenames)}; {source}")
+    return weights
+
+
+def locate_weights(given: str | Path | None, source: str) -> Path:
+    """The file or folder that is given, as a path or `hf:OWNER/REPO/FILE`, or by UNIBIND_WEIGHTS, whatever it contains.
+
+    Raises MissingFileError, which says where weights come from (`source`), if there is none.
+    """
     if isinstance(given, str) and given.startswith(_HUB):
         return _from_hub(given)
     named = given if given is not None else os.environ.get(WEIGHTS) or None
-    source = f"{what}'s weights are under {license} at {where}"
     if named is None:
         raise MissingFileError(f"{source}; pass a copy with --weights, or set {WEIGHTS}")
     path = Path(named).expanduser()
-    origin = "" if given is not None else f" (from {WEIGHTS})"
     if not path.exists():
+        origin = "" if given is not None else f" (from {WEIGHTS})"
         raise MissingFileError(f"{path}{origin} does not exist; {source}")
-    weights = path if path.is_file() else _in_folder(path, filenames)
-    if weights is None:
-        raise MissingFileError(f"{path}{origin} contains none of {', '.join(filenames)}; {source}")
-    return weights
+    return path
 
 
 def _in_folder(folder: Path, filenames: Sequence[str]) -> Path | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +10,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ...errors import UnibindError
-from .._shared.checkpoints import Checkpoint, check_entries, fingerprint, open_checkpoint
-from .._shared.precision import to_precision
+from .._shared.checkpoints import Checkpoint, fingerprint, open_checkpoint
+from .._shared.tower_weights import fill_tower
 from .checkpoint import locate
 from .towers import TOWERS, Size, build_tower
 
@@ -75,34 +73,7 @@ def open_weights(path: Path) -> dict[str, TowerFile]:
 
 
 def load_tower(file: TowerFile, *, precision: str, device: str, size: Size | None = None) -> nn.Module:
-    """A frozen tower in eval mode, on a device and in a precision.
-
-    In float32 on a CPU, the weights stay memory-mapped. Otherwise layers are converted one by one, so that never more
-    than one is in memory as float32. Raises UnibindError for entries that are missing, unexpected or of a wrong shape.
-    """
+    """A frozen tower in eval mode, on a device and in a precision; see `fill_tower`."""
     tower = build_tower(file.tower, file.shapes, size)
-    remaining = {name: tuple(entry.shape) for name, entry in tower.state_dict().items()}
-    check_entries(remaining, file.shapes, f"{file.checkpoint.path.name} ({file.tower} tower)")
-    for prefix, part in _parts(tower):
-        names = [name for name in remaining if name.startswith(prefix)]
-        remaining = {name: shape for name, shape in remaining.items() if not name.startswith(prefix)}
-        state = {name.removeprefix(prefix): tensor for name, tensor in file.mapped(names).items()}
-        part.load_state_dict(state, assign=True, strict=bool(prefix))
-        del state
-        to_precision(part, precision, device)
-        _release_memory()
-    return tower.eval().requires_grad_(False)
-
-
-def _parts(tower: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The layers by the prefix of their entries, then the tower itself."""
-    for i, layer in enumerate(getattr(tower, "blocks", ())):
-        yield f"blocks.{i}.", layer
-    yield "", tower
-
-
-def _release_memory() -> None:
-    """Return freed memory to the system; what glibc retains adds up to a quarter of a converted tower."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+    where = f"{file.checkpoint.path.name} ({file.tower} tower)"
+    return fill_tower(tower, file, where, precision=precision, device=device)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...preprocess.points import farthest_points, neighbors
-from .transformer import EPS
 
+EPS = 1e-6  # of every layer norm of ImageBind and Point-Bind except the stems'
 _HEADS, _LAYERS = 6, 5
 _EMBEDDING = 512  # of the encoder, before ImageBind's head
 

@@ -31,8 +31,8 @@ from ...preprocess.filterbank import log_mel
 from ...preprocess.images import resize_and_crop, square, square_field, to_tensor
 from ...preprocess.pictures import event_picture, thermal_picture
 from ...preprocess.points import normalize_cloud, resample
+from .._shared.clip_tokenizer import MAX_TOKENS, Tokenizer
 from .._shared.pooling import check_pooling
-from .tokenizer import MAX_TOKENS, Tokenizer
 
 SIZE = 224
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's

@@ -6,22 +6,18 @@ heads, and a file without one of the layers is damaged, not smaller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import UnibindError
-from .points import PointTower
-from .transformer import EPS, Block
-
-Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
-
-END_OF_TEXT = 49407  # the largest id of CLIP's vocabulary, and the last token of every text
+from .._shared.transformer import Block, Shapes, TextStem, at_end
+from .points import EPS, PointTower
 
 
 class Size(NamedTuple):
@@ -85,21 +81,6 @@ class MotionStem(nn.Module):
         return _with_class_token(tokens, self.class_token) + self.positions
 
 
-class TextStem(nn.Module):
-    """Token ids [B, T], T at most 77 -> tokens [B, T, D]."""
-
-    keep_float32 = ("words",)  # only the rows of the tokens in a batch are read
-
-    def __init__(self, shapes: Shapes) -> None:
-        super().__init__()
-        self.words = nn.Parameter(torch.empty(shapes["stem.words"]))
-        self.positions = nn.Parameter(torch.empty(shapes["stem.positions"]))
-
-    def forward(self, ids: Tensor) -> Tensor:
-        words = functional.embedding(ids, self.words).to(self.positions.dtype)
-        return words + self.positions[:, : ids.shape[1]]
-
-
 def _with_class_token(tokens: Tensor, class_token: Tensor) -> Tensor:
     return torch.cat([class_token.expand(len(tokens), -1, -1), tokens], dim=1)
 
@@ -107,9 +88,8 @@ def _with_class_token(tokens: Tensor, class_token: Tensor) -> Tensor:
 class Tower(nn.Module):
     """One tower: items [B, ...] -> [B, out], unit length, float32.
 
-    A text is read at its end token, which attends only to earlier tokens, so a batch is padded to its longest text and
-    no further. Everything else is read at the class token. The released model multiplies its embeddings by
-    min(exp(log_logit_scale), 100); this tower does not.
+    A text is read at its end token (see `at_end`), everything else at the class token. The released model multiplies
+    its embeddings by min(exp(log_logit_scale), 100); this tower does not.
     """
 
     def __init__(self, spec: TowerSpec, shapes: Shapes, size: Size) -> None:
@@ -118,7 +98,9 @@ class Tower(nn.Module):
         self.causal = spec.causal
         self.stem = spec.stem(shapes)
         self.norm_in = nn.LayerNorm(width, EPS) if spec.norm_in else nn.Identity()
-        self.blocks = nn.ModuleList(Block(width, hidden, size.heads, bias_kv=spec.bias_kv) for _ in range(size.layers))
+        self.blocks = nn.ModuleList(
+            Block(width, hidden, size.heads, eps=EPS, bias_kv=spec.bias_kv) for _ in range(size.layers)
+        )
         self.norm_out = nn.LayerNorm(width, EPS)
         self.project = nn.Linear(width, shapes["project.weight"][0], bias=False)
         if spec.scaled:
@@ -132,10 +114,7 @@ class Tower(nn.Module):
 
     def _read(self, tokens: Tensor, x: Tensor) -> Tensor:
         """The token that represents each item, [B, D]."""
-        if not self.causal:
-            return tokens[:, 0]
-        end = (x == END_OF_TEXT).int().argmax(dim=1)  # the first, where there are several
-        return tokens[torch.arange(len(x), device=x.device), end]
+        return at_end(tokens, x) if self.causal else tokens[:, 0]
 
 
 @dataclass(frozen=True)

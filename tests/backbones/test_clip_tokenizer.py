@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.helpers.reference import PREPROCESSING, REFERENCE
-from unibind.backbones.imagebind.tokenizer import Tokenizer
+from unibind.backbones._shared.clip_tokenizer import Tokenizer
 from unibind.errors import MissingExtraError
 
 tokens = Tokenizer()

@@ -1,4 +1,4 @@
-"""CLIP's byte-pair tokenizer (Radford et al., 2021), as ImageBind's text tower needs it."""
+"""CLIP's byte-pair tokenizer (Radford et al., 2021), as the text towers of ImageBind and LanguageBind need it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ...extras import import_extra
 
 MAX_TOKENS = 77
-_PURPOSE = "the tokenizer of ImageBind"
+_PURPOSE = "CLIP's tokenizer"
 # Where the packaged tokenizer would insert its special tokens; a space after "<" changes no other token.
 _SPECIAL = re.compile(r"<(?=(?:start|end)_of_text>)")
 
