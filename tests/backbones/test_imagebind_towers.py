@@ -6,8 +6,8 @@ from tests.helpers.tiny_imagebind import SIZES, public_shapes, public_state
 from unibind.backbones._shared.transformer import END_OF_TEXT, attend
 from unibind.backbones.imagebind.checkpoint import locate
 from unibind.backbones.imagebind.golden import golden_checks
-from unibind.backbones.imagebind.towers import Size, build_tower
 from unibind.backbones.imagebind.towers import SIZES as HUGE
+from unibind.backbones.imagebind.towers import Size, build_tower
 from unibind.errors import UnibindError
 
 

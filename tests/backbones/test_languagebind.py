@@ -21,7 +21,9 @@ from unibind.errors import ContractError, MissingFileError, UnibindError, Unknow
 
 INPUTS = json.loads((REFERENCE / "languagebind_inputs.json").read_text())
 SOUND = golden()["models"]["audio"]["config"]
-inputs = Preprocessing({"image": {}, "thermal": {}, "text": {}, "event": {}, "audio": SOUND, "video": {"num_frames": 8}})
+inputs = Preprocessing(
+    {"image": {}, "thermal": {}, "text": {}, "event": {}, "audio": SOUND, "video": {"num_frames": 8}}
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,9 @@ def random_items():
 @pytest.mark.slow
 def test_outputs_equal_those_of_the_released_code():
     checks = {check.what: check for check in golden_checks()}
-    assert {f"languagebind {kind}" for kind in (*KINDS.values(), "text", "video_lora", "video_v1.5", "audio_lora")} == set(checks)
+    assert {
+        f"languagebind {kind}" for kind in (*KINDS.values(), "text", "video_lora", "video_v1.5", "audio_lora")
+    } == set(checks)
     assert {what: check.difference for what, check in checks.items() if check.difference > 2e-6} == {}
 
 
@@ -105,20 +109,32 @@ def test_frames_matter_in_their_order(tiny):
 
 
 def test_a_lora_is_added_to_its_weight():
-    pieces = locate(["vision_model.encoder.base_model.model.layers.0.mlp.fc1.weight",
-                     "vision_model.encoder.base_model.model.layers.0.mlp.fc1.lora_A.default.weight",
-                     "vision_model.encoder.base_model.model.layers.0.mlp.fc1.lora_B.default.weight"])[0][PICTURES]
-    stored = {"weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "down": torch.tensor([[1.0, 10.0]]), "up": torch.tensor([[1.0], [2.0]])}
+    pieces = locate(
+        [
+            "vision_model.encoder.base_model.model.layers.0.mlp.fc1.weight",
+            "vision_model.encoder.base_model.model.layers.0.mlp.fc1.lora_A.default.weight",
+            "vision_model.encoder.base_model.model.layers.0.mlp.fc1.lora_B.default.weight",
+        ]
+    )[0][PICTURES]
+    stored = {
+        "weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]),
+        "down": torch.tensor([[1.0, 10.0]]),
+        "up": torch.tensor([[1.0], [2.0]]),
+    }
 
     class Memory:
         path = "memory"
 
         def mapped(self, names):
-            return {name: stored["down" if "lora_A" in name else "up" if "lora_B" in name else "weight"] for name in names}
+            return {
+                name: stored["down" if "lora_A" in name else "up" if "lora_B" in name else "weight"] for name in names
+            }
 
         @property
         def shapes(self):
-            return {name: tuple(tensor.shape) for name, tensor in self.mapped(next(iter(pieces.values()))[0].names).items()}
+            return {
+                name: tuple(tensor.shape) for name, tensor in self.mapped(next(iter(pieces.values()))[0].names).items()
+            }
 
     merged = TowerFile(PICTURES, Memory(), pieces, 0.5).mapped(["blocks.0.fc1.weight"])
     assert merged["blocks.0.fc1.weight"].tolist() == [[1.5, 7.0], [4.0, 14.0]]  # + 0.5 * [[1, 10], [2, 20]]
@@ -329,7 +345,7 @@ def test_half_precision_files_are_used_in_float32(folder, tmp_path, tiny):
     half = create_backbone("languagebind", weights=write_repository(tmp_path / "half", "thermal", state=state))
     item = random_items()[3]
     z = embed([item], half)
-    assert 0.9999 < float((z * embed([item], tiny)).sum()) 
+    assert float((z * embed([item], tiny)).sum()) > 0.9999
     assert half._towers["thermal"].project.weight.dtype == torch.float32
 
 
@@ -408,6 +424,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(UnibindError, match=r"lacks norm_out.bias"):
         backbone.encode("image", torch.zeros(1, 3, 224, 224))
     more = state | {"vision_model.head.weight": torch.zeros(2)}
-    refused("belong to no tower, such as vision_model.head.weight", weights=write_repository(tmp_path / "b", "image", state=more))
+    refused(
+        "belong to no tower, such as vision_model.head.weight",
+        weights=write_repository(tmp_path / "b", "image", state=more),
+    )
     none = {name: tensor for name, tensor in state.items() if not name.startswith(("text", "logit"))}
     refused("lacks texts", weights=write_repository(tmp_path / "c", "image", state=none))

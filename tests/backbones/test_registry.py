@@ -8,7 +8,7 @@ from tests.helpers.toys import ToyBackbone
 from unibind.backbones import Backbone, License, backbone_specs, create_backbone, list_backbones
 from unibind.errors import UnibindError, UnknownNameError
 
-BUILT_IN = ["classifier", "composed", "imagebind", "mini", "open_clip", "transformers"]
+BUILT_IN = ["classifier", "composed", "imagebind", "languagebind", "mini", "open_clip", "transformers"]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Tiny repositories of LanguageBind with generated weights, in the file formats of the public ones."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -18,10 +19,15 @@ KINDS = {  # the repositories that together have every modality -> tiny model
 LOGIT_SCALE = {"image": 100.0, "video": 50.0, "audio": 20.0, "thermal": 30.0, "depth": 40.0}
 
 
+@lru_cache
+def _generated(kind):
+    weights = tiny_weights(kind)
+    return weights.mapped(weights.shapes)
+
+
 def tiny_state(kind):
     """Weights by public name, with what else the public files have: positions' numbers, and a logit scale."""
-    weights = tiny_weights(kind)
-    state = weights.mapped(weights.shapes)
+    state = dict(_generated(kind))
     state["logit_scale"] = torch.tensor(LOGIT_SCALE[kind.split("_")[0]]).log()
     for model in ("vision", "text"):
         count = len(state[f"{model}_model.embeddings.position_embedding.weight"])

@@ -1,4 +1,4 @@
-"""The pre-norm transformer of CLIP (Radford et al., 2021), ImageBind and LanguageBind, and how their text towers read."""
+"""The pre-norm transformer of CLIP (Radford et al., 2021), ImageBind and LanguageBind, and what reads their texts."""
 
 from __future__ import annotations
 

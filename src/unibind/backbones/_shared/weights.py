@@ -24,7 +24,7 @@ def find_weights(
     """
     source = f"{what}'s weights are under {license} at {where}"
     path = locate_weights(given, source)
-    weights = path if path.is_file() else _in_folder(path, filenames)
+    weights = _in_folder(path, filenames) if path.is_dir() else path
     if weights is None:
         origin = "" if given is not None else f" (from {WEIGHTS})"
         raise MissingFileError(f"{path}{origin} contains none of {', '.join(filenames)}; {source}")

@@ -71,7 +71,9 @@ def locate(names: Iterable[str]) -> tuple[dict[str, dict[str, tuple[Piece, ...]]
         tower, ours, slot, part = place
         pieces = found.setdefault((tower, ours), {})
         pieces[slot] = replace(pieces.get(slot, Piece()), **{part: public})
-    unknown += [name for pieces in found.values() for piece in pieces.values() if not piece.whole for name in piece.names]
+    unknown += [
+        name for pieces in found.values() for piece in pieces.values() if not piece.whole for name in piece.names
+    ]
     towers: dict[str, dict[str, tuple[Piece, ...]]] = {}
     for (tower, ours), pieces in found.items():
         towers.setdefault(tower, {})[ours] = tuple(pieces[slot] for slot in _SLOTS if slot in pieces)

@@ -63,7 +63,9 @@ def tiny_config(kind: str) -> dict[str, Any]:
 def tiny_weights(kind: str) -> GeneratedWeights:
     """The weights of one of the tiny models, under their public names."""
     recorded = golden()
-    return GeneratedWeights({n: tuple(s) for n, s in (recorded["text_shapes"] | recorded["models"][kind]["shapes"]).items()})
+    return GeneratedWeights(
+        {n: tuple(s) for n, s in (recorded["text_shapes"] | recorded["models"][kind]["shapes"]).items()}
+    )
 
 
 def golden_checks() -> list[GoldenCheck]:

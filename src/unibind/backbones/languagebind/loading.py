@@ -52,7 +52,9 @@ class TowerFile:
         return fingerprint(self._stored())
 
     def _stored(self) -> Iterator[tuple[str, Tensor]]:
-        stored = [(f"{ours}.{i}.{j}", n) for ours, ps in self._items for i, p in enumerate(ps) for j, n in enumerate(p.names)]
+        stored = [
+            (f"{ours}.{i}.{j}", n) for ours, ps in self._items for i, p in enumerate(ps) for j, n in enumerate(p.names)
+        ]
         copies = self.checkpoint.stream([name for _, name in stored])
         yield from zip((ours for ours, _ in stored), (tensor for _, tensor in copies), strict=True)
         if any(piece.down for _, pieces in self._items for piece in pieces):

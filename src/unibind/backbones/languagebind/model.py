@@ -55,7 +55,7 @@ class LanguageBind:
     `weights` is one of the public repositories on disk, or a folder with one subfolder per repository. Instead,
     `repositories` names them by modality: folders, or names on the Hugging Face Hub, which are downloaded. `modalities`
     limits what may be used; each tower is read when it is first needed. `precision` is "float32", "bfloat16", "int8"
-    or "auto".
+    or "auto". With `compile`, towers are compiled when they are built.
     """
 
     name = SPEC.card.name
@@ -80,8 +80,9 @@ class LanguageBind:
         self._text_from = next(iter(self._opened))
         self.dim = self._opened[self._text_from].dim
         self._inputs = Preprocessing({m: self._repository(m).vision for m in self.modalities})
-        self._given = {"weights": absolute(str(weights))} if weights is not None else {}
-        self._given |= {"repositories": paths} if repositories is not None else {}
+        self._given: dict[str, Any] = {"repositories": paths} if repositories is not None else {}
+        if weights is not None:
+            self._given["weights"] = absolute(str(weights))
         self._towers = FrozenTowers(self._load, self.device, compile=compile)
 
     @property
@@ -141,9 +142,7 @@ class LanguageBind:
         if not self._opened:
             raise UnibindError(f"this copy of {self.name} only preprocesses; encode in the process that created it")
         repository, part = (self._opened[self._text_from], TEXTS) if tower == TEXTS else (self._opened[tower], PICTURES)
-        return load_tower(
-            repository.towers[part], repository.size(part), precision=self.precision, device=self.device
-        )
+        return load_tower(repository.towers[part], repository.size(part), precision=self.precision, device=self.device)
 
 
 def _places(weights: str | Path | None, repositories: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """From raw items to the inputs of LanguageBind's towers: one object per modality, whose fields are in the contract.
 
 Steps and constants are those of LanguageBind's released processors, without what they draw at random: a video is never
-mirrored, and a long sound is read at the middle of each third of where its parts may start. Resizing is not antialiased,
-as in the torchvision 0.14 that the authors used.
+mirrored, and the three parts of a long sound start in the middle of where they may. Resizing is not antialiased, as in
+the torchvision 0.14 that the authors name.
 """
 
 from __future__ import annotations
@@ -148,7 +148,9 @@ class _Audio:
         count = 1 + max(0, total - frame) // shift
         samples = raw.samples - raw.samples.mean()
         windows = [
-            sinc_resampled(samples, raw.rate, self.rate_hz, start * shift, min(total, frame + (self.frames - 1) * shift))
+            sinc_resampled(
+                samples, raw.rate, self.rate_hz, start * shift, min(total, frame + (self.frames - 1) * shift)
+            )
             for start in self._starts(count)
         ]
         parts = torch.from_numpy(np.stack(windows))

@@ -164,7 +164,12 @@ def _check_grid(opened: Opened) -> None:
     patch = shapes.get("stem.patch", (1, 1, 1, 1))
     tokens = 1 + (height // patch[-1]) * (width // patch[-1])
     frames = shapes.get(FRAME_POSITIONS, (1, 1, 1))[1]
-    ranks = {p.down: opened.checkpoint.shapes[p.down][0] for ps in opened.towers[PICTURES].pieces.values() for p in ps if p.down}
+    ranks = {
+        p.down: opened.checkpoint.shapes[p.down][0]
+        for ps in opened.towers[PICTURES].pieces.values()
+        for p in ps
+        if p.down
+    }
     facts = {
         "positions": (shapes.get("stem.positions", (0,))[0], tokens),
         "frames": (frames, vision["num_frames"] if vision["add_time_attn"] else 1),
