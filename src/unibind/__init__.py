@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         create_backbone,
         list_backbones,
     )
+    from .backbones.classifier.model import ClassifierBackbone
     from .data.embeddings import Embeddings, TextEmbeddings
     from .data.encode import EncodeSummary
     from .data.intake import IntakeReport, Manifest, read_manifest
@@ -56,6 +57,7 @@ _MODULES = {
     "align.selection": ("CenterConfig",),
     "api": ("encode", "export", "search", "similarity"),
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
+    "backbones.classifier.model": ("ClassifierBackbone",),
     "data.embeddings": ("Embeddings", "TextEmbeddings"),
     "data.encode": ("EncodeSummary",),
     "data.intake": ("IntakeReport", "Manifest", "read_manifest"),
@@ -88,6 +90,7 @@ __all__ = [
     "BackboneSpec",
     "Card",
     "CenterConfig",
+    "ClassifierBackbone",
     "Contract",
     "Depth",
     "Description",

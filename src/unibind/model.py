@@ -396,6 +396,7 @@ class UniBind:
         cls,
         source: str | Path,
         *,
+        backbone: Backbone | None = None,
         modalities: Sequence[str] | None = None,
         weights: str | Path | None = None,
         precision: str | None = None,
@@ -406,14 +407,18 @@ class UniBind:
         """Load a model from a folder or from the Hugging Face Hub (`owner/name`).
 
         `modalities` limits the towers that are read; `weights`, `precision`, `device` and other `options` of the
-        backbone override those it was fitted with. Raises MissingFileError for a folder that is not a complete model,
+        backbone override those it was fitted with. `backbone` is the open one for a model whose backbone no name makes,
+        such as that of a function of yours. Raises MissingFileError for a folder that is not a complete model,
         and ContractError where the installed backbone is not the one the model was fitted on.
         """
         folder = serialization.locate(source, revision)
         parts = serialization.read(folder)
         given = {"weights": weights, "precision": precision, "device": device, **options}
         chosen = {name: value for name, value in given.items() if value is not None}
-        backbone = serialization.with_options(create_backbone, parts, chosen, folder, modalities=modalities)
+        if backbone is None:
+            backbone = serialization.with_options(create_backbone, parts, chosen, folder, modalities=modalities)
+        else:
+            backbone = open_backbone(backbone, options=chosen | ({"modalities": modalities} if modalities else {}))
         serialization.check_widths(parts, backbone.dim, folder)
         for modality in backbone.modalities:
             fitted_on = parts.contracts.get(modality)

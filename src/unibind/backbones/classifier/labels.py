@@ -50,10 +50,17 @@ def read_labels(repository: Repository) -> CheckpointLabels:
     return CheckpointLabels(architecture, _modality(architecture, kind, repository), labels, _exclusive(config, labels))
 
 
-def check_meaningful(labels: Sequence[str], where: str, named: Collection[str] | None = None) -> None:
+def check_meaningful(
+    labels: Sequence[str],
+    where: str,
+    named: Collection[str] | None = None,
+    *,
+    fix: str = "write the names of its classes to id2label in its config.json",
+) -> None:
     """Raise UnibindError if a label is just its number, as transformers writes it where nobody gave names.
 
-    `named` are the labels that only their names stand for (None: all); what others are called does not matter.
+    `named` are the labels that only their names stand for (None: all); what others are called does not matter. `fix`
+    ends the message.
     """
     numbers = [
         label
@@ -63,7 +70,7 @@ def check_meaningful(labels: Sequence[str], where: str, named: Collection[str] |
     if numbers:
         raise UnibindError(
             f"{len(numbers)} of the {len(labels)} labels of {where} are only numbers, such as {numbers[0]!r}, and say "
-            "nothing; write the names of its classes to id2label in its config.json"
+            f"nothing; {fix}"
         )
 
 

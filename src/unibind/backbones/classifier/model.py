@@ -26,6 +26,7 @@ from ..contract import Contract
 from ..protocol import Backbone
 from ..registry import create_backbone
 from ..spec import License, combined_license
+from .labels import check_meaningful
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +143,8 @@ class ClassifierBackbone:
 
         `version` identifies the function and its weights in contracts: change it when the probabilities change.
         `knowledge`, `anchor`, `temperature` and `kept` are as in `create_backbone("classifier:...")`. `name` is that of
-        a registered backbone that makes this one, if there is one; without it, a saved model cannot be opened.
+        a registered backbone that makes this one, if there is one; without it, `UniBind.from_pretrained(folder,
+        backbone=...)` opens a saved model.
 
         Raises UnibindError for labels that are not two or more names, and UnknownNameError for an unknown modality.
         """
@@ -150,9 +152,11 @@ class ClassifierBackbone:
         from .function import FunctionClassifier
 
         classifier = FunctionClassifier(classify, labels, modality, version=version, prepare=prepare, license=license)
+        texts = class_texts(classifier.labels, knowledge)
+        check_meaningful(classifier.labels, "your function", texts.named, fix="pass the names of the classes")
         return cls(
             classifier,
-            class_texts(classifier.labels, knowledge),
+            texts,
             open_anchor(anchor, device=device),
             name=name,
             options={},
