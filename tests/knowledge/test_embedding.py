@@ -16,9 +16,10 @@ from unibind.data.encode import embed
 from unibind.errors import MissingFileError
 from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.embedding import CachedEmbedder, embed_descriptions, iterate_texts
-from unibind.knowledge.embedding_cache import FOLDER, EmbeddingCache, evict, user_cache
+from unibind.knowledge.embedding_cache import FOLDER, EmbeddingCache, evict
 from unibind.knowledge.journal import Answer, Journal
 from unibind.modalities.text import Text
+from unibind.user_cache import user_cache
 
 
 class Counting(ToyBackbone):
@@ -178,7 +179,7 @@ def test_the_cache_is_where_caches_of_the_user_are(tmp_path, monkeypatch, cache_
     cache_home = cache_home and str(Path(cache_home).expanduser())
     for name, value in (("XDG_CACHE_HOME", cache_home), ("UNIBIND_CACHE", given)):
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
-    assert user_cache() == Path(folder).expanduser()
+    assert user_cache(FOLDER) == Path(folder).expanduser()
 
 
 @pytest.mark.slow

@@ -20,8 +20,9 @@ from ..errors import UnibindError
 from ..modalities import ANCHOR
 from ..modalities.text import Text
 from ..progress import progress_bar
+from ..user_cache import user_cache
 from .base import DESCRIPTIONS, KnowledgeBase
-from .embedding_cache import FOLDER, MAX_BYTES, EmbeddingCache, evict, user_cache
+from .embedding_cache import FOLDER, MAX_BYTES, EmbeddingCache, evict
 from .journal import open_existing
 
 _log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def embed_descriptions(
 
     Each distinct text is embedded once, so equal texts have bit-identical vectors within one call. Vectors are cached:
     those of a base from a writable folder in that folder, all others in the user's cache folder (see
-    `embedding_cache.user_cache`). Where all are cached, the text tower is not even opened. Without a cache, vectors may
+    `user_cache`). Where all are cached, the text tower is not even opened. Without a cache, vectors may
     differ between calls in the last bits where the backbone's arithmetic depends on the padding of a batch. `progress`
     is called with the number of texts just done.
     """
@@ -170,7 +171,7 @@ def _embed_distinct(
     """Embed distinct texts through the cache of their base, else through the user's, else through none."""
     if base is not None and os.access(base, os.W_OK):
         return _through(base / FOLDER, texts, backbone, batch_size, progress)[0]
-    folder = user_cache()
+    folder = user_cache(FOLDER)
     if folder is not None and 4 * len(texts) * backbone.dim <= MAX_BYTES // 4:
         try:
             vectors, new = _through(folder, texts, backbone, batch_size, progress)

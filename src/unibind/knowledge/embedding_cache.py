@@ -27,12 +27,12 @@ from ..backbones.contract import Contract
 from ..data.embeddings import Vectors
 from ..errors import UnibindError
 from ..files import write_whole
+from ..user_cache import evict as evict_files
 
 if TYPE_CHECKING:
     import pyarrow
 
 FOLDER = "embeddings"  # in the folder of a base, and in the user's cache folder
-CACHE = "UNIBIND_CACHE"  # environment variable: the user's cache folder; an empty value turns it off
 MAX_BYTES, MAX_FILES = 1 << 30, 256  # in the user's cache folder
 _KEY_BYTES = 16
 
@@ -125,39 +125,9 @@ class EmbeddingCache:
         return result
 
 
-# --- the user's cache folder -----------------------------------------------------------------------------------------
-
-
-def user_cache() -> Path | None:
-    """The folder of the user's cached text embeddings, which is made; None where it is turned off or not writable.
-
-    It is below the folder UNIBIND_CACHE, else below `unibind` in XDG_CACHE_HOME or ~/.cache, as Hugging Face has it.
-    """
-    given = os.environ.get(CACHE)
-    if given == "":
-        return None
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = (Path(home) / "unibind" if given is None else Path(given).expanduser()) / FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
 def evict(folder: Path, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> None:
     """Remove the files of all contracts that were used least recently, beyond these limits."""
-    used = []
-    for file in folder.glob("*/*.arrow"):
-        with suppress(OSError):  # removed by another process
-            facts = file.stat()
-            used.append((facts.st_mtime_ns, facts.st_size, file))
-    total = 0
-    for number, (_, size, file) in enumerate(sorted(used, reverse=True)):
-        total += size
-        if total > max_bytes or number >= max_files:
-            with suppress(OSError):
-                file.unlink()
+    evict_files(folder.glob("*/*.arrow"), max_bytes, max_files)
 
 
 def _keys(texts: Sequence[str]) -> Keys:

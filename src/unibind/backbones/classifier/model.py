@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from ...errors import UnibindError
 from ...modalities import ANCHOR, check_modality
 from ...modalities.spec import Raw
-from ...modalities.text import Text
-from .._shared.batching import collate
-from .._shared.class_mixture import ClassMixture, embed_classes
+from .._shared.class_mixture import ClassMixture
 from .._shared.class_texts import ClassTexts, Knowledge, class_texts
+from .._shared.class_vectors import class_vectors
 from .._shared.towers import FrozenTowers, check_item, select_modalities
 from ..contract import Contract
 from ..protocol import Backbone
@@ -32,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 ANCHOR_BACKBONE = "mini"  # the backbone with the text tower MiniLM, which is always installed
 UNKNOWN = License("unknown", commercial=False)
-_TEXTS_AT_ONCE = 64
 _TOWER = "classifier"
 
 
@@ -196,22 +193,9 @@ class ClassifierBackbone:
         )
 
     def _load(self, _: str) -> nn.Module:
-        vectors = embed_classes(self.texts.texts, self._embed_texts)
+        vectors = class_vectors(self.texts, self._anchor)
         mixture = ClassMixture(vectors, temperature=self.temperature, kept=self.kept)
         return self._classifier.load(mixture)
-
-    def _embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Vectors [N, D] of texts, in batches of similar length."""
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        vectors = torch.empty(len(texts), self.dim)
-        for rows in _chunks(order, _TEXTS_AT_ONCE):
-            batch = collate([self._anchor.preprocess(ANCHOR, Text(texts[row])) for row in rows])
-            vectors[rows] = self._anchor.encode(ANCHOR, batch)
-        return vectors
-
-
-def _chunks(rows: Sequence[int], size: int) -> Iterator[list[int]]:
-    yield from (list(rows[start : start + size]) for start in range(0, len(rows), size))
 
 
 def open_anchor(anchor: str, **options: Any) -> Backbone:
