@@ -95,7 +95,7 @@ def missing(kind: str, card: Card) -> str | None:
     if card.unavailable is not None:
         return card.unavailable
     extra = EXTRAS.get(card.extra or "")
-    if extra is not None and not all(map(_importable, extra.modules)):
+    if extra is not None and not all(map(_importable if extra.delicate else _installed, extra.modules)):
         return f"install unibind[{card.extra}]"
     if ":" in card.name:
         return None
@@ -123,9 +123,13 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
 def _importable(module: str) -> bool:
     """Whether a module can be imported: an installed torchvision may not fit the installed torch."""
-    if importlib.util.find_spec(module) is None:
+    if not _installed(module):
         return False
     try:
         importlib.import_module(module)

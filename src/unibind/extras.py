@@ -12,10 +12,14 @@ from .errors import MissingExtraError
 
 @dataclass(frozen=True)
 class Extra:
-    """One `pip install 'unibind[NAME]'`: what it is for, and the modules it must provide."""
+    """One `pip install 'unibind[NAME]'`: what it is for, and the modules it must provide.
+
+    `delicate` modules may be installed and still not work, so that only importing them tells.
+    """
 
     purpose: str
     modules: tuple[str, ...]
+    delicate: bool = False
 
 
 EXTRAS: Mapping[str, Extra] = MappingProxyType(
@@ -29,7 +33,8 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
         "qdrant": Extra("exporting to Qdrant", ("qdrant_client",)),
         "imagebind": Extra("the texts of ImageBind and LanguageBind", ("instant_clip_tokenizer", "ftfy")),
         "transformers": Extra("models of transformers", ("transformers", "tokenizers", "sentencepiece")),
-        "open_clip": Extra("models of OpenCLIP", ("open_clip", "torchvision")),
+        "sentence_transformers": Extra("models of sentence-transformers", ("sentence_transformers",)),
+        "open_clip": Extra("models of OpenCLIP", ("open_clip", "torchvision"), delicate=True),
     }
 )
 

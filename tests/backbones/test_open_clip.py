@@ -14,6 +14,7 @@ from unibind.backbones import Backbone, SigmoidBackbone, create_backbone
 from unibind.backbones._shared.batching import collate
 from unibind.backbones.open_clip.transform import PictureTransform
 from unibind.errors import MissingExtraError, UnibindError, UnknownNameError
+from unibind.modalities.depth import Depth
 from unibind.modalities.event import EventFrame
 from unibind.modalities.image import Image
 from unibind.modalities.text import Text
@@ -107,6 +108,7 @@ RAW = {
     "image": [Image(picture) for picture in PICTURES],
     "video": [Video(Frames(), 4.0, 1.0, 57, 40)],
     "thermal": [Thermal(np.random.default_rng(1).normal(20, 4, (30, 40)).astype(np.float32), celsius=True)],
+    "depth": [Depth(np.random.default_rng(2).uniform(0.5, 4, (30, 40)).astype(np.float32))],
     "event": [EventFrame(PICTURES[0])],
 }
 
@@ -151,7 +153,7 @@ def test_embeddings_are_the_models_own_at_unit_length(library):
     backbone, model = create_backbone(NAME), Model(0, None)
     assert isinstance(backbone, Backbone) and isinstance(backbone, SigmoidBackbone)
     assert library.asked == [("ViT-T-8", "tiny")]
-    assert backbone.dim == WIDTH and backbone.modalities == ("text", "image", "video", "thermal", "event")
+    assert backbone.dim == WIDTH and backbone.modalities == ("text", "image", "video", "thermal", "depth", "event")
     pictures = to_tensor(np.stack([square(picture, SIZE) for picture in PICTURES]), MEAN, STD)
     ids = library.get_tokenizer("ViT-T-8")([raw.text for raw in RAW["text"]])
     with torch.no_grad():

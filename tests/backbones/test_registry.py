@@ -8,7 +8,10 @@ from tests.helpers.toys import ToyBackbone
 from unibind.backbones import Backbone, License, backbone_specs, create_backbone, list_backbones
 from unibind.errors import UnibindError, UnknownNameError
 
-BUILT_IN = ["classifier", "composed", "imagebind", "languagebind", "mini", "open_clip", "transformers"]
+BUILT_IN = [
+    *("classifier", "composed", "imagebind", "languagebind", "mini", "open_clip"),
+    *("sentence_transformers", "transformers"),
+]
 
 
 @pytest.fixture
@@ -51,7 +54,8 @@ import sys
 from unibind.backbones import list_backbones
 assert len(list_backbones()) >= 5
 code = [m for m in sys.modules if m.startswith("unibind.backbones.") and m.count(".") > 2 and "._shared" not in m]
-print([m for m in ("torch", "numpy", "PIL", "transformers", "open_clip") if m in sys.modules], code)
+heavy = ("torch", "numpy", "PIL", "transformers", "sentence_transformers", "open_clip")
+print([m for m in heavy if m in sys.modules], code)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[] []", done.stderr

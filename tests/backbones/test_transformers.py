@@ -15,6 +15,7 @@ from unibind.backbones import Backbone, License, create_backbone
 from unibind.backbones._shared.batching import collate
 from unibind.errors import MissingExtraError, MissingFileError, UnibindError, UnknownNameError
 from unibind.modalities.audio import Audio
+from unibind.modalities.depth import Depth
 from unibind.modalities.event import EventFrame
 from unibind.modalities.image import Image
 from unibind.modalities.text import Text
@@ -41,6 +42,7 @@ RAW = {
     "image": [Image(p) for p in PICTURES],
     "video": [Video(Frames(), 3.0, 1.0, 41, 50)],
     "thermal": [Thermal(NOISE.normal(20, 5, (30, 44)).astype(np.float32), celsius=True)],
+    "depth": [Depth(NOISE.uniform(0.5, 4, (30, 44)).astype(np.float32))],
     "event": [EventFrame(PICTURES[0])],
     "audio": [recording(0.4), recording(1.0, seed=1), recording(2.7, seed=2)],
 }
@@ -204,7 +206,7 @@ def test_dinov2_images_are_class_tokens(models):
         expected = pooled(model(**pixels).last_hidden_state[:, 0])
     backbone = create(folder)
     torch.testing.assert_close(embed(backbone, "image", RAW["image"]), expected, atol=1e-5, rtol=0)
-    assert backbone.modalities == ("image", "video", "thermal", "event")
+    assert backbone.modalities == ("image", "video", "thermal", "depth", "event")
     assert backbone.contract("image").space == f"transformers:dinov2@{backbone.contract('image').weights}"
 
 

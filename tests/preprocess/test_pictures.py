@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unibind import Events
-from unibind.preprocess.pictures import event_picture, thermal_picture
+from unibind.preprocess.pictures import depth_picture, event_picture, thermal_picture
 
 
 def recording(pixels, width=4, height=3):
@@ -58,3 +58,14 @@ def test_a_huge_sensor_is_drawn_small():
     assert pixels.shape == (1280, 1280, 3)
     assert pixels[0, 0].tolist() == pixels[-1, -1].tolist() == [255, 255, 0]
     assert np.count_nonzero(pixels) == 4
+
+
+def test_near_is_light_far_is_dark_and_unknown_is_black():
+    depths = np.tile(np.linspace(1, 3, 200, dtype=np.float32), (10, 1))
+    depths[0, 0] = 0
+    gray = depth_picture(depths)
+    assert gray.dtype == np.uint8 and gray.shape == depths.shape
+    assert (gray[0, 0], gray[1, 0], gray[1, -1]) == (0, 255, 0)
+    assert (np.diff(gray[1].astype(int)) <= 0).all()
+    assert not depth_picture(np.zeros((4, 4), np.float32)).any()
+    assert len(np.unique(depth_picture(np.full((4, 4), 2, np.float32)))) == 1

@@ -1,4 +1,4 @@
-"""Event recordings and thermal pictures rendered for towers that see pictures only."""
+"""Event recordings, thermal and depth pictures rendered for towers that see pictures only."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ def thermal_picture(values: NDArray[np.float32], *, celsius: bool) -> NDArray[np
     for band in bands:
         out[band] = (255 * ((values[band] - low) / max(float(high - low), 1e-6)).clip(0, 1)).round()
     return out
+
+
+def depth_picture(meters: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A depth picture [H, W] in meters, 0 where unknown, as 8-bit gray [H, W]: near light, far dark, unknown black.
+
+    Known depths are stretched between their 1st and 99th percentile.
+    """
+    known = meters > 0
+    if not known.any():
+        return np.zeros(meters.shape, np.uint8)
+    low, high = np.percentile(meters[known], (1, 99))
+    nearness = ((high - meters) / max(float(high - low), 1e-6)).clip(0, 1)
+    return np.where(known, (255 * nearness).round(), 0).astype(np.uint8)
 
 
 def _were_bytes(values: NDArray[np.float32]) -> bool:

@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...errors import UnibindError
+from ...modalities.depth import Depth
 from ...modalities.event import EventFrame, Events
 from ...modalities.image import Image
 from ...modalities.thermal import Thermal
 from ...modalities.video import Video
 from ...preprocess.clips import even_moments
-from ...preprocess.pictures import event_picture, thermal_picture
+from ...preprocess.pictures import depth_picture, event_picture, thermal_picture
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,15 @@ def _video(raw: Video, frames: int) -> NDArray[np.uint8]:
 
 
 def _thermal(raw: Thermal, _: int) -> NDArray[np.uint8]:
-    return np.repeat(thermal_picture(raw.values, celsius=raw.celsius)[None, :, :, None], 3, axis=-1)
+    return _gray(thermal_picture(raw.values, celsius=raw.celsius))
+
+
+def _depth(raw: Depth, _: int) -> NDArray[np.uint8]:
+    return _gray(depth_picture(raw.values))
+
+
+def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(picture[None, :, :, None], 3, axis=-1)
 
 
 def _event(raw: Events | EventFrame, _: int) -> NDArray[np.uint8]:
@@ -58,6 +67,7 @@ PICTURE_INPUTS: Mapping[str, PictureInput] = {
     "image": PictureInput(_image, "unchanged"),
     "video": PictureInput(_video, "frames at the middles of equal parts of the clip", moving=True),
     "thermal": PictureInput(_thermal, "preprocess.pictures.thermal_picture, gray"),
+    "depth": PictureInput(_depth, "preprocess.pictures.depth_picture, gray"),
     "event": PictureInput(_event, "preprocess.pictures.event_picture"),
 }
 

@@ -18,7 +18,7 @@ from ..spec import License
 
 CONFIG = "config.json"
 _CARD = "README.md"
-_SMALL_FILES = [
+SMALL_FILES = [  # of a model of transformers: all but its weights
     *(CONFIG, _CARD, "preprocessor_config.json", "processor_config.json", "modules.json"),
     "video_preprocessor_config.json",
     *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model"),
@@ -99,7 +99,7 @@ class Repository:
         """
         extra = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model).parameters else {}
         attention = "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
-        with reading("the weights", self.folder), _quiet():
+        with reading("the weights", self.folder), quiet():
             tower, report = model.from_pretrained(
                 self.folder,
                 config=config,
@@ -155,30 +155,31 @@ def _open(path: Path) -> list[tuple[str, Callable[[], Tensor]]]:
     return [(name, partial(state.__getitem__, name)) for name in state]
 
 
-def find_repository(argument: str, revision: str | None, *, weights: bool = True) -> Repository:
+def find_repository(argument: str, revision: str | None, *, files: Sequence[str] | None = None) -> Repository:
     """The folder `argument`, or the model of that name on the Hugging Face Hub (its cached files when offline).
 
-    Without `weights`, only its small files are downloaded. Raises MissingFileError if neither exists.
+    `files` are patterns of the files that are downloaded; None: those of one model of transformers. Raises
+    MissingFileError if neither exists.
     """
     folder = Path(argument).expanduser()
     if folder.is_dir():
         return Repository(folder)
     if argument.startswith((".", "/", "~")) or argument.count("/") > 1:
         raise MissingFileError(f"the folder {folder} does not exist; choose a folder or a model on the Hub")
-    return Repository(_download(argument, revision, weights=weights))
+    return Repository(_download(argument, revision, files))
 
 
-def _download(repository: str, revision: str | None, *, weights: bool) -> Path:
+def _download(repository: str, revision: str | None, files: Sequence[str] | None) -> Path:
     from huggingface_hub import snapshot_download
 
-    def fetch(patterns: list[str]) -> Path:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+    def fetch(patterns: Sequence[str]) -> Path:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
 
     try:
-        if not weights:
-            return fetch(_SMALL_FILES)
-        folder = fetch(_SMALL_FILES + _SAFETENSORS)
-        return folder if any(folder.glob(_SAFETENSORS[0] + "*")) else fetch(_SMALL_FILES + _PICKLES)
+        if files is not None:
+            return fetch(files)
+        folder = fetch(SMALL_FILES + _SAFETENSORS)
+        return folder if any(folder.glob(_SAFETENSORS[0] + "*")) else fetch(SMALL_FILES + _PICKLES)
     except Exception as error:
         raise MissingFileError(
             f"{repository!r} is not a folder and cannot be downloaded from the Hub ({_first_line(error)}); "
@@ -187,14 +188,14 @@ def _download(repository: str, revision: str | None, *, weights: bool) -> Path:
 
 
 @contextmanager
-def reading(what: str, where: Path) -> Iterator[None]:
-    """Turn errors of the libraries that read files into one sentence."""
+def reading(what: str, where: Path, extra: str = "transformers") -> Iterator[None]:
+    """Turn errors of the libraries that read files into one sentence; `extra` installs these libraries."""
     try:
         yield
     except UnibindError:
         raise
     except ImportError as error:  # e.g. a SentencePiece tokenizer
-        raise MissingExtraError(f"{what} of the model in {where} ({_first_line(error)})", "transformers") from None
+        raise MissingExtraError(f"{what} of the model in {where} ({_first_line(error)})", extra) from None
     except Exception as error:  # libraries raise all kinds of errors on damaged files
         raise UnibindError(f"{what} of the model in {where} cannot be read: {_first_line(error)}") from None
 
@@ -205,7 +206,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Suppress progress bars and tables of unused weights on the terminal."""
     from transformers.utils import logging
 

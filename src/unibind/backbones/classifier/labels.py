@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import UnibindError
-from .._shared.repository import Repository, find_repository
+from .._shared.repository import SMALL_FILES, Repository, find_repository
 
 _CONFIG = "config.json"
 _TASK = re.compile(r"For(Image|Audio|Video)Classification")
@@ -36,7 +36,7 @@ def checkpoint_labels(model: str, revision: str | None = None) -> CheckpointLabe
     Raises MissingFileError if there is no such model, and UnibindError if it is not a classifier of images, sounds or
     videos, or if its labels are only numbers.
     """
-    found = read_labels(find_repository(model, revision, weights=False))
+    found = read_labels(find_repository(model, revision, files=SMALL_FILES))
     check_meaningful(found.labels, model)
     return found
 

@@ -28,7 +28,7 @@ SPEC = BackboneSpec(
     Card(
         name="open_clip:ARCH/TAG",
         summary="CLIP models of the OpenCLIP project",
-        modalities=("text", "image", "video", "thermal", "event"),
+        modalities=("text", "image", "video", "thermal", "depth", "event"),
         dim=None,
         license=None,
         weights="downloaded by open_clip on first use",

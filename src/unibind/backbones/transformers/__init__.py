@@ -28,7 +28,7 @@ SPEC = BackboneSpec(
     Card(
         name="transformers:REPO_OR_DIR",
         summary="CLIP, SigLIP, CLAP, sentence embedders or vision transformers of the Hugging Face library",
-        modalities=("image", "text", "audio", "thermal", "video", "event"),
+        modalities=("image", "text", "audio", "thermal", "depth", "video", "event"),
         dim=None,
         license=None,
         weights="a folder, or a model on the Hugging Face Hub",

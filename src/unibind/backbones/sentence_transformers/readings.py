@@ -1,0 +1,141 @@
+"""How each modality is read by a model of sentence-transformers: from a raw item to arrays, and to the library's input.
+
+Inputs are handed over in explicit forms, because the library guesses the modality of others: a text that ends in .jpg
+would be a picture, and a one-dimensional array a sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...modalities.audio import Audio
+from ...modalities.spec import Raw
+from ...modalities.text import Text
+from ...modalities.video import Video
+from ...preprocess.clips import center_window, resampled
+from .._shared.picture_inputs import PICTURE_INPUTS
+
+
+class Reading(Protocol):
+    """How one modality is read. `kind` is the library's name of what the model gets."""
+
+    kind: str
+
+    def arrays(self, raw: Any) -> dict[str, NDArray]:
+        """The arrays of a raw item, in a worker process."""
+        ...
+
+    def inputs(self, arrays: Mapping[str, NDArray]) -> list[Any]:
+        """The library's inputs of one item; its embedding is the mean of theirs."""
+        ...
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The preprocessing parameters in the contract, as JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """A text as it is. `plain` hands over a bare str, to modules that take nothing else."""
+
+    plain: bool
+    kind: str = field(default="text", init=False)
+
+    def arrays(self, raw: Text) -> dict[str, NDArray]:
+        """Its bytes in UTF-8."""
+        return {"utf8": np.frombuffer(raw.text.encode(), np.uint8)}
+
+    def inputs(self, arrays: Mapping[str, NDArray]) -> list[Any]:
+        """A dict that says that it is a text, or the bare text."""
+        text = arrays["utf8"].tobytes().decode()
+        return [text if self.plain else {self.kind: text}]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+
+@dataclass(frozen=True)
+class PictureReading:
+    """What is seen, as pictures (see `picture_inputs`); a video as the mean over `frames` of its frames."""
+
+    modality: str
+    frames: int
+    processors: tuple[str, ...]
+    kind: str = field(default="image", init=False)
+
+    def arrays(self, raw: Raw) -> dict[str, NDArray]:
+        """Pictures uint8 [F, H, W, 3]."""
+        return {"pictures": PICTURE_INPUTS[self.modality].pictures(raw, self.frames)}
+
+    def inputs(self, arrays: Mapping[str, NDArray]) -> list[Any]:
+        """A Pillow image for every picture."""
+        from PIL import Image
+
+        return [Image.fromarray(pixels) for pixels in arrays["pictures"]]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """How the item becomes pictures, and the classes that prepare them."""
+        return PICTURE_INPUTS[self.modality].parameters(self.frames) | {"processors": list(self.processors)}
+
+
+@dataclass(frozen=True)
+class VideoReading:
+    """A video for a model that sees motion: `frames` frames with their times, which the model does not sample again."""
+
+    frames: int
+    processors: tuple[str, ...]
+    kind: str = field(default="video", init=False)
+
+    def arrays(self, raw: Video) -> dict[str, NDArray]:
+        """Frames uint8 [F, H, W, 3], and the duration in seconds."""
+        pictures = PICTURE_INPUTS[self.kind].pictures(raw, self.frames)
+        return {"pictures": pictures, "duration_s": np.array(raw.duration_s, np.float64)}
+
+    def inputs(self, arrays: Mapping[str, NDArray]) -> list[Any]:
+        """One clip, channels first, with what is known of its times."""
+        frames, duration = arrays["pictures"].transpose(0, 3, 1, 2), float(arrays["duration_s"])
+        times = {"fps": len(frames) / duration, "duration": duration, "total_num_frames": len(frames)}
+        metadata = times | {"frames_indices": list(range(len(frames)))}
+        return [{"array": np.ascontiguousarray(frames), "video_metadata": metadata}]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """How frames are chosen, that the model reads them as one clip, and the classes that prepare them."""
+        return PICTURE_INPUTS[self.kind].parameters(self.frames) | {"clip": True, "processors": list(self.processors)}
+
+
+@dataclass(frozen=True)
+class AudioReading:
+    """A recording at the model's own rate.
+
+    Its feature extractor decides what is cut or padded; where it would cut at random, it gets the middle `longest`
+    samples.
+    """
+
+    rate_hz: int
+    longest: int | None
+    kind: str = field(default="audio", init=False)
+
+    def arrays(self, raw: Audio) -> dict[str, NDArray]:
+        """Samples float32 [N], at `rate_hz`."""
+        samples = resampled(raw.samples, raw.rate, self.rate_hz)
+        too_long = self.longest is not None and len(samples) > self.longest
+        return {"samples": center_window(samples, self.longest) if too_long else samples}
+
+    def inputs(self, arrays: Mapping[str, NDArray]) -> list[Any]:
+        """The samples with their rate."""
+        return [{"array": arrays["samples"], "sampling_rate": self.rate_hz}]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The rate, and which samples of long recordings are used."""
+        return {"rate_hz": self.rate_hz} | ({"middle_samples": self.longest} if self.longest else {})
