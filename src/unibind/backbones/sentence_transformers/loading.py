@@ -115,7 +115,7 @@ def recordings(model: Any) -> tuple[int, int | None]:
     """The rate in Hz of the recordings that the model reads, and how many samples it would cut out at random."""
     for module in input_modules(model):
         processor = getattr(module, "processor", None)
-        extractor = getattr(processor, "feature_extractor", processor)
+        extractor: Any = getattr(processor, "feature_extractor", processor)
         if rate := getattr(extractor, "sampling_rate", None):
             at_random = getattr(extractor, "truncation", None) in _AT_RANDOM
             return int(rate), int(extractor.nb_max_samples) if at_random else None

@@ -7,8 +7,8 @@ would be a picture, and a one-dimensional array a sound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from .._shared.picture_inputs import PICTURE_INPUTS
 class Reading(Protocol):
     """How one modality is read. `kind` is the library's name of what the model gets."""
 
-    kind: str
+    kind: ClassVar[str]
 
     def arrays(self, raw: Any) -> dict[str, NDArray]:
         """The arrays of a raw item, in a worker process."""
@@ -45,7 +45,7 @@ class TextReading:
     """A text as it is. `plain` hands over a bare str, to modules that take nothing else."""
 
     plain: bool
-    kind: str = field(default="text", init=False)
+    kind: ClassVar[str] = "text"
 
     def arrays(self, raw: Text) -> dict[str, NDArray]:
         """Its bytes in UTF-8."""
@@ -69,7 +69,7 @@ class PictureReading:
     modality: str
     frames: int
     processors: tuple[str, ...]
-    kind: str = field(default="image", init=False)
+    kind: ClassVar[str] = "image"
 
     def arrays(self, raw: Raw) -> dict[str, NDArray]:
         """Pictures uint8 [F, H, W, 3]."""
@@ -93,7 +93,7 @@ class VideoReading:
 
     frames: int
     processors: tuple[str, ...]
-    kind: str = field(default="video", init=False)
+    kind: ClassVar[str] = "video"
 
     def arrays(self, raw: Video) -> dict[str, NDArray]:
         """Frames uint8 [F, H, W, 3], and the duration in seconds."""
@@ -123,13 +123,14 @@ class AudioReading:
 
     rate_hz: int
     longest: int | None
-    kind: str = field(default="audio", init=False)
+    kind: ClassVar[str] = "audio"
 
     def arrays(self, raw: Audio) -> dict[str, NDArray]:
         """Samples float32 [N], at `rate_hz`."""
         samples = resampled(raw.samples, raw.rate, self.rate_hz)
-        too_long = self.longest is not None and len(samples) > self.longest
-        return {"samples": center_window(samples, self.longest) if too_long else samples}
+        if self.longest is not None and len(samples) > self.longest:
+            samples = center_window(samples, self.longest)
+        return {"samples": samples}
 
     def inputs(self, arrays: Mapping[str, NDArray]) -> list[Any]:
         """The samples with their rate."""
