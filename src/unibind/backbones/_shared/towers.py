@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -61,13 +61,22 @@ class FrozenTowers:
 
         Raises UnibindError where the tower is to be compiled and cannot be.
         """
-        tower = self[name]
-        errors: AbstractContextManager[None] = compilation_errors(name) if self._compile else nullcontext()
-        with torch.inference_mode(), exact_float32(), errors:
+        with self.running(name) as tower:
             z = torch.cat([tower(self._on_device(part)).float() for part in batch.split(chunk or len(batch))])
             z = functional.normalize(z, dim=-1) if self._normalize else z
             z = z.cpu()  # once: each copy to the CPU waits for the device
         return z.clone()  # a regular tensor, because inference tensors cannot be used to train a head
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[nn.Module]:
+        """The tower of this name, where it computes: without gradients, in its precision, errors of compiling named.
+
+        For towers that move their inputs themselves; others are called by `embed`.
+        """
+        tower = self[name]
+        errors: AbstractContextManager[None] = compilation_errors(name) if self._compile else nullcontext()
+        with torch.inference_mode(), exact_float32(), errors:
+            yield tower
 
     def _on_device(self, batch: Tensor) -> Tensor:
         """A copy on the device; on CUDA from page-locked memory, so that the next one is prepared meanwhile."""

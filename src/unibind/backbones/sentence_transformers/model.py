@@ -37,7 +37,8 @@ class SentenceTransformersBackbone:
     those that the model reads; where it sees pictures, also those that can be drawn. `prompt` is "document", "query" or
     the name of another prompt of the model, and `instruction` a text that takes its place. `truncate_dim` keeps so many
     leading numbers of each vector. `precision` is "float32", "bfloat16" or "auto", and `frames` the number of frames
-    taken from a video. The model is read when the backbone is created.
+    taken from a video. The model is read when the backbone is created; with `compile`, it is compiled when it is first
+    used.
 
     Raises MissingExtraError without sentence-transformers, MissingFileError if there is no such model, UnknownNameError
     for a prompt that it does not have, and UnibindError for models that need foreign code or have pickled weights.
@@ -55,6 +56,7 @@ class SentenceTransformersBackbone:
         truncate_dim: int | None = None,
         revision: str | None = None,
         frames: int = 8,
+        compile: bool = False,
     ) -> None:
         loading.library()
         self.name = f"{_KIND}:{model}"
@@ -62,8 +64,8 @@ class SentenceTransformersBackbone:
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device, DTYPES)
         self._truncate_dim = truncate_dim
-        self._towers = FrozenTowers(self._load, self.device)
-        opened = self._model
+        self._towers = FrozenTowers(self._load, self.device, compile=compile)
+        opened: Any = self._towers[_MODEL]
         self.dim = loading.width(opened)
         self._readings = _readings(opened, check_frames(frames))
         self.modalities = select_modalities(modalities, tuple(self._readings))
@@ -119,28 +121,27 @@ class SentenceTransformersBackbone:
             return {"side": self._task}
         return {"side": self._task, "prompt": self._prompt, "max_tokens": self._max_tokens}
 
-    @property
-    def _model(self) -> Any:
-        return self._towers[_MODEL]
-
     def _load(self, _: str) -> nn.Module:
         model: nn.Module = loading.load_model(self._folder, self.precision, self.device, self._truncate_dim)
         return model
 
     def _embed(self, inputs: list[Any], kind: str) -> Tensor:
         """Unit embeddings [B, D] of the library's inputs."""
-        z = self._model.encode(
-            inputs,
-            prompt=self._prompt,
-            task=self._task,
-            batch_size=len(inputs),
-            show_progress_bar=False,
-            convert_to_tensor=True,
-            **(_VIDEO_FRAMES_ARE_CHOSEN if kind == VideoReading.kind else {}),
-        )
+        model: Any
+        with self._towers.running(_MODEL) as model:
+            z = model.encode(
+                inputs,
+                prompt=self._prompt,
+                task=self._task,
+                batch_size=len(inputs),
+                show_progress_bar=False,
+                convert_to_tensor=True,
+                **(_VIDEO_FRAMES_ARE_CHOSEN if kind == VideoReading.kind else {}),
+            )
+            z = functional.normalize(z.float(), dim=-1).cpu()
         if z.shape != (len(inputs), self.dim):
             raise UnibindError(f"{self.name} gives vectors {list(z.shape)}, but says that they are {self.dim} wide")
-        return functional.normalize(z.float().cpu(), dim=-1).clone()  # a regular tensor, not one of inference
+        return z.clone()  # a regular tensor, not one of inference
 
 
 def _readings(model: Any, frames: int) -> dict[str, Reading]:
