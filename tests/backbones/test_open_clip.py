@@ -10,6 +10,7 @@ import torch
 from PIL import Image as Pillow
 from torch import nn
 
+from tests.helpers.elsewhere import DEVICE, check_elsewhere, run_elsewhere
 from unibind.backbones import Backbone, SigmoidBackbone, create_backbone
 from unibind.backbones._shared.batching import collate
 from unibind.backbones.open_clip.transform import PictureTransform
@@ -111,6 +112,11 @@ RAW = {
     "depth": [Depth(np.random.default_rng(2).uniform(0.5, 4, (30, 40)).astype(np.float32))],
     "event": [EventFrame(PICTURES[0])],
 }
+
+
+def test_its_towers_run_on_other_devices(library, monkeypatch):
+    run_elsewhere(monkeypatch)
+    check_elsewhere(create_backbone(NAME, device=DEVICE, precision="bfloat16"))
 
 
 def embed(backbone, modality, raws):

@@ -1,0 +1,79 @@
+"""Towers on another device than the CPU: what can be proved of it on a machine that has none."""
+
+import pytest
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError
+
+from tests.helpers import tiny_models
+from tests.helpers.elsewhere import DEVICE, check_elsewhere, forward, run_elsewhere
+from tests.helpers.tiny_imagebind import SIZES, public_state
+from unibind.backbones import create_backbone
+from unibind.backbones._shared.precision import Int8Linear, PackedLinear
+from unibind.errors import UnibindError
+from unibind.preprocess.points import farthest_points
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch):
+    run_elsewhere(monkeypatch)
+
+
+class CreatedInside(nn.Module):
+    def forward(self, x):
+        return x + torch.arange(x.shape[1])
+
+
+class NoBuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = torch.ones(3)
+
+    def forward(self, x):
+        return x * self.gain
+
+
+def test_a_tensor_that_does_not_follow_its_tower_is_found():
+    with pytest.raises(FakeTensorDeviceMismatchError, match="two devices, meta and cpu"):
+        forward(CreatedInside(), torch.ones(2, 3))
+    with pytest.raises(AssertionError, match="convert all Tensors to FakeTensors"):
+        forward(NoBuffer(), torch.ones(2, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_mini(precision):
+    check_elsewhere(create_backbone("mini", device=DEVICE, precision=precision))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_imagebind(tmp_path, monkeypatch, precision):
+    torch.save(public_state(), tmp_path / "imagebind_huge.pth")
+    monkeypatch.setattr(  # its loop of 832 steps takes ten seconds here
+        "unibind.backbones.imagebind.points.farthest_points",
+        lambda xyz, count: farthest_points(xyz, 3)[:, :1].expand(-1, count),
+    )
+    check_elsewhere(create_backbone("imagebind", weights=tmp_path, sizes=SIZES, device=DEVICE, precision=precision))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("kind", ["clip", "siglip", "clap", "sentence", "dinov2"])
+def test_transformers(tmp_path, kind, precision):
+    getattr(tiny_models, kind)(tmp_path)
+    check_elsewhere(create_backbone(f"transformers:{tmp_path}", device=DEVICE, precision=precision))
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_only_cpus_have_packed_layers(tmp_path, modality):
+    torch.save(public_state(), tmp_path / "imagebind_huge.pth")
+    for name, options in [("mini", {}), ("imagebind", {"weights": tmp_path, "sizes": SIZES})]:
+        backbone = create_backbone(name, device=DEVICE, precision="bfloat16", **options)
+        tower = backbone._towers[{"image": "vision"}.get(modality, modality) if name == "imagebind" else modality]
+        assert not any(isinstance(layer, PackedLinear | Int8Linear) for layer in tower.modules())
+        assert all(tensor.is_meta for tensor in tower.state_dict().values())
+        with pytest.raises(UnibindError, match=f"int8 runs on CPUs, not on {DEVICE}; use bfloat16 there"):
+            create_backbone(name, device=DEVICE, precision="int8", **options)
