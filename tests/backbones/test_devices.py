@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError
+from torch.nn import functional
 
 from tests.helpers import tiny_models
 from tests.helpers.elsewhere import DEVICE, check_elsewhere, forward, run_elsewhere
@@ -19,6 +20,19 @@ PRECISIONS = ("float32", "bfloat16")
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch):
     run_elsewhere(monkeypatch)
+
+
+@pytest.fixture
+def fused(monkeypatch):
+    """The fused attentions that ran, by the length of their queries."""
+    attend, lengths = functional.scaled_dot_product_attention, []
+
+    def recorded(query, *arguments, **options):
+        lengths.append(query.shape[-2])
+        return attend(query, *arguments, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", recorded)
+    return lengths
 
 
 class CreatedInside(nn.Module):
@@ -44,27 +58,30 @@ def test_a_tensor_that_does_not_follow_its_tower_is_found():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_mini(precision):
+def test_mini(precision, fused):
     check_elsewhere(create_backbone("mini", device=DEVICE, precision=precision))
+    assert len(fused) == 6  # the layers of its text tower, the only one with attention
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_imagebind(tmp_path, monkeypatch, precision):
+def test_imagebind(tmp_path, monkeypatch, precision, fused):
     torch.save(public_state(), tmp_path / "imagebind_huge.pth")
     monkeypatch.setattr(  # its loop of 832 steps takes ten seconds here
         "unibind.backbones.imagebind.points.farthest_points",
         lambda xyz, count: farthest_points(xyz, 3)[:, :1].expand(-1, count),
     )
     check_elsewhere(create_backbone("imagebind", weights=tmp_path, sizes=SIZES, device=DEVICE, precision=precision))
+    assert len(fused) == 8 * 2 + 15  # two layers each, and the point tower's three times five
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("kind", ["clip", "siglip", "clap", "sentence", "dinov2"])
-def test_transformers(tmp_path, kind, precision):
+def test_transformers(tmp_path, kind, precision, fused):
     getattr(tiny_models, kind)(tmp_path)
     check_elsewhere(create_backbone(f"transformers:{tmp_path}", device=DEVICE, precision=precision))
+    assert bool(fused) == (kind != "clap")  # which transformers does not offer with fused attention
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def doctor(json: JsonOption = False) -> None:
     """Show torch, devices, packages and extras, and check every available backbone against golden values.
 
-    The exit code is 1 if a required package is missing or a check fails. Nothing is downloaded.
+    The checks run on the default device. The exit code is 1 if a required package is missing or a check fails. Nothing
+    is downloaded.
 
     Examples:
       $ unibind doctor

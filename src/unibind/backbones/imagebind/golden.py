@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .._shared.device import resolve_device
 from .._shared.golden import rule_normal, rule_weight
 from .._shared.pooling import pool
+from .._shared.precision import exact_float32
 from ..spec import GoldenCheck
 from .checkpoint import locate
 from .towers import Size, build_tower
@@ -40,8 +42,8 @@ def tiny_state(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
 
 
 def golden_checks() -> list[GoldenCheck]:
-    """One check per modality with golden outputs."""
-    recorded = golden()
+    """One check per modality with golden outputs, on the default device."""
+    recorded, device = golden(), resolve_device(None)
     towers: dict[str, nn.Module] = {}
     shapes = {name: tuple(shape) for name, shape in recorded["shapes"].items()}
     located, _ = locate(shapes)
@@ -49,8 +51,9 @@ def golden_checks() -> list[GoldenCheck]:
     for modality, facts in recorded["modalities"].items():
         tower = facts["tower"]
         if tower not in towers:
-            towers[tower] = _tiny_tower(tower, located[tower], shapes)
-        checks.append(GoldenCheck(f"imagebind {modality}", _difference(modality, facts, towers[tower]), ALLOWED))
+            towers[tower] = _tiny_tower(tower, located[tower], shapes).to(device)
+        difference = _difference(modality, facts, towers[tower], device)
+        checks.append(GoldenCheck(f"imagebind {modality}", difference, ALLOWED))
     return checks
 
 
@@ -61,14 +64,14 @@ def _tiny_tower(tower: str, names: dict[str, str], shapes: dict[str, tuple[int, 
     return module.eval()
 
 
-def _difference(modality: str, facts: dict[str, Any], tower: nn.Module) -> float:
+def _difference(modality: str, facts: dict[str, Any], tower: nn.Module, device: str) -> float:
     shape = tuple(facts["input"])
     x = torch.tensor(facts["ids"]) if "ids" in facts else torch.from_numpy(rule_normal(f"input.{modality}", shape))
-    output = _embedding(modality, tower, x)
+    output = _embedding(modality, tower, x.to(device))
     return float(np.abs(output - np.array(facts["output"], np.float32)).max())
 
 
 def _embedding(modality: str, tower: nn.Module, x: Tensor) -> NDArray[np.float32]:
-    with torch.inference_mode():
+    with torch.inference_mode(), exact_float32():
         z = pool(tower(x.flatten(0, 1)).unflatten(0, x.shape[:2]), "mean") if modality in _CLIPPED else tower(x)
-    return np.asarray(z)
+    return np.asarray(z.cpu())

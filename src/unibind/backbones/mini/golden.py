@@ -28,8 +28,8 @@ _RECORDED = 64  # leading values of each embedding that golden.json contains
 
 
 def embeddings() -> dict[str, list[float]]:
-    """The leading values of every tower's embedding of its generated input, computed on the CPU."""
-    backbone = Mini(device="cpu")
+    """The leading values of every tower's embedding of its generated input, on the default device."""
+    backbone = Mini()
     batches = {m: torch.from_numpy(rule_normal(f"input.{m}", shape)) for m, shape in SHAPES.items()}
     batches[ANCHOR] = backbone.preprocess(ANCHOR, Text(TEXT))[None]
     return {m: backbone.encode(m, batches[m])[0, :_RECORDED].tolist() for m in backbone.modalities}
