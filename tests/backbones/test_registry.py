@@ -9,7 +9,7 @@ from unibind.backbones import Backbone, License, backbone_specs, create_backbone
 from unibind.errors import UnibindError, UnknownNameError
 
 BUILT_IN = [
-    *("classifier", "composed", "imagebind", "languagebind", "mini", "open_clip"),
+    *("classifier", "composed", "imagebind", "languagebind", "mini", "open_clip", "photo"),
     *("sentence_transformers", "transformers"),
 ]
 

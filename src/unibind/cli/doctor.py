@@ -62,4 +62,4 @@ def _checks(backbone: BackboneState) -> str:
     worst = max(backbone.checks, key=lambda check: check.difference / check.allowed)
     verdict = "passed" if backbone.passed else "FAILED"
     difference = f"largest difference {worst.difference:.0e}, allowed {worst.allowed:.0e}"
-    return f"{verdict}: {len(backbone.checks)} modalities, {difference}"
+    return f"{verdict}: {len(backbone.checks)} checks, {difference}"

@@ -9,7 +9,7 @@ because importing transformers takes longer than embedding a thousand sentences;
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from torch.nn import functional
 from ...errors import UnibindError
 from ...modalities import ANCHOR
 from ..contract import Contract
+from .batching import collate
 from .file_digest import file_digest
 from .precision import Linear, to_precision
 
 NAME = "all-MiniLM-L6-v2"
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
 MAX_TOKENS = 256  # as in training, including the start and end tokens
+_BATCH = 64
 
 
 def model_folder() -> Path:
@@ -144,6 +146,18 @@ def load_text_tower(precision: str = "float32", device: str = "cpu") -> nn.Modul
     state = {k: v for k, v in state.items() if not k.startswith("pooler.") and k != "embeddings.position_ids"}
     model.load_state_dict(state, assign=True)
     return to_precision(model, precision, device)
+
+
+@torch.inference_mode()
+def embed_texts(texts: Sequence[str]) -> Tensor:
+    """Embeddings float32 [N, 384] of texts, unit length, on the CPU; batches have texts of about the same length."""
+    tower, tokenize = load_text_tower().eval(), Tokenizer()
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    out = torch.empty(len(texts), WIDTH)
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH]
+        out[rows] = tower(collate([tokenize(texts[i]) for i in rows]))
+    return out.clone()
 
 
 def text_contract(precision: str = "float32") -> Contract:

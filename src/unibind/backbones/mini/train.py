@@ -37,15 +37,13 @@ from ...modalities.event import Events
 from ...modalities.image import Image
 from ...modalities.point_cloud import PointCloud
 from ...modalities.spec import Raw
-from ...modalities.text import Text
 from ...modalities.thermal import Thermal
 from ...modalities.video import Video
-from .._shared.batching import collate
-from .._shared.minilm import load_text_tower
+from .._shared.minilm import embed_texts
 from .._shared.precision import has_native_bfloat16
 from .augment import AUGMENTATIONS
 from .preprocessing import preprocess
-from .towers import DIM, TOWERS, load_tower, save_tower
+from .towers import TOWERS, load_tower, save_tower
 
 HOLDOUT_EVERY = 10  # one object in ten per category is held out from training
 BATCH = 128
@@ -117,18 +115,6 @@ def prepare_data(per_category: int, seed: int, workers: int) -> Data:
     indices = torch.tensor([index for _, index, _ in jobs])
     holdout = (indices + labels) % HOLDOUT_EVERY == 0  # balanced over categories, even when there are few objects
     return Data(inputs, embed_texts(captions), labels, holdout)
-
-
-@torch.inference_mode()
-def embed_texts(texts: list[str]) -> Tensor:
-    """Embeddings [N, 384] of texts by the frozen text tower."""
-    tower = load_text_tower().eval()
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    out = torch.empty(len(texts), DIM)
-    for start in range(0, len(order), 64):
-        rows = order[start : start + 64]
-        out[rows] = tower(collate([preprocess("text", Text(texts[i])) for i in rows]))
-    return out.clone()
 
 
 # --- training ------------------------------------------------------------------------------------------------------
