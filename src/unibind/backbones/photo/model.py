@@ -38,7 +38,8 @@ class Photo:
     """The backbone `photo`; see `unibind.backbones.Backbone` for the protocol.
 
     `modalities` limits what may be used; each tower is read when it is first needed. `precision` is "float32",
-    "bfloat16" or "auto", and `frames` the number of frames taken from a video.
+    "bfloat16" or "auto", and `frames` the number of frames taken from a video. With `compile`, towers are compiled when
+    they are first used.
 
     Raises UnibindError if the package with the image tower's weights is not installed.
     """
@@ -54,6 +55,7 @@ class Photo:
         *,
         precision: str = "float32",
         device: str | None = None,
+        compile: bool = False,
         frames: int = 8,
     ) -> None:
         self.modalities = select_modalities(modalities, MODALITIES)
@@ -61,7 +63,7 @@ class Photo:
         self.precision = resolve_precision(precision, self.device, DTYPES)
         self.frames = check_frames(frames)
         self.options: Mapping[str, Any] = {"precision": self.precision, "frames": self.frames}
-        self._towers = FrozenTowers(self._load, self.device)
+        self._towers = FrozenTowers(self._load, self.device, compile=compile)
         if self.modalities != (ANCHOR,):
             weights_file()  # is installed
 
