@@ -29,6 +29,7 @@ def test_the_packages_of_the_tests_are_reported(diagnosis):
     assert states["transformers"].missing is None
     assert len(states["mini"].checks) == 7
     assert len(states["imagebind"].checks) == 8
+    assert len(states["languagebind"].checks) == 9
 
 
 def test_a_failed_check_is_reported(monkeypatch, diagnosis):

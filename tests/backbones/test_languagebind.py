@@ -1,6 +1,8 @@
 import json
 import pickle
+from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -12,10 +14,11 @@ from unibind.backbones import Backbone, create_backbone
 from unibind.backbones._shared.golden import rule_normal
 from unibind.backbones.languagebind import SPEC
 from unibind.backbones.languagebind.checkpoint import PICTURES, locate
-from unibind.backbones.languagebind.golden import golden, golden_checks, tiny_config
-from unibind.backbones.languagebind.loading import TowerFile
+from unibind.backbones.languagebind.golden import GeneratedWeights, golden, golden_checks, tiny_config
+from unibind.backbones.languagebind.loading import TowerFile, build_tower
 from unibind.backbones.languagebind.model import TOWER_OF
 from unibind.backbones.languagebind.preprocessing import Preprocessing
+from unibind.backbones.languagebind.repositories import assemble
 from unibind.data.encode import embed
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 
@@ -153,6 +156,32 @@ def test_half_a_lora_belongs_to_no_tower():
         f"{name}.weight",
         f"{name}.lora_A.default.weight",
     ]
+
+
+PUBLIC_KEYS = json.loads((REFERENCE / "languagebind.keys.json").read_text())
+
+
+def full_size(name):
+    """Configuration and shapes of a public model."""
+    facts = PUBLIC_KEYS[name]
+    shapes = {
+        pattern.replace("*", str(i)): tuple(shape)
+        for pattern, (shape, count) in facts["entries"].items()
+        for i in range(count)
+    }
+    return facts["config"], shapes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLIC_KEYS)
+def test_every_weight_of_a_public_model_has_its_place(name):
+    config, shapes = full_size(name)
+    assert len(shapes) == PUBLIC_KEYS[name]["count"]
+    opened = assemble(Path(name), config, GeneratedWeights(shapes))
+    for tower, file in opened.towers.items():
+        built = build_tower(file, opened.size(tower)).state_dict()
+        assert {ours: tuple(entry.shape) for ours, entry in built.items()} == file.shapes
+    assert opened.dim == config["projection_dim"]
 
 
 # --- preprocessing ---------------------------------------------------------------------------------------------------
@@ -388,6 +417,20 @@ def test_repositories_are_checked(folder, tmp_path):
     refused("modality", UnknownNameError, repositories={"smell": depth})
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
     refused("is for clip, not LanguageBind", repositories={"image": str(tmp_path)})
+
+
+def test_names_on_the_hub_are_downloaded(folder, monkeypatch):
+    asked = []
+
+    def snapshot_download(repository, *, revision, allow_patterns):
+        asked.append(repository)
+        return str(folder / repository.split("/")[1])
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    backbone = create_backbone("languagebind", repositories={"depth": "LanguageBind/LanguageBind_Depth"})
+    assert set(asked) == {"LanguageBind/LanguageBind_Depth"}
+    assert backbone.modalities == ("text", "depth")
+    assert backbone.options["repositories"] == {"depth": "LanguageBind/LanguageBind_Depth"}
 
 
 def test_embeddings_of_different_width_are_refused(folder, tmp_path):

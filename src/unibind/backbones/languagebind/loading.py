@@ -76,10 +76,17 @@ class TowerFile:
 
 def load_tower(file: TowerFile, size: Size, *, precision: str, device: str) -> nn.Module:
     """A frozen tower in eval mode, on a device and in a precision; see `fill_tower`."""
-    where = f"{file.checkpoint.path} ({file.tower} tower)"
+    return fill_tower(build_tower(file, size), file, _where(file), precision=precision, device=device)
+
+
+def build_tower(file: TowerFile, size: Size) -> nn.Module:
+    """A tower on the meta device, its widths by the shapes of its weights; raises UnibindError where one is missing."""
     try:
         with torch.device("meta"):
-            tower = (TextTower if file.tower == TEXTS else PictureTower)(file.shapes, size)
+            return (TextTower if file.tower == TEXTS else PictureTower)(file.shapes, size)
     except KeyError as error:
-        raise UnibindError(f"{where} lacks {error.args[0]}; download the file again") from None
-    return fill_tower(tower, file, where, precision=precision, device=device)
+        raise UnibindError(f"{_where(file)} lacks {error.args[0]}; download the file again") from None
+
+
+def _where(file: TowerFile) -> str:
+    return f"{file.checkpoint.path} ({file.tower})"

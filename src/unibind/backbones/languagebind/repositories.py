@@ -129,14 +129,26 @@ def open_repository(repository: Repository) -> Opened:
     where = str(repository.folder / CONFIG)
     if repository.model_type not in _TYPES:
         raise UnibindError(f"{where} is for {repository.model_type}, not LanguageBind; choose one of its repositories")
-    modality = _TYPES[repository.model_type]
-    fields = {"vision_config": OBJECT, "text_config": OBJECT}
-    config = check_fields(repository.json(CONFIG), fields, where, _FIX, open=True)
+    config = _checked(repository.json(CONFIG), _TYPES[repository.model_type], where)
+    return assemble(repository.folder, config, open_shards(repository.weight_files()))
+
+
+def _checked(config: Mapping[str, Any], modality: str, where: str) -> Mapping[str, Any]:
+    """The configuration, if it has the fields that towers and preprocessing need."""
+    check_fields(config, {"vision_config": OBJECT, "text_config": OBJECT}, where, _FIX, open=True)
     vision = _VISION | _MORE.get(modality, {})
     check_fields(config["vision_config"], vision, f"vision_config of {where}", _FIX, open=True)
     check_fields(config["text_config"], _LAYERS, f"text_config of {where}", _FIX, open=True)
-    checkpoint = open_shards(repository.weight_files())
-    opened = Opened(modality, repository.folder, config, checkpoint, _towers(checkpoint, config["vision_config"]))
+    return config
+
+
+def assemble(folder: Path, config: Mapping[str, Any], checkpoint: Checkpoint) -> Opened:
+    """A repository of a checked configuration and a checkpoint.
+
+    Raises UnibindError where the names or shapes of the weights are not those that the configuration promises.
+    """
+    towers = _towers(checkpoint, config["vision_config"])
+    opened = Opened(_TYPES[config["model_type"]], folder, config, checkpoint, towers)
     _check_grid(opened)
     return opened
 
