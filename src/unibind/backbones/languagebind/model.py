@@ -38,8 +38,8 @@ TOWER_OF = {  # modality -> the modality of the repository with its tower; texts
     "depth": "depth",
 }
 _SOURCE = (
-    f"LanguageBind's weights are under {LICENSE} at {WEIGHTS_URL}: "
-    f"download {', '.join(names[0] for names in PUBLIC.values())}, or some of them, into one folder"
+    f"LanguageBind's weights are under {LICENSE} at {WEIGHTS_URL}, one repository per modality "
+    f"({', '.join(names[0] for names in PUBLIC.values())})"
 )
 
 
