@@ -114,6 +114,19 @@ def test_every_backbone_is_listed():
     assert "(non-commercial)" in run("backbones", "list").stdout.replace("\n", "")
 
 
+def test_models_worth_having_are_listed_and_filtered_by_license():
+    models = {model["name"]: model for model in listed()["sentence_transformers"]["models"]}
+    gemma = models["google/embeddinggemma-2"]
+    assert {"text", "image", "audio", "video"} == set(gemma["modalities"])
+    assert (gemma["parameters"], gemma["memory_gb"], gemma["width"], gemma["commercial"]) == (740, 1.48, 768, True)
+    assert any(not model["commercial"] for model in models.values())
+    assert all(model["commercial"] for model in listed("--commercial-only")["sentence_transformers"]["models"])
+    for verb in (["list"], ["show", "sentence_transformers"]):
+        shown = run("backbones", *verb).stdout
+        assert "write sentence_transformers:MODEL" in shown
+        assert "Qwen/Qwen3-VL-Embedding-2B" in shown
+
+
 def test_weights_in_the_environment_are_not_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("UNIBIND_WEIGHTS", str(saved(tmp_path / "tiny.pth", public_state("text", "audio"))))
     assert listed()["imagebind"]["missing"] == ""

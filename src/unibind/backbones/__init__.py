@@ -8,7 +8,7 @@ from .contract import Contract
 from .description import BackboneDescription, BackboneOption, describe_backbone
 from .protocol import Backbone, PortableBackbone, SigmoidBackbone
 from .registry import backbone_specs, create_backbone, list_backbones
-from .spec import BackboneSpec, Card, GoldenCheck, License
+from .spec import BackboneSpec, Card, GoldenCheck, KnownModel, License
 
 __all__ = [
     "Backbone",
@@ -18,6 +18,7 @@ __all__ = [
     "Card",
     "Contract",
     "GoldenCheck",
+    "KnownModel",
     "License",
     "PortableBackbone",
     "SigmoidBackbone",

@@ -31,6 +31,23 @@ def combined_license(licenses: Sequence[License]) -> License:
 
 
 @dataclass(frozen=True)
+class KnownModel:
+    """A model worth having, as its makers describe it: `parameters` in millions, `dim` the full width of its vectors."""
+
+    name: str
+    modalities: tuple[str, ...]
+    parameters: int
+    dim: int
+    license: License
+    note: str = ""
+
+    @property
+    def memory_gb(self) -> float:
+        """Gigabytes of its weights in bfloat16; activations need more."""
+        return self.parameters * 2 / 1000
+
+
+@dataclass(frozen=True)
 class Card:
     """What `unibind backbones list` shows about a backbone.
 
@@ -38,7 +55,8 @@ class Card:
     None where they depend on the model. `weights` says where the weights come from, and `extra` names the optional
     dependencies that are needed. `base_model` is the name of the model on the Hugging Face Hub, for model cards.
     `knows` says what its towers have learned and what they have not; it is said where the backbone is the default.
-    `unavailable` is the reason why an installed third-party backbone cannot be loaded.
+    `unavailable` is the reason why an installed third-party backbone cannot be loaded. `models` are some that stand for
+    the variable part of its name.
     """
 
     name: str
@@ -51,6 +69,7 @@ class Card:
     base_model: str | None = None
     knows: str | None = None
     unavailable: str | None = None
+    models: tuple[KnownModel, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import typer
 from ._console import INPUT, JsonOption, add_verb, notify, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..backbones import BackboneDescription, Card
+    from ..backbones import BackboneDescription, Card, KnownModel
 
 _COLUMNS = ("backbone", "modalities", "width", "license", "weights", "usable")
+_MODEL_COLUMNS = ("model", "modalities", "parameters", "in bfloat16", "width", "license", "note")
 
 app = typer.Typer(help="List the frozen encoders to choose from.", no_args_is_help=True)
 
@@ -34,7 +35,7 @@ def list_backbones(
 ) -> None:
     """List every backbone: its modalities, license, source of weights, and whether it can be used now.
 
-    Nothing is downloaded.
+    Below are models worth having, as their makers describe them. Nothing is downloaded.
 
     Examples:
       $ unibind backbones list
@@ -45,11 +46,37 @@ def list_backbones(
 
     rows = [_row(kind, spec.card) for kind, spec in backbone_specs().items()]
     if commercial_only or commercial_only_everywhere():
-        rows = [row for row in rows if row["commercial"] is not False]
+        rows = [_commercial(row) for row in rows if row["commercial"] is not False]
     if json:
         print_json(rows)
     else:
         print_table(_COLUMNS, [_cells(row) for row in rows])
+        for row in rows:
+            _print_models(row)
+
+
+def _commercial(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"models": [model for model in row["models"] if model["commercial"]]}
+
+
+def _print_models(row: dict[str, Any]) -> None:
+    """A backbone's table of models, if it has one."""
+    if row["models"]:
+        kind = row["name"].partition(":")[0]
+        title = f"Models worth having, as their makers describe them: write {kind}:MODEL"
+        print_table(_MODEL_COLUMNS, [_model_cells(model) for model in row["models"]], title=title)
+
+
+def _model_cells(model: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        model["name"],
+        ", ".join(model["modalities"]),
+        f"{model['parameters']:,} M",
+        f"{model['memory_gb']:g} GB",
+        str(model["width"]),
+        model["license"],
+        model["note"],
+    )
 
 
 def _row(kind: str, card: Card) -> dict[str, Any]:
@@ -67,6 +94,21 @@ def _row(kind: str, card: Card) -> dict[str, Any]:
         "weights": card.weights,
         "extra": card.extra,
         "missing": missing(kind, card),
+        "models": [_model(model) for model in card.models],
+    }
+
+
+def _model(model: KnownModel) -> dict[str, Any]:
+    """What its makers say of a model; `parameters` in millions, `memory_gb` of its weights in bfloat16."""
+    return {
+        "name": model.name,
+        "modalities": model.modalities,
+        "parameters": model.parameters,
+        "memory_gb": round(model.memory_gb, 2),
+        "width": model.dim,
+        "license": str(model.license),
+        "commercial": model.license.commercial,
+        "note": model.note,
     }
 
 
@@ -126,6 +168,7 @@ def _print_details(row: dict[str, Any], described: BackboneDescription) -> None:
     contracts = [(m, c.space, c.weights, c.precision, _facts(c.preprocessing)) for m, c in described.contracts.items()]
     if contracts:
         print_table(("contract of", "space", "weights", "precision", "preprocessing"), contracts)
+    _print_models(row)
     if described.problem:
         notify(f"no contracts: {described.problem}")
 

@@ -7,7 +7,24 @@ from typing import Any
 
 from ...errors import UnibindError
 from ..protocol import Backbone
-from ..spec import BackboneSpec, Card
+from ..spec import BackboneSpec, Card, KnownModel, License
+
+_FREE = License("Apache-2.0", commercial=True)
+_RESEARCH = License("CC-BY-NC-4.0", commercial=False)
+_SEES = ("text", "image", "video")
+_OMNI = (*_SEES, "audio")
+
+_UNKNOWN = "refused if it needs own code"  # their pages do not say
+
+# As their pages describe them, read in November 2026; none but the last was run by the tests.
+_MODELS = (
+    KnownModel("google/embeddinggemma-2", _OMNI, 740, 768, _FREE, "or 512, 256, 128 wide"),
+    KnownModel("Qwen/Qwen3-VL-Embedding-2B", _SEES, 2000, 2048, _FREE, "takes instructions"),
+    KnownModel("Qwen/Qwen3-VL-Embedding-8B", _SEES, 8000, 4096, _FREE, "takes instructions"),
+    KnownModel("jinaai/jina-embeddings-v5-omni-nano", _OMNI, 1000, 768, _RESEARCH, _UNKNOWN),
+    KnownModel("jinaai/jina-embeddings-v5-omni-small", _OMNI, 1700, 1024, _RESEARCH, _UNKNOWN),
+    KnownModel("sentence-transformers/all-MiniLM-L6-v2", ("text",), 23, 384, _FREE, "the texts of mini"),
+)
 
 
 def _builder() -> Callable[..., Backbone]:
@@ -33,6 +50,7 @@ SPEC = BackboneSpec(
         license=None,
         weights="a folder, or a model on the Hugging Face Hub",
         extra="sentence_transformers",
+        models=_MODELS,
     ),
     _create,
     meanings={
