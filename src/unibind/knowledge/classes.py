@@ -1,14 +1,40 @@
-"""Reading class names: from a text file, a comma-separated list, or the labels of a manifest."""
+"""Reading class names: from a text file, a comma-separated list, the labels of a manifest, or those of a classifier."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.intake import read_manifest
 from ..errors import MissingFileError, UnibindError
 
 _TABLES = (".csv", ".jsonl", ".json", ".parquet")
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Classes to describe, and the modalities to describe them for; None: not known."""
+
+    names: tuple[str, ...]
+    modalities: tuple[str, ...] | None = None
+
+
+def classes_to_describe(source: str | None, labels_of: str | None = None) -> ClassList:
+    """What `source` contains (see `read_classes`), or the labels of the classifier in the folder or on the Hub.
+
+    Of a classifier only config.json is read. Raises UnibindError unless one of the two is given, and what reading it
+    raises.
+    """
+    if (source is None) == (labels_of is None):
+        raise UnibindError("name either the classes or, with --labels-of, the classifier whose labels they are")
+    if source is not None:
+        return ClassList(read_classes(source))
+    # imported here: torch, which names of classes do not need
+    from ..backbones.classifier.labels import checkpoint_labels
+
+    found = checkpoint_labels(str(labels_of))
+    return ClassList(tuple(dict.fromkeys(found.labels)), (found.modality,))
 
 
 def read_classes(source: str) -> tuple[str, ...]:

@@ -22,8 +22,11 @@ _MAX_ROWS = 30  # classes in a table on the screen
 @with_llm_options
 def generate(
     classes: Annotated[
-        str, typer.Argument(metavar="CLASSES", help="A .txt file, a comma-separated list, or a labeled manifest.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="CLASSES", help="A .txt file, a comma-separated list, or a labeled manifest.", show_default=False
+        ),
+    ] = None,
     *,
     out: Annotated[
         Path,
@@ -31,6 +34,14 @@ def generate(
             "--out", "-o", metavar="DIR", help="Folder of the base, created or continued.", rich_help_panel=OUTPUT
         ),
     ],
+    labels_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REPO_OR_DIR",
+            help="Describe the labels of this classifier, for the modality it reads. Only its config.json is read.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     per_class: Annotated[
         int,
         typer.Option(min=1, metavar="COUNT", help="Distinct descriptions per class.", rich_help_panel=INPUT),
@@ -101,20 +112,22 @@ def generate(
     Examples:
       $ unibind knowledge generate classes.txt --out kb --model llama3.1 --base-url http://localhost:11434/v1
       $ unibind knowledge generate "drum,bell" --out kb --model gpt-4.1-mini --price 0.4/1.6 --dry-run
+      $ unibind knowledge generate --labels-of MIT/ast-finetuned-audioset-10-10-0.4593 --out kb --model gpt-4.1-mini
     """
     from ...data.opening import open_backbone
-    from ...knowledge.classes import read_classes
+    from ...knowledge.classes import classes_to_describe
     from ...knowledge.llm.generate import generation_job
 
     filters: dict[str, Any] = {"drop_misfits": drop_misfits, "min_words": min_words, "max_words": max_words}
     filters = {name: value for name, value in filters.items() if value is not None}
     if max_similarity is not None:
         filters["max_similarity"] = max_similarity or None
+    wanted = classes_to_describe(classes, labels_of)
     job = generation_job(
-        read_classes(classes),
+        wanted.names,
         out,
         per_class=per_class,
-        modalities=modality or None,
+        modalities=modality or wanted.modalities,
         aspects=None if aspects is None else [a.strip() for a in aspects.split(",") if a.strip()],
         questions=questions,
         per_request=per_request,
