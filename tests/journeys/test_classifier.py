@@ -16,6 +16,7 @@ from tests.helpers import tiny_classifiers
 from tests.helpers.command import run, run_json
 from tests.helpers.llm_server import LLMServer
 from tests.helpers.tiny_classifiers import ANIMALS, SOUNDS
+from unibind.backbones._shared.picture_inputs import PICTURE_INPUTS
 from unibind.backbones.classifier.labels import checkpoint_labels
 from unibind.knowledge.llm import client as llm
 
@@ -155,4 +156,4 @@ def test_a_classifier_is_shown_with_its_options_and_contracts():
     page = run_json("backbones", "show", "classifier:vit")
     assert {"anchor", "knowledge", "temperature", "kept", "scores", "frames"} <= {o["name"] for o in page["options"]}
     assert all(option["meaning"] for option in page["options"])
-    assert set(page["contracts"]) == {"text", "image", "video", "thermal", "event"}
+    assert set(page["contracts"]) == {"text", *PICTURE_INPUTS}

@@ -31,7 +31,7 @@ SPEC = BackboneSpec(
     Card(
         name="classifier:REPO_OR_DIR",
         summary="any classifier of images, sounds or videos as a tower: texts about its classes, mixed by probability",
-        modalities=("text", "image", "audio", "video", "thermal", "event"),
+        modalities=("text", "image", "audio", "video", "thermal", "depth", "event"),
         dim=None,
         license=None,
         weights="a folder, or a model on the Hugging Face Hub",
