@@ -19,7 +19,7 @@ DEVICE = "meta"
 
 def forward(tower, batch):
     """A tower's output for a batch, with the device and shape that it would have: nothing is computed."""
-    mode = FakeTensorMode()
+    mode = FakeTensorMode(allow_non_fake_inputs=True)  # a tensor beside the parameters is on the CPU
 
     def there(tensor):
         return FakeTensor(mode, tensor.detach().to("meta"), torch.device(DEVICE))
