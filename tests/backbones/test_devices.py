@@ -47,6 +47,7 @@ class NoBuffer(nn.Module):
         return x * self.gain
 
 
+@pytest.mark.slow
 def test_a_tensor_that_does_not_follow_its_tower_is_found():
     for tower in (CreatedInside(), NoBuffer()):
         with pytest.raises(FakeTensorDeviceMismatchError, match="two devices, meta and cpu"):
@@ -97,6 +98,7 @@ def test_classifiers(tmp_path, monkeypatch, kind, fused):
     assert fused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["text", "image"])
 def test_only_cpus_have_packed_layers(tmp_path, modality):
     torch.save(public_state(), tmp_path / "imagebind_huge.pth")
