@@ -62,6 +62,12 @@ def test_mini(precision, fused):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_photo(precision):
+    check_elsewhere(create_backbone("photo", device=DEVICE, precision=precision))
+
+
+@pytest.mark.slow
 def test_imagebind(tmp_path, monkeypatch, fused):
     torch.save(public_state(), tmp_path / "imagebind_huge.pth")
     monkeypatch.setattr(  # its loop of 832 steps takes ten seconds here
