@@ -18,7 +18,6 @@ from unibind.knowledge import KnowledgeBase
 from unibind.knowledge.base import Description
 from unibind.modalities.audio import Audio
 from unibind.modalities.depth import Depth
-from unibind.modalities.depth import Depth
 from unibind.modalities.event import EventFrame
 from unibind.modalities.image import Image
 from unibind.modalities.text import Text
@@ -45,7 +44,6 @@ RAW = {
     "video": [Video(Frames(), 6.0, 1.0, 41, 50), Video(Frames(), 3.0, 1.0, 41, 50)],
     "thermal": [Thermal(NOISE.normal(20, 5, (30, 44)).astype(np.float32), celsius=True)],
     "depth": [Depth(NOISE.uniform(0.5, 4, (30, 44)).astype(np.float32))],
-    "depth": [Depth(NOISE.uniform(0.5, 9, (30, 44)).astype(np.float32))],
     "event": [EventFrame(PICTURES[0])],
     "audio": [recording(0.4), recording(0.4, seed=1)],
 }

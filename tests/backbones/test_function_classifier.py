@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -177,3 +178,41 @@ def test_a_saved_model_opens_with_the_function_that_it_needs(tmp_path):
         unibind.UniBind.from_pretrained(tmp_path / "model", backbone=make(version="colors-2"))
     with pytest.raises(UnibindError, match="an open backbone takes no options; leave out modalities"):
         unibind.UniBind.from_pretrained(tmp_path / "model", backbone=make(), modalities=["image"])
+
+
+@pytest.mark.slow
+def test_the_network_of_photo_is_photo(monkeypatch):
+    """EfficientNet-Lite0 as a function, with the same texts, embeds pictures as the backbone photo does."""
+    from unibind.backbones._shared.checkpoints import open_checkpoint
+    from unibind.backbones._shared.class_texts import ClassTexts
+    from unibind.backbones._shared.class_vectors import class_vectors
+    from unibind.backbones.classifier import model
+    from unibind.backbones.photo.class_texts import class_texts
+    from unibind.backbones.photo.efficientnet import MEAN, STD, load_network
+    from unibind.backbones.photo.model import CLASS_VECTORS
+
+    photo, network = create_backbone("photo", device="cpu"), load_network().eval()
+    recorded = dict(open_checkpoint(CLASS_VECTORS).stream(["class_vectors"]))["class_vectors"]
+    embedded = []
+
+    def some(texts, anchor):  # a thousand descriptions take a minute: every hundredth is embedded, and the rest is read
+        embedded.append(texts)
+        few = class_vectors(ClassTexts(texts.labels[::100], texts.texts[::100]), anchor)
+        torch.testing.assert_close(few, recorded[::100], atol=1e-4, rtol=0)
+        return recorded
+
+    monkeypatch.setattr(model, "class_vectors", some)
+    labels = [f"class {number} of ImageNet" for number in range(1000)]
+    wrapped = make(
+        lambda batch: network((batch.permute(0, 3, 1, 2).float() - MEAN) / STD).softmax(dim=-1),
+        labels,
+        prepare=lambda raw: photo.preprocess("image", raw)[0],
+        knowledge=dict(zip(labels, class_texts(), strict=True)),
+    )
+    noise = np.random.default_rng(0)
+    coarse = [PIL.Image.fromarray(noise.integers(0, 256, (5, 6, 3), np.uint8)) for _ in range(3)]
+    raws = [unibind.Image(np.asarray(picture.resize((300, 260)))) for picture in coarse]
+    z = embed(photo, *raws)
+    torch.testing.assert_close(embed(wrapped, *raws), z, atol=1e-5, rtol=0)
+    assert wrapped.contract("image").shares_space(photo.contract("image"))
+    assert len(embedded) == 1 and (z @ z.T)[0, 1] < 0.999  # the pictures differ

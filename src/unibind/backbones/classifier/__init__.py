@@ -7,7 +7,21 @@ from typing import Any
 
 from ...errors import UnibindError
 from ..protocol import Backbone
-from ..spec import BackboneSpec, Card
+from ..spec import BackboneSpec, Card, KnownModel, License
+
+_BSD = License("BSD-3-Clause", commercial=True)
+_APACHE = License("Apache-2.0", commercial=True)
+_MIT = License("MIT", commercial=True)
+_RESEARCH = License("CC-BY-NC-4.0", commercial=False)
+
+# As their pages describe them; vectors are as wide as the anchor's, here those of the default. None was run by the
+# tests, which make tiny models of the same architectures.
+_MODELS = (
+    KnownModel("MIT/ast-finetuned-audioset-10-10-0.4593", ("audio",), 87, 384, _BSD, "527 sounds of AudioSet"),
+    KnownModel("MCG-NJU/videomae-base-finetuned-kinetics", ("video",), 87, 384, _RESEARCH, "400 actions of Kinetics"),
+    KnownModel("facebook/vjepa2-vitl-fpc16-256-ssv2", ("video",), 375, 384, _MIT, "174 actions of hands (SSv2)"),
+    KnownModel("google/vit-base-patch16-224", ("image",), 87, 384, _APACHE, "1,000 things of ImageNet"),
+)
 
 
 def _builder() -> Callable[..., Backbone]:
@@ -36,6 +50,7 @@ SPEC = BackboneSpec(
         license=None,
         weights="a folder, or a model on the Hugging Face Hub",
         extra="transformers",
+        models=_MODELS,
     ),
     _create,
     meanings={
