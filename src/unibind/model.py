@@ -16,7 +16,7 @@ from .align.calibration import Calibration, SigmoidCalibration, Uncalibrated
 from .align.centers import Centers, Scoring
 from .align.heads import Head
 from .align.selection import select_centers
-from .backbones import Backbone, Contract, create_backbone
+from .backbones import Backbone, Contract, as_queries, create_backbone
 from .data.embeddings import Embeddings, Vectors
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
@@ -171,10 +171,14 @@ class UniBind:
         return _tensor(result, device) if as_tensor else result
 
     def _stream(
-        self, items: Iterable[Any], on_failure: OnFailure = raise_failure, **reading: Any
+        self,
+        items: Iterable[Any],
+        on_failure: OnFailure = raise_failure,
+        backbone: Backbone | None = None,
+        **reading: Any,
     ) -> Iterator[EmbeddedBatch]:
-        """Batches of embeddings after the heads; `reading` goes to `embed_stream`."""
-        for batch in embed_stream(items, self.backbone, on_failure=on_failure, **reading):
+        """Batches of embeddings after the heads, by the model's backbone or its query side; `reading` is passed on."""
+        for batch in embed_stream(items, backbone or self.backbone, on_failure=on_failure, **reading):
             head = self.heads.get(batch.modality)
             yield batch if head is None else replace(batch, vectors=head(batch.vectors))
 
@@ -342,16 +346,16 @@ class UniBind:
         A query is an item of any kind that `embed` takes. `modalities` and `split` limit what is searched, and
         `per_modality` how many hits may be of one modality; `correct_gap` removes each modality's mean from both sides
         (see `unibind.retrieval`). Modalities outside the query's space are left out and named in
-        `Hits.outside_anchor_space`; they raise ContractError where they were asked for by name. Raises MissingFileError
-        where there is no store.
+        `Hits.outside_anchor_space`; they raise ContractError where they were asked for by name. A backbone that has a
+        prompt of its own for queries uses it (`QueryBackbone`). Raises MissingFileError where there is no store.
         """
-        opened = open_store(store)
+        opened, queries = open_store(store), as_queries(self.backbone)
 
         def hits(batch: EmbeddedBatch) -> list[Hits]:
             return search_store(
                 opened,
                 batch.vectors,
-                self.contract(batch.modality),
+                self.contract(batch.modality),  # not that of queries, which are compared with what is stored
                 names=batch.names,
                 project=self.project,
                 modalities=modalities,
@@ -361,7 +365,7 @@ class UniBind:
                 correct_gap=correct_gap,
             )
 
-        return self._for_each(query, "searching", hits, progress=progress, **reading)
+        return self._for_each(query, "searching", hits, progress=progress, backbone=queries, **reading)
 
     # --- persistence -----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Third-party packages add a backbone by the entry point `unibind.backbones`.
 
 from .contract import Contract
 from .description import BackboneDescription, BackboneOption, describe_backbone
-from .protocol import Backbone, PortableBackbone, SigmoidBackbone
+from .protocol import Backbone, PortableBackbone, QueryBackbone, SigmoidBackbone, as_queries
 from .registry import backbone_specs, create_backbone, list_backbones
 from .spec import BackboneSpec, Card, GoldenCheck, KnownModel, License
 
@@ -21,7 +21,9 @@ __all__ = [
     "KnownModel",
     "License",
     "PortableBackbone",
+    "QueryBackbone",
     "SigmoidBackbone",
+    "as_queries",
     "backbone_specs",
     "create_backbone",
     "describe_backbone",

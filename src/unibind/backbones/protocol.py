@@ -74,3 +74,17 @@ class PortableBackbone(Protocol):
         Returns options that rebuild the backbone when `folder=` (where the files are by then) is passed with them.
         """
         ...
+
+
+@runtime_checkable
+class QueryBackbone(Protocol):
+    """A backbone that embeds what is looked for in another way than what is found, in the same space. Optional."""
+
+    def as_queries(self) -> Backbone:
+        """This backbone for what is looked for: same towers and space, other contracts."""
+        ...
+
+
+def as_queries(backbone: Backbone) -> Backbone:
+    """The backbone for what is looked for; most embed both sides of a search alike."""
+    return backbone.as_queries() if isinstance(backbone, QueryBackbone) else backbone

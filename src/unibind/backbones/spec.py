@@ -32,7 +32,7 @@ def combined_license(licenses: Sequence[License]) -> License:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model worth having, as its makers describe it: `parameters` in millions, `dim` the full width of its vectors."""
+    """A model worth having, by its makers: `parameters` in millions, `dim` the full width of its vectors."""
 
     name: str
     modalities: tuple[str, ...]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ...modalities.spec import Raw
 from .._shared.bridge_file import Bridge, BridgeEndpoints
 from .._shared.towers import select_modalities
 from ..contract import Contract
-from ..protocol import Backbone, PortableBackbone, SigmoidBackbone
+from ..protocol import Backbone, PortableBackbone, SigmoidBackbone, as_queries
 from ..registry import create_backbone
 from ..spec import combined_license
 from .table import Part, Parts, load_parts, locate, read_parts
@@ -80,6 +81,12 @@ class Composed:
         if modality in self._bridges:
             return own.with_head(self._bridges[modality].fingerprint, self._anchor.space)
         return own.anchored_to(self._anchor)
+
+    def as_queries(self) -> Backbone:
+        """This backbone with each part as it embeds what is looked for."""
+        queries = copy(self)
+        queries._backbones = {modality: as_queries(part) for modality, part in self._backbones.items()}
+        return queries
 
     def bundle(self, folder: Path) -> Mapping[str, Any]:
         """Copy the files of bridges and parts to a folder; returns options that rebuild it when `folder=` is passed."""

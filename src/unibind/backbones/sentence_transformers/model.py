@@ -6,6 +6,7 @@ The library preprocesses and embeds; here items are decoded, drawn, resampled an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -73,6 +74,7 @@ class SentenceTransformersBackbone:
         self.logit_scale = loading.logit_scale(opened, self._folder)
         self.logit_bias = loading.logit_bias(opened, self._folder)
         self._prompt = loading.find_prompt(opened, prompt) if instruction is None else instruction
+        self._query_prompt = loading.find_prompt(opened, loading.QUERY)
         self._task = prompt if prompt in (loading.DOCUMENT, loading.QUERY) else None
         self._asks_all, self._max_tokens = loading.asks_all(opened), opened.max_seq_length
         options = {
@@ -108,6 +110,15 @@ class SentenceTransformersBackbone:
             preprocessing=reading.parameters | self._asked(modality),
             precision=self.precision,
         )
+
+    def as_queries(self) -> SentenceTransformersBackbone:
+        """This backbone with the prompt of queries, unless another prompt than that of documents was chosen."""
+        if self._task != loading.DOCUMENT or "instruction" in self.options:
+            return self
+        queries = copy(self)
+        queries._task, queries._prompt = loading.QUERY, self._query_prompt
+        queries.options = {**self.options, "prompt": loading.QUERY}
+        return queries
 
     @property
     def _space(self) -> str:
