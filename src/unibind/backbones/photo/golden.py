@@ -16,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from ...modalities.image import Image
+from .._shared.device import resolve_device
 from .._shared.golden import rule_normal
+from .._shared.precision import exact_float32
 from ..spec import GoldenCheck
 from .efficientnet import SIZE, load_network
 from .model import Photo
@@ -38,14 +40,15 @@ def picture() -> NDArray[np.uint8]:
 
 
 def logits() -> NDArray[np.float32]:
-    """The leading logits of `network_input`: [2, RECORDED]."""
-    with torch.inference_mode():
-        return np.asarray(load_network()(network_input())[:, :RECORDED])
+    """The leading logits of `network_input`, on the default device: [2, RECORDED]."""
+    device = resolve_device(None)
+    with torch.inference_mode(), exact_float32():
+        return np.asarray(load_network().to(device)(network_input().to(device))[:, :RECORDED].cpu())
 
 
 def embedding() -> NDArray[np.float32]:
-    """The leading values of the embedding of `picture`: [RECORDED]."""
-    backbone = Photo(device="cpu")
+    """The leading values of the embedding of `picture`, on the default device: [RECORDED]."""
+    backbone = Photo()
     return np.asarray(backbone.encode(_IMAGE, backbone.preprocess(_IMAGE, Image(picture()))[None])[0, :RECORDED])
 
 

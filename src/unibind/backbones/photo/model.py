@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ...modalities import ANCHOR, check_modality
 from ...modalities.spec import Raw
+from ...modalities.text import Text
 from ...preprocess.images import central_square
 from .._shared.checkpoints import load_weights
 from .._shared.class_mixture import ClassMixture
@@ -71,7 +72,7 @@ class Photo:
         """Turn one raw item into its tower's input: token ids int64 [T], or pictures uint8 [F, 224, 224, 3]."""
         check_item(modality, raw, self.modalities)
         if modality == ANCHOR:
-            return _tokenize(raw.text)
+            return _tokenize(cast(Text, raw).text)
         pictures = PICTURE_INPUTS[modality].pictures(raw, self.frames)
         return torch.from_numpy(np.stack([central_square(picture, SIZE, CROP) for picture in pictures]))
 
@@ -102,7 +103,8 @@ class Photo:
             return load_text_tower(self.precision, self.device)
         vectors = load_weights(CLASS_VECTORS, {"class_vectors": (CLASSES, WIDTH)})["class_vectors"]
         module = PictureTower(load_network(), ClassMixture(vectors, temperature=TEMPERATURE))
-        return to_precision(module, self.precision, self.device).to(memory_format=torch.channels_last)
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
+        return to_precision(module, self.precision, self.device)
 
 
 class PictureTower(nn.Module):
