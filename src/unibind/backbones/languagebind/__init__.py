@@ -34,7 +34,7 @@ def _golden_checks() -> list[GoldenCheck]:
 SPEC = BackboneSpec(
     Card(
         name="languagebind",
-        summary="LanguageBind: real towers of video, audio, thermal and depth that may be used commercially",
+        summary="LanguageBind: real towers of video, audio, thermal and depth in one space, for commercial use too",
         modalities=("image", "text", "audio", "thermal", "video", "event", "depth"),
         dim=768,
         license=LICENSE,

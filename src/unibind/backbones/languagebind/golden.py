@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .._shared.checkpoint import Checkpoint, Shape
+from .._shared.device import resolve_device
 from .._shared.golden import rule_normal, rule_weight
 from ..spec import GoldenCheck
 from .checkpoint import PICTURES, TEXTS, locate
@@ -69,7 +70,7 @@ def tiny_weights(kind: str) -> GeneratedWeights:
 
 
 def golden_checks() -> list[GoldenCheck]:
-    """One check per tiny model, and one of texts."""
+    """One check per tiny model, and one of texts, on the default device."""
     recorded = golden()
     texts = recorded["texts"]
     ids = torch.zeros(len(texts["ids"]), max(map(len, texts["ids"])), dtype=torch.long)
@@ -85,10 +86,10 @@ def golden_checks() -> list[GoldenCheck]:
 
 def _check(what: str, kind: str, tower: str, x: Tensor, expected: list[list[float]]) -> GoldenCheck:
     config, weights = tiny_config(kind), tiny_weights(kind)
-    vision = config["vision_config"]
+    vision, device = config["vision_config"], resolve_device(None)
     file = TowerFile(tower, weights, locate(weights.shapes)[0][tower], vision["lora_alpha"] / max(vision["lora_r"], 1))
     section = "text_config" if tower == TEXTS else "vision_config"
-    module = load_tower(file, tower_size(config[section], "generated weights"), precision="float32", device="cpu")
+    module = load_tower(file, tower_size(config[section], "generated weights"), precision="float32", device=device)
     with torch.inference_mode():
-        output = module(x).numpy()
+        output = module(x.to(device)).cpu().numpy()
     return GoldenCheck(f"languagebind {what}", float(np.abs(output - np.array(expected, np.float32)).max()), ALLOWED)
