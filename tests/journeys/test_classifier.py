@@ -14,6 +14,7 @@ from PIL import Image
 import unibind
 from tests.helpers import tiny_classifiers
 from tests.helpers.command import run, run_json
+from tests.helpers.docs import code_blocks
 from tests.helpers.llm_server import LLMServer
 from tests.helpers.tiny_classifiers import ANIMALS, SOUNDS
 from unibind.backbones._shared.picture_inputs import PICTURE_INPUTS
@@ -157,3 +158,12 @@ def test_a_classifier_is_shown_with_its_options_and_contracts():
     assert {"anchor", "knowledge", "temperature", "kept", "scores", "frames"} <= {o["name"] for o in page["options"]}
     assert all(option["meaning"] for option in page["options"])
     assert set(page["contracts"]) == {"text", *PICTURE_INPUTS}
+
+
+@pytest.mark.slow
+def test_the_function_of_the_documentation_tells_day_from_night(folder, capsys):
+    block = code_blocks("how-to/turn-a-classifier-into-a-tower.md")["daylight.py"]
+    for brightness, answer in ((240, "sunny beach"), (10, "night sky")):
+        Image.fromarray(np.full((20, 30, 3), brightness, np.uint8)).save("holiday.jpg")
+        exec(compile(block, "daylight.py", "exec"), {})
+        assert capsys.readouterr().out.strip() == answer
