@@ -21,7 +21,7 @@ def main() -> None:
     }
     texts = ["the sound of a bell", "a red picture", "a dog"]
 
-    model = unibind.UniBind(unibind.create_backbone("mini"))
+    model = unibind.UniBind(unibind.create_backbone("starter"))
     cosines = unibind.similarity(model.embed(list(items.values())), model.embed(texts))  # [2, 3]
     for name, row in zip(items, cosines, strict=True):
         print(name, {text: round(float(cosine), 3) for text, cosine in zip(texts, row, strict=True)})

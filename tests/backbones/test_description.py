@@ -10,7 +10,7 @@ from tests.helpers.registered import entry, register, spec
 from unibind.backbones import backbone_specs, create_backbone, describe_backbone
 from unibind.errors import UnibindError, UnknownNameError
 
-KINDS = ("composed", "imagebind", "languagebind", "mini", "open_clip", "photo", "transformers")
+KINDS = ("composed", "imagebind", "languagebind", "mini", "open_clip", "photo", "starter", "transformers")
 
 
 @pytest.mark.parametrize("kind", KINDS)

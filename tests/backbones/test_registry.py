@@ -10,7 +10,7 @@ from unibind.errors import UnibindError, UnknownNameError
 
 BUILT_IN = [
     *("classifier", "composed", "imagebind", "languagebind", "mini", "open_clip", "photo"),
-    *("sentence_transformers", "transformers"),
+    *("sentence_transformers", "starter", "transformers"),
 ]
 
 

@@ -89,7 +89,7 @@ def test_it_is_not_said_of_a_backbone_that_was_chosen(said, tmp_path):
 
 
 def test_the_default_backbone_needs_no_download():
-    assert open_backbone(None).name == DEFAULT_BACKBONE == "mini"
+    assert open_backbone(None).name == DEFAULT_BACKBONE == "starter"
 
 
 def test_a_missing_store_is_an_error(tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 
 import unibind
 from tests.helpers.command import COMMAND, run, run_json, takes_interrupts
-from unibind.backbones.mini.model import Mini
+from unibind.backbones.starter.model import Starter
 from unibind.errors import UnibindError
 
 DEADLINE_S = 120
@@ -28,7 +28,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def interrupted_after_two_batches(monkeypatch):
-    encode, calls = Mini.encode, []
+    encode, calls = Starter.encode, []
 
     def interrupted(self, modality, batch):
         calls.append(modality)
@@ -36,7 +36,7 @@ def interrupted_after_two_batches(monkeypatch):
             raise KeyboardInterrupt
         return encode(self, modality, batch)
 
-    monkeypatch.setattr(Mini, "encode", interrupted)
+    monkeypatch.setattr(Starter, "encode", interrupted)
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_an_interrupted_classification_says_that_nothing_was_written(photos, mon
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Mini, "encode", interrupt)
+    monkeypatch.setattr(Starter, "encode", interrupt)
     done = run("classify", photos / "cat" / "0.png", "--classes", "cat,dog", code=130)
     message = "unibind: interrupted; nothing was written; run the same command again to start over\n"
     assert done.stderr.endswith(message)
@@ -101,4 +101,4 @@ def test_a_device_that_cannot_be_used_is_one_sentence(photos, device):
     assert done.stderr.endswith("cpu\n")
     assert len(done.stderr.splitlines()) == 1
     with pytest.raises(UnibindError, match="cannot be used here"):
-        unibind.create_backbone("mini", device=device)
+        unibind.create_backbone("starter", device=device)

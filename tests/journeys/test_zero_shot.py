@@ -8,7 +8,7 @@ from PIL import Image
 
 import unibind
 from tests.helpers.command import run, run_json
-from unibind.backbones.mini.model import Mini
+from unibind.backbones.starter.model import Starter
 from unibind.errors import MissingFileError, UnibindError
 
 
@@ -25,14 +25,14 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def text_tower_is_gone(monkeypatch):
-    """Call it, and no text tower can be opened from then on."""
-    load = Mini._load
+    """Call it, and no text can be embedded from then on."""
+    encode = Starter.encode
 
-    def only_others(self, modality):
+    def only_others(self, modality, batch):
         assert modality != "text"
-        return load(self, modality)
+        return encode(self, modality, batch)
 
-    return lambda: monkeypatch.setattr(Mini, "_load", only_others)
+    return lambda: monkeypatch.setattr(Starter, "encode", only_others)
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ _OPTIONS = {
         typer.Option(
             "--backbone",
             metavar="NAME",
-            help="Frozen encoders; see `unibind backbones list`. Default: the store's or the model's, else mini.",
+            help="Frozen encoders; see `unibind backbones list`. Default: the store's or the model's, else starter.",
             rich_help_panel=MODEL,
         ),
     ],

@@ -128,7 +128,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="Such as mini, transformers, or composed:parts.toml.", show_default=False),
+        typer.Argument(metavar="NAME", help="Such as starter, transformers, or composed:parts.toml.", show_default=False),
     ],
     json: JsonOption = False,
 ) -> None:
@@ -137,7 +137,7 @@ def show(
     A contract is everything that decides what an embedding means. Nothing is downloaded.
 
     Examples:
-      $ unibind backbones show mini
+      $ unibind backbones show starter
       $ unibind backbones show transformers:models/clip --json
     """
     from ..backbones import describe_backbone

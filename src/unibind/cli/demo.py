@@ -49,6 +49,8 @@ def demo(
 ) -> None:
     """Turn files of seven modalities into one space: generated, encoded, fitted, searched and reported.
 
+    Its backbone is mini, which was trained on objects of the same kind, unless --backbone names another.
+
     Examples:
       $ unibind demo --out runs/demo
       $ unibind demo --out runs/tiny --per-category 4 --json

@@ -14,7 +14,7 @@ from ..backbones.registry import find_spec
 from ..errors import UnibindError
 from .store import Store
 
-DEFAULT_BACKBONE = "mini"
+DEFAULT_BACKBONE = "starter"
 
 _log = logging.getLogger(__name__)
 

