@@ -128,7 +128,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="Such as starter, transformers, or composed:parts.toml.", show_default=False),
+        typer.Argument(metavar="NAME", help="Such as starter, or transformers:FOLDER.", show_default=False),
     ],
     json: JsonOption = False,
 ) -> None:
