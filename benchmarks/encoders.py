@@ -23,8 +23,9 @@ import torch
 from torch.nn import functional
 
 from unibind.backbones._shared.precision import to_precision
+from unibind.backbones._shared.transformer import END_OF_TEXT
 from unibind.backbones.imagebind.model import chunk_size
-from unibind.backbones.imagebind.towers import END_OF_TEXT, SIZES, Size, build_tower
+from unibind.backbones.imagebind.towers import SIZES, Size, build_tower
 
 # width, hidden layer, stem and positions of ImageBind-huge: what decides the shapes of a tower
 SHAPES = {
