@@ -4,7 +4,7 @@ import torch
 from PIL import Image as Picture
 
 from tests.helpers.reference import PREPROCESSING, SAMPLES, sampled
-from unibind.preprocess.images import resize_and_crop, square, square_field, to_tensor
+from unibind.preprocess.images import center_of_resized, resize_and_crop, square, square_field, to_tensor
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -90,3 +90,25 @@ def test_pictures_equal_the_reference_implementation(key):
     actual = to_tensor(square(np.asarray(picture), 224), CLIP_MEAN, CLIP_STD).flatten().numpy()
     assert sampled(actual) == pytest.approx(PREPROCESSING[key]["values"], abs=1e-5)
     assert actual.mean() == pytest.approx(PREPROCESSING[key]["mean"], abs=1e-4)
+
+
+@pytest.mark.parametrize("cubic", [True, False])
+@pytest.mark.parametrize("side", [(10, 300), (333, 224), (224, 224), (97, 131), (7, 9)])
+def test_the_center_of_a_resized_picture_is_that_of_torch(side, cubic):
+    values = np.random.default_rng(0).random((*side, 3), dtype=np.float32)
+    shape = tuple(n * 64 // min(side) for n in side)
+    whole = torch.nn.functional.interpolate(
+        torch.from_numpy(values).movedim(-1, 0)[None], shape, mode="bicubic" if cubic else "bilinear"
+    )[0]
+    top, left = (round((n - 64) / 2) for n in shape)
+    expected = whole[:, top : top + 64, left : left + 64]
+    torch.testing.assert_close(center_of_resized(values, shape, 64, cubic=cubic), expected, atol=3e-6, rtol=0)
+
+
+def test_a_strip_needs_no_more_memory_than_its_center():
+    strip = np.zeros((1, 40_000, 3), np.uint8)
+    strip[:, 20_000:] = 100
+    found = center_of_resized(strip, (224, 40_000 * 224), 224, cubic=False)  # whole: 24 GB
+    assert found.shape == (3, 224, 224)
+    ramp = (torch.arange(224) + 0.5) / 2.24  # one pixel wide, half in the dark and half in the light
+    torch.testing.assert_close(found, ramp.expand(3, 224, 224), atol=1, rtol=0)

@@ -27,6 +27,7 @@ from ...modalities.thermal import Thermal
 from ...modalities.video import Video
 from ...preprocess.clips import sinc_resampled
 from ...preprocess.filterbank import log_mel
+from ...preprocess.images import center_of_resized
 from ...preprocess.pictures import event_picture, thermal_picture
 from .._shared.clip_tokenizer import MAX_TOKENS, Tokenizer
 from .repositories import PICTURE_SIZE
@@ -35,30 +36,22 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 _tokenize = Tokenizer()
 
 
-def _square(picture: Tensor, size: int) -> Tensor:
-    """[C, H, W] -> [C, size, size]: short side resized (bicubic, not antialiased), then the center."""
-    short = min(picture.shape[-2:])
-    height, width = (side * size // short for side in picture.shape[-2:])
-    if short != size:
-        picture = functional.interpolate(picture[None], (height, width), mode="bicubic", align_corners=False)[0]
-    return _center(picture, size)
+def _square(values: NDArray, size: int) -> Tensor:
+    """[H, W, C] -> float32 [C, size, size]: short side resized (bicubic, not antialiased), then the center."""
+    height, width, _ = values.shape
+    short = min(height, width)
+    return center_of_resized(values, (height * size // short, width * size // short), size, cubic=True)
 
 
-def _center(picture: Tensor, size: int) -> Tensor:
-    """The center square of [..., H, W]; an odd margin is rounded half to even."""
-    top, left = (round((side - size) / 2) for side in picture.shape[-2:])
-    return picture[..., top : top + size, left : left + size]
-
-
-def _channels_first(pixels: NDArray[np.uint8]) -> Tensor:
-    """uint8 [..., H, W, C] -> float32 [..., C, H, W] in [0, 1]."""
-    return torch.tensor(pixels).movedim(-1, -3).float() / 255
-
-
-def _normalized(pictures: Tensor) -> Tensor:
-    """[..., 3, H, W], or [..., 1, H, W] for gray, by CLIP's mean and standard deviation: [..., 3, H, W]."""
+def _normalized(picture: Tensor) -> Tensor:
+    """[3, H, W], or [1, H, W] for gray, in [0, 1], by CLIP's mean and standard deviation: [3, H, W]."""
     mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (_MEAN, _STD))
-    return (pictures - mean) / std
+    return (picture - mean) / std
+
+
+def _picture(pixels: NDArray[np.uint8], size: int) -> Tensor:
+    """uint8 [H, W, 3], or [H, W, 1] for gray -> [3, size, size], normalized."""
+    return _normalized(_square(pixels, size) / 255)
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ class _Image:
     resize: str = "bicubic"
 
     def __call__(self, raw: Image) -> Tensor:
-        return _normalized(_square(_channels_first(raw.pixels), self.size))
+        return _picture(raw.pixels, self.size)
 
 
 @dataclass(frozen=True)
@@ -81,8 +74,7 @@ class _Event:
     resize: str = "bicubic"
 
     def __call__(self, raw: Events | EventFrame) -> Tensor:
-        pixels = raw.pixels if isinstance(raw, EventFrame) else event_picture(raw)
-        return _normalized(_square(_channels_first(pixels), self.size))
+        return _picture(raw.pixels if isinstance(raw, EventFrame) else event_picture(raw), self.size)
 
 
 @dataclass(frozen=True)
@@ -94,8 +86,7 @@ class _Thermal:
     resize: str = "bicubic"
 
     def __call__(self, raw: Thermal) -> Tensor:
-        gray = thermal_picture(raw.values, celsius=raw.celsius)
-        return _normalized(_square(_channels_first(gray[..., None]), self.size))
+        return _picture(thermal_picture(raw.values, celsius=raw.celsius)[..., None], self.size)
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,7 @@ class _Depth:
     def __call__(self, raw: Depth) -> Tensor:
         meters = raw.values.clip(min=self.nearest_m)
         share = meters.clip(max=self.farthest_m) / self.farthest_m if self.farthest_m else meters / meters.max()
-        return _normalized(_square(torch.from_numpy(share.astype(np.float32))[None], self.size))
+        return _normalized(_square(share.astype(np.float32)[..., None], self.size))
 
 
 @dataclass(frozen=True)
@@ -184,8 +175,7 @@ class _Video:
         height, width, _ = frame.shape
         short = min(height, width)
         shape = math.floor(height / short * self.size), math.floor(width / short * self.size)
-        picture = _normalized(_channels_first(frame))
-        return _center(functional.interpolate(picture[None], shape, mode="bilinear", align_corners=False)[0], self.size)
+        return _normalized(center_of_resized(frame, shape, self.size, cubic=False) / 255)
 
 
 def _audio(vision: Mapping[str, Any]) -> _Audio:
