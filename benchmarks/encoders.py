@@ -20,43 +20,21 @@ import time
 from pathlib import Path
 
 import torch
+from full_size import IMAGEBIND, imagebind_tower, randomize
 from torch.nn import functional
 
 from unibind.backbones._shared.precision import to_precision
 from unibind.backbones._shared.transformer import END_OF_TEXT
 from unibind.backbones.imagebind.model import chunk_size
-from unibind.backbones.imagebind.towers import SIZES, Size, build_tower
+from unibind.backbones.imagebind.towers import SIZES
 
-# width, hidden layer, stem and positions of ImageBind-huge: what decides the shapes of a tower
-SHAPES = {
-    "vision": (1280, 5120, {"stem.patch": (1280, 3, 2, 14, 14), "stem.positions": (1, 257, 1280)}),
-    "text": (1024, 4096, {"stem.words": (49408, 1024), "stem.positions": (1, 77, 1024)}),
-    "audio": (768, 3072, {"stem.patch": (768, 1, 16, 16), "stem.positions": (1, 229, 768)}),
-    "thermal": (768, 3072, {"stem.patch": (768, 1, 16, 16), "stem.positions": (1, 197, 768)}),
-}
+TOWERS = ("vision", "text", "audio", "thermal")
 PRECISIONS = {"cpu": ("float32", "bfloat16", "int8"), "cuda": ("float32", "bfloat16")}
 
 
 def random_tower(tower: str, layers: int | None) -> torch.nn.Module:
-    """A float32 tower of ImageBind-huge's size (or with fewer layers), with random weights of trained ones' scale."""
-    width, hidden, stem = SHAPES[tower]
-    shapes = stem | {
-        "stem.class_token": (1, 1, width),
-        "norm_out.weight": (width,),
-        "blocks.0.fc1.weight": (hidden, width),
-        "project.weight": (1024, width),
-    }
-    size = Size(layers or SIZES[tower].layers, SIZES[tower].heads)
-    module = build_tower(tower, shapes, size).to_empty(device="cpu").eval().requires_grad_(False)
-    generator = torch.Generator().manual_seed(0)
-    for name, weight in module.named_parameters():
-        if weight.ndim >= 2 and name.endswith(("weight", "patch")):
-            weight.normal_(0, weight[0].numel() ** -0.5, generator=generator)
-        elif "norm" in name and name.endswith("weight"):
-            weight.fill_(1)
-        else:
-            weight.normal_(0, 0.02, generator=generator)
-    return module
+    """A float32 tower of ImageBind-huge's size (or with fewer layers) with random weights."""
+    return randomize(imagebind_tower(tower, layers))
 
 
 def texts(count: int) -> torch.Tensor:
@@ -83,10 +61,10 @@ def inputs(tower: str, batch: int) -> tuple[list[torch.Tensor], list[torch.Tenso
 
 def flop(tower: str, batches: list[torch.Tensor], layers: int) -> float:
     """Floating-point operations of the matrix products of the transformer."""
-    width, hidden, _ = SHAPES[tower]
+    width, hidden, _ = IMAGEBIND[tower]
     total = 0.0
     for x in batches:
-        tokens = x.shape[1] if tower == "text" else SHAPES[tower][2]["stem.positions"][1]
+        tokens = x.shape[1] if tower == "text" else IMAGEBIND[tower][2]["stem.positions"][1]
         total += len(x) * tokens * layers * (2 * (4 * width**2 + 2 * width * hidden) + 4 * tokens * width)
     return total
 
@@ -180,7 +158,7 @@ def _child(folder: str, precision: str) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("speed", "memory"))
-    parser.add_argument("--towers", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--towers", nargs="+", default=list(TOWERS), choices=TOWERS)
     parser.add_argument("--layers", type=int, help="fewer than ImageBind-huge's, for a quick look")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
