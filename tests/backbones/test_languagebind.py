@@ -105,6 +105,7 @@ def test_texts_are_read_at_their_end_whatever_they_are_padded_to(tiny):
         np.testing.assert_allclose(z[0], expected, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_frames_matter_in_their_order(tiny):
     facts = golden()["models"]["video"]
     x = torch.from_numpy(rule_normal("input.video", tuple(facts["input"]))).transpose(1, 2)
@@ -298,6 +299,7 @@ def test_all_repositories_share_a_space_if_their_text_towers_are_equal(tiny):
     assert all(contract.in_anchor_space for contract in contracts)
 
 
+@pytest.mark.slow
 def test_a_repository_with_another_text_tower_has_its_own_space(folder, tmp_path):
     state = tiny_state("audio")
     state["text_projection.weight"] = state["text_projection.weight"] * 1.001
@@ -311,6 +313,7 @@ def test_a_repository_with_another_text_tower_has_its_own_space(folder, tmp_path
         audio.check_comparable(text)
 
 
+@pytest.mark.slow
 def test_contracts_contain_what_decides_an_embedding(folder, tmp_path):
     def contract(kind="thermal", **changed):
         config = tiny_config(kind)
@@ -325,6 +328,7 @@ def test_contracts_contain_what_decides_an_embedding(folder, tmp_path):
     assert bfloat16.contract("thermal").hash != contract().hash
 
 
+@pytest.mark.slow
 def test_its_options_rebuild_an_equal_backbone(folder):
     places = {"thermal": str(folder / "LanguageBind_Thermal"), "depth": str(folder / "LanguageBind_Depth")}
     for options in ({"weights": folder}, {"repositories": places}):
@@ -419,6 +423,7 @@ def test_repositories_are_checked(folder, tmp_path):
     refused("is for clip, not LanguageBind", repositories={"image": str(tmp_path)})
 
 
+@pytest.mark.slow
 def test_names_on_the_hub_are_downloaded(folder, monkeypatch):
     asked = []
 
@@ -431,6 +436,9 @@ def test_names_on_the_hub_are_downloaded(folder, monkeypatch):
     assert set(asked) == {"LanguageBind/LanguageBind_Depth"}
     assert backbone.modalities == ("text", "depth")
     assert backbone.options["repositories"] == {"depth": "LanguageBind/LanguageBind_Depth"}
+    one = create_backbone("languagebind", weights="hf:LanguageBind/LanguageBind_Depth")
+    assert one.contract("depth").hash == backbone.contract("depth").hash
+    assert one.options["weights"] == "hf:LanguageBind/LanguageBind_Depth"
 
 
 def test_embeddings_of_different_width_are_refused(folder, tmp_path):

@@ -10,7 +10,7 @@ from ...errors import MissingFileError, UnibindError
 from ..spec import License
 
 WEIGHTS = "UNIBIND_WEIGHTS"  # environment variable: a file or folder
-_HUB = "hf:"
+HUB = "hf:"
 
 
 def find_weights(
@@ -36,7 +36,7 @@ def locate_weights(given: str | Path | None, source: str) -> Path:
 
     Raises MissingFileError, which says where weights come from (`source`), if there is none.
     """
-    if isinstance(given, str) and given.startswith(_HUB):
+    if isinstance(given, str) and given.startswith(HUB):
         return _from_hub(given)
     named = given if given is not None else os.environ.get(WEIGHTS) or None
     if named is None:
@@ -58,9 +58,9 @@ def _in_folder(folder: Path, filenames: Sequence[str]) -> Path | None:
 def _from_hub(name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
-    parts = name.removeprefix(_HUB).split("/", 2)
+    parts = name.removeprefix(HUB).split("/", 2)
     if len(parts) < 3 or not all(parts):
-        raise UnibindError(f"{name} does not name a file on the Hugging Face Hub; write {_HUB}OWNER/REPO/FILE")
+        raise UnibindError(f"{name} does not name a file on the Hugging Face Hub; write {HUB}OWNER/REPO/FILE")
     try:
         return Path(hf_hub_download("/".join(parts[:2]), parts[2]))
     except Exception as error:  # no network, no such repository or file, or no permission

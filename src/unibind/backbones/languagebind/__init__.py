@@ -38,7 +38,7 @@ SPEC = BackboneSpec(
         modalities=("image", "text", "audio", "thermal", "video", "event", "depth"),
         dim=768,
         license=LICENSE,
-        weights=f"its repositories at {WEIGHTS_URL}, in one folder: --weights or UNIBIND_WEIGHTS",
+        weights=f"its repositories at {WEIGHTS_URL}: --weights FOLDER or hf:OWNER/REPO, or UNIBIND_WEIGHTS",
         extra="imagebind",
     ),
     _create,

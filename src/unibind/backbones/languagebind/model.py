@@ -19,8 +19,9 @@ from ...modalities.spec import Raw
 from .._shared.device import resolve_device
 from .._shared.places import absolute
 from .._shared.precision import resolve_precision
+from .._shared.repository import find_repository
 from .._shared.towers import FrozenTowers, check_item, select_modalities
-from .._shared.weights import locate_weights
+from .._shared.weights import HUB, locate_weights
 from ..contract import Contract
 from . import LICENSE, SPEC, WEIGHTS_URL
 from .checkpoint import PICTURES, TEXTS
@@ -52,10 +53,10 @@ def chunk_size(modality: str, device: str) -> int:
 class LanguageBind:
     """The backbone `languagebind`; see `unibind.backbones.Backbone` for the protocol.
 
-    `weights` is one of the public repositories on disk, or a folder with one subfolder per repository. Instead,
-    `repositories` names them by modality: folders, or names on the Hugging Face Hub, which are downloaded. `modalities`
-    limits what may be used; each tower is read when it is first needed. `precision` is "float32", "bfloat16", "int8"
-    or "auto". With `compile`, towers are compiled when they are built.
+    `weights` is one of the public repositories (a folder, or `hf:OWNER/REPO`), or a folder with one subfolder per
+    repository. Instead, `repositories` names them by modality: folders, or names on the Hugging Face Hub, which are
+    downloaded. `modalities` limits what may be used; each tower is read when it is first needed. `precision` is
+    "float32", "bfloat16", "int8" or "auto". With `compile`, towers are compiled when they are first used.
     """
 
     name = SPEC.card.name
@@ -148,7 +149,7 @@ class LanguageBind:
 def _places(weights: str | Path | None, repositories: Mapping[str, str] | None) -> dict[str, str]:
     """Folder or Hub name of each modality's repository, in the order of `PUBLIC`."""
     if repositories is None:
-        return folders_in(locate_weights(weights, _SOURCE), _SOURCE)
+        return folders_in(_folder(weights), _SOURCE)
     if weights is not None:
         raise UnibindError("weights and repositories were both given; pass the folder, or each repository, not both")
     if not repositories:
@@ -156,6 +157,13 @@ def _places(weights: str | Path | None, repositories: Mapping[str, str] | None) 
     for modality in repositories:
         check_modality(modality, tuple(PUBLIC))
     return {modality: absolute(str(repositories[modality])) for modality in PUBLIC if modality in repositories}
+
+
+def _folder(weights: str | Path | None) -> Path:
+    """The folder that `weights` names; `hf:OWNER/REPO` is one repository on the Hub."""
+    if isinstance(weights, str) and weights.startswith(HUB):
+        return find_repository(weights.removeprefix(HUB), None).folder
+    return locate_weights(weights, _SOURCE)
 
 
 def _select(modalities: Sequence[str] | None, paths: Mapping[str, str]) -> tuple[str, ...]:

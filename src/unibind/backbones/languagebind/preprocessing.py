@@ -138,17 +138,14 @@ class _Audio:
         total = -(-len(raw.samples) * self.rate_hz // raw.rate)  # samples at the new rate
         count = 1 + max(0, total - frame) // shift
         samples = raw.samples - raw.samples.mean()
-        windows = [
-            sinc_resampled(
-                samples, raw.rate, self.rate_hz, start * shift, min(total, frame + (self.frames - 1) * shift)
-            )
-            for start in self._starts(count)
-        ]
+        length = min(total, frame + (self.frames - 1) * shift)
+        starts, place = np.unique(self._starts(count), return_inverse=True)  # one start, where a sound is short
+        windows = [sinc_resampled(samples, raw.rate, self.rate_hz, start * shift, length) for start in starts.tolist()]
         parts = torch.from_numpy(np.stack(windows))
         parts = functional.pad(parts, (0, max(0, frame - parts.shape[1])))  # the filter bank needs one whole frame
-        mel = log_mel(parts, self.rate_hz, bins=self.bins)  # [3, T, bins]
+        mel = log_mel(parts, self.rate_hz, bins=self.bins)  # [starts, T, bins]
         mel = mel.repeat(1, -(-self.frames // mel.shape[1]), 1)[:, : self.frames]
-        return ((mel.transpose(1, 2) - self.mean) / (2 * self.std)).contiguous()
+        return ((mel.transpose(1, 2) - self.mean) / (2 * self.std))[place]
 
     def _starts(self, count: int) -> list[int]:
         """The first frames of the three parts of a sound with `count` frames."""
