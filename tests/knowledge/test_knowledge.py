@@ -124,6 +124,21 @@ def test_class_names_are_spoken():
     assert class_names(["drum", "fire_truck"]) == {"drum": ["drum"], "fire_truck": ["fire truck"]}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dog", "a photo of a dog."),
+        ("a dog", "a photo of a dog."),
+        ("An_owl", "a photo of An owl."),
+        ("the sea", "a photo of the sea."),
+        ("ant", "a photo of a ant."),
+    ],
+)
+def test_a_name_with_an_article_gets_no_other(name, text):
+    assert text in templates([name], "image")[name]
+    assert text in [d.text for d in KnowledgeBase.from_names([name], "image").descriptions]
+
+
 @pytest.mark.parametrize("modality", modality_names())
 def test_templates_name_the_category_in_the_words_of_the_modality(modality):
     texts = templates(["fire_truck"], modality)["fire_truck"]

@@ -10,7 +10,7 @@ import string
 from collections.abc import Sequence
 
 from ..errors import UnibindError
-from ..knowledge.base import spoken
+from ..knowledge.base import filled, spoken
 from ..modalities import modality_spec
 
 # common words that say nothing about what an object looks or sounds like, how it moves, or how warm it is
@@ -32,7 +32,7 @@ def class_names(categories: Sequence[str]) -> dict[str, list[str]]:
 def templates(categories: Sequence[str], modality: str) -> dict[str, list[str]]:
     """The prompt templates of a modality, filled with each name, as in CLIP (arXiv 2103.00020, section 3.1.4)."""
     chosen = modality_spec(modality).templates
-    return {c: [template.format(spoken(c)) for template in chosen] for c in categories}
+    return {c: [filled(template, c) for template in chosen] for c in categories}
 
 
 def random_words(categories: Sequence[str], count: int, seed: int) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -110,11 +111,9 @@ class KnowledgeBase:
             raise UnibindError("zero-shot classification needs class names; pass at least one, none of them blank")
         templates = modality_spec(modality or ANCHOR).templates
         bare = [(name, spoken(name), "name", None) for name in names]
-        filled = [
-            (name, template.format(spoken(name)), "template", modality) for name in names for template in templates
-        ]
+        sentences = [(name, filled(template, name), "template", modality) for name in names for template in templates]
         descriptions: dict[str, Description] = {}
-        for category, text, kind, suited in bare + filled:
+        for category, text, kind, suited in bare + sentences:
             name = description_id(category, text)
             descriptions.setdefault(name, Description(name, category, text, kind, modality=suited))
         return cls(descriptions.values())
@@ -254,6 +253,14 @@ class KnowledgeBase:
 def spoken(category: str) -> str:
     """A category as words: underscores become spaces."""
     return category.replace("_", " ")
+
+
+def filled(template: str, category: str) -> str:
+    """A template, such as "a photo of a {}.", with a category in its place, which may have an article of its own."""
+    name = spoken(category)
+    if name.lower().startswith(("a ", "an ", "the ")):
+        template = re.sub(r"\ba {}", "{}", template)
+    return template.format(name)
 
 
 def description_id(category: str, text: str, item: str | None = None) -> str:
