@@ -42,8 +42,8 @@ SPEC = BackboneSpec(
         weights="those of photo and mini, in the package and its dependencies",
         base_model="sentence-transformers/all-MiniLM-L6-v2",
         knows=(
-            "photographs and videos of ImageNet's 1,000 classes and what resembles them, but of sounds, point clouds, "
-            "thermal pictures and events only procedural objects"
+            "what kinds of things are in photographs and videos (ImageNet's 1,000 classes and what resembles them), "
+            "but of sounds, point clouds, thermal pictures and events only procedural objects"
         ),
     ),
     _create,
