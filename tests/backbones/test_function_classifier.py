@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import unibind
+from tests.helpers.registered import entry, register, spec
 from unibind import ClassifierBackbone
 from unibind.backbones import Backbone, PortableBackbone, create_backbone
 from unibind.backbones._shared.batching import collate
@@ -216,3 +217,17 @@ def test_the_network_of_photo_is_photo(monkeypatch):
     torch.testing.assert_close(embed(wrapped, *raws), z, atol=1e-5, rtol=0)
     assert wrapped.contract("image").shares_space(photo.contract("image"))
     assert len(embedded) == 1 and (z @ z.T)[0, 1] < 0.999  # the pictures differ
+
+
+@pytest.mark.slow
+def test_a_package_gives_a_function_a_name(tmp_path, monkeypatch):
+    def create(argument=None, **options):
+        return make(name="colors")
+
+    register(monkeypatch, entry("colors", spec("colors", create, modalities=("text", "image"))))
+    table = {"text": {"backbone": "mini"}, "image": {"backbone": "colors"}}
+    composed = create_backbone("composed", table=table)
+    assert composed.contract("image").in_anchor_space
+    unibind.UniBind.zero_shot(classes=["tomato", "leaf"], backbone="colors").save_pretrained(tmp_path / "model")
+    again = unibind.UniBind.from_pretrained(tmp_path / "model")
+    assert again.classify(picture(200, 10, 10)).label == "tomato"

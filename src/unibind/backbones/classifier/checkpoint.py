@@ -89,8 +89,6 @@ class Checkpoint:
                 f"the installed transformers {transformers.__version__} has no {self.architecture}; update it"
             )
         model = self.repository.load(kind, self.repository.config)
-        if model.config.num_labels != len(self.labels):
-            raise UnibindError(f"{self.repository.folder} has {len(self.labels)} labels for {model.config.num_labels}")
         model = model.to(device=self.device, dtype=DTYPES[self.precision])
         tower = _Tower(model, SCORES[self.scores], mixture.to(self.device))
         return _PictureTower(tower) if self._reads_pictures else tower
@@ -106,7 +104,7 @@ class _Tower(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         """Classify, and mix."""
         batch = batch.to(next(self.model.parameters()).dtype)
-        logits = self.model(**{self.model.main_input_name: batch}).logits  # type: ignore[dict-item]
+        logits = self.model(**{str(self.model.main_input_name): batch}).logits
         return self.mixture(self.scores(logits.float()))  # type: ignore[no-any-return]
 
 

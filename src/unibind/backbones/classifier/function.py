@@ -39,7 +39,9 @@ class FunctionClassifier:
         if not isinstance(version, str) or not version.strip():
             raise UnibindError('version must be a text that changes whenever the probabilities do, such as "defects-3"')
         self.labels = _checked_labels(labels)
-        self.modalities = (check_modality(modality, tuple(m for m in modality_names() if m != ANCHOR)),)
+        self.modalities: tuple[str, ...] = (
+            check_modality(modality, tuple(m for m in modality_names() if m != ANCHOR)),
+        )
         self.license, self.fingerprint = license, version
         self.parameters: Mapping[str, Any] = {}
         self._classify, self._prepare = classify, prepare

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import UnibindError
 from ...modalities.audio import Audio
-from ...modalities.video import Video
+from ...modalities.spec import Raw
 from ...preprocess.clips import center_window, resampled
 from .._shared.picture_inputs import PICTURE_INPUTS
 from .._shared.processor_inputs import PICTURE_PARAMETERS, ImageProcessorInput, ProcessorInput
@@ -66,9 +66,6 @@ class RecordingInput(ProcessorInput):
 class ClipInput(ImageProcessorInput):
     """The frames of a video at the middles of equal parts, [F, 3, H, W], resized and normalized by Pillow."""
 
-    def __init__(self, repository: Repository, modality: str, frames: int) -> None:
-        super().__init__(repository, modality, frames)
-
     def _read(self) -> Any:
         settings = _video_settings(self.repository)
         if settings is None:
@@ -78,7 +75,7 @@ class ClipInput(ImageProcessorInput):
         by_pillow = getattr(transformers, "VideoMAEImageProcessorPil", None) or transformers.VideoMAEImageProcessor
         return by_pillow(**settings)
 
-    def __call__(self, raw: Video) -> Tensor:
+    def __call__(self, raw: Raw) -> Tensor:
         """The clip of one video."""
         frames = list(PICTURE_INPUTS[self.modality].pictures(raw, self.frames))
         out = self.processor(frames, return_tensors="pt", input_data_format="channels_last")
