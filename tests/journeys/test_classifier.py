@@ -134,9 +134,10 @@ def test_a_store_is_encoded_searched_and_fitted_and_the_model_needs_no_knowledge
 
 
 @pytest.mark.slow
-def test_a_classifier_is_one_part_of_a_composed_backbone(folder):
+@pytest.mark.parametrize("other", ["mini", "photo", "starter"])
+def test_a_classifier_is_one_part_of_a_composed_backbone(folder, other):
     (folder / "parts.toml").write_text(
-        '[text]\nbackbone = "mini"\n[image]\nbackbone = "mini"\n'
+        f'[text]\nbackbone = "{other}"\n[image]\nbackbone = "{other}"\n'
         '[audio]\nbackbone = "classifier:ast"\noptions = { knowledge = { Rain = ["drops that fall on a roof"] } }\n'
     )
     composed = unibind.create_backbone("composed:parts.toml")
