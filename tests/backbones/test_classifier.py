@@ -24,6 +24,8 @@ from unibind.modalities.text import Text
 from unibind.modalities.thermal import Thermal
 from unibind.modalities.video import Video
 
+pytestmark = pytest.mark.slow  # importing transformers takes seconds
+
 KINDS = ("vit", "ast", "wav2vec2", "videomae", "vjepa2")
 NOISE = np.random.default_rng(0)
 PICTURES = NOISE.integers(0, 256, (6, 50, 41, 3), dtype=np.uint8)
@@ -121,7 +123,6 @@ def own_logits(kind, folder, model, raw):
         return model(**inputs).logits
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "modality", "raw", "labels"),
     [
@@ -145,7 +146,6 @@ def test_embeddings_are_the_models_probabilities_times_the_vectors_of_names(mode
     torch.testing.assert_close(embed(cold, modality, [raw]), by_hand, atol=2e-5, rtol=0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_and_single_items_agree_at_unit_length(models, kind):
     backbone = create(models[kind][0])
@@ -157,7 +157,6 @@ def test_batches_and_single_items_agree_at_unit_length(models, kind):
         torch.testing.assert_close(together.norm(dim=-1), torch.ones(len(together)))
 
 
-@pytest.mark.slow
 def test_a_video_of_an_image_classifier_is_the_mean_of_its_frames(models):
     backbone = create(models["vit"][0], frames=3)
     frames = [Image(PICTURES[i]) for i in (1, 3, 5)]
@@ -166,7 +165,6 @@ def test_a_video_of_an_image_classifier_is_the_mean_of_its_frames(models):
     assert backbone.contract("video").hash != create(models["vit"][0]).contract("video").hash
 
 
-@pytest.mark.slow
 def test_several_right_labels_are_weighted_by_their_sigmoids(models, folder):
     path, model = folder("ast"), models["ast"][1]
     rewrite(path / "config.json", problem_type="multi_label_classification")
@@ -192,7 +190,6 @@ def test_classifiers_of_audioset_find_several_sounds_although_their_files_do_not
     assert checkpoint_labels(str(tmp_path)).exclusive
 
 
-@pytest.mark.slow
 def test_recordings_are_cut_to_their_middle_and_filled_up_with_silence(models):
     ast = create(models["ast"][0])
     samples = recording(3.0).samples
@@ -229,7 +226,6 @@ def save_base(path, described):
     return path
 
 
-@pytest.mark.slow
 def test_descriptions_stand_for_the_classes_that_have_some(models, tmp_path, caplog):
     folder, model = models["vit"]
     base = save_base(tmp_path / "kb", DESCRIBED)
@@ -257,7 +253,6 @@ def test_knowledge_that_describes_no_label_is_refused(models, tmp_path):
         create(folder, knowledge={"tabby": "a cat"})
 
 
-@pytest.mark.slow
 def test_damaged_tables_of_descriptions_are_refused(models, tmp_path):
     folder = models["vit"][0]
     base = save_base(tmp_path / "kb", DESCRIBED)
@@ -278,7 +273,6 @@ def test_damaged_tables_of_descriptions_are_refused(models, tmp_path):
         create(folder, knowledge=str(base))
 
 
-@pytest.mark.slow
 def test_a_bundle_replaces_the_knowledge_base(models, tmp_path):
     folder = models["vit"][0]
     backbone = create(folder, knowledge=DESCRIBED, temperature=0.5)
@@ -295,7 +289,6 @@ def test_a_bundle_replaces_the_knowledge_base(models, tmp_path):
 # --- contracts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_texts_are_the_anchors_own_and_the_space_is_shared(models):
     backbone, mini = create(models["ast"][0]), create_backbone("mini", modalities=["text"])
     assert backbone.contract("text") == mini.contract("text")
@@ -304,7 +297,6 @@ def test_texts_are_the_anchors_own_and_the_space_is_shared(models):
     assert (backbone.dim, backbone.logit_scale, str(backbone.license)) == (384, 20.0, "BSD-3-Clause AND Apache-2.0")
 
 
-@pytest.mark.slow
 def test_contracts_differ_where_vectors_do(models, folder, tmp_path):
     original = create(models["vit"][0])
     (tmp_path / "other").mkdir()
@@ -327,7 +319,6 @@ def test_contracts_differ_where_vectors_do(models, folder, tmp_path):
     assert create(shutil.copytree(models["vit"][0], tmp_path / "copy")).contract("image") == original.contract("image")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_workers_can_preprocess(models, kind):
     backbone = create(models[kind][0])
@@ -383,7 +374,6 @@ def test_other_models_are_refused(folder):
         create_backbone("classifier")
 
 
-@pytest.mark.slow
 def test_damaged_folders_are_refused(models, folder):
     path = folder("vit")
     weights = path / "model.safetensors"

@@ -54,6 +54,7 @@ def unit(x):
     return torch.nn.functional.normalize(x, dim=-1)
 
 
+@pytest.mark.slow
 def test_probabilities_mix_the_vectors_of_the_labels(colors):
     backbone = make()
     assert isinstance(backbone, Backbone) and not isinstance(backbone, PortableBackbone)
@@ -77,6 +78,7 @@ def test_prepared_batches_give_the_same_vectors():
     assert seen == [(3, 3)]
 
 
+@pytest.mark.slow
 def test_a_classifier_reads_the_modality_it_is_made_for(colors):
     def loudness(raw):
         return [0.0, 0.0, 1.0] if float(np.abs(raw.samples).max()) > 0.5 else [1.0, 0.0, 0.0]

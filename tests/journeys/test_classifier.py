@@ -21,6 +21,8 @@ from unibind.backbones._shared.picture_inputs import PICTURE_INPUTS
 from unibind.backbones.classifier.labels import checkpoint_labels
 from unibind.knowledge.llm import client as llm
 
+pytestmark = pytest.mark.slow  # importing transformers takes seconds
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -62,7 +64,6 @@ def generate(server, *arguments, code=0):
     return run("knowledge", "generate", *arguments, *options, code=code)
 
 
-@pytest.mark.slow
 def test_the_labels_of_a_classifier_are_described_for_its_modality(server):
     generate(server, "--labels-of", "ast", "--out", "kb")
     assert sorted(unibind.KnowledgeBase.load("kb").categories) == sorted(SOUNDS)
@@ -99,7 +100,6 @@ def test_one_source_of_classes_is_needed(server, folder):
     assert not server.requests
 
 
-@pytest.mark.slow
 def test_sounds_are_classified_with_any_words():
     options = ("--backbone", "classifier:ast", "--classes", "rain,an engine", "--set", "temperature=0.5")
     (found,) = run_json("classify", "sounds/rain/0.wav", *options)
@@ -110,7 +110,6 @@ def test_sounds_are_classified_with_any_words():
     assert [list(pair) for pair in prediction.candidates] == found["candidates"]
 
 
-@pytest.mark.slow
 def test_a_store_is_encoded_searched_and_fitted_and_the_model_needs_no_knowledge_base(folder, monkeypatch, caplog):
     described = {"rain": ["drops that fall on a roof"], "Dog": ["a bark"], "Chainsaw": ["a motor that cuts wood"]}
     (folder / "cupl.json").write_text(json.dumps(described))
@@ -133,7 +132,6 @@ def test_a_store_is_encoded_searched_and_fitted_and_the_model_needs_no_knowledge
     assert [list(pair) for pair in again.classify("../sounds/rain/0.wav").candidates] == before["candidates"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("other", ["mini", "photo", "starter"])
 def test_a_classifier_is_one_part_of_a_composed_backbone(folder, other):
     (folder / "parts.toml").write_text(
@@ -153,7 +151,6 @@ def test_a_classifier_is_one_part_of_a_composed_backbone(folder, other):
     assert [f["candidates"] for f in found] == [[list(pair) for pair in p.candidates] for p in before]
 
 
-@pytest.mark.slow
 def test_a_classifier_is_shown_with_its_options_and_contracts():
     page = run_json("backbones", "show", "classifier:vit")
     assert {"anchor", "knowledge", "temperature", "kept", "scores", "frames"} <= {o["name"] for o in page["options"]}
@@ -161,7 +158,6 @@ def test_a_classifier_is_shown_with_its_options_and_contracts():
     assert set(page["contracts"]) == {"text", *PICTURE_INPUTS}
 
 
-@pytest.mark.slow
 def test_the_function_of_the_documentation_tells_day_from_night(folder, capsys):
     block = code_blocks("how-to/turn-a-classifier-into-a-tower.md")["daylight.py"]
     for brightness, answer in ((240, "sunny beach"), (10, "night sky")):
