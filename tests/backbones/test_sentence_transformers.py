@@ -18,9 +18,10 @@ from unibind.backbones._shared.picture_inputs import PICTURE_INPUTS
 from unibind.backbones.sentence_transformers.packing import pack, unpack
 from unibind.errors import ContractError, MissingExtraError, MissingFileError, UnibindError, UnknownNameError
 from unibind.modalities.audio import Audio
+from unibind.modalities.interleaved import Interleaved
 from unibind.modalities.text import Text
 
-KINDS = ("texts", "clip", "clap", "routed", "static", "sounds")
+KINDS = ("texts", "clip", "clap", "routed", "static", "sounds", "words", "messages")
 SEEN = tuple(PICTURE_INPUTS)
 
 
@@ -96,6 +97,25 @@ def test_texts_and_pictures_are_the_librarys_own(folders, kind):
     close(embed(backbone, "video", RAW["video"])[0], unit(model.encode(list(map(Pillow.fromarray, frames)))).mean(0))
 
 
+def test_words_without_context_are_the_librarys_own(folders):
+    close(
+        embed(create(folders["words"]), "text", RAW["text"]),
+        own(folders["words"]).encode([t.text for t in RAW["text"]]),
+    )
+
+
+def test_messages_are_the_librarys_own_with_the_prompt_for_pictures_too(folders):
+    backbone, model = create(folders["messages"]), own(folders["messages"])
+    assert "message" in model.modalities and backbone.modalities == ("text", *SEEN)
+    close(embed(backbone, "text", RAW["text"]), model.encode_document([raw.text for raw in RAW["text"]]))
+    pictures = [Pillow.fromarray(raw.pixels) for raw in RAW["image"]]
+    asked = model.encode_document(pictures)
+    close(embed(backbone, "image", RAW["image"]), asked)
+    assert np.abs(asked - model.encode_query(pictures)).max() > 1e-3
+    assert backbone.contract("image").preprocessing["prompt"] == "blue"
+    assert create(folders["messages"], prompt="query").contract("image").hash != backbone.contract("image").hash
+
+
 @pytest.mark.parametrize("modality", ["thermal", "depth", "event"])
 def test_what_can_be_drawn_is_seen(folders, modality):
     (raw,) = RAW[modality]
@@ -157,6 +177,44 @@ def test_packed_arrays_come_back(padding):
     assert again.keys() == arrays.keys()
     for name, array in arrays.items():
         assert again[name].dtype == array.dtype and np.array_equal(again[name], array)
+
+
+# --- items of several parts ----------------------------------------------------------------------------------------
+
+
+def test_a_picture_and_a_text_become_one_vector(folders):
+    backbone, model = create(folders["messages"]), own(folders["messages"])
+    (picture, other, _), (text, short, _) = RAW["image"], RAW["text"]
+    pairs = [Interleaved((picture, text)), Interleaved((other, short))]
+    theirs = [{"image": Pillow.fromarray(p.pixels), "text": t.text} for p, t in ((picture, text), (other, short))]
+    together = embed(backbone, "image+text", pairs)
+    close(together, model.encode_document(theirs))
+    turned = embed(backbone, "image+text", [Interleaved((text, picture))])
+    close(turned, model.encode_document([{"text": text.text, "image": Pillow.fromarray(picture.pixels)}]))
+    assert (turned[0] - together[0]).abs().max() > 1e-3
+    drawn = PICTURE_INPUTS["thermal"].pictures(RAW["thermal"][0], 1)[0]
+    close(
+        embed(backbone, "image+text+thermal", [Interleaved((picture, RAW["thermal"][0], text))]),
+        model.encode_document([{"image": list(map(Pillow.fromarray, (picture.pixels, drawn))), "text": text.text}]),
+    )
+
+
+def test_the_contract_of_several_parts_has_those_of_each(folders):
+    backbone = create(folders["messages"])
+    joint = backbone.contract("image+text")
+    assert joint.preprocessing["parts"]["image"]["picture"] == "unchanged"
+    assert joint.shares_space(backbone.contract("text")) and joint.modality == "image+text"
+    joint.check_comparable(backbone.contract("image"))
+
+
+def test_models_that_read_one_part_at_a_time_say_so(folders):
+    for kind in ("clip", "routed"):
+        backbone = create(folders[kind])
+        assert backbone.combined == ()
+        with pytest.raises(UnibindError, match="does not embed several parts as one vector; pass a list"):
+            embed(backbone, "image+text", [Interleaved((RAW["image"][0], RAW["text"][0]))])
+    with pytest.raises(UnknownNameError, match="unknown modality 'audio'"):
+        create(folders["messages"]).preprocess("audio+text", Interleaved((RAW["audio"][0], RAW["text"][0])))
 
 
 # --- prompts, width, precision, contracts --------------------------------------------------------------------------

@@ -99,3 +99,64 @@ def sounds(root):
     tiny_models.save(folder, Wav2Vec2Model(config))
     modules = [Transformer(str(folder)), Pooling(32, "mean")]
     return saved(SentenceTransformer(modules=modules, device="cpu"), root / "sounds")
+
+
+def words(root):
+    """Words without context, and nothing else."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    torch.manual_seed(5)
+    tokenizer = Transformer(str(plain(root, "sentence"))).tokenizer.backend_tokenizer
+    return saved(
+        SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=32)], device="cpu"), root / "words"
+    )
+
+
+TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }} {% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image> {% elif part['type'] == 'text' %}{{ part['text'] }} {% endif %}"
+    "{% endfor %}{% endfor %}</s>"
+)
+
+
+def messages(root):
+    """A model of texts and pictures in messages, which is asked by a prompt: LLaVA, pooled at its last token."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaModel
+
+    folder = root / "plain_llava"
+    folder.mkdir()
+    names = ("<pad>", "<unk>", "<s>", "</s>", "<image>", "user", "system", *tiny_models.WORDS, *tiny_models.LETTERS)
+    tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    more = {"additional_special_tokens": ["<image>"], "model_max_length": 128, "padding_side": "left"}
+    tiny_models.write_json(
+        folder / "tokenizer_config.json", special | more | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    )
+    tiny_models.picture_processor(
+        folder, "CLIPImageProcessor", {"shortest_edge": 32}, do_center_crop=True, crop_size={"height": 32, "width": 32}
+    )
+    settings = {"patch_size": 8, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+    tiny_models.write_json(
+        folder / "processor_config.json", {"processor_class": "LlavaProcessor", "image_token": "<image>", **settings}
+    )
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**tiny_models.SIZES, image_size=32, patch_size=8),
+        text_config=LlamaConfig(
+            **tiny_models.SIZES, vocab_size=len(names), max_position_embeddings=128, pad_token_id=0, bos_token_id=2,
+            eos_token_id=3,
+        ),
+        image_token_index=4,
+    )  # fmt: skip
+    tiny_models.save(folder, LlavaModel(config))
+    modules = [Transformer(str(folder)), Pooling(32, "lasttoken")]
+    prompts = {"query": "a dog of", "document": "blue"}
+    return saved(SentenceTransformer(modules=modules, prompts=prompts, device="cpu"), root / "messages")

@@ -9,18 +9,19 @@ from tests.helpers import tiny_embedders
 from tests.helpers.command import run, run_json
 from unibind.backbones import as_queries, create_backbone
 from unibind.data.store import Store
-from unibind.errors import ContractError
+from unibind.errors import ContractError, UnibindError
 
 COLORS = ("red", "green", "blue")
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Names of backbones: of texts with prompts, and of texts and pictures."""
+    """Names of backbones: of texts with prompts, of texts and pictures, and of both in one message."""
     root = tmp_path_factory.mktemp("models")
-    for kind in ("texts", "clip"):
+    kinds = ("texts", "clip", "messages")
+    for kind in kinds:
         (root / kind).mkdir()
-    return {kind: f"sentence_transformers:{getattr(tiny_embedders, kind)(root / kind)}" for kind in ("texts", "clip")}
+    return {kind: f"sentence_transformers:{getattr(tiny_embedders, kind)(root / kind)}" for kind in kinds}
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +126,41 @@ def test_show_names_options_and_contracts(models):
     shown = run_json("backbones", "show", models["texts"])
     assert {"prompt", "instruction", "truncate_dim"} <= {option["name"] for option in shown["options"]}
     assert shown["contracts"]["text"]["preprocessing"]["prompt"] == "a dog of "
+
+
+@pytest.mark.slow
+def test_a_tuple_is_one_item_of_several_parts(models, pictures, tmp_path):
+    files = sorted(pictures.glob("*/*.png"))
+    model = unibind.UniBind(create_backbone(models["messages"]))
+    theirs = library(models["messages"])
+    joint = {"image": Pillow.open(files[0]), "text": "a dog of rain"}
+    expected = unit(theirs.encode_document([joint]))
+    vectors = model.embed([(files[0], "a dog of rain"), files[0]])
+    assert vectors.shape == (2, 32)
+    assert np.abs(vectors[0] - expected[0]).max() < 1e-6
+    assert np.array_equal(model.embed((str(files[0]), unibind.Text("a dog of rain"))), vectors[0])
+    run("encode", pictures, "--backbone", models["messages"], "--out", tmp_path / "store")
+    hits = unibind.search((files[0], "a dog of rain"), tmp_path / "store", k=12, correct_gap=False)
+    assert hits.query_modality == "image+text"
+    stored = Store.open(tmp_path / "store").vectors(modality="image")
+    scores = stored.vectors @ unit(theirs.encode_query(joint))
+    assert np.allclose([hit.score for hit in hits], np.sort(scores)[::-1], atol=1e-6)
+    arguments = ("search", files[0], "--with", "a dog of rain", "--store", tmp_path / "store", "-k", "12")
+    shown = run_json(*arguments, "--no-correct-gap")
+    assert [row["id"] for row in shown["hits"]] == [hit.id for hit in hits]
+    assert shown["query"] == f"{files[0]} + a dog of rain"
+
+
+@pytest.mark.slow
+def test_a_tuple_that_cannot_be_one_item_is_one_sentence(models, pictures, tmp_path):
+    (picture, *_) = sorted(pictures.glob("*/*.png"))
+    for backbone in ("mini", models["clip"]):
+        model = unibind.UniBind(create_backbone(backbone))
+        with pytest.raises(UnibindError, match="does not embed several parts as one vector; pass a list for several"):
+            model.embed([(picture, "a dog")])
+    for wrong in (("a dog", "a car"), (picture,), (picture, ("a dog", picture))):
+        with pytest.raises(UnibindError, match="of at least two modalities; pass a list for several items"):
+            model.embed([wrong])
+    run("encode", pictures, "--backbone", "mini", "--out", tmp_path / "store")
+    failed = run("search", picture, "--with", "a dog", "--store", tmp_path / "store", code=2)
+    assert "mini does not embed several parts as one vector" in failed.stderr.replace("\n", " ")

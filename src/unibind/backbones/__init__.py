@@ -6,7 +6,15 @@ Third-party packages add a backbone by the entry point `unibind.backbones`.
 
 from .contract import Contract
 from .description import BackboneDescription, BackboneOption, describe_backbone
-from .protocol import Backbone, PortableBackbone, QueryBackbone, SigmoidBackbone, as_queries
+from .protocol import (
+    Backbone,
+    InterleavedBackbone,
+    PortableBackbone,
+    QueryBackbone,
+    SigmoidBackbone,
+    as_queries,
+    check_offered,
+)
 from .registry import backbone_specs, create_backbone, list_backbones
 from .spec import BackboneSpec, Card, GoldenCheck, KnownModel, License
 
@@ -18,6 +26,7 @@ __all__ = [
     "Card",
     "Contract",
     "GoldenCheck",
+    "InterleavedBackbone",
     "KnownModel",
     "License",
     "PortableBackbone",
@@ -25,6 +34,7 @@ __all__ = [
     "SigmoidBackbone",
     "as_queries",
     "backbone_specs",
+    "check_offered",
     "create_backbone",
     "describe_backbone",
     "list_backbones",

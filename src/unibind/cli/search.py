@@ -40,6 +40,15 @@ def search(
             metavar="MODALITY", help="Modality of the query, if its name does not tell it.", rich_help_panel=INPUT
         ),
     ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="PART",
+            help="A further part of the query, a text or a file, if the backbone embeds several as one; repeatable.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Search only this split.", rich_help_panel=INPUT)
     ] = None,
@@ -81,6 +90,7 @@ def search(
       $ unibind search "A photo of a drum" --store runs/demo/store --model runs/demo/model -m event -m image
       $ unibind search dog.wav --store runs/demo/store --model runs/demo/model --per-modality 2 --html dogs.html
       $ unibind search dog.wav --store runs/mine -k 100 --out dogs.csv
+      $ unibind search street.jpg --with "at night" --store runs/mine
     """
     from ..api import search as search_store
     from ..files import check_output
@@ -91,7 +101,7 @@ def search(
     for path in filter(None, (out, html, png)):
         check_output(path, force=force)
     hits: Any = search_store(
-        query,
+        (query, *with_) if with_ else query,
         store,
         model=model,
         modalities=modality,
@@ -105,7 +115,7 @@ def search(
     for left_out in hits.outside_anchor_space:
         notify(f"{left_out} is left out: its tower is not in the query's space; fit or bridge it")
     if json:
-        facts = {"query": query, "modality": hits.query_modality, "store_version": hits.store_version}
+        facts = {"query": hits.query, "modality": hits.query_modality, "store_version": hits.store_version}
         print_json({**facts, "gaps": hits.gaps, "hits": hits.to_rows()})
     else:
         rows = [(h.rank, f"{h.score:.3f}", h.modality, h.label or "", h.uri or h.text or h.id) for h in hits]

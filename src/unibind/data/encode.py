@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypedDict, Unpack, cast
 import numpy as np
 from torch import Tensor
 
-from ..backbones import Backbone
+from ..backbones import Backbone, check_offered
 from ..errors import UnibindError
 from ..modalities import check_modality
 from ..modalities.limits import Limits
@@ -322,7 +322,7 @@ def embed_stream(
             names[position] = name
             if not isinstance(item, Failure):
                 try:
-                    check_modality(item.modality, backbone.modalities)
+                    check_offered(item.modality, backbone)
                 except UnibindError as error:
                     item = Failure.of(error)
             if isinstance(item, Failure):

@@ -2,7 +2,8 @@
 
 A str that names an existing file is that file; a str with a known file ending that does not exist is an error; a URL is
 fetched; any other str is a text. Paths, bytes, binary file objects, raw items and objects that a modality recognizes
-(such as PIL images) are items too. The shape of an array never decides its modality.
+(such as PIL images) are items too, and a tuple of them is one item of several parts. The shape of an array never
+decides its modality.
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..errors import LimitError, MissingFileError, UnibindError
 from ..files import check_not_special
 from ..modalities import ANCHOR, Raw, raw_from_object
+from ..modalities.interleaved import Interleaved
 from ..modalities.limits import Limits
 from ..modalities.reading import modality_of, read, suffixes
 from ..modalities.source import is_file, is_url
-from .loader import Failure, RawItem
+from .loader import Failure, RawItem, read_item
 from .manifest import Item, modality_in_time
 
 
 def is_single(items: object) -> bool:
     """Whether this is one item rather than an iterable of items."""
-    return isinstance(items, str | bytes | Path | Raw) or _is_file_object(items) or not isinstance(items, Iterable)
+    return (
+        isinstance(items, str | bytes | Path | Raw | tuple) or _is_file_object(items) or not isinstance(items, Iterable)
+    )
 
 
 def names_file(text: str) -> bool:
@@ -44,6 +48,8 @@ def names_file(text: str) -> bool:
 
 def item_name(item: object, index: int) -> str:
     """How results and messages refer to an item."""
+    if isinstance(item, tuple):
+        return " + ".join(item_name(part, index) for part in item)
     return str(item) if isinstance(item, str | Path) else f"item {index}"
 
 
@@ -67,6 +73,8 @@ def loadable_item(item: Any, key: str, modality: str | None, limits: Limits) -> 
 
     Raises UnibindError for objects that are not items, bytes without a modality, and what readers raise.
     """
+    if isinstance(item, tuple):
+        return RawItem(key, _together(item, limits))
     if isinstance(item, Raw):
         return RawItem(key, item)
     if isinstance(item, str) and (modality == ANCHOR or (modality is None and not names_file(item))):
@@ -84,6 +92,13 @@ def loadable_item(item: Any, key: str, modality: str | None, limits: Limits) -> 
             "unibind.Audio(samples, rate)"
         )
     return RawItem(key, raw)
+
+
+def _together(parts: tuple[Any, ...], limits: Limits) -> Raw:
+    """One item of several parts, which are read at once."""
+    loadable = [loadable_item(part, "", None, limits) for part in parts]
+    raws = tuple(part.raw if isinstance(part, RawItem) else read_item(part, limits) for part in loadable)
+    return cast("Raw", Interleaved(raws))  # its modality depends on its parts
 
 
 def _is_file_object(item: object) -> bool:

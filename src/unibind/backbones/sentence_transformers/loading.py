@@ -100,8 +100,8 @@ def input_modules(model: Any) -> list[Any]:
     return [model[0]] if routes is None else [route[0] for route in routes.values()]
 
 
-def asks_all(model: Any) -> bool:
-    """Whether a prompt goes to items of all kinds, as a message, rather than to texts only."""
+def reads_messages(model: Any) -> bool:
+    """Whether items are messages, of one part or several, and a prompt goes to all of them rather than to texts."""
     return "message" in model.modalities
 
 

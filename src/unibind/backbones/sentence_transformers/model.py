@@ -14,21 +14,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import UnibindError
-from ...modalities import ANCHOR, check_modality
+from ...modalities import ANCHOR
+from ...modalities.interleaved import JOINT, Interleaved
 from ...modalities.spec import Raw
 from .._shared.device import resolve_device
 from .._shared.picture_inputs import PICTURE_INPUTS, check_frames
 from .._shared.precision import DTYPES, resolve_precision
 from .._shared.towers import FrozenTowers, check_item, select_modalities
 from ..contract import Contract
+from ..protocol import check_offered
 from . import loading
 from .folder import ModelFolder
 from .packing import pack, unpack
-from .readings import AudioReading, PictureReading, Reading, TextReading, VideoReading
+from .readings import AudioReading, PictureReading, Reading, TextReading, VideoReading, joint_input, part_arrays
 
 _KIND = "sentence_transformers"
 _MODEL = "model"  # the one tower
-_VIDEO_FRAMES_ARE_CHOSEN = {"processing_kwargs": {"video": {"do_sample_frames": False}}}
+_FRAMES_ARE_CHOSEN = {"processing_kwargs": {"video": {"do_sample_frames": False}}}
 
 
 class SentenceTransformersBackbone:
@@ -76,7 +78,7 @@ class SentenceTransformersBackbone:
         self._prompt = loading.find_prompt(opened, prompt) if instruction is None else instruction
         self._query_prompt = loading.find_prompt(opened, loading.QUERY)
         self._task = prompt if prompt in (loading.DOCUMENT, loading.QUERY) else None
-        self._asks_all, self._max_tokens = loading.asks_all(opened), opened.max_seq_length
+        self._reads_messages, self._max_tokens = loading.reads_messages(opened), opened.max_seq_length
         options = {
             "precision": self.precision,
             "prompt": prompt,
@@ -87,27 +89,40 @@ class SentenceTransformersBackbone:
         }
         self.options: Mapping[str, Any] = {name: value for name, value in options.items() if value is not None}
 
+    @property
+    def combined(self) -> tuple[str, ...]:
+        """The modalities that parts of one item may have: all, where the model reads messages of several parts."""
+        return self.modalities if self._reads_messages else ()
+
     def preprocess(self, modality: str, raw: Raw) -> Tensor:
         """Turn one raw item into a row of bytes uint8 [T] (see `packing`), which the library's input is made of."""
+        if isinstance(raw, Interleaved):
+            check_offered(modality, self)
+            return pack(part_arrays(raw.parts, self._readings))
         check_item(modality, raw, self.modalities)
         return pack(self._readings[modality].arrays(raw))
 
     def encode(self, modality: str, batch: Tensor) -> Tensor:
         """Embed a batch of rows [B, T]: float32 [B, dim], unit length, on the CPU."""
-        reading = self._readings[check_modality(modality, self.modalities)]
-        items = [reading.inputs(unpack(row)) for row in batch.cpu()]
-        parts = [self._embed([item[i] for item in items], reading.kind) for i in range(len(items[0]))]
+        check_offered(modality, self)
+        rows = [unpack(row) for row in batch.cpu()]
+        moving = any(isinstance(self._readings[part], VideoReading) for part in modality.split(JOINT))
+        if JOINT in modality:
+            return self._embed([joint_input(row, self._readings) for row in rows], moving)
+        items = [self._readings[modality].inputs(row) for row in rows]
+        parts = [self._embed([item[i] for item in items], moving) for i in range(len(items[0]))]
         return functional.normalize(torch.stack(parts).mean(dim=0), dim=-1)
 
     def contract(self, modality: str) -> Contract:
         """Return everything that decides what the embeddings of this modality mean; folders and names do not."""
-        reading = self._readings[check_modality(modality, self.modalities)]
+        check_offered(modality, self)
+        parameters = {part: self._readings[part].parameters for part in modality.split(JOINT)}
         return Contract(
             space=self._space,
             backbone=_KIND,
             modality=modality,
             weights=self._folder.weights,
-            preprocessing=reading.parameters | self._asked(modality),
+            preprocessing=parameters.get(modality, {"parts": parameters}) | self._asked(modality),
             precision=self.precision,
         )
 
@@ -128,7 +143,7 @@ class SentenceTransformersBackbone:
 
     def _asked(self, modality: str) -> dict[str, Any]:
         """Prompt, side of the search and longest text, where they have an effect on this modality."""
-        if modality != ANCHOR and not self._asks_all:
+        if modality != ANCHOR and not self._reads_messages:
             return {"side": self._task}
         return {"side": self._task, "prompt": self._prompt, "max_tokens": self._max_tokens}
 
@@ -136,8 +151,8 @@ class SentenceTransformersBackbone:
         model: nn.Module = loading.load_model(self._folder, self.precision, self.device, self._truncate_dim)
         return model
 
-    def _embed(self, inputs: list[Any], kind: str) -> Tensor:
-        """Unit embeddings [B, D] of the library's inputs."""
+    def _embed(self, inputs: list[Any], moving: bool) -> Tensor:
+        """Unit embeddings [B, D] of the library's inputs, which have videos if `moving`."""
         model: Any
         with self._towers.running(_MODEL) as model:
             z = model.encode(
@@ -147,7 +162,7 @@ class SentenceTransformersBackbone:
                 batch_size=len(inputs),
                 show_progress_bar=False,
                 convert_to_tensor=True,
-                **(_VIDEO_FRAMES_ARE_CHOSEN if kind == VideoReading.kind else {}),
+                **(_FRAMES_ARE_CHOSEN if moving else {}),
             )
             z = functional.normalize(z.float(), dim=-1).cpu()
         if z.shape != (len(inputs), self.dim):

@@ -6,7 +6,7 @@ would be a picture, and a one-dimensional array a sound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -140,3 +140,31 @@ class AudioReading:
     def parameters(self) -> dict[str, Any]:
         """The rate, and which samples of long recordings are used."""
         return {"rate_hz": self.rate_hz} | ({"middle_samples": self.longest} if self.longest else {})
+
+
+def part_arrays(parts: Sequence[Raw], readings: Mapping[str, Reading]) -> dict[str, NDArray]:
+    """The arrays of an item of several parts; their names have the part's position and modality."""
+    return {
+        f"{position}.{part.modality}.{name}": array
+        for position, part in enumerate(parts)
+        for name, array in readings[part.modality].arrays(part).items()
+    }
+
+
+def joint_input(arrays: Mapping[str, NDArray], readings: Mapping[str, Reading]) -> dict[str, list[Any]]:
+    """The library's input of several parts: what the model gets by its kind, in the order of each kind's first part."""
+    parts: dict[tuple[int, str], dict[str, NDArray]] = {}
+    for name, array in arrays.items():
+        position, modality, own = name.split(".")
+        parts.setdefault((int(position), modality), {})[own] = array
+    joint: dict[str, list[Any]] = {}
+    for _, modality in sorted(parts):
+        reading = readings[modality]
+        values = reading.inputs(parts[_, modality])
+        joint.setdefault(reading.kind, []).extend(_bare(value, reading.kind) for value in values)
+    return joint
+
+
+def _bare(value: Any, kind: str) -> Any:
+    """What a dict that names its kind contains; other values as they are."""
+    return value[kind] if isinstance(value, dict) and kind in value else value
