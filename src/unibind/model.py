@@ -159,10 +159,10 @@ class UniBind:
 
         An item is a path, a URL, a text, bytes or a binary file object with `modality`, a PIL image, or a raw type. A
         str that names an existing file is that file. A tuple is one item of several parts, for backbones that embed
-        them as one (`InterleavedBackbone`); pass a list for several items. `items` may be a generator: items are read as needed and
-        dropped. `reading` are the options of `ReadOptions` (modality, batch_size, workers, limits). `progress` shows a
-        bar (None: where there is a terminal); `as_tensor` returns a torch tensor, on `device`. Raises what readers
-        raise for the first unreadable item, and UnknownNameError for a modality the backbone lacks.
+        these as one vector (`InterleavedBackbone`). `items` may be a generator: items are read as needed and dropped.
+        `reading` are the options of `ReadOptions` (modality, batch_size, workers, limits). `progress` shows a bar
+        (None: where there is a terminal); `as_tensor` returns a torch tensor, on `device`. Raises what readers raise
+        for the first unreadable item, and UnknownNameError for a modality the backbone lacks.
         """
         single, iterable = one_or_many(items)
         with progress_bar("embedding", _length(iterable), False if single else progress) as advance:
