@@ -14,7 +14,7 @@ from unibind.backbones import Backbone, create_backbone
 from unibind.backbones._shared.golden import rule_normal
 from unibind.backbones.languagebind import SPEC
 from unibind.backbones.languagebind.checkpoint import PICTURES, locate
-from unibind.backbones.languagebind.golden import GeneratedWeights, golden, golden_checks, tiny_config
+from unibind.backbones.languagebind.golden import GeneratedWeights, golden, golden_checks, tiny_config, tiny_weights
 from unibind.backbones.languagebind.loading import TowerFile, build_tower
 from unibind.backbones.languagebind.model import TOWER_OF
 from unibind.backbones.languagebind.preprocessing import Preprocessing
@@ -460,6 +460,9 @@ def test_embeddings_of_different_width_are_refused(folder, tmp_path):
         ("thermal", {"lora_r": 4}, "has 2 LoRA ranks instead of 4"),
         ("image", {"hidden_act": "quick_gelu"}, "'hidden_act' is not one of gelu"),
         ("image", {"num_hidden_layers": "2"}, "'num_hidden_layers' is not a whole number"),
+        ("image", {"num_hidden_layers": 1 << 40}, "has 2 layers of pictures instead of 1099511627776"),
+        ("image", {"num_attention_heads": 5}, "5 heads do not divide a width of 64"),
+        ("image", {"num_attention_heads": 0}, "0 heads do not divide a width of 64"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(tmp_path, kind, changed, match):
@@ -471,9 +474,7 @@ def test_a_configuration_that_does_not_fit_is_refused(tmp_path, kind, changed, m
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     state = tiny_state("image")
     lacking = {name: tensor for name, tensor in state.items() if name != "vision_model.post_layernorm.bias"}
-    backbone = create_backbone("languagebind", weights=write_repository(tmp_path / "a", "image", state=lacking))
-    with pytest.raises(UnibindError, match=r"lacks norm_out.bias"):
-        backbone.encode("image", torch.zeros(1, 3, 224, 224))
+    refused("lacks norm_out.bias", weights=write_repository(tmp_path / "a", "image", state=lacking))
     more = state | {"vision_model.head.weight": torch.zeros(2)}
     refused(
         "belong to no tower, such as vision_model.head.weight",
@@ -481,3 +482,18 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     )
     none = {name: tensor for name, tensor in state.items() if not name.startswith(("text", "logit"))}
     refused("lacks texts", weights=write_repository(tmp_path / "c", "image", state=none))
+
+
+@pytest.mark.slow
+def test_every_weight_is_checked_before_any_is_read(tmp_path):
+    """Without any one of its weights, or with another shape, a repository is refused in one sentence."""
+    config = tiny_config("video_lora")
+    shapes = tiny_weights("video_lora").shapes
+    assemble(tmp_path, config, GeneratedWeights(shapes))
+    for name in shapes:
+        for changed in ({}, {name: ()}, {name: (3,)}, {name: (*shapes[name], 1)}):
+            if changed == {name: shapes[name]}:
+                continue
+            with pytest.raises(UnibindError) as caught:
+                assemble(tmp_path, config, GeneratedWeights({n: s for n, s in shapes.items() if n != name} | changed))
+            assert "\n" not in str(caught.value)

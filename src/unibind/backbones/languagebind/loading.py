@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from ...errors import UnibindError
 from .._shared.checkpoint import Checkpoint, Shape
-from .._shared.checkpoints import fingerprint
+from .._shared.checkpoints import check_entries, fingerprint
+from .._shared.clip_tokenizer import MAX_TOKENS
 from .._shared.tower_weights import fill_tower
+from .._shared.transformer import END_OF_TEXT
 from .checkpoint import TEXTS, Piece
-from .towers import PictureTower, Size, TextTower
+from .towers import FRAME_POSITIONS, PictureTower, Size, TextTower
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,13 @@ class TowerFile:
     @cached_property
     def shapes(self) -> dict[str, Shape]:
         """Our name -> shape, without reading the weights."""
-        return {ours: self._shape([self.checkpoint.shapes[p.weight] for p in pieces]) for ours, pieces in self._items}
+        stored = self.checkpoint.shapes
+        return {ours: _stacked([stored[piece.weight] for piece in pieces]) for ours, pieces in self.pieces.items()}
 
     @property
-    def _items(self) -> Iterable[tuple[str, tuple[Piece, ...]]]:
-        return self.pieces.items()
-
-    @staticmethod
-    def _shape(shapes: list[Shape]) -> Shape:
-        """The shape of stacked pieces; filters over one frame [D, 3, 1, k, k] are filters over pictures."""
-        first = shapes[0]
-        if len(first) == 5 and first[2] == 1:
-            return (*first[:2], *first[3:])
-        return (sum(shape[0] for shape in shapes), *first[1:]) if first else first
+    def layers(self) -> int:
+        """How many layers there are weights of."""
+        return len({ours.split(".")[1] for ours in self.pieces if ours.startswith("blocks.")})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -52,12 +48,15 @@ class TowerFile:
         return fingerprint(self._stored())
 
     def _stored(self) -> Iterator[tuple[str, Tensor]]:
-        stored = [
-            (f"{ours}.{i}.{j}", n) for ours, ps in self._items for i, p in enumerate(ps) for j, n in enumerate(p.names)
-        ]
-        copies = self.checkpoint.stream([name for _, name in stored])
-        yield from zip((ours for ours, _ in stored), (tensor for _, tensor in copies), strict=True)
-        if any(piece.down for _, pieces in self._items for piece in pieces):
+        names = {
+            f"{ours}.{i}.{j}": name
+            for ours, pieces in self.pieces.items()
+            for i, piece in enumerate(pieces)
+            for j, name in enumerate(piece.names)
+        }
+        copies = self.checkpoint.stream(names.values())
+        yield from zip(names, (tensor for _, tensor in copies), strict=True)
+        if any(piece.down for pieces in self.pieces.values() for piece in pieces):
             yield "lora_scale", torch.tensor(self.lora_scale, dtype=torch.float64)
 
     def mapped(self, names: Iterable[str]) -> dict[str, Tensor]:
@@ -74,18 +73,60 @@ class TowerFile:
         return weight + self.lora_scale * (tensors[piece.up] @ tensors[piece.down]) if piece.down else weight
 
 
+def _stacked(shapes: list[Shape]) -> Shape:
+    """The shape of stacked pieces; filters over one frame [D, 3, 1, k, k] are filters over pictures."""
+    first = shapes[0]
+    if len(first) == 5 and first[2] == 1:
+        return (*first[:2], *first[3:])
+    if len(shapes) == 1:
+        return first
+    return (len(shapes) * first[0], *first[1:]) if first and len(set(shapes)) == 1 else ()  # () is that of no layer
+
+
 def load_tower(file: TowerFile, size: Size, *, precision: str, device: str) -> nn.Module:
     """A frozen tower in eval mode, on a device and in a precision; see `fill_tower`."""
     return fill_tower(build_tower(file, size), file, _where(file), precision=precision, device=device)
 
 
 def build_tower(file: TowerFile, size: Size) -> nn.Module:
-    """A tower on the meta device, its widths by the shapes of its weights; raises UnibindError where one is missing."""
+    """A tower on the meta device, its widths by the shapes of its weights.
+
+    Raises UnibindError where a weight that decides a width is missing or has none.
+    """
     try:
         with torch.device("meta"):
             return (TextTower if file.tower == TEXTS else PictureTower)(file.shapes, size)
     except KeyError as error:
         raise UnibindError(f"{_where(file)} lacks {error.args[0]}; download the file again") from None
+    except IndexError:
+        raise UnibindError(f"{_where(file)} has weights without a width; download the file again") from None
+
+
+def check_tower(file: TowerFile, size: Size) -> None:
+    """Raise UnibindError unless the weights are those of a tower of this size, their LoRAs included."""
+    built = {name: tuple(entry.shape) for name, entry in build_tower(file, size).state_dict().items()}
+    width = file.shapes["norm_out.weight"][0]
+    check_entries(built | _stem(file, width), file.shapes, _where(file))
+    if size.heads < 1 or width % size.heads:
+        raise UnibindError(f"{_where(file)}: {size.heads} heads do not divide a width of {width}; check config.json")
+    shapes = file.checkpoint.shapes
+    for piece in (piece for pieces in file.pieces.values() for piece in pieces if piece.down):
+        (up, down), weight = (shapes[name] for name in (piece.up, piece.down)), shapes[piece.weight]
+        if len(up) != 2 or len(down) != 2 or up[1] != down[0] or (up[0], down[1]) != weight:
+            raise UnibindError(f"{_where(file)} has a LoRA that does not fit {piece.weight}; download the file again")
+
+
+def _stem(file: TowerFile, width: int) -> dict[str, Shape]:
+    """The shapes that the weights of a stem must have."""
+    if file.tower == TEXTS:
+        return {"stem.words": (END_OF_TEXT + 1, width), "stem.positions": (MAX_TOKENS, width)}
+    one, frames = (width,), (*file.shapes.get(FRAME_POSITIONS, ()), 0, 0)[1]
+    patch = (*file.shapes["stem.patch"], 0)[3:4] * 2
+    return {
+        "stem.patch": (width, 3, *patch),
+        "stem.class_token": one if file.shapes["stem.class_token"] == one else (frames, width),
+        "stem.positions": (*file.shapes["stem.positions"][:1], width),
+    }
 
 
 def _where(file: TowerFile) -> str:

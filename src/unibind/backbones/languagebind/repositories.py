@@ -11,11 +11,11 @@ from typing import Any
 
 from ...errors import MissingFileError, UnibindError
 from ...json_files import COUNT, FLAG, NUMBER, OBJECT, POSITIVE, check_fields, one_of
-from .._shared.checkpoint import Checkpoint
+from .._shared.checkpoint import Checkpoint, Shape
 from .._shared.checkpoints import open_shards
 from .._shared.repository import CONFIG, Repository, find_repository
 from .checkpoint import LOGIT_SCALE, PICTURES, TEXTS, locate
-from .loading import TowerFile
+from .loading import TowerFile, check_tower
 from .towers import FRAME_POSITIONS, Size
 
 PUBLIC = {  # modality -> repositories of the authors, the one to prefer first
@@ -149,14 +149,18 @@ def assemble(folder: Path, config: Mapping[str, Any], checkpoint: Checkpoint) ->
     """
     towers = _towers(checkpoint, config["vision_config"])
     opened = Opened(_TYPES[config["model_type"]], folder, config, checkpoint, towers)
-    _check_grid(opened)
+    for what, (has, needs) in _promises(opened).items():
+        if has != needs:
+            raise UnibindError(f"{checkpoint.path} has {has} {what} instead of {needs}; {_FIX}")
+    for tower, file in towers.items():
+        check_tower(file, opened.size(tower))
     return opened
 
 
 def _towers(checkpoint: Checkpoint, vision: Mapping[str, Any]) -> dict[str, TowerFile]:
     located, unknown = locate(checkpoint.shapes)
     missing = {PICTURES, TEXTS} - located.keys()
-    if missing or LOGIT_SCALE not in checkpoint.shapes:
+    if missing or checkpoint.shapes.get(LOGIT_SCALE) != ():
         raise UnibindError(f"{checkpoint.path} lacks {' and '.join(sorted(missing)) or LOGIT_SCALE}; {_FIX}")
     if unknown:
         raise UnibindError(
@@ -167,27 +171,24 @@ def _towers(checkpoint: Checkpoint, vision: Mapping[str, Any]) -> dict[str, Towe
     return {tower: TowerFile(tower, checkpoint, pieces, scale) for tower, pieces in located.items()}
 
 
-def _check_grid(opened: Opened) -> None:
-    """Refuse weights whose patches, frames or LoRA are not those that the configuration promises."""
+def _promises(opened: Opened) -> dict[str, tuple[int, int]]:
+    """What the weights have, and what the configuration promises, where the shapes alone do not decide it."""
     shapes, vision = opened.towers[PICTURES].shapes, opened.vision
     height, width = PICTURE_SIZE, PICTURE_SIZE
     if opened.modality == "audio":
         height, width = vision["num_mel_bins"], vision["target_length"]
-    patch = shapes.get("stem.patch", (1, 1, 1, 1))
-    tokens = 1 + (height // patch[-1]) * (width // patch[-1])
-    frames = shapes.get(FRAME_POSITIONS, (1, 1, 1))[1]
-    ranks = {
-        p.down: opened.checkpoint.shapes[p.down][0]
-        for ps in opened.towers[PICTURES].pieces.values()
-        for p in ps
-        if p.down
+    patch = _length(shapes, "stem.patch", 3) or 1
+    pieces = [piece for pieces in opened.towers[PICTURES].pieces.values() for piece in pieces if piece.down]
+    ranks = {length for piece in pieces for length in opened.checkpoint.shapes[piece.down][:1]}
+    return {
+        "positions": (_length(shapes, "stem.positions", 0), 1 + (height // patch) * (width // patch)),
+        "frames": (_length(shapes, FRAME_POSITIONS, 1) or 1, vision["num_frames"] if vision["add_time_attn"] else 1),
+        "LoRA ranks": (max(ranks, default=vision["lora_r"]), vision["lora_r"]),
+        **{f"layers of {tower}": (file.layers, opened.size(tower).layers) for tower, file in opened.towers.items()},
     }
-    facts = {
-        "positions": (shapes.get("stem.positions", (0,))[0], tokens),
-        "frames": (frames, vision["num_frames"] if vision["add_time_attn"] else 1),
-        "dimensions of a filter": (len(patch), 4),
-        "LoRA ranks": (max(ranks.values(), default=vision["lora_r"]), vision["lora_r"]),
-    }
-    for what, (has, needs) in facts.items():
-        if has != needs:
-            raise UnibindError(f"{opened.checkpoint.path} has {has} {what} instead of {needs}; {_FIX}")
+
+
+def _length(shapes: Mapping[str, Shape], name: str, axis: int) -> int:
+    """Length of one axis of a weight; 0 if there is no such weight or axis."""
+    shape = shapes.get(name, ())
+    return shape[axis] if len(shape) > axis else 0
