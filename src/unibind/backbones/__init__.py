@@ -13,7 +13,6 @@ from .protocol import (
     QueryBackbone,
     SigmoidBackbone,
     as_queries,
-    check_offered,
 )
 from .registry import backbone_specs, create_backbone, list_backbones
 from .spec import BackboneSpec, Card, GoldenCheck, KnownModel, License
@@ -34,7 +33,6 @@ __all__ = [
     "SigmoidBackbone",
     "as_queries",
     "backbone_specs",
-    "check_offered",
     "create_backbone",
     "describe_backbone",
     "list_backbones",

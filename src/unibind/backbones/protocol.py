@@ -6,10 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from ..errors import UnibindError
-from ..modalities import check_modality
-from ..modalities.interleaved import JOINT
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -105,19 +101,3 @@ class InterleavedBackbone(Protocol):
     def combined(self) -> tuple[str, ...]:
         """The modalities that parts of one item may have; empty if its model reads one at a time."""
         ...
-
-
-def check_offered(modality: str, backbone: Backbone) -> None:
-    """Raise UnibindError where a backbone does not take items of a modality, or of several parts of such modalities."""
-    parts = modality.split(JOINT)
-    if len(parts) == 1:
-        check_modality(modality, backbone.modalities)
-        return
-    combined = backbone.combined if isinstance(backbone, InterleavedBackbone) else ()
-    if not combined:
-        raise UnibindError(
-            f"{backbone.name} does not embed several parts as one vector; pass a list for several items, or choose a "
-            "model of sentence_transformers that reads messages"
-        )
-    for part in parts:
-        check_modality(part, combined)

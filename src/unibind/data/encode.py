@@ -15,7 +15,8 @@ from typing import Any, Concatenate, ParamSpec, TypedDict, Unpack, cast
 import numpy as np
 from torch import Tensor
 
-from ..backbones import Backbone, check_offered
+from ..backbones import Backbone
+from ..backbones._shared.towers import check_offered
 from ..errors import UnibindError
 from ..modalities import check_modality
 from ..modalities.limits import Limits

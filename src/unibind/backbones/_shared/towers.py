@@ -13,7 +13,9 @@ from torch.nn import functional
 
 from ...errors import UnibindError
 from ...modalities import check_modality
+from ...modalities.interleaved import JOINT
 from ...modalities.spec import Raw
+from ..protocol import Backbone, InterleavedBackbone
 from .compiling import any_size, compilation_errors, prepare_compilation
 from .precision import exact_float32
 
@@ -104,3 +106,19 @@ def check_item(modality: str, raw: Raw, offered: Sequence[str]) -> None:
     check_modality(modality, tuple(offered))
     if raw.modality != modality:
         raise UnibindError(f"the {modality} tower was given {raw.modality}; pass the item's own modality")
+
+
+def check_offered(modality: str, backbone: Backbone) -> None:
+    """Raise UnibindError where a backbone does not take items of a modality, or of several parts of such modalities."""
+    parts = modality.split(JOINT)
+    if len(parts) == 1:
+        check_modality(modality, backbone.modalities)
+        return
+    combined = backbone.combined if isinstance(backbone, InterleavedBackbone) else ()
+    if not combined:
+        raise UnibindError(
+            f"{backbone.name} does not embed several parts as one vector; pass a list for several items, or choose a "
+            "model of sentence_transformers that reads messages"
+        )
+    for part in parts:
+        check_modality(part, combined)

@@ -20,9 +20,8 @@ from ...modalities.spec import Raw
 from .._shared.device import resolve_device
 from .._shared.picture_inputs import PICTURE_INPUTS, check_frames
 from .._shared.precision import DTYPES, resolve_precision
-from .._shared.towers import FrozenTowers, check_item, select_modalities
+from .._shared.towers import FrozenTowers, check_item, check_offered, select_modalities
 from ..contract import Contract
-from ..protocol import check_offered
 from . import loading
 from .folder import ModelFolder
 from .packing import pack, unpack
