@@ -6,6 +6,7 @@ import torch
 from tests.helpers.toys import ToyBackbone
 from unibind.backbones._shared.class_texts import ClassTexts, class_texts, names_in
 from unibind.backbones._shared.class_vectors import class_vectors
+from unibind.errors import UnibindError
 
 TEXTS = ClassTexts(("cat", "dog"), (("a cat", "it purrs"), ("a dog",)))
 
@@ -84,3 +85,15 @@ def test_a_table_keeps_texts_and_digest(tmp_path):
     TEXTS.save(tmp_path / "classes.parquet")
     again = class_texts(TEXTS.labels, str(tmp_path / "classes.parquet"))
     assert again == TEXTS and again.digest == TEXTS.digest
+
+
+def test_labels_that_differ_in_case_keep_their_own_texts(tmp_path):
+    texts = class_texts(["Bass", "bass", "BASS"], {"Bass": ["a low sound"], "bass": ["a fish"]})
+    assert texts.texts == (("a low sound",), ("a fish",), ("a low sound", "a fish"))
+    texts.save(tmp_path / "classes.parquet")
+    assert class_texts(texts.labels, str(tmp_path / "classes.parquet")).digest == texts.digest
+
+
+def test_a_label_needs_a_name():
+    with pytest.raises(UnibindError, match=r"the label ' , ' contains no name; name every class"):
+        class_texts(["cat", " , "])

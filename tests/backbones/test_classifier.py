@@ -357,6 +357,22 @@ def test_labels_that_are_only_numbers_are_refused(models, folder):
             create(path)
 
 
+def test_models_on_the_hub_are_found_and_of_their_labels_only_the_configuration(models, monkeypatch):
+    asked = []
+
+    def snapshot_download(repository, *, revision, allow_patterns):
+        asked.append((repository, revision, allow_patterns))
+        return str(models["videomae"][0])
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert checkpoint_labels("someone/actions", "v1").labels == ACTIONS
+    assert asked == [("someone/actions", "v1", ["config.json"])]
+    backbone = create_backbone("classifier:someone/actions", revision="v1")
+    assert {"model.safetensors", "video_preprocessor_config.json"} <= set(asked[1][2])
+    assert not [pattern for pattern in asked[1][2] if pattern.endswith((".py", ".bin"))]
+    assert (backbone.name, backbone.options) == ("classifier:someone/actions", {"revision": "v1"})
+
+
 def test_other_models_are_refused(folder):
     path = folder("vit")
     rewrite(path / "config.json", architectures=["BertForSequenceClassification"], model_type="bert")

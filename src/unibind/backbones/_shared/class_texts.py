@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ...errors import MissingFileError, UnibindError
 from ...files import check_not_special, write_whole
@@ -50,20 +50,27 @@ class ClassTexts:
         write_whole(path, sink.getvalue().to_pybytes())
 
 
+class _Described(NamedTuple):
+    """Distinct texts by the name of their class, and by its key, which ignores case and underscores."""
+
+    by_name: Mapping[str, tuple[str, ...]]
+    by_key: Mapping[str, tuple[str, ...]]
+
+
 def class_texts(labels: Sequence[str], knowledge: Knowledge | None = None) -> ClassTexts:
     """The texts of each label: its descriptions, else the names that its commas separate, "tench, Tinca tinca".
 
     A description belongs to a label if its class is the label or one of the label's names; case and underscores do not
     matter. Raises UnibindError for knowledge that describes none of the labels, and what reading it raises.
     """
-    described = {} if knowledge is None else _described(knowledge)
+    described = _described({} if knowledge is None else knowledge)
     found = [_find(label, described) for label in labels]
     if knowledge is not None and not any(found):
         raise UnibindError(
             f"{_name(knowledge)} describes none of the {len(labels)} labels, such as {labels[0]!r}; "
             "write descriptions of them with `unibind knowledge generate --labels-of`"
         )
-    texts = tuple(each or names_in(label) for label, each in zip(labels, found, strict=True))
+    texts = tuple(each or _names(label) for label, each in zip(labels, found, strict=True))
     named = tuple(label for label, each in zip(labels, found, strict=True) if not each)
     return ClassTexts(tuple(labels), texts, named)
 
@@ -74,22 +81,32 @@ def names_in(label: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _find(label: str, described: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _names(label: str) -> tuple[str, ...]:
+    names = names_in(label)
+    if not names:
+        raise UnibindError(f"the label {label!r} contains no name; name every class")
+    return names
+
+
+def _find(label: str, described: _Described) -> tuple[str, ...]:
+    if label in described.by_name:
+        return described.by_name[label]
     keys = (_key(name) for name in (label, *names_in(label)))
-    return next((described[key] for key in keys if key in described), ())
+    return next((described.by_key[key] for key in keys if key in described.by_key), ())
 
 
 def _key(name: str) -> str:
     return " ".join(name.replace("_", " ").split()).casefold()
 
 
-def _described(knowledge: Knowledge) -> dict[str, tuple[str, ...]]:
-    """Distinct texts by the key of their class."""
-    grouped: dict[str, dict[str, None]] = {}
+def _described(knowledge: Knowledge) -> _Described:
+    by_name: dict[str, dict[str, None]] = {}
+    by_key: dict[str, dict[str, None]] = {}
     for name, text in _pairs_of(knowledge) if isinstance(knowledge, Mapping) else _pairs_in(Path(knowledge)):
         if text.strip():
-            grouped.setdefault(_key(name), {})[text] = None
-    return {key: tuple(texts) for key, texts in grouped.items()}
+            by_name.setdefault(name, {})[text] = None
+            by_key.setdefault(_key(name), {})[text] = None
+    return _Described({n: tuple(t) for n, t in by_name.items()}, {k: tuple(t) for k, t in by_key.items()})
 
 
 def _pairs_of(knowledge: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from .._shared.checkpoints import fingerprint
 from .._shared.picture_inputs import PICTURE_INPUTS, check_frames, embed_pictures
 from .._shared.precision import DTYPES
 from .._shared.processor_inputs import ImageProcessorInput, ProcessorInput
-from .._shared.repository import Repository
+from .._shared.repository import CONFIG, Repository
 from .inputs import ClipInput, RecordingInput
 from .labels import read_labels
 
@@ -124,7 +124,7 @@ def _frames(repository: Repository, frames: int | None, trained_on: str) -> int:
     """Frames taken from a video: a video classifier has a number of its own."""
     if trained_on != "video":
         return check_frames(_PICTURE_FRAMES if frames is None else frames)
-    config = repository.json("config.json")
+    config = repository.json(CONFIG)
     own = next((config[name] for name in _FRAMES if isinstance(config.get(name), int)), None)
     if own is None:
         own = next((getattr(repository.config, name) for name in _FRAMES if hasattr(repository.config, name)), None)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import UnibindError
-from .._shared.repository import SMALL_FILES, Repository, find_repository
+from .._shared.repository import CONFIG, Repository, find_repository
 
-_CONFIG = "config.json"
 _TASK = re.compile(r"For(Image|Audio|Video)Classification")
 _SEQUENCE = re.compile(r"ForSequenceClassification$")  # of waveforms, and of texts
 _WAVEFORMS = re.compile(r"(wav2vec2|wavlm|hubert|sew|unispeech|data2vec-audio)")  # model types
@@ -36,7 +35,7 @@ def checkpoint_labels(model: str, revision: str | None = None) -> CheckpointLabe
     Raises MissingFileError if there is no such model, and UnibindError if it is not a classifier of images, sounds or
     videos, or if its labels are only numbers.
     """
-    found = read_labels(find_repository(model, revision, files=SMALL_FILES))
+    found = read_labels(find_repository(model, revision, files=[CONFIG]))
     check_meaningful(found.labels, model)
     return found
 
@@ -44,7 +43,7 @@ def checkpoint_labels(model: str, revision: str | None = None) -> CheckpointLabe
 def read_labels(repository: Repository) -> CheckpointLabels:
     """What the configuration in a folder says."""
     kind = repository.model_type
-    config = repository.json(_CONFIG)
+    config = repository.json(CONFIG)
     architecture = _architecture(config, repository)
     labels = _labels(config, repository)
     return CheckpointLabels(architecture, _modality(architecture, kind, repository), labels, _exclusive(config, labels))
@@ -78,7 +77,7 @@ def _architecture(config: dict[str, Any], repository: Repository) -> str:
     names = config.get("architectures")
     if not isinstance(names, list) or not names or not isinstance(names[0], str):
         raise UnibindError(
-            f"{repository.folder / _CONFIG} names no architecture; choose a checkpoint of a *ForImageClassification, "
+            f"{repository.folder / CONFIG} names no architecture; choose a checkpoint of a *ForImageClassification, "
             "*ForAudioClassification or *ForVideoClassification"
         )
     return names[0]
@@ -98,7 +97,7 @@ def _modality(architecture: str, kind: str, repository: Repository) -> str:
 
 def _labels(config: dict[str, Any], repository: Repository) -> tuple[str, ...]:
     table = config.get("id2label")
-    where = f"id2label in {repository.folder / _CONFIG}"
+    where = f"id2label in {repository.folder / CONFIG}"
     if not isinstance(table, dict):  # transformers leaves out the labels of two classes without names
         raise UnibindError(f"{where} is missing; write the names of its classes to it")
     try:
