@@ -270,14 +270,13 @@ def measure_towers(rows: list[Row], towers: Towers, given: argparse.Namespace) -
             if problem is not None:
                 rows.append({"backbone": backbone, "problem": problem})
                 print(f"{backbone:13} {problem}")
-    # a batch of one would be compiled again; packed layers of a CPU cannot be
-    several, on_cpu = [count for count in batches if count > 1], torch.device(towers.device).type == "cpu"
+    on_cpu = torch.device(towers.device).type == "cpu"  # whose packed layers cannot be compiled
     streams: list[Iterator[Row]] = []
     if "towers" in given.only:
         streams += [towers.rows(s, precision, batches) for s in listed for precision in s.precisions]
     if "compiled" in given.only:
         chosen = [s for s in listed if given.compile == "all" or s.usual]
-        streams += [towers.rows(s, s.precisions[0 if on_cpu else -1], several, compile=True) for s in chosen]
+        streams += [towers.rows(s, s.precisions[0 if on_cpu else -1], batches, compile=True) for s in chosen]
     for row in (row for stream in streams for row in stream):
         rows.append(row)
         print_tower(row)

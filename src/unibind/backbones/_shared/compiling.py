@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from ...errors import UnibindError
@@ -31,16 +32,18 @@ def prepare_compilation(name: str, tower: nn.Module) -> None:
 
 
 def any_size(batch: Tensor) -> Tensor:
-    """The batch, marked so that one compilation serves all sizes of a batch and, for texts, all lengths.
-
-    Sizes of 1 have a compilation of their own.
-    """
+    """The batch, marked so that one compilation serves all sizes from 2 and, for texts, all lengths."""
     from torch._dynamo import maybe_mark_dynamic
 
     maybe_mark_dynamic(batch, 0)
     if not batch.is_floating_point() and batch.ndim == 2:  # token ids
         maybe_mark_dynamic(batch, 1)
     return batch
+
+
+def at_least_two(batch: Tensor) -> Tensor:
+    """The batch, an item alone doubled: a size of 1 would be compiled anew."""
+    return torch.cat([batch, batch]) if len(batch) == 1 else batch
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ...modalities import check_modality
 from ...modalities.interleaved import JOINT
 from ...modalities.spec import Raw
 from ..protocol import Backbone, InterleavedBackbone
-from .compiling import any_size, compilation_errors, prepare_compilation
+from .compiling import any_size, at_least_two, compilation_errors, prepare_compilation
 from .precision import exact_float32
 
 
@@ -63,8 +63,10 @@ class FrozenTowers:
 
         Raises UnibindError where the tower is to be compiled and cannot be.
         """
+        parts = batch.split(chunk or len(batch))
+        inputs = [at_least_two(part) for part in parts] if self._compile else parts
         with self.running(name) as tower:
-            z = torch.cat([tower(self._on_device(part)).float() for part in batch.split(chunk or len(batch))])
+            z = torch.cat([tower(self._on_device(x)).float()[: len(p)] for x, p in zip(inputs, parts, strict=True)])
             z = functional.normalize(z, dim=-1) if self._normalize else z
             z = z.cpu()  # once: each copy to the CPU waits for the device
         return z.clone()  # a regular tensor, because inference tensors cannot be used to train a head
