@@ -66,3 +66,23 @@ def vjepa2(folder, labels=ACTIONS, seed=0, **config):
         **sizes, **predictor, crop_size=32, patch_size=16, frames_per_clip=4, num_pooler_layers=1, **_named(labels)
     )
     return save(folder, VJEPA2ForVideoClassification(made), seed, license="mit")
+
+
+def whisper(folder, labels=SOUNDS, seed=0, **config):
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForAudioClassification
+
+    WhisperFeatureExtractor().save_pretrained(folder)
+    sizes = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 16}
+    sizes |= {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 16, "classifier_proj_size": 16}
+    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 1)
+    made = WhisperConfig(**sizes, **tokens, vocab_size=10, **_named(labels), **config)
+    return save(folder, WhisperForAudioClassification(made), seed)
+
+
+def vivit(folder, labels=ACTIONS, seed=0, **config):
+    from transformers import VivitConfig, VivitForVideoClassification
+
+    crop = {"do_center_crop": True, "crop_size": {"height": 32, "width": 32}}
+    picture_processor(folder, "VivitImageProcessor", {"shortest_edge": 36}, **crop, offset=True)
+    made = VivitConfig(**SIZES, image_size=32, num_frames=4, tubelet_size=[2, 16, 16], **_named(labels), **config)
+    return save(folder, VivitForVideoClassification(made), seed)
