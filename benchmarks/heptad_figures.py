@@ -4,7 +4,7 @@
     python benchmarks/heptad_figures.py --seeds 0 --space docs/space.png
 
 For each seed, objects are generated and encoded, a model is fitted, and it is evaluated on the test split. The mean and
-standard deviation over seeds are printed as the README's tables and written to figures.json.
+standard deviation over seeds are printed as tables for docs/benchmarks.md and written to figures.json.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def top1(results: list[dict[str, Any]], method: str) -> dict[str, dict[str, floa
 
 
 def print_markdown(figures: dict[str, Any]) -> None:
-    """The tables of the README."""
+    """The tables of docs/benchmarks.md."""
     columns = list(next(iter(figures["top1"].values())))
     print(f"| top-1, % | {' | '.join(column.replace('_', ' ') for column in columns)} |")
     print(f"|---|{'---|' * len(columns)}")
