@@ -77,22 +77,26 @@ def test_batch_norm_is_folded_exactly():
     assert torch.allclose(torch.nn.functional.conv2d(x, weight, bias), norm(convolution(x)), atol=1e-5)
 
 
-@pytest.mark.parametrize(("kernel", "stride", "first", "last"), [(3, 1, 2, 2), (3, 2, 3, 2), (5, 2, 4, 3)])
-def test_padding_is_that_of_tensorflow(kernel, stride, first, last):
-    """A kernel of ones over ones counts the pixels it covers: in the first row of outputs, and in the last."""
+@pytest.mark.parametrize(
+    ("kernel", "stride", "before", "after"), [(3, 1, 1, 1), (3, 2, 0, 1), (5, 1, 2, 2), (5, 2, 1, 2)]
+)
+def test_padding_is_that_of_tensorflow(kernel, stride, before, after):
     layer = efficientnet._Convolution(1, 1, kernel, stride)
-    torch.nn.init.ones_(layer.weight)
-    torch.nn.init.zeros_(layer.bias)
-    y = layer(torch.ones(1, 1, 8, 8))[0, 0]
-    assert y.shape == (8 // stride, 8 // stride)
-    assert y[0, 1] == first * kernel  # the second column sees a whole kernel's width
-    assert y[-1, 1] == last * kernel
+    weight = torch.randn(1, 1, kernel, kernel, generator=torch.Generator().manual_seed(0))
+    layer.weight.data = torch.nn.functional.pad(weight, (layer.zeros, 0) * 2)
+    x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    padded = torch.nn.functional.pad(x, (before, after) * 2)
+    expected = torch.nn.functional.conv2d(padded, weight, layer.bias, stride)
+    assert expected.shape[-1] == 8 // stride
+    assert torch.allclose(layer(x), expected, atol=1e-5)
 
 
 def test_the_network_has_the_published_size():
     network = EfficientNetLite0()
-    folded = sum(m.out_channels for m in network.modules() if isinstance(m, torch.nn.Conv2d))  # gains of batch norm
-    assert sum(p.numel() for p in network.parameters()) + folded == 4_652_008
+    convolutions = [m for m in network.modules() if isinstance(m, efficientnet._Convolution)]
+    gains = sum(m.out_channels for m in convolutions)  # of batch norm, folded into the weights
+    zeros = sum(m.weight[:, :, 0].numel() * 2 - m.weight[:, :, 0, 0].numel() for m in convolutions if m.zeros)
+    assert sum(p.numel() for p in network.parameters()) + gains - zeros == 4_652_008
 
 
 def test_other_weights_are_refused(monkeypatch, tmp_path):

@@ -48,20 +48,16 @@ STAGES = (
 
 
 class _Convolution(nn.Conv2d):
-    """A convolution with TensorFlow's padding: the output has 1 / stride of the input's size, rounded up.
+    """A convolution with TensorFlow's padding: the output has 1 / stride of the input's size.
 
-    Where the padding is odd, the odd row and column are the last ones.
+    At stride 2 that pads one pixel less before than after. Torch pads both sides alike, so the kernel has a first row
+    and column of zeros there; copying the input into a padded one is slower by a quarter.
     """
 
     def __init__(self, into: int, out: int, kernel: int = 1, stride: int = 1, *, depthwise: bool = False) -> None:
-        padding = kernel // 2 if stride == 1 else 0
-        super().__init__(into, out, kernel, stride, padding, groups=into if depthwise else 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.stride[0] > 1:  # sizes are even here
-            before, after = (self.kernel_size[0] - 2) // 2, (self.kernel_size[0] - 1) // 2
-            x = functional.pad(x, (before, after, before, after))
-        return super().forward(x)
+        zeros, groups = stride - 1, into if depthwise else 1
+        super().__init__(into, out, kernel + zeros, stride, padding=kernel // 2, groups=groups)
+        self.zeros = zeros
 
 
 class _Block(nn.Module):
@@ -136,16 +132,17 @@ def load_network() -> EfficientNetLite0:
     shapes: dict[str, tuple[int, ...]] = {"_fc.weight": (CLASSES, FEATURES), "_fc.bias": (CLASSES,)}
     for name, convolution in convolutions.items():
         weight, norm = _names(name)
-        shapes[weight] = tuple(convolution.weight.shape)
+        out, into, *sides = convolution.weight.shape
+        shapes[weight] = (out, into, *(side - convolution.zeros for side in sides))
         shapes |= {f"{norm}.{part}": (convolution.out_channels,) for part in _STATISTICS}
         shapes[f"{norm}.num_batches_tracked"] = ()
     saved = load_weights(weights_file(), shapes)
     state = {f"classifier.{part}": saved[f"_fc.{part}"] for part in ("weight", "bias")}
-    for name in convolutions:
+    for name, convolution in convolutions.items():
         weight, norm = _names(name)
-        state[f"{name}.weight"], state[f"{name}.bias"] = _folded(
-            saved[weight], *(saved[f"{norm}.{part}"] for part in _STATISTICS)
-        )
+        kernel, bias = _folded(saved[weight], *(saved[f"{norm}.{part}"] for part in _STATISTICS))
+        state[f"{name}.weight"] = functional.pad(kernel, (convolution.zeros, 0) * 2)
+        state[f"{name}.bias"] = bias
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
 

@@ -31,7 +31,7 @@ CLASS_VECTORS = Path(__file__).parent / "class_vectors.safetensors"
 TEMPERATURE = 1.0  # of the class probabilities
 CROP = 0.875  # of the short side, as the classifier was evaluated
 _PICTURES = "pictures"  # the tower of all modalities but text
-_CHUNK = {"cpu": 32}  # pictures that go through it together; more are no faster on a CPU
+_CHUNK = {"cpu": 16}  # pictures that go through it together; more are slower on a CPU
 _tokenize = Tokenizer()
 
 
