@@ -29,6 +29,7 @@ from .efficientnet import CLASSES, MEAN, SIZE, STD, EfficientNetLite0, load_netw
 
 CLASS_VECTORS = Path(__file__).parent / "class_vectors.safetensors"
 TEMPERATURE = 1.0  # of the class probabilities
+KEPT = 10  # classes in a mixture: on poor pictures, many improbable ones would outweigh the probable
 CROP = 0.875  # of the short side, as the classifier was evaluated
 _PICTURES = "pictures"  # the tower of all modalities but text
 _CHUNK = {"cpu": 16}  # pictures that go through it together; more are slower on a CPU
@@ -48,7 +49,7 @@ class Photo:
     name = SPEC.card.name
     dim = WIDTH
     license = LICENSE
-    logit_scale = 20.0
+    logit_scale = 35.0  # lowest negative log-likelihood on photographs, see `benchmarks/photos.py`
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class Photo:
             "std": STD,
             "resize": "bicubic, antialiased",
             "temperature": TEMPERATURE,
+            "kept": KEPT,
         }
         return Contract(texts.space, self.name, modality, weights, preprocessing, self.precision)
 
@@ -102,7 +104,7 @@ class Photo:
         if tower == ANCHOR:
             return load_text_tower(self.precision, self.device)
         vectors = load_weights(CLASS_VECTORS, {"class_vectors": (CLASSES, WIDTH)})["class_vectors"]
-        module = PictureTower(load_network(), ClassMixture(vectors, temperature=TEMPERATURE))
+        module = PictureTower(load_network(), ClassMixture(vectors, temperature=TEMPERATURE, kept=KEPT))
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
         return to_precision(module, self.precision, self.device)
 
