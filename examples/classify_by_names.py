@@ -1,6 +1,6 @@
 """Classify files by class names alone: without training and without labeled items.
 
-python examples/classify_by_names.py "drum, bell, dog" runs/demo/heptad/test/bell/0003.wav
+python examples/classify_by_names.py "cat, dog, car" photos/*.jpg
 """
 
 import argparse
