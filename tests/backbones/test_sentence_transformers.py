@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from fnmatch import fnmatch
 
 import numpy as np
 import pytest
@@ -429,6 +430,26 @@ def test_missing_and_damaged_folders_are_one_sentence(folder, tmp_path):
     (damaged / "model.safetensors").write_bytes(b"short")
     with pytest.raises(UnibindError, match=r"the modules of the model in .* cannot be read"):
         create(damaged)
+
+
+def test_a_model_on_the_hub_is_downloaded_with_all_its_modules(folders, monkeypatch, tmp_path):
+    source = folders["routed"]
+    files = [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
+    asked = {}
+
+    def download(name, *, revision, allow_patterns):
+        asked[name] = revision
+        for file in files:
+            if any(fnmatch(file, pattern) for pattern in allow_patterns):  # as huggingface_hub matches
+                (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source / file, tmp_path / file)
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    fetched = create_backbone("sentence_transformers:maker/routed", revision="v1")
+    assert asked == {"maker/routed": "v1"} and fetched.options["revision"] == "v1"
+    assert fetched.contract("image") == create(source).contract("image")
+    assert torch.equal(embed(fetched, "text", RAW["text"]), embed(create(source), "text", RAW["text"]))
 
 
 def test_the_library_is_an_extra(folders, monkeypatch):

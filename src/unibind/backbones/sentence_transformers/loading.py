@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 from ...errors import MissingExtraError, UnibindError, UnknownNameError
@@ -40,7 +43,7 @@ def load_model(folder: ModelFolder, precision: str, device: str, truncate_dim: i
     """
     dtype = DTYPES[precision]
     kind = library().SentenceTransformer
-    with reading("the modules", folder.folder, EXTRA), quiet():
+    with reading("the modules", folder.folder, EXTRA), quiet(), _more_libraries(folder):
         model = kind(
             str(folder.folder),
             device="cpu",
@@ -55,6 +58,19 @@ def load_model(folder: ModelFolder, precision: str, device: str, truncate_dim: i
         if id(parameter) not in own and parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)
     return model.to(device)
+
+
+@contextmanager
+def _more_libraries(folder: ModelFolder) -> Iterator[None]:
+    """Say which library a processor lacks: those of pictures and videos often need torchvision."""
+    try:
+        yield
+    except ImportError as error:
+        reason = str(error).strip().split("\n")[0].split(" but ")[0]
+        raise UnibindError(
+            f"the model in {folder.folder} needs another library ({reason}); install it, torchvision as the build for "
+            f"torch {torch.__version__} (`pip install 'sentence-transformers[image,audio,video]'` brings all there are)"
+        ) from None
 
 
 def _check_complete(model: Any, folder: ModelFolder) -> None:
