@@ -78,6 +78,12 @@ def test_prepared_batches_give_the_same_vectors():
     assert seen == [(3, 3)]
 
 
+def test_a_model_of_the_user_stays_as_it_is():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Softmax(dim=-1)).train()
+    embed(make(model, prepare=lambda raw: channels(raw).float()), picture(200, 10, 0))
+    assert model.training and all(parameter.requires_grad for parameter in model.parameters())
+
+
 @pytest.mark.slow
 def test_a_classifier_reads_the_modality_it_is_made_for(colors):
     def loudness(raw):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...modalities.spec import Raw
 from .picture_inputs import PICTURE_INPUTS
-from .repository import Repository, reading
+from .repository import Repository, quiet, reading
 
 # The settings of an image processor that decide its output, by the names that all versions of transformers use.
 PICTURE_PARAMETERS = (
@@ -36,7 +36,7 @@ class ProcessorInput:
     @cached_property
     def processor(self) -> Any:
         """The tokenizer, feature extractor or image processor."""
-        with reading("the processor", self.repository.folder):
+        with reading("the processor", self.repository.folder), quiet():
             return self._read()
 
     def _read(self) -> Any:

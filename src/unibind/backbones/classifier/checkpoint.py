@@ -61,11 +61,9 @@ class Checkpoint:
         """The input of a modality: raw item -> tensor."""
         if self._reads_pictures:
             return ImageProcessorInput(self.repository, modality, self.frames)
-        return (
-            ClipInput(self.repository, modality, self.frames)
-            if modality in PICTURE_INPUTS
-            else RecordingInput(self.repository)
-        )
+        if modality in PICTURE_INPUTS:
+            return ClipInput(self.repository, modality, self.frames)
+        return RecordingInput(self.repository)
 
     @property
     def parameters(self) -> dict[str, Any]:

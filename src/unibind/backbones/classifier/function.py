@@ -75,12 +75,14 @@ class FunctionInput:
 class _Tower(nn.Module):
     def __init__(self, classify: Callable[[Tensor], Any] | None, classes: int, mixture: nn.Module) -> None:
         super().__init__()
-        self.classify, self.classes, self.mixture = classify, classes, mixture
+        self.classes, self.mixture = classes, mixture
+        self._held = (classify,)  # a model in a tuple is no part of this module, so the user's stays as it is
 
     def forward(self, batch: Tensor) -> Tensor:
         """Classify what is not classified yet, and mix."""
-        if self.classify is not None:
-            batch = probabilities(self.classify(batch), (len(batch), self.classes))
+        (classify,) = self._held
+        if classify is not None:
+            batch = probabilities(classify(batch), (len(batch), self.classes))
         return self.mixture(batch.log())  # type: ignore[no-any-return]
 
 
