@@ -66,6 +66,17 @@ def test_probabilities_mix_the_vectors_of_the_labels(colors):
     torch.testing.assert_close(embed(make(kept=1), picture(50, 150, 0)), colors[1:2])
 
 
+def test_ten_classes_are_mixed_unless_another_number_is_chosen():
+    names = tuple(f"{color} {thing}" for color in COLORS for thing in ("hat", "sea", "car", "dog"))  # 12 classes
+    slope = torch.arange(1.0, 13.0) / 78
+    vectors = torch.stack([embed(make(lambda raw, i=i: torch.eye(12)[i], names), picture(1, 1, 1))[0] for i in (0, 11)])
+    ten, all_ = (embed(make(lambda raw: slope, names, **kept), picture(1, 1, 1)) for kept in ({}, {"kept": 12}))
+    assert (ten - all_).abs().max() > 1e-4
+    torch.testing.assert_close(embed(make(lambda raw: slope, names, kept=1), picture(1, 1, 1))[0], vectors[1])
+    top = torch.where(slope > 2.5 / 78, slope, 0.0)
+    torch.testing.assert_close(embed(make(lambda raw: top / top.sum(), names, kept=12), picture(1, 1, 1)), ten)
+
+
 def test_prepared_batches_give_the_same_vectors():
     pictures = [picture(200, 10, 0), picture(50, 150, 7), picture(0, 0, 1)]
     seen = []
@@ -198,7 +209,7 @@ def test_the_network_of_photo_is_photo(monkeypatch):
     from unibind.backbones.classifier import model
     from unibind.backbones.photo.class_texts import class_texts
     from unibind.backbones.photo.efficientnet import MEAN, STD, load_network
-    from unibind.backbones.photo.model import CLASS_VECTORS
+    from unibind.backbones.photo.model import CLASS_VECTORS, KEPT, TEMPERATURE
 
     photo, network = create_backbone("photo", device="cpu"), load_network().eval()
     recorded = dict(open_checkpoint(CLASS_VECTORS).stream(["class_vectors"]))["class_vectors"]
@@ -217,6 +228,8 @@ def test_the_network_of_photo_is_photo(monkeypatch):
         labels,
         prepare=lambda raw: photo.preprocess("image", raw)[0],
         knowledge=dict(zip(labels, class_texts(), strict=True)),
+        temperature=TEMPERATURE,
+        kept=KEPT,
     )
     noise = np.random.default_rng(0)
     coarse = [PIL.Image.fromarray(noise.integers(0, 256, (5, 6, 3), np.uint8)) for _ in range(3)]

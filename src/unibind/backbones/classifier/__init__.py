@@ -57,7 +57,7 @@ SPEC = BackboneSpec(
         "anchor": "the backbone whose texts stand for the classes, and whose space the tower joins",
         "knowledge": "descriptions of the labels: the folder of a knowledge base, or label -> texts; None: their names",
         "temperature": "divides the logits; less than 1: the most probable classes count for more",
-        "kept": "how many of the most probable classes are mixed; None: all",
+        "kept": "how many of the most probable classes are mixed",
         "scores": "softmax (one class is right) or sigmoid (several may be); None: as the checkpoint was trained",
         "revision": "branch, tag or commit of the model on the Hub",
         "frames": "frames taken from a video; None: those a video classifier was trained with, 8 for pictures",

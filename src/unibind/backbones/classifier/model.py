@@ -29,6 +29,7 @@ from .labels import check_meaningful
 _log = logging.getLogger(__name__)
 
 ANCHOR_BACKBONE = "mini"  # the backbone with the text tower MiniLM, which is always installed
+KEPT = 10  # as in photo: many improbable classes would outweigh the probable ones
 UNKNOWN = License("unknown", commercial=False)
 _TOWER = "classifier"
 
@@ -79,7 +80,7 @@ class ClassifierBackbone:
     """A classifier and the texts of its classes as a backbone; see `unibind.backbones.Backbone` for the protocol.
 
     An item's embedding is unit(sum over classes of p(class) * vector(class)), where p is the classifier's distribution
-    at `temperature`, over the `kept` most probable classes (None: all), and vector(class) the mean of the unit vectors
+    at `temperature`, over the `kept` most probable classes, and vector(class) the mean of the unit vectors
     of the class's `texts` in the tower of `anchor`. Texts are embedded by the anchor, unchanged.
 
     `create_backbone("classifier:REPO_OR_DIR")` and `from_callable` make one.
@@ -95,7 +96,7 @@ class ClassifierBackbone:
         options: Mapping[str, Any],
         modalities: Sequence[str] | None = None,
         temperature: float = 1.0,
-        kept: int | None = None,
+        kept: int = KEPT,
         compile: bool = False,
     ) -> None:
         self.name, self.options = name, options
@@ -126,7 +127,7 @@ class ClassifierBackbone:
         knowledge: Knowledge | None = None,
         anchor: str = ANCHOR_BACKBONE,
         temperature: float = 1.0,
-        kept: int | None = None,
+        kept: int = KEPT,
         license: License = UNKNOWN,
         name: str = "classifier",
         device: str | None = None,
@@ -206,9 +207,9 @@ def open_anchor(anchor: str, **options: Any) -> Backbone:
         raise UnibindError(f"{anchor} cannot embed the texts of the classes: {error}") from error
 
 
-def _checked(temperature: float, kept: int | None) -> tuple[float, int | None]:
+def _checked(temperature: float, kept: int) -> tuple[float, int]:
     if not (isinstance(temperature, int | float) and math.isfinite(temperature) and temperature > 0):
         raise UnibindError(f"the temperature must be a positive number, not {temperature!r}")
-    if kept is not None and (not isinstance(kept, int) or kept < 1):
+    if not isinstance(kept, int) or kept < 1:
         raise UnibindError(f"kept must be a whole number of classes from 1, not {kept!r}")
     return float(temperature), kept

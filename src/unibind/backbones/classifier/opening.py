@@ -13,7 +13,7 @@ from .._shared.precision import DTYPES, resolve_precision
 from .._shared.repository import find_repository
 from .checkpoint import Checkpoint
 from .labels import check_meaningful
-from .model import ANCHOR_BACKBONE, ClassifierBackbone, open_anchor
+from .model import ANCHOR_BACKBONE, KEPT, ClassifierBackbone, open_anchor
 
 
 class CheckpointBackbone(ClassifierBackbone):
@@ -38,7 +38,7 @@ class CheckpointBackbone(ClassifierBackbone):
         anchor: str = ANCHOR_BACKBONE,
         knowledge: Knowledge | None = None,
         temperature: float = 1.0,
-        kept: int | None = None,
+        kept: int = KEPT,
         scores: str | None = None,
         precision: str = "float32",
         device: str | None = None,
@@ -58,7 +58,7 @@ class CheckpointBackbone(ClassifierBackbone):
             "anchor": (anchor, ANCHOR_BACKBONE),
             "knowledge": (knowledge, None),
             "temperature": (temperature, 1.0),
-            "kept": (kept, None),
+            "kept": (kept, KEPT),
             "scores": (scores, None),
             "precision": (precision, "float32"),
             "revision": (revision, None),
