@@ -24,21 +24,29 @@ def class_names() -> list[str]:
     return list(names)
 
 
-def class_descriptions() -> dict[int, tuple[str, str]]:
-    """What a language model says of each class: its looks, and how to tell it from others; 25 classes are missing."""
+def class_descriptions() -> dict[int, str]:
+    """What a language model says each class looks like; 25 classes are missing."""
+    return _said("description")
+
+
+def class_guidelines() -> dict[int, str]:
+    """What a language model says of how to tell each class from others; the same classes are missing."""
+    return _said("guidelines")
+
+
+def class_texts() -> list[list[str]]:
+    """The texts whose mean vector represents each class: its name, and what a language model says of it."""
+    said = [class_descriptions(), class_guidelines()]
+    return [[name, *(texts[index] for texts in said if index in texts)] for index, name in enumerate(class_names())]
+
+
+def _said(field: str) -> dict[int, str]:
     where = "imagenet1k_gpt_names_descriptions.json"
     entries = read_json(_folder() / where, _FIX)
     if not OBJECT.accepts(entries) or not all(key.isdecimal() and int(key) < CLASSES for key in entries):
         raise UnibindError(f"{where} does not describe classes by number; {_FIX}")
     fields = {"name": _NAMES, "description": TEXT, "guidelines": TEXT}
-    checked = {int(key): check_fields(entry, fields, where, _FIX) for key, entry in entries.items()}
-    return {index: (entry["description"], entry["guidelines"]) for index, entry in checked.items()}
-
-
-def class_texts() -> list[list[str]]:
-    """The texts whose mean vector represents each class: its name, and what a language model says of it."""
-    described = class_descriptions()
-    return [[name, *described.get(index, ())] for index, name in enumerate(class_names())]
+    return {int(key): check_fields(entry, fields, where, _FIX)[field] for key, entry in entries.items()}
 
 
 def _folder() -> Path:
