@@ -97,3 +97,8 @@ def test_labels_that_differ_in_case_keep_their_own_texts(tmp_path):
 def test_a_label_needs_a_name():
     with pytest.raises(UnibindError, match=r"the label ' , ' contains no name; name every class"):
         class_texts(["cat", " , "])
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(UnibindError, match="the label 'cat' or a text of it is not UTF-8"):
+        class_texts(["cat", "dog"], {"cat": ["a \ud83d"]})

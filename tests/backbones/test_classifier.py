@@ -257,6 +257,12 @@ def test_knowledge_that_describes_no_label_is_refused(models, tmp_path):
         create(folder, knowledge=str(base))
     with pytest.raises(MissingFileError, match=r"none/?.* does not exist; choose the folder of a knowledge base"):
         create(folder, knowledge=str(tmp_path / "none"))
+    other = tmp_path / "kb.jsonl"
+    other.write_text("{}")
+    with pytest.raises(
+        UnibindError, match=r"kb.jsonl is not the folder of .* `unibind knowledge import .*kb.jsonl --out"
+    ):
+        create(folder, knowledge=str(other))
     with pytest.raises(UnibindError, match=r"'tabby' of the knowledge has 'a cat'; give every class a list of texts"):
         create(folder, knowledge={"tabby": "a cat"})
 

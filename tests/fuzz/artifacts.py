@@ -31,6 +31,9 @@ from unibind.align.calibration import Calibration
 from unibind.align.heads import Head
 from unibind.backbones._shared.bridge_file import Bridge, BridgeEndpoints
 from unibind.backbones._shared.checkpoints import open_checkpoint
+from unibind.backbones._shared.class_texts import class_texts
+from unibind.backbones._shared.repository import Repository
+from unibind.backbones.classifier.labels import read_labels
 from unibind.backbones.composed.table import load_parts
 from unibind.compat.pickled_centers import load_centers_pickle
 from unibind.data.intake import read_manifest
@@ -312,7 +315,25 @@ def _read_all(path):
     assert sum(tensor.nbytes for _, tensor in file.stream(file.shapes)) <= 2 * path.stat().st_size
 
 
+LABELS = ("cat, house cat", "golden_retriever", "bus")
+
+
+def write_classifier(folder):
+    config = {"model_type": "vit", "architectures": ["ViTForImageClassification"], "problem_type": None}
+    (folder / "config.json").write_bytes(_json(config | {"id2label": {str(i): n for i, n in enumerate(LABELS)}}))
+    texts = class_texts(LABELS, {"house cat": ["it purrs", "it sleeps"], "bus": ["it is long"]})
+    texts.save(folder / "classes.parquet")
+
+
+def load_classifier(folder):
+    labels = read_labels(Repository(folder)).labels
+    texts = class_texts(labels, str(folder / "classes.parquet"))
+    assert all(texts.texts) and len(texts.texts) == len(labels) > 1
+    assert texts.digest and [text.encode() for each in texts.texts for text in each]  # tokenizers take UTF-8
+
+
 ARTIFACTS = {
+    "classifier": (write_classifier, load_classifier),
     "weights": (write_weights, load_weights),
     "model": (write_model, load_model),
     "bridge": (write_bridge, load_bridge),

@@ -14,6 +14,7 @@ from ...files import check_not_special, write_whole
 from ...parquet_rows import parquet_rows
 
 TABLE = "descriptions.parquet"  # in the folder of a knowledge base
+_SUFFIX = ".parquet"
 _CLASS, _TEXT = "category", "text"  # its columns
 _FIX = "write it again with `unibind knowledge`"
 
@@ -67,10 +68,10 @@ def class_texts(labels: Sequence[str], knowledge: Knowledge | None = None) -> Cl
     found = [_find(label, described) for label in labels]
     if knowledge is not None and not any(found):
         raise UnibindError(
-            f"{_name(knowledge)} describes none of the {len(labels)} labels, such as {labels[0]!r}; "
+            f"{_name(knowledge)} describes none of the {len(labels)} labels, such as {labels[0]!r:.60}; "
             "write descriptions of them with `unibind knowledge generate --labels-of`"
         )
-    texts = tuple(each or _names(label) for label, each in zip(labels, found, strict=True))
+    texts = tuple(_utf8(label, each or _names(label)) for label, each in zip(labels, found, strict=True))
     named = tuple(label for label, each in zip(labels, found, strict=True) if not each)
     return ClassTexts(tuple(labels), texts, named)
 
@@ -84,8 +85,17 @@ def names_in(label: str) -> tuple[str, ...]:
 def _names(label: str) -> tuple[str, ...]:
     names = names_in(label)
     if not names:
-        raise UnibindError(f"the label {label!r} contains no name; name every class")
+        raise UnibindError(f"the label {label!r:.60} contains no name; name every class")
     return names
+
+
+def _utf8(label: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts; JSON can contain halves of characters, which no tokenizer takes."""
+    try:
+        "".join((label, *texts)).encode()
+    except UnicodeEncodeError:
+        raise UnibindError(f"the label {label!r:.60} or a text of it is not UTF-8; write it again") from None
+    return texts
 
 
 def _find(label: str, described: _Described) -> tuple[str, ...]:
@@ -113,7 +123,7 @@ def _pairs_of(knowledge: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str
     for label, texts in knowledge.items():
         if isinstance(texts, str) or not isinstance(texts, Sequence) or not all(isinstance(t, str) for t in texts):
             raise UnibindError(
-                f"the class {label!r} of the knowledge has {texts!r:.60}; give every class a list of texts"
+                f"the class {label!r:.60} of the knowledge has {texts!r:.60}; give every class a list of texts"
             )
         yield from ((str(label), text) for text in texts)
 
@@ -123,6 +133,10 @@ def _pairs_in(path: Path) -> Iterator[tuple[str, str]]:
     check_not_special(table)
     if not table.is_file():
         raise MissingFileError(f"{table} does not exist; choose the folder of a knowledge base")
+    if table.suffix != _SUFFIX:
+        raise UnibindError(
+            f"{table} is not the folder of a knowledge base; make one with `unibind knowledge import {table} --out kb`"
+        )
     for row in parquet_rows(table, (_CLASS, _TEXT).__contains__):
         label, text = row.get(_CLASS), row.get(_TEXT)
         if not isinstance(label, str) or not isinstance(text, str):

@@ -90,8 +90,8 @@ def _modality(architecture: str, kind: str, repository: Repository) -> str:
     if _SEQUENCE.search(architecture) and _WAVEFORMS.match(kind):
         return "audio"
     raise UnibindError(
-        f"{architecture} in {repository.folder} is not a classifier of images, sounds or videos; choose a checkpoint "
-        "of a *ForImageClassification, *ForAudioClassification or *ForVideoClassification"
+        f"{architecture:.80} in {repository.folder} is not a classifier of images, sounds or videos; choose a "
+        "checkpoint of a *ForImageClassification, *ForAudioClassification or *ForVideoClassification"
     )
 
 

@@ -111,8 +111,8 @@ class ClassifierBackbone:
         self._towers = FrozenTowers(self._load, self.device, normalize=True, compile=compile)
         if 0 < len(texts.named) < len(texts.labels):
             _log.warning(
-                "%s: %d of its %d labels have no description, such as %r; their names stand for them",
-                *(name, len(texts.named), len(texts.labels), texts.named[0]),
+                "%s: %d of its %d labels have no description, such as %s; their names stand for them",
+                *(name, len(texts.named), len(texts.labels), f"{texts.named[0]!r:.60}"),
             )
 
     @classmethod
@@ -209,7 +209,7 @@ def open_anchor(anchor: str, **options: Any) -> Backbone:
 
 def _checked(temperature: float, kept: int) -> tuple[float, int]:
     if not (isinstance(temperature, int | float) and math.isfinite(temperature) and temperature > 0):
-        raise UnibindError(f"the temperature must be a positive number, not {temperature!r}")
+        raise UnibindError(f"the temperature must be a positive number, not {temperature!r:.60}")
     if not isinstance(kept, int) or kept < 1:
-        raise UnibindError(f"kept must be a whole number of classes from 1, not {kept!r}")
+        raise UnibindError(f"kept must be a whole number of classes from 1, not {kept!r:.60}")
     return float(temperature), kept
