@@ -2,10 +2,12 @@
 
     pip install --no-deps efficientnet-lite-pytorch==0.1.0    # the plain network, for which the weights were converted
     python benchmarks/photo_speed.py                          # about a minute on 2 cores
+    python benchmarks/photo_speed.py --busy                   # beside other programs: processor time of one thread
     python benchmarks/photo_speed.py --device cuda --batch 256
+    python benchmarks/photo_speed.py --data photos/           # on your own JPEG files instead of generated pictures
 
 Rounds of all candidates alternate and the best of each counts, so that other work on the machine hurts all alike. With
-preprocessing, pictures are decoded already: cropping and resizing 500 x 375 pixels is measured, in this process.
+preprocessing, pictures are decoded already: cropping and resizing (of 500 x 375 pixels) is measured, in this process.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import unibind
 from unibind.backbones.photo.efficientnet import MEAN, STD, load_network, weights_file
 from unibind.backbones.photo.model import Photo
 from unibind.modalities.image import Image
@@ -36,18 +39,21 @@ def reference() -> torch.nn.Module:
     return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=str(weights_file())).eval()
 
 
-def seconds(work, device: str) -> float:
-    started = time.perf_counter()
+def seconds(work, clock) -> float:
+    started = clock()
     work()
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def measure(*, batch: int, rounds: int, device: str) -> dict:
-    """Images a second of every candidate, and how far the logits and embeddings are from the reference."""
+def generated(count: int) -> list[Image]:
+    """Pictures of colored tiles."""
     noise = np.random.default_rng(0)
-    pictures = [Image(noise.integers(0, 256, (375, 500, 3), np.uint8)) for _ in range(batch)]
+    tiles = noise.integers(0, 256, (count, 3, 4, 3), np.uint8)
+    return [Image(each.repeat(125, axis=0).repeat(125, axis=1)) for each in tiles]
+
+
+def measure(pictures: list[Image], *, rounds: int, device: str, clock) -> dict:
+    """Images a second of every candidate, and how far the logits and embeddings are from the reference."""
     backbones = {precision: Photo(["image"], precision=precision, device=device) for precision in PRECISIONS}
     pixels = torch.stack([backbones["float32"].preprocess("image", picture) for picture in pictures])
     plain = reference().to(device)
@@ -64,8 +70,8 @@ def measure(*, batch: int, rounds: int, device: str) -> dict:
     best = dict.fromkeys(works, float("inf"))
     for _ in range(rounds):
         for name, work in works.items():
-            best[name] = min(best[name], seconds(work, device))
-    rates = {name: batch / took for name, took in best.items()}
+            best[name] = min(best[name], seconds(work, clock))
+    rates = {name: len(pictures) / took for name, took in best.items()}
     return {"images_per_s": rates, "logits_differ_by": difference, "bfloat16_cosine": float((exact * low).sum(1).min())}
 
 
@@ -74,12 +80,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--data", type=Path, help="folder of JPEG files")
+    parser.add_argument("--busy", action="store_true", help="one thread, by processor time: images a second of a core")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_grad_enabled(False)
+    if arguments.busy:
+        torch.set_num_threads(1)
     machine = torch.cuda.get_device_name() if arguments.device != "cpu" else f"{torch.get_num_threads()} CPU threads"
     print(f"{machine}, torch {torch.__version__}, batches of {arguments.batch}")
-    found = measure(batch=arguments.batch, rounds=arguments.rounds, device=arguments.device)
+    clock = time.process_time if arguments.busy else time.perf_counter
+    files = sorted(arguments.data.glob("*.jpg"))[: arguments.batch] if arguments.data else []
+    pictures = [unibind.read(file) for file in files] or generated(arguments.batch)
+    found = measure(pictures, rounds=arguments.rounds, device=arguments.device, clock=clock)
     rates = found["images_per_s"]
     plain = next(iter(rates.values()))
     print(f"{'':40} {'images/s':>9} {'x plain':>8}")
