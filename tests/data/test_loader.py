@@ -24,6 +24,16 @@ def test_large_items_make_smaller_batches(monkeypatch):
     assert [keys for _, keys, _ in found] == [[0, 1, 2, 3], [4, 5, 6]]
 
 
+def test_padding_to_one_long_sequence_does_not_grow_a_batch(monkeypatch):
+    monkeypatch.setattr(loading, "_HELD", 400)
+    lengths = [5, 300, 7, 6, 4, 250]
+    rows = [(i, "text", torch.ones(length, dtype=torch.uint8)) for i, length in enumerate(lengths)]
+    found = list(batches(iter(rows), 64))
+    assert sorted(key for _, keys, _ in found for key in keys) == list(range(6))
+    assert all(batch.nbytes <= 400 for _, _, batch in found)
+    assert max(len(keys) for _, keys, _ in found) == 4
+
+
 def test_what_waits_stays_bounded_over_many_shapes(monkeypatch):
     monkeypatch.setattr(loading, "_HELD", 400)
     waiting, most = {}, 0

@@ -301,8 +301,17 @@ def _is_sequence(tensor: torch.Tensor) -> bool:
 def _cut(
     modality: str, group: list[tuple[Key, torch.Tensor]], batch_size: int
 ) -> Generator[tuple[str, list[Key], torch.Tensor]]:
-    if _is_sequence(group[0][1]):
+    padded = _is_sequence(group[0][1])
+    if padded:
         group = sorted(group, key=lambda pair: len(pair[1]))
-    for start in range(0, len(group), batch_size):
-        keys, tensors = zip(*group[start : start + batch_size], strict=True)
+    start = 0
+    while start < len(group):
+        part = group[start : start + batch_size]
+        keys, tensors = zip(*(part[: _fitting([tensor.nbytes for _, tensor in part])] if padded else part), strict=True)
         yield modality, list(keys), collate(list(tensors))
+        start += len(keys)
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """How many of these items, at least 1, take at most `_HELD` bytes when they are padded to the last and largest."""
+    return max([1, *(count for count, size in enumerate(sizes, start=1) if count * size <= _HELD)])

@@ -158,10 +158,9 @@ def joint_input(arrays: Mapping[str, NDArray], readings: Mapping[str, Reading]) 
         position, modality, own = name.split(".")
         parts.setdefault((int(position), modality), {})[own] = array
     joint: dict[str, list[Any]] = {}
-    for _, modality in sorted(parts):
+    for (_, modality), own_arrays in sorted(parts.items(), key=lambda part: part[0]):
         reading = readings[modality]
-        values = reading.inputs(parts[_, modality])
-        joint.setdefault(reading.kind, []).extend(_bare(value, reading.kind) for value in values)
+        joint.setdefault(reading.kind, []).extend(_bare(each, reading.kind) for each in reading.inputs(own_arrays))
     return joint
 
 
