@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import logging
 import os
@@ -115,6 +117,7 @@ def _run() -> int:
 def main() -> None:
     """Entry point: user errors become one sentence and exit code 2, Ctrl-C exits 130."""
     _set_up_output()
+    atexit.register(gc.freeze)  # else the objects of PyTorch are searched for garbage at the end: a third of a second
     try:
         sys.exit(_run())
     except KeyboardInterrupt:

@@ -166,10 +166,10 @@ def _read_keys(file: Path) -> Keys:
 def _read_vectors(file: Path) -> Vectors:
     """Memory-mapped: only the pages of the rows in use are read from disk."""
     column = _read_batch(file).column("vector")
-    numbers = column.flatten()
-    # not `to_numpy`, which imports pandas where it is installed
-    flat = np.frombuffer(numbers.buffers()[1], np.float32, len(numbers), numbers.offset * np.float32().itemsize)
-    return flat.reshape(len(column), column.type.list_size)
+    numbers, width = column.values, column.type.list_size
+    # neither `flatten` nor `to_numpy`: they import pyarrow.compute, and pandas where it is installed
+    start = (numbers.offset + column.offset * width) * np.float32().itemsize
+    return np.frombuffer(numbers.buffers()[1], np.float32, len(column) * width, start).reshape(len(column), width)
 
 
 def _read_batch(file: Path) -> pyarrow.RecordBatch:
