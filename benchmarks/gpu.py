@@ -30,6 +30,7 @@ from timing import median_seconds, operations, product_rate
 
 import unibind
 from unibind.backbones import create_backbone
+from unibind.backbones._shared.compiling import at_least_two
 from unibind.backbones._shared.device import resolve_device
 from unibind.backbones._shared.towers import FrozenTowers
 
@@ -104,8 +105,9 @@ class Towers:
         towers.embed("tower", batch, chunk=chunk)  # compiles, where that is asked
         first = time.perf_counter() - started
         whole = median_seconds(lambda: towers.embed("tower", batch, chunk=chunk), self.device)
-        there = batch.to(self.device).split(chunk or count)
+        parts = [at_least_two(part) if towers._compile else part for part in batch.split(chunk or count)]
         with towers.running("tower") as tower:
+            there = [towers._on_device(part) for part in parts]
             alone = median_seconds(lambda: [tower(part) for part in there], self.device)
         flop = self.operations.get((subject.backbone, subject.tower))
         return {
