@@ -11,7 +11,9 @@ from tests.helpers.tiny_imagebind import SIZES, public_state
 from unibind.backbones import create_backbone
 from unibind.backbones._shared.precision import Linear, to_precision
 from unibind.backbones._shared.towers import FrozenTowers
+from unibind.backbones.description import _options
 from unibind.backbones.imagebind.points import PointTower
+from unibind.backbones.registry import _built_in, find_spec
 from unibind.errors import UnibindError
 from unibind.modalities.text import Text
 
@@ -135,6 +137,12 @@ def test_every_backbone_passes_it_on(tmp_path, monkeypatch):
     composed.part("image")._towers["image"]
     assert prepared == ["Tower", "PictureTower", "PictureTower"]
     assert "compile" not in str(composed.options)
+
+
+@pytest.mark.parametrize("kind", sorted(_built_in()))
+def test_every_backbone_has_the_option(kind):
+    option = next(o for o in _options(find_spec(kind)) if o.name == "compile")
+    assert (option.default, "torch.compile" in option.meaning) == (False, True)
 
 
 def test_a_part_that_cannot_be_compiled_is_named(tmp_path, monkeypatch):
