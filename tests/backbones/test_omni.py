@@ -16,6 +16,7 @@ from unibind.errors import UnibindError
 from unibind.modalities.interleaved import Interleaved
 from unibind.preprocess.clips import resampled
 
+pytestmark = pytest.mark.slow  # the library takes seconds to import
 SEES = importlib.util.find_spec("torchvision") is not None
 FRAMES = 4
 
@@ -38,7 +39,6 @@ def explicit(modality, raw):
     return {"array": frames, "video_metadata": times | {"frames_indices": list(range(FRAMES))}}
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not SEES, reason="needs torchvision")
 def test_items_of_all_kinds_and_together_are_the_librarys_own(folder):
     from sentence_transformers import SentenceTransformer

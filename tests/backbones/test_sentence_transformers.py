@@ -22,6 +22,7 @@ from unibind.modalities.audio import Audio
 from unibind.modalities.interleaved import Interleaved
 from unibind.modalities.text import Text
 
+pytestmark = pytest.mark.slow  # the library takes seconds to import
 KINDS = ("texts", "clip", "clap", "routed", "static", "sounds", "words", "messages")
 SEEN = tuple(PICTURE_INPUTS)
 
@@ -73,7 +74,6 @@ def close(ours, theirs):
 # --- against the library's own encode ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_minilm_is_the_librarys_own():
     texts = ["a red dog", "http://somewhere.org/dog.jpg", "Rain! " * 300]
     ours = embed(create(model_folder()), "text", list(map(Text, texts)))

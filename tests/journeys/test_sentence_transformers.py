@@ -11,6 +11,7 @@ from unibind.backbones import as_queries, create_backbone
 from unibind.data.store import Store
 from unibind.errors import ContractError, UnibindError
 
+pytestmark = pytest.mark.slow  # the library takes seconds to import
 COLORS = ("red", "green", "blue")
 
 
@@ -48,7 +49,6 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-@pytest.mark.slow
 def test_pictures_are_encoded_and_searched_by_text(models, pictures, tmp_path):
     shown = run_json("encode", pictures, "--backbone", models["clip"], "--out", tmp_path / "store")
     assert (shown["encoded"], shown["quarantined"]) == (12, 0)
@@ -62,7 +62,6 @@ def test_pictures_are_encoded_and_searched_by_text(models, pictures, tmp_path):
     assert [row["id"] for row in printed["hits"]] == [hit.id for hit in hits]
 
 
-@pytest.mark.slow
 def test_a_fit_leaves_the_texts_bit_identical(models, pictures, tmp_path):
     texts = ["a red dog", "a sound of rain", "green"]
     before = unibind.UniBind.zero_shot(COLORS, backbone=models["clip"]).embed(texts)
@@ -77,7 +76,6 @@ def test_a_fit_leaves_the_texts_bit_identical(models, pictures, tmp_path):
     assert shown[0]["label"] == "red"
 
 
-@pytest.mark.slow
 def test_what_is_searched_for_gets_the_prompt_of_queries(models, tmp_path):
     notes = tmp_path / "notes.csv"
     texts = ["a red car", "the rain", "sound of a dog", "blue and green"]
@@ -93,7 +91,6 @@ def test_what_is_searched_for_gets_the_prompt_of_queries(models, tmp_path):
     assert not np.allclose(np.sort(expected), np.sort(both_sides_alike), atol=1e-3)
 
 
-@pytest.mark.slow
 def test_the_query_side_leaves_a_chosen_prompt_alone(models, tmp_path):
     backbone = create_backbone(models["texts"])
     queries = as_queries(backbone)
@@ -110,7 +107,6 @@ def test_the_query_side_leaves_a_chosen_prompt_alone(models, tmp_path):
     assert as_queries(create_backbone("mini")).contract("text") == create_backbone("mini").contract("text")
 
 
-@pytest.mark.slow
 def test_options_travel_with_a_store_and_other_widths_are_refused(models, tmp_path):
     notes = tmp_path / "notes.csv"
     notes.write_text("text,modality\na red car,text\nthe rain,text\n")
@@ -128,7 +124,6 @@ def test_show_names_options_and_contracts(models):
     assert shown["contracts"]["text"]["preprocessing"]["prompt"] == "a dog of "
 
 
-@pytest.mark.slow
 def test_a_tuple_is_one_item_of_several_parts(models, pictures, tmp_path):
     files = sorted(pictures.glob("*/*.png"))
     model = unibind.UniBind(create_backbone(models["messages"]))
@@ -151,7 +146,6 @@ def test_a_tuple_is_one_item_of_several_parts(models, pictures, tmp_path):
     assert shown["query"] == f"{files[0]} + a dog of rain"
 
 
-@pytest.mark.slow
 def test_a_tuple_that_cannot_be_one_item_is_one_sentence(models, pictures, tmp_path):
     (picture, *_) = sorted(pictures.glob("*/*.png"))
     for backbone in ("mini", models["clip"]):
