@@ -432,6 +432,17 @@ def test_missing_and_damaged_folders_are_one_sentence(folder, tmp_path):
         create(damaged)
 
 
+@pytest.mark.parametrize(
+    "content", ["{}", "[1]", '[{"type": 1}]', '[{"type": "os.system", "path": ".."}]', "[", "null"]
+)
+def test_a_damaged_list_of_modules_is_one_sentence(folder, content):
+    damaged = folder("texts")
+    (damaged / "modules.json").write_text(content)
+    with pytest.raises(UnibindError) as refused:
+        create(damaged)
+    assert str(damaged) in str(refused.value) and "\n" not in str(refused.value)
+
+
 def test_a_model_on_the_hub_is_downloaded_with_all_its_modules(folders, monkeypatch, tmp_path):
     source = folders["routed"]
     files = [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]

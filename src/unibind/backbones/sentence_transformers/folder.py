@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import MissingFileError, UnibindError
 from .._shared.checkpoints import fingerprint
-from .._shared.repository import Repository, find_repository
+from .._shared.repository import Repository, find_repository, reading
 
 HUB_FILES = (
     *("*.json", "*.txt", "*.jinja", "*.model", "README.md"),
@@ -49,8 +49,9 @@ class ModelFolder:
         if not (self.folder / _MODULES).is_file() and not (self.folder / "config.json").is_file():
             raise MissingFileError(f"{self.folder} is not a model: it has neither {_MODULES} nor config.json")
         self._check_kind()
-        for module in self.modules:
-            self._check(module)
+        with reading("the list of modules", self.folder):
+            for module in self.modules:
+                self._check(module)
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:
