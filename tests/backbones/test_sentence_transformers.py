@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from tests.backbones.test_transformers import RAW, recording
 from tests.helpers import tiny_embedders
-from unibind.backbones import Backbone, License, create_backbone
+from unibind.backbones import Backbone, License, as_queries, create_backbone
 from unibind.backbones._shared.batching import collate
 from unibind.backbones._shared.minilm import model_folder
 from unibind.backbones._shared.picture_inputs import PICTURE_INPUTS
@@ -23,7 +23,7 @@ from unibind.modalities.interleaved import Interleaved
 from unibind.modalities.text import Text
 
 pytestmark = pytest.mark.slow  # the library takes seconds to import
-KINDS = ("texts", "clip", "clap", "routed", "static", "sounds", "words", "messages")
+KINDS = ("texts", "clip", "clap", "routed", "static", "sounds", "words", "messages", "asymmetric")
 SEEN = tuple(PICTURE_INPUTS)
 
 
@@ -247,6 +247,16 @@ def test_the_prompt_of_documents_may_be_that_of_passages(folder):
         embed(create(changed), "text", RAW["text"]),
         own(changed).encode([t.text for t in RAW["text"]], prompt_name="passage"),
     )
+
+
+def test_queries_and_documents_may_have_models_of_their_own(folders):
+    backbone, model = create(folders["asymmetric"]), own(folders["asymmetric"])
+    texts = [raw.text for raw in RAW["text"]]
+    close(embed(backbone, "text", RAW["text"]), model.encode_document(texts))
+    queries = as_queries(backbone)
+    close(embed(queries, "text", RAW["text"]), model.encode_query(texts))
+    assert (embed(queries, "text", RAW["text"]) - embed(backbone, "text", RAW["text"])).abs().max() > 0.01
+    assert queries.contract("text").hash != backbone.contract("text").hash
 
 
 def test_an_unknown_prompt_lists_those_of_the_model(folders):

@@ -67,6 +67,19 @@ def routed(root):
     return saved(SentenceTransformer(modules=[router, Normalize()], device="cpu"), root / "routed")
 
 
+def asymmetric(root):
+    """Queries and documents by models of their own."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
+
+    torch.manual_seed(6)
+    document = [Transformer(str(plain(root, "sentence"))), Pooling(32, "mean")]
+    query = [StaticEmbedding(document[0].tokenizer.backend_tokenizer, embedding_dim=32)]
+    router = Router.for_query_document(query_modules=query, document_modules=document)
+    return saved(SentenceTransformer(modules=[router], device="cpu"), root / "asymmetric")
+
+
 def static(root):
     """Words without context, in a route beside pictures."""
     from sentence_transformers import SentenceTransformer
