@@ -86,6 +86,13 @@ def test_the_hardware_decides_only_for_auto(monkeypatch):
     assert resolve_precision("int8", "cpu") == "int8"
 
 
+@pytest.mark.parametrize(("native", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_on_cuda_is_bfloat16_where_it_is_not_emulated(monkeypatch, native, precision):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: including_emulation or native)
+    assert resolve_precision("auto", "cuda:1") == precision
+    assert resolve_precision("auto", "mps") == "float32"
+
+
 def test_wrong_precisions_are_refused():
     with pytest.raises(UnknownNameError, match="unknown precision 'float8'"):
         resolve_precision("float8", "cpu")
