@@ -20,6 +20,7 @@ degree detail doubt duty effort era error essay excuse fact fiction forum gramma
 inquiry interest issue january journal law ledger logic merit method monday motive myth notion option oath patent
 pledge policy portion proverb query quota reason rumor sequel summary tenure theory title tuesday usage virtue vow
 """
+EMPTY_WORDS = tuple(_WORDS.split())
 _LETTERS_PER_WORD = (4, 9)
 _MAX_RANDOM_TEXTS = 4000  # far fewer than there are pairs of words, so that distinct pairs are found quickly
 
@@ -52,6 +53,6 @@ def random_words(categories: Sequence[str], count: int, seed: int) -> dict[str, 
 
 def _random_pair(rng: random.Random, *, letters: bool) -> str:
     if not letters:
-        return " ".join(rng.sample(_WORDS.split(), 2))
+        return " ".join(rng.sample(EMPTY_WORDS, 2))
     sizes = (rng.randint(*_LETTERS_PER_WORD) for _ in range(2))
     return " ".join("".join(rng.choices(string.ascii_lowercase, k=size)) for size in sizes)

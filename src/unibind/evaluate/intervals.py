@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float, Float64
 
 from ..data.embeddings import BLOCK
 
@@ -21,11 +21,12 @@ Interval = tuple[float, float]
 class Group:
     """The measured items of one modality: the object [N] that each shows, and which of them [N] each method got right.
 
-    An item that shares its object with no other item has a name of its own.
+    Instead of right or wrong, an item may have a score from 0 to 1, as the recall of a query. An item that shares its
+    object with no other item has a name of its own.
     """
 
     objects: Sequence[str]
-    correct: Mapping[str, Bool[np.ndarray, " n"]]  # by method
+    correct: Mapping[str, Bool[np.ndarray, " n"] | Float[np.ndarray, " n"]]  # by method
 
 
 @dataclass(frozen=True, eq=False)
