@@ -108,11 +108,6 @@ def test_what_the_compiler_raises_is_one_sentence(monkeypatch):
     assert "\n" not in str(e.value)
 
 
-def test_the_option_is_true_or_false():
-    with pytest.raises(UnibindError, match="compile is true or false, not 'yes'"):
-        create_backbone("mini", compile="yes")
-
-
 @pytest.mark.slow
 def test_a_backbone_compiles_and_keeps_its_contract_and_its_vectors(compiled):
     plain, fast = (create_backbone("mini", device="cpu", compile=compile) for compile in (False, True))

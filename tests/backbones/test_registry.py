@@ -1,7 +1,9 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from tests.helpers.registered import entry, register, spec
 from tests.helpers.toys import ToyBackbone
@@ -130,6 +132,29 @@ def test_an_unknown_option_is_named_beside_the_known_ones(monkeypatch, toy, name
     register(monkeypatch, toy)
     with pytest.raises(UnibindError, match=f"the backbone {message}"):
         create_backbone(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mini", {"compile": 1}, "mini takes true or false for compile, not 1"),
+        ("mini", {"precision": ["int8"]}, r"mini takes a text for precision, not \['int8'\]"),
+        ("mini", {"modalities": "image"}, "mini takes a list for modalities, not 'image'"),
+        ("photo", {"frames": "abc"}, "photo takes a whole number for frames, not 'abc'"),
+        ("photo", {"frames": True}, "photo takes a whole number for frames, not True"),
+        ("imagebind", {"clip_seconds": "2"}, "imagebind takes a number for clip_seconds, not '2'"),
+        ("classifier:x", {"knowledge": 3}, "classifier takes a text or a table for knowledge, not 3"),
+        ("languagebind", {"repositories": []}, r"languagebind takes a table for repositories, not \[\]"),
+    ],
+)
+def test_an_option_of_another_type_is_one_sentence(name, options, message):
+    with pytest.raises(UnibindError, match=f"the backbone {message}$"):
+        create_backbone(name, **options)
+
+
+def test_what_stands_for_a_text_or_a_number_is_one():
+    device, frames = torch.device("cpu"), np.int64(3)
+    assert create_backbone("photo", modalities=("image",), device=device, frames=frames).frames == 3
 
 
 def test_weights_that_forbid_commercial_use_can_be_refused(monkeypatch, toy):

@@ -70,7 +70,7 @@ def test_auto_is_a_precision_of_this_machine_and_is_remembered():
     ("options", "arguments", "message"),
     [
         (("--device", "cuda:99"), {"device": "cuda:99"}, "the device cuda:99 cannot be used here; choose one of: "),
-        (("--set", "compile=maybe"), {"options": {"compile": "maybe"}}, "compile is true or false, not 'maybe'"),
+        (("--set", "compile=maybe"), {"options": {"compile": "maybe"}}, "true or false for compile, not 'maybe'"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(options, arguments, message):

@@ -26,15 +26,11 @@ class FrozenTowers:
     Frozen means evaluation mode and no gradients, whatever was called on the module before. With `normalize`, outputs
     are brought to unit length; without it, the towers do that themselves. With `compile`, towers are compiled when they
     are first called. Pickling leaves the built towers out, because worker processes only preprocess.
-
-    Raises UnibindError if `compile` is not true or false.
     """
 
     def __init__(
         self, load: Callable[[str], nn.Module], device: str, *, normalize: bool = False, compile: bool = False
     ) -> None:
-        if not isinstance(compile, bool):
-            raise UnibindError(f"compile is true or false, not {compile!r}")
         self.device = device
         self._load = load
         self._normalize = normalize

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
@@ -44,14 +45,13 @@ class Checkpoint:
         self.precision, self.device = precision, device
         found = read_labels(repository)
         self.architecture, self.labels, self.trained_on = found.architecture, found.labels, found.modality
-        self.scores = scores or (SOFTMAX if found.exclusive else SIGMOID)
+        self.scores = (SOFTMAX if found.exclusive else SIGMOID) if scores is None else scores
         if self.scores not in SCORES:
             raise UnknownNameError("kind of scores", scores, SCORES)
         self.license = repository.license()
         self._reads_pictures = self.trained_on == "image"
         self.modalities = tuple(PICTURE_INPUTS) if self._reads_pictures else (self.trained_on,)
         self.frames = _frames(repository, frames, self.trained_on)
-        self._fingerprint: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what was read from the repository: worker processes only preprocess."""
@@ -70,12 +70,10 @@ class Checkpoint:
         """What decides the probabilities beside the weights and the inputs."""
         return {"scores": self.scores}
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Fingerprint of the checkpoint's own tensors, which depend on no precision and no library version."""
-        if self._fingerprint is None:
-            self._fingerprint = fingerprint(self.repository.tensors([""]))
-        return self._fingerprint
+        return fingerprint(self.repository.tensors([""]))
 
     def load(self, mixture: nn.Module) -> nn.Module:
         """The tower: batches of inputs [B, ...] -> embeddings [B, D] of `mixture`, which takes log probabilities."""
