@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.command import run, run_json
 from unibind.backbones import Backbone, create_backbone, list_backbones
 from unibind.backbones._shared import minilm
 from unibind.backbones.starter import PARTS
@@ -35,6 +36,11 @@ def test_the_card_tells_the_truth(starter):
     assert set(starter.license.spdx.split(" AND ")) == {n for part in licenses for n in part.spdx.split(" AND ")}
     assert starter.license.commercial == all(part.commercial for part in licenses)
     assert "ImageNet" in card.knows
+
+
+def test_the_command_says_what_it_knows():
+    assert "only procedural objects" in run_json("backbones", "show", "starter")["knows"]
+    assert "ImageNet's 1,000 classes" in run("backbones", "show", "starter").stdout
 
 
 @pytest.mark.parametrize("modality", list(PARTS))
