@@ -270,6 +270,7 @@ def evaluate(embeddings: Mapping[str, Vectors], pictures: Pictures, control: Seq
         "chosen": {row: each.tolist() for row, each in chosen.items()},
         "gains": gains,
         "logit_scale": logit_scales(labeled[PHOTO][0], truth[has_label]),
+        "cosines": cosines(embeddings[PHOTO][0], embedded_queries(pictures.names)) if pictures.names else {},
     }
 
 
@@ -279,6 +280,17 @@ def recognizer(words: Sequence[str]) -> Callable[[Vectors], float]:
     truth = np.array([distinct.index(word) for word in words])
     queries = embedded_queries(distinct)
     return lambda embeddings: float(((embeddings @ queries.T).argmax(axis=1) == truth).mean())
+
+
+def cosines(pictures: Vectors, captions: Vectors) -> dict[str, float]:
+    """Mean cosines of pictures [n, 384], and of the caption of each [n, 384]."""
+    others = ~np.eye(len(pictures), dtype=bool)
+    return {
+        "picture and its caption": float((pictures * captions).sum(axis=1).mean()),
+        "picture and another caption": float((pictures @ captions.T)[others].mean()),
+        "two pictures": float((pictures @ pictures.T)[others].mean()),
+        "two captions": float((captions @ captions.T)[others].mean()),
+    }
 
 
 def logit_scales(scores: np.ndarray, truth: np.ndarray) -> dict:
@@ -307,6 +319,7 @@ def print_table(found: dict) -> None:
         print("\n".join(f"  {row}: {percent(gains[row])}" for row in ("description", "guidelines", PHOTO)))
     scales = "; ".join(f"{likelihood:.3f} at {scale:g}" for scale, likelihood in found["logit_scale"].items())
     print(f"\nnegative log-likelihood by logit scale, the best and photo's own: {scales}")
+    print("mean cosines: " + "; ".join(f"{of} {cosine:.2f}" for of, cosine in found["cosines"].items()))
 
 
 def percent(value: float | Sequence[float]) -> str:
