@@ -274,6 +274,7 @@ def test_leading_numbers_are_kept_at_unit_length(folders):
     )
     with pytest.raises(ContractError, match=r"live in the space .*\[:8\] and"):
         backbone.contract("text").check_comparable(full.contract("text"))
+    assert create(folders["texts"], truncate_dim=24).contract("text") == full.contract("text")
     for wrong in (25, 0):
         with pytest.raises(
             UnibindError, match=f"truncate_dim is {wrong}, but the vectors of this model have 24 numbers"

@@ -182,7 +182,7 @@ class ClassifierBackbone:
             "classes": self.texts.digest,
             "anchor": texts.hash,
             "temperature": self.temperature,
-            "kept": self.kept,
+            "kept": min(self.kept, len(self.texts.labels)),
         }
         return Contract(
             space=texts.space,

@@ -86,8 +86,11 @@ def _check_complete(model: Any, folder: ModelFolder) -> None:
             )
 
 
-def width(model: Any) -> int:
-    """The width of the model's vectors; raises UnibindError where `truncate_dim` is larger than it, or below 1."""
+def width(model: Any) -> tuple[int, bool]:
+    """The width of the model's vectors, and whether it is that of all their numbers.
+
+    Raises UnibindError where `truncate_dim` is larger than that, or below 1.
+    """
     kept = model.truncate_dim
     with model.truncate_embeddings(None):
         full = model.get_embedding_dimension()
@@ -95,7 +98,7 @@ def width(model: Any) -> int:
         raise UnibindError("the model does not say how wide its vectors are; choose another one")
     if kept is not None and not 1 <= kept <= full:
         raise UnibindError(f"truncate_dim is {kept}, but the vectors of this model have {full} numbers; choose fewer")
-    return int(kept or full)
+    return int(kept or full), kept in (None, full)
 
 
 def find_prompt(model: Any, name: str) -> str:

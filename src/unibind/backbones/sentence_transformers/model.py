@@ -68,7 +68,7 @@ class SentenceTransformersBackbone:
         self._truncate_dim = truncate_dim
         self._towers = FrozenTowers(self._load, self.device, compile=compile)
         opened: Any = self._towers[_MODEL]
-        self.dim = loading.width(opened)
+        self.dim, self._whole = loading.width(opened)
         self._readings = _readings(opened, check_frames(frames))
         self.modalities = select_modalities(modalities, tuple(self._readings))
         self.license = self._folder.repository.license()
@@ -137,7 +137,7 @@ class SentenceTransformersBackbone:
     @property
     def _space(self) -> str:
         """Weights and modules, and how much of each vector is kept."""
-        kept = "" if self._truncate_dim is None else f"[:{self._truncate_dim}]"
+        kept = "" if self._whole else f"[:{self.dim}]"
         return f"{_KIND}@{self._folder.weights}.{self._folder.configuration}{kept}"
 
     def _asked(self, modality: str) -> dict[str, Any]:
