@@ -71,3 +71,39 @@ def test_the_best_scale_is_as_sure_as_it_is_right(choices):
     assert choices.negative_log_likelihood(scores, truth, 10 * np.log(3)) == pytest.approx(
         -(3 * np.log(0.75) + np.log(0.25)) / 4
     )
+
+
+@pytest.fixture
+def photos(choices, monkeypatch):
+    """The script, for which every word has an axis of its own."""
+    script = importlib.import_module("photos")
+    monkeypatch.setattr(script, "embedded_queries", lambda words: np.eye(4, dtype=np.float32)[[int(w) for w in words]])
+    return script
+
+
+@pytest.mark.slow
+def test_words_of_labels_are_deleted_with_their_plurals(photos):
+    labels = ["rodent or rabbit", "bird"]
+    texts = [["Two Rabbits and a birdhouse", "A rodent, or a BIRD."], ["birds"]]
+    assert photos.without(labels, texts) == [["Two  and a birdhouse", "A , or a ."], ["thing"]]
+
+
+@pytest.mark.slow
+def test_the_table_counts_labels_and_names(photos, capsys):
+    truth = np.array([0, 0, 1, 1, -1])
+    pictures = photos.Pictures(list("abcde"), ["0", "1"], truth, ["2", "2", "3", "3", "3"], None, None)
+    general, specific = np.eye(4)[[0, 0, 1, 1, 3]], np.eye(4)[[2, 2, 3, 3, 3]]
+    both = 0.6 * general + 0.5 * specific
+    half = general[[0, 2, 2, 0, 4]]  # half the labels; no name but the last, so the first name is the answer
+    embeddings = {row: z[None].astype(np.float32) for row, z in {"control": half, photos.PHOTO: both}.items()}
+    embeddings |= {row: embeddings[photos.PHOTO] for row in ("description", "guidelines")}
+    found = photos.evaluate(embeddings, pictures, ["control"], seed=0)
+    of_control, of_photo = (found["rows"][row] for row in ("control", photos.PHOTO))
+    assert of_photo["top1"][0] == 1 and of_control["top1"][0] == 0.5
+    assert of_photo["photo's setting"] == {"top1": 1, "names": 1}
+    assert of_control["photo's setting"] == {"top1": 0.5, "names": 0.6}
+    assert of_photo["recall@10"][0] == 1
+    assert found["gains"]["top1"][photos.PHOTO][0] == 0.5
+    assert found["gains"]["top1"]["control"] == [0, 0, 0]
+    photos.print_table({"machine": {}, "pictures": 5, "labels": 2, **found})
+    assert "100.0" in capsys.readouterr().out
