@@ -96,7 +96,7 @@ def test_the_table_counts_labels_and_names(photos, capsys):
     both = 0.6 * general + 0.5 * specific
     half = general[[0, 2, 2, 0, 4]]  # half the labels; no name but the last, so the first name is the answer
     embeddings = {row: z[None].astype(np.float32) for row, z in {"control": half, photos.PHOTO: both}.items()}
-    embeddings |= {row: embeddings[photos.PHOTO] for row in ("description", "guidelines")}
+    embeddings |= dict.fromkeys(("description", "guidelines"), embeddings[photos.PHOTO])
     found = photos.evaluate(embeddings, pictures, ["control"], seed=0)
     of_control, of_photo = (found["rows"][row] for row in ("control", photos.PHOTO))
     assert of_photo["top1"][0] == 1 and of_control["top1"][0] == 0.5
