@@ -368,7 +368,7 @@ def test_labels_that_are_only_numbers_are_refused(models, folder):
         UnibindError, match=r"id2label in .*config.json is missing; write the names of its classes to it"
     ):
         create(path)
-    for broken in ({0: "cat", 2: "dog"}, {"a": "b", "c": "d"}, {0: "cat"}, {0: "cat", 1: " "}):
+    for broken in ({0: "cat", 2: "dog"}, {"a": "b", "c": "d"}, {0: "cat"}, {0: "cat", 1: " "}, {0: "a", 1: ["b"]}):
         rewrite(path / "config.json", id2label=broken)
         with pytest.raises(UnibindError, match="must name two classes or more, by numbers from 0"):
             create(path)
@@ -420,6 +420,10 @@ def test_damaged_folders_are_refused(models, folder):
     state = {name: tensor for name, tensor in load_file(weights).items() if name != "classifier.weight"}
     save_file(state, weights, metadata={"format": "pt"})
     with pytest.raises(UnibindError, match=r"lacks 1 weights of ViTForImageClassification, e.g. classifier.weight"):
+        embed(create(path), "image", RAW["image"])
+    weights.write_bytes(whole)
+    rewrite(path / "config.json", id2label={0: "cat", 1: "dog", 2: "truck"})
+    with pytest.raises(UnibindError, match=r"2 weights of other shapes than .*, e.g. classifier.bias"):
         embed(create(path), "image", RAW["image"])
     weights.unlink()
     with pytest.raises(MissingFileError, match=r"has no weights; it needs model\.safetensors"):

@@ -399,6 +399,14 @@ def test_a_folder_without_repositories_is_refused(tmp_path):
     refused("contains no repository of LanguageBind", MissingFileError, weights=tmp_path)
 
 
+@pytest.mark.parametrize("shards", [None, {}, [1], {"a": 1}, {"a": "../b.bin"}])
+def test_an_index_must_name_files_beside_it(tmp_path, shards):
+    path = write_repository(tmp_path, "depth")
+    (path / "pytorch_model.bin").unlink()
+    (path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": shards}))
+    refused("'weight_map' is not an object whose values are names of files beside it; download it", weights=path)
+
+
 def test_two_repositories_of_one_modality_are_refused(folder, tmp_path):
     for name in ("a", "b"):
         write_repository(tmp_path / name, "thermal")

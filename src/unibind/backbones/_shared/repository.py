@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingExtraError, MissingFileError, UnibindError
+from ...json_files import Kind, check_fields
 from ..spec import License
 
 CONFIG = "config.json"
@@ -26,6 +27,14 @@ SMALL_FILES = [  # of a model of transformers: all but its weights
 ]
 _SAFETENSORS = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _PICKLES = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin"]  # read as weights only
+_SHARDS = Kind(
+    "an object whose values are names of files beside it",
+    lambda value: (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(name, str) and Path(name).name == name for name in value.values())
+    ),
+)
 
 # Licenses by the identifiers that model cards use.
 _LICENSES = {
@@ -95,7 +104,8 @@ class Repository:
     def load(self, model: Any, config: Any) -> nn.Module:
         """A model of a transformers class with the weights of this folder, on the CPU in evaluation mode.
 
-        Raises UnibindError if a weight is missing, which transformers would initialize at random with a warning.
+        Raises UnibindError if a weight is missing, which transformers would initialize at random with a warning, or if
+        one has another shape than the configuration says.
         """
         extra = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model).parameters else {}
         attention = "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
@@ -107,6 +117,7 @@ class Repository:
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are named below
                 **extra,
             )
         missing = sorted(report["missing_keys"])
@@ -114,6 +125,12 @@ class Repository:
             raise UnibindError(
                 f"the checkpoint in {self.folder} lacks {len(missing)} weights of {model.__name__}, "
                 f"e.g. {missing[0]}; download it again"
+            )
+        unfit = sorted(name for name, *_ in report["mismatched_keys"])
+        if unfit:
+            raise UnibindError(
+                f"the checkpoint in {self.folder} has {len(unfit)} weights of other shapes than its {CONFIG} says, "
+                f"e.g. {unfit[0]}; download both again"
             )
         return tower.eval()  # type: ignore[no-any-return]
 
@@ -135,12 +152,17 @@ class Repository:
             raise UnibindError(f"the checkpoint in {self.folder} has no weights {prefixes[0]}*; download it again")
 
     def weight_files(self) -> list[Path]:
-        """The checkpoint's files; safetensors are preferred, as in transformers."""
+        """The checkpoint's files; safetensors are preferred, as in transformers.
+
+        Raises MissingFileError if there are none, and UnibindError for an index that does not name files beside it.
+        """
         for single, index, _ in (_SAFETENSORS, _PICKLES):
             if (self.folder / single).is_file():
                 return [self.folder / single]
             if (self.folder / index).is_file():
-                return [self.folder / name for name in sorted(set(self.json(index)["weight_map"].values()))]
+                where = str(self.folder / index)
+                fields = check_fields(self.json(index), {"weight_map": _SHARDS}, where, "download it again", open=True)
+                return [self.folder / name for name in sorted(set(fields["weight_map"].values()))]
         raise MissingFileError(f"{self.folder} has no weights; it needs model.safetensors (or pytorch_model.bin)")
 
 

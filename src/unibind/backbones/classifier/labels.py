@@ -105,7 +105,11 @@ def _labels(config: dict[str, Any], repository: Repository) -> tuple[str, ...]:
         complete = [int(key) for key in sorted(table, key=int)] == list(range(len(table)))
     except ValueError:
         complete = False
-    if not complete or len(table) < 2 or any(not str(label).strip() for label in labels):
+    if (
+        not complete
+        or len(table) < 2
+        or not all(isinstance(label, str | int) and str(label).strip() for label in labels)
+    ):
         raise UnibindError(f"{where} must name two classes or more, by numbers from 0; download it again")
     return tuple(str(label) for label in labels)
 
