@@ -412,9 +412,9 @@ class UniBind:
         """Load a model from a folder or from the Hugging Face Hub (`owner/name`).
 
         `modalities` limits the towers that are read; `weights`, `precision`, `device` and other `options` of the
-        backbone override those it was fitted with. `backbone` is the open one for a model whose backbone no name makes,
-        such as that of a function of yours. Raises MissingFileError for a folder that is not a complete model,
-        and ContractError where the installed backbone is not the one the model was fitted on.
+        backbone override those it was fitted with. `backbone` is an open one, for a model whose backbone cannot be
+        created by name, such as that of your own function. Raises MissingFileError for a folder that is not a complete
+        model, and ContractError where the installed backbone is not the one the model was fitted on.
         """
         folder = serialization.locate(source, revision)
         parts = serialization.read(folder)

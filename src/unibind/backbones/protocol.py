@@ -78,15 +78,15 @@ class PortableBackbone(Protocol):
 
 @runtime_checkable
 class QueryBackbone(Protocol):
-    """A backbone that embeds what is looked for in another way than what is found, in the same space. Optional."""
+    """A backbone that embeds queries differently from the items that are searched, in the same space. Optional."""
 
     def as_queries(self) -> Backbone:
-        """This backbone for what is looked for: same towers and space, other contracts."""
+        """This backbone for queries: same towers and space, other contracts."""
         ...
 
 
 def as_queries(backbone: Backbone) -> Backbone:
-    """The backbone for what is looked for; most embed both sides of a search alike."""
+    """The backbone that embeds queries; most backbones embed both sides of a search alike."""
     return backbone.as_queries() if isinstance(backbone, QueryBackbone) else backbone
 
 

@@ -1,8 +1,8 @@
-"""Collating preprocessed items."""
+"""Batches of preprocessed items."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -15,3 +15,10 @@ def collate(tensors: Sequence[Tensor]) -> Tensor:
     if first.ndim == 1 and not first.is_floating_point():
         return pad_sequence(list(tensors), batch_first=True)
     return torch.stack(list(tensors))
+
+
+def rows_by_length(texts: Sequence[str], size: int) -> Iterator[list[int]]:
+    """Rows of `texts` in batches of at most `size`, of similar length, which need the least padding."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]

@@ -17,7 +17,7 @@ from ...modalities import ANCHOR
 from ...modalities.text import Text
 from ...user_cache import evict, user_cache
 from ..protocol import Backbone
-from .batching import collate
+from .batching import collate, rows_by_length
 from .class_mixture import embed_classes
 from .class_texts import ClassTexts
 from .safetensors_file import read_arrays
@@ -74,10 +74,8 @@ def _embedded(texts: ClassTexts, anchor: Backbone) -> Tensor:
         _log.warning("the %d texts of %d classes are embedded once, which takes a while", count, len(texts.labels))
 
     def embed(distinct: Sequence[str]) -> Tensor:
-        order = sorted(range(len(distinct)), key=lambda row: len(distinct[row]))
         vectors = torch.empty(len(distinct), anchor.dim)
-        for start in range(0, len(order), _AT_ONCE):  # batches of similar length need the least padding
-            rows = order[start : start + _AT_ONCE]
+        for rows in rows_by_length(distinct, _AT_ONCE):
             batch = collate([anchor.preprocess(ANCHOR, Text(distinct[row])) for row in rows])
             vectors[rows] = anchor.encode(ANCHOR, batch)
         return vectors

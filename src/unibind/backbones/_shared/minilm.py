@@ -21,7 +21,7 @@ from torch.nn import functional
 from ...errors import UnibindError
 from ...modalities import ANCHOR
 from ..contract import Contract
-from .batching import collate
+from .batching import collate, rows_by_length
 from .file_digest import file_digest
 from .precision import Linear, to_precision
 
@@ -150,12 +150,10 @@ def load_text_tower(precision: str = "float32", device: str = "cpu") -> nn.Modul
 
 @torch.inference_mode()
 def embed_texts(texts: Sequence[str]) -> Tensor:
-    """Embeddings float32 [N, 384] of texts, unit length, on the CPU; batches have texts of about the same length."""
+    """Embeddings float32 [N, 384] of texts, unit length, on the CPU."""
     tower, tokenize = load_text_tower().eval(), Tokenizer()
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     out = torch.empty(len(texts), WIDTH)
-    for start in range(0, len(order), _BATCH):
-        rows = order[start : start + _BATCH]
+    for rows in rows_by_length(texts, _BATCH):
         out[rows] = tower(collate([tokenize(texts[i]) for i in rows]))
     return out.clone()
 

@@ -83,7 +83,7 @@ class Composed:
         return own.anchored_to(self._anchor)
 
     def as_queries(self) -> Backbone:
-        """This backbone with each part as it embeds what is looked for."""
+        """This backbone for queries, part by part."""
         queries = copy(self)
         queries._backbones = {modality: as_queries(part) for modality, part in self._backbones.items()}
         return queries

@@ -23,7 +23,6 @@ from ...modalities.image import Image
 from ...modalities.imu import Imu
 from ...modalities.point_cloud import PointCloud
 from ...modalities.spec import Raw
-from ...modalities.text import Text
 from ...modalities.thermal import Thermal
 from ...modalities.video import Video
 from ...preprocess.clips import ClipPolicy, sinc_resampled
@@ -31,13 +30,11 @@ from ...preprocess.filterbank import log_mel
 from ...preprocess.images import resize_and_crop, square, square_field, to_tensor
 from ...preprocess.pictures import event_picture, thermal_picture
 from ...preprocess.points import normalize_cloud, resample
-from .._shared.clip_tokenizer import MAX_TOKENS, Tokenizer
+from .._shared.clip_inputs import MEAN, STD, TextInput
 from .._shared.pooling import check_pooling
 
 SIZE = 224
-_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
 _AUDIO_CLIPS, _VIDEO_CLIPS = ClipPolicy(clips=3, seconds=2.0), ClipPolicy(clips=5, seconds=2.0)
-_tokenize = Tokenizer()
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class _Image:
     resize: str = "bicubic, antialiased"
 
     def __call__(self, raw: Image) -> Tensor:
-        return to_tensor(square(raw.pixels, self.size), _MEAN, _STD)
+        return to_tensor(square(raw.pixels, self.size), MEAN, STD)
 
 
 @dataclass(frozen=True)
@@ -61,18 +58,8 @@ class _Event:
 
     def __call__(self, raw: Events | EventFrame) -> Tensor:
         return to_tensor(
-            square(raw.pixels if isinstance(raw, EventFrame) else event_picture(raw), self.size), _MEAN, _STD
+            square(raw.pixels if isinstance(raw, EventFrame) else event_picture(raw), self.size), MEAN, STD
         )
-
-
-@dataclass(frozen=True)
-class _Text:
-    """Token ids [T], T <= max_tokens; a longer text keeps its end token."""
-
-    max_tokens: int = MAX_TOKENS
-
-    def __call__(self, raw: Text) -> Tensor:
-        return _tokenize(raw.text)
 
 
 @dataclass(frozen=True)
@@ -182,7 +169,7 @@ class _Video:
             functional.interpolate(torch.tensor(frame).movedim(-1, 0)[None].float(), shape, mode="bilinear")[0]
             for frame in frames
         ]  # one at a time, so that large frames are not all in memory as floats
-        mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (_MEAN, _STD))
+        mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (MEAN, STD))
         return (torch.stack(scaled) / 255 - mean) / std
 
     def _corners(self, height: int, width: int) -> list[tuple[int, int]]:
@@ -227,7 +214,7 @@ class _PointCloud:
 
 _INPUTS: dict[str, Callable[[Any], Tensor]] = {
     "image": _Image(),
-    "text": _Text(),
+    "text": TextInput(),
     "audio": _Audio(),
     "point_cloud": _PointCloud(),
     "thermal": _Thermal(),

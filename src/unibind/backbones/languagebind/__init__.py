@@ -43,6 +43,9 @@ SPEC = BackboneSpec(
     ),
     _create,
     _golden_checks,
-    meanings={"repositories": "folder or Hub name of each modality's repository, instead of weights"},
+    meanings={
+        "weights": "a repository, a folder of several, or hf:OWNER/REPO",
+        "repositories": "folder or Hub name of each modality's repository, instead of weights",
+    },
     builder=_builder,
 )

@@ -120,13 +120,19 @@ def _stem(file: TowerFile, width: int) -> dict[str, Shape]:
     """The shapes that the weights of a stem must have."""
     if file.tower == TEXTS:
         return {"stem.words": (END_OF_TEXT + 1, width), "stem.positions": (MAX_TOKENS, width)}
-    one, frames = (width,), (*file.shapes.get(FRAME_POSITIONS, ()), 0, 0)[1]
-    patch = (*file.shapes["stem.patch"], 0)[3:4] * 2
+    side, one = length(file.shapes, "stem.patch", 3), (width,)
+    each = (length(file.shapes, FRAME_POSITIONS, 1), width)  # one class token for every frame
     return {
-        "stem.patch": (width, 3, *patch),
-        "stem.class_token": one if file.shapes["stem.class_token"] == one else (frames, width),
-        "stem.positions": (*file.shapes["stem.positions"][:1], width),
+        "stem.patch": (width, 3, side, side),
+        "stem.class_token": one if file.shapes["stem.class_token"] == one else each,
+        "stem.positions": (length(file.shapes, "stem.positions", 0), width),
     }
+
+
+def length(shapes: Mapping[str, Shape], name: str, axis: int) -> int:
+    """Length of one axis of a weight; 0 if there is no such weight or axis."""
+    shape = shapes.get(name, ())
+    return shape[axis] if len(shape) > axis else 0
 
 
 def _where(file: TowerFile) -> str:

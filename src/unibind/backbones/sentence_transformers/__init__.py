@@ -56,7 +56,7 @@ SPEC = BackboneSpec(
     meanings={
         "prompt": "document, query, or another prompt of the model by its name",
         "instruction": "a text that takes the place of the prompt",
-        "truncate_dim": "keep so many leading numbers of each vector (Matryoshka models)",
+        "truncate_dim": "how many leading numbers of each vector are kept (Matryoshka models); None: all",
         "revision": "branch, tag or commit of the model on the Hub",
         "frames": "frames taken from a video",
     },

@@ -108,7 +108,9 @@ class ModelFolder:
             raise UnibindError(f"the weights in {folder} are pickled; save the model again as safetensors")
         for name, value in self._loading_arguments(module).items():
             if "kernel" in f"{name}={value}":
-                raise UnibindError(f"the model in {self.folder} asks for downloaded kernels ({name}); remove that")
+                raise UnibindError(
+                    f"the model in {self.folder} asks for downloaded kernels ({name}); remove that setting"
+                )
 
     def _loading_arguments(self, module: Module) -> dict[str, Any]:
         """What a module's settings pass to the function that loads its weights."""

@@ -69,7 +69,7 @@ def _more_libraries(folder: ModelFolder) -> Iterator[None]:
         reason = str(error).strip().split("\n")[0].split(" but ")[0]
         raise UnibindError(
             f"the model in {folder.folder} needs another library ({reason}); install it, torchvision as the build for "
-            f"torch {torch.__version__} (`pip install 'sentence-transformers[image,audio,video]'` brings all there are)"
+            f"torch {torch.__version__} (`pip install 'sentence-transformers[image,audio,video]'` installs them all)"
         ) from None
 
 

@@ -37,10 +37,10 @@ class SentenceTransformersBackbone:
 
     `model` is a folder or the name of a model on the Hub, `revision` a branch, tag or commit there. Modalities are
     those that the model reads; where it sees pictures, also those that can be drawn. `prompt` is "document", "query" or
-    the name of another prompt of the model, and `instruction` a text that takes its place. `truncate_dim` keeps so many
-    leading numbers of each vector. `precision` is "float32", "bfloat16" or "auto", and `frames` the number of frames
-    taken from a video. The model is read when the backbone is created; with `compile`, it is compiled when it is first
-    used.
+    the name of another prompt of the model, and `instruction` a text that takes its place. `truncate_dim` is how many
+    leading numbers of each vector are kept. `precision` is "float32", "bfloat16" or "auto", and `frames` the number of
+    frames taken from a video. The model is read when the backbone is created; with `compile`, it is compiled when it is
+    first used.
 
     Raises MissingExtraError without sentence-transformers, MissingFileError if there is no such model, UnknownNameError
     for a prompt that it does not have, and UnibindError for models that need foreign code or have pickled weights.
