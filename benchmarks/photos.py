@@ -1,7 +1,7 @@
 """What should stand for a class of a photograph classifier: names, descriptions, or controls that know nothing.
 
     python benchmarks/photos.py --data photos --json photos.json    # three minutes on 2 cores for 500 pictures
-    python benchmarks/photos.py --data photos --precision auto      # half of that where bfloat16 is fast
+    python benchmarks/photos.py --data photos --precision auto      # two, where bfloat16 is fast
 
 The folder has pictures and a labels.csv with the columns `uri` and `family`, `label` or `name`: words for what is in
 the picture, the less ImageNet's own the better. Pictures without a label are only there to be searched through.
