@@ -153,7 +153,7 @@ def test_a_tuple_that_cannot_be_one_item_is_one_sentence(models, pictures, tmp_p
         with pytest.raises(UnibindError, match="does not embed several parts as one vector; pass a list for several"):
             model.embed([(picture, "a dog")])
     for wrong in (("a dog", "a car"), (picture,), (picture, ("a dog", picture))):
-        with pytest.raises(UnibindError, match="of at least two modalities; pass a list for several items"):
+        with pytest.raises(UnibindError, match="needs at least two modalities; pass several items as a list"):
             model.embed([wrong])
     run("encode", pictures, "--backbone", "mini", "--out", tmp_path / "store")
     failed = run("search", picture, "--with", "a dog", "--store", tmp_path / "store", code=2)

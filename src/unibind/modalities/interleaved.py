@@ -20,7 +20,7 @@ class Interleaved:
         """Refuse parts of parts, and parts of one modality."""
         require(
             len({part.modality for part in self.parts}) > 1 and not any(isinstance(p, Interleaved) for p in self.parts),
-            "a tuple is one item of several parts, of at least two modalities; pass a list for several items",
+            "an item of several parts needs at least two modalities; pass several items as a list, not as a tuple",
         )
 
     @property

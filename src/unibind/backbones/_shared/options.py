@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from ...errors import UnibindError
 
@@ -38,26 +37,30 @@ def call_with_options(kind: str, build: Callable[..., T], *arguments: Any, optio
     Raises UnibindError, which names the options that `build` does not take and lists those it takes, and for a value of
     another type than its parameter has. `kind` is the name of the backbone in the message.
     """
-    parameters = list(inspect.signature(build).parameters.values())[len(arguments) :]
-    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    parameters = list(_signature(build).parameters.values())[len(arguments) :]
+    known = {p.name: p.annotation for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     unknown = [name for name in options if name not in known]
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         raise UnibindError(
             f"the backbone {kind} does not take {', '.join(unknown)}; its options are {', '.join(known) or 'none'}"
         )
-    _check_types(kind, build, options)
+    for name, value in options.items():
+        _check_type(kind, name, value, known.get(name))
     return build(*arguments, **options)
 
 
-def _check_types(kind: str, build: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    hints: dict[str, Any] = {}
-    with suppress(NameError):  # a type that is imported for type checkers only
-        hints = get_type_hints(build.__init__ if isinstance(build, type) else build)
-    for name, value in options.items():
-        kinds = _kinds(hints.get(name, Any))
-        if kinds and not any(each.accepts(value) for each in kinds):
-            words = " or ".join(each.words for each in kinds)
-            raise UnibindError(f"the backbone {kind} takes {words} for {name}, not {value!r:.60}")
+def _signature(build: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(build, eval_str=True)
+    except NameError:  # a type that is imported for type checkers only
+        return inspect.signature(build)
+
+
+def _check_type(kind: str, name: str, value: Any, hint: Any) -> None:
+    kinds = _kinds(hint)
+    if kinds and not any(each.accepts(value) for each in kinds):
+        words = " or ".join(each.words for each in kinds)
+        raise UnibindError(f"the backbone {kind} takes {words} for {name}, not {value!r:.60}")
 
 
 def _kinds(hint: Any) -> list[_Kind]:

@@ -97,7 +97,9 @@ def width(model: Any) -> tuple[int, bool]:
     if full is None:
         raise UnibindError("the model does not say how wide its vectors are; choose another one")
     if kept is not None and not 1 <= kept <= full:
-        raise UnibindError(f"truncate_dim is {kept}, but the vectors of this model have {full} numbers; choose fewer")
+        raise UnibindError(
+            f"truncate_dim is {kept}, but the vectors of this model have {full} numbers; choose 1 to {full}"
+        )
     return int(kept or full), kept in (None, full)
 
 
