@@ -28,7 +28,7 @@ _PICTURE_FRAMES = 8
 _FRAMES = ("num_frames", "frames_per_clip")  # of video classifiers, in their configurations
 
 
-class Checkpoint:
+class CheckpointClassifier:
     """A classifier, its inputs and its weights; which modality it reads is in its architecture's name.
 
     An image classifier reads all modalities that become pictures; the embedding of several pictures is the mean of

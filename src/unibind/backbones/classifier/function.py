@@ -76,7 +76,7 @@ class _Tower(nn.Module):
     def __init__(self, classify: Callable[[Tensor], Any] | None, classes: int, mixture: nn.Module) -> None:
         super().__init__()
         self.classes, self.mixture = classes, mixture
-        self._held = (classify,)  # a model in a tuple is no part of this module, so the user's stays as it is
+        self._held = (classify,)  # a model in a tuple is not part of this module, so the user's stays as it is
 
     def forward(self, batch: Tensor) -> Tensor:
         """Classify what is not classified yet, and mix."""

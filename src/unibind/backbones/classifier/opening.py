@@ -11,7 +11,7 @@ from .._shared.device import resolve_device
 from .._shared.places import absolute, absolute_name
 from .._shared.precision import DTYPES, resolve_precision
 from .._shared.repository import find_repository
-from .checkpoint import Checkpoint
+from .checkpoint import CheckpointClassifier
 from .labels import check_meaningful
 from .model import ANCHOR_BACKBONE, KEPT, ClassifierBackbone, open_anchor
 
@@ -27,7 +27,7 @@ class CheckpointBackbone(ClassifierBackbone):
     `knowledge` starts in `folder`, if it is given.
 
     Raises MissingExtraError without transformers, MissingFileError if there is no such model or knowledge base, and
-    UnibindError for a model that is no classifier, has no names of classes, or cannot be read.
+    UnibindError for a model that is not a classifier, has no names of classes, or cannot be read.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class CheckpointBackbone(ClassifierBackbone):
         device = resolve_device(device)
         precision = resolve_precision(precision, device, DTYPES)
         repository = find_repository(model, revision)
-        classifier = Checkpoint(repository, frames=frames, scores=scores, precision=precision, device=device)
+        classifier = CheckpointClassifier(repository, frames=frames, scores=scores, precision=precision, device=device)
         knowledge, anchor = _located(knowledge, folder), absolute_name(anchor)
         texts = class_texts(classifier.labels, knowledge)
         check_meaningful(classifier.labels, model, texts.named)
