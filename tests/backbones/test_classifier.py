@@ -392,7 +392,10 @@ def test_models_on_the_hub_are_found_and_of_their_labels_only_the_configuration(
 
 def test_other_models_are_refused(folder):
     path = folder("vit")
-    rewrite(path / "config.json", architectures=["BertForSequenceClassification"], model_type="bert")
+    rewrite(path / "config.json", architectures=["BertModel"], model_type="bert", id2label=None)
+    with pytest.raises(UnibindError, match=r"BertModel in .* is not a classifier of images, sounds or videos"):
+        create(path)
+    rewrite(path / "config.json", architectures=["BertForSequenceClassification"])
     with pytest.raises(
         UnibindError, match=r"BertForSequenceClassification in .* is not a classifier of images, sounds"
     ):

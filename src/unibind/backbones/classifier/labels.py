@@ -42,11 +42,11 @@ def checkpoint_labels(model: str, revision: str | None = None) -> CheckpointLabe
 
 def read_labels(repository: Repository) -> CheckpointLabels:
     """What the configuration in a folder says."""
-    kind = repository.model_type
-    config = repository.json(CONFIG)
+    kind, config = repository.model_type, repository.json(CONFIG)
     architecture = _architecture(config, repository)
+    modality = _modality(architecture, kind, repository)
     labels = _labels(config, repository)
-    return CheckpointLabels(architecture, _modality(architecture, kind, repository), labels, _exclusive(config, labels))
+    return CheckpointLabels(architecture, modality, labels, _exclusive(config, labels))
 
 
 def check_meaningful(
