@@ -111,7 +111,9 @@ def test_every_backbone_is_listed():
     assert "imagebind_huge.pth" in backbones["imagebind"]["weights"]
     assert "UNIBIND_WEIGHTS" in backbones["imagebind"]["missing"]
     assert backbones["transformers"]["missing"] is None  # depends on the model
-    assert "(non-commercial)" in run("backbones", "list").stdout.replace("\n", "")
+    shown = run("backbones", "list").stdout
+    assert "(non-commercial)" in shown.replace("\n", "")
+    assert "what it is" in shown and "mini's for the rest" in " ".join(shown.split())
 
 
 def test_models_worth_having_are_listed_and_filtered_by_license():

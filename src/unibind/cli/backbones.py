@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..backbones import BackboneDescription, Card, KnownModel
 
 _COLUMNS = ("backbone", "modalities", "width", "license", "weights", "usable")
+_LISTED = ("backbone", "what it is", "modalities", "width", "license", "usable")
 _MODEL_COLUMNS = ("model", "modalities", "parameters", "in bfloat16", "width", "license", "note")
 
 app = typer.Typer(help="List the frozen encoders to choose from.", no_args_is_help=True)
@@ -33,7 +34,7 @@ def list_backbones(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List every backbone: its modalities, license, source of weights, and whether it can be used now.
+    """List every backbone: what it is, its modalities and license, and whether it can be used now.
 
     Below are models worth having, as their makers describe them. Nothing is downloaded.
 
@@ -50,7 +51,7 @@ def list_backbones(
     if json:
         print_json(rows)
     else:
-        print_table(_COLUMNS, [_cells(row) for row in rows])
+        print_table(_LISTED, [_listed(row) for row in rows])
         for row in rows:
             _print_models(row)
 
@@ -123,6 +124,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["weights"],
         depends if missing is None else f"no: {missing}" if missing else "yes",
     )
+
+
+def _listed(row: dict[str, Any]) -> tuple[str, ...]:
+    name, modalities, width, license, _, usable = _cells(row)
+    return name, row["summary"], modalities, width, license, usable
 
 
 def show(

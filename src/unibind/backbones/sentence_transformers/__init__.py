@@ -44,7 +44,7 @@ def _create(argument: str | None = None, **options: Any) -> Backbone:
 SPEC = BackboneSpec(
     Card(
         name="sentence_transformers:REPO_OR_DIR",
-        summary="any embedder of the library sentence-transformers; which modalities, its model says",
+        summary="any embedder of the library sentence-transformers, with the modalities of its model",
         modalities=None,
         dim=None,
         license=None,
