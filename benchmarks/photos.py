@@ -39,8 +39,8 @@ import unibind
 from unibind.align.ridge import best_ridge_map
 from unibind.backbones._shared.class_mixture import ClassMixture, embed_classes
 from unibind.backbones._shared.minilm import embed_texts
-from unibind.backbones.photo.class_texts import class_descriptions, class_guidelines, class_names, class_texts
 from unibind.backbones.photo.efficientnet import CLASSES, MEAN, STD, load_network
+from unibind.backbones.photo.imagenet_texts import class_descriptions, class_guidelines, class_names, class_texts
 from unibind.backbones.photo.model import KEPT, TEMPERATURE, Photo
 from unibind.data.embeddings import Vectors, unit
 from unibind.data.encode import embed

@@ -207,8 +207,8 @@ def test_the_network_of_photo_is_photo(monkeypatch):
     from unibind.backbones._shared.class_texts import ClassTexts
     from unibind.backbones._shared.class_vectors import class_vectors
     from unibind.backbones.classifier import model
-    from unibind.backbones.photo.class_texts import class_texts
     from unibind.backbones.photo.efficientnet import MEAN, STD, load_network
+    from unibind.backbones.photo.imagenet_texts import class_texts
     from unibind.backbones.photo.model import CLASS_VECTORS, KEPT, TEMPERATURE
 
     photo, network = create_backbone("photo", device="cpu"), load_network().eval()

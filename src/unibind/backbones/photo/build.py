@@ -12,7 +12,7 @@ from pathlib import Path
 from ...files import write_whole
 from .._shared.class_mixture import embed_classes
 from .._shared.minilm import embed_texts, text_contract
-from .class_texts import class_texts
+from .imagenet_texts import class_texts
 from .model import CLASS_VECTORS
 
 
