@@ -278,6 +278,13 @@ def test_another_backbone_is_refused_before_anything_is_read(store):
     assert store.quarantined() == []
 
 
+def test_items_of_modalities_that_the_backbone_lacks_are_left_out_and_counted(store):
+    heat = [Item(name, "thermal", uri=f"{name}.tiff") for name in "xyz"]
+    summary = encode_items([*heat, *text_items(2)], ToyBackbone(), store)
+    assert (summary.encoded, summary.not_retried, summary.left_out) == (2, 0, {"thermal": 3})
+    assert (store.counts(), store.quarantined()) == ({"text": 2}, [])
+
+
 def test_wrong_requests_are_refused(store):
     with pytest.raises(UnknownNameError, match="thermal"):
         encode_items([Item("x", "thermal", uri="x.tiff")], ToyBackbone(), store)

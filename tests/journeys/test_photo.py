@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import unibind
 from tests.helpers.command import run, run_json
@@ -49,6 +50,17 @@ def test_pictures_are_found_by_texts(name):
     hits = run_json("search", CLASSES[name], "--store", "store", "-k", 4)["hits"]
     assert [Path(hit["uri"]).parent.name for hit in hits] == [name] * 4
     assert unibind.search(CLASSES[name], "store", k=4).to_rows() == hits
+
+
+@pytest.mark.slow
+def test_a_folder_with_sounds_too_is_encoded_without_them(tmp_path):
+    soundfile.write(tmp_path / "beep.wav", np.sin(np.arange(8000) / 5), 16_000)
+    DRAWINGS["web"]().save(tmp_path / "web.png")
+    facts = run_json("encode", tmp_path, "--out", tmp_path / "command", "--backbone", "photo")
+    summary = unibind.encode(tmp_path, tmp_path / "python", backbone="photo")
+    assert facts["encoded"] == summary.encoded == 1
+    assert facts["left_out"] == summary.left_out == {"audio": 1}
+    assert "has no tower for them: 1 audio" in run("encode", tmp_path, "--out", tmp_path / "command").stderr
 
 
 @pytest.mark.slow

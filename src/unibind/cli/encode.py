@@ -126,6 +126,9 @@ def _print_summary(summary: EncodeSummary, store: Store) -> None:
     notify(summary.message)
     if summary.not_retried:
         notify("files that failed before and have not changed are not tried again, but with --retry-quarantine")
+    if summary.left_out:
+        names = ", ".join(f"{count:,} {modality}" for modality, count in sorted(summary.left_out.items()))
+        notify(f"left out, because the backbone has no tower for them: {names}; `unibind backbones list` has others")
     failed = store.quarantined()
     for row in failed[:_LISTED]:
         notify(f"unibind: {row['message']}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -47,9 +48,9 @@ class EncodeSummary:
 
     `encoded`: new ones. `replaced`: encoded again, because their content changed. `updated`: labels or other facts
     changed, nothing was encoded. `unchanged`: stored as they are. `quarantined`: could not be read. `missing`: all
-    stored items whose files are gone. `not_retried`: items of the quarantine whose files have not changed.
-    `duplicates`: items with the same content. `seconds`: the duration of the run. `intake` says what was left out of
-    the source before.
+    stored items whose files are gone. `not_retried`: items of the quarantine whose files have not changed. `left_out`:
+    items of modalities that the backbone lacks, by modality. `duplicates`: items with the same content. `seconds`: the
+    duration of the run. `intake` says what was left out of the source before.
     """
 
     encoded: int
@@ -61,6 +62,7 @@ class EncodeSummary:
     duplicates: DuplicateReport
     seconds: float
     not_retried: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     intake: IntakeReport = field(default_factory=IntakeReport)
 
     @property
@@ -111,22 +113,25 @@ def encode_items(
     process does, and a decoder that crashes ends the run). An item that is not read within `item_timeout` seconds is
     quarantined as `TimedOut`, and one that kills its worker as `WorkerDied`. `progress` is called with the number of
     items just done. Raises ContractError before anything is read where the store was made by another backbone,
-    UnknownNameError for a modality the backbone lacks, and UnibindError for an item listed twice, for a
-    store that another process is writing, and where many items in a row time out.
+    UnknownNameError where it lacks the modalities of all items, and UnibindError for an item listed twice, for a store
+    that another process is writing, and where many items in a row time out.
     """
     if batch_size < 1 or (workers or 0) < 0 or not item_timeout > 0:
         given = f"{batch_size}, {workers} and {item_timeout}"
         raise UnibindError(f"batch_size must be at least 1, workers 0 and item_timeout more than 0, not {given}")
     started = time.monotonic()
     store.refresh()
-    for modality in sorted({item.modality for item in items}):
+    counts = Counter(item.modality for item in items)
+    left_out = {modality: count for modality, count in counts.items() if modality not in backbone.modalities}
+    for modality in sorted(counts.keys() - left_out.keys()) or sorted(left_out):
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
     changes = compare(items, store.rows(), folders)
     store.note_backbone(backbone.name, backbone.options)
     store.update(changes.updated + changes.touched)
     report = progress or (lambda _: None)
     held = set() if retry_quarantine else failed_as_they_are(store)
-    todo = [item for item, _ in changes.encode if (item.modality, item.id) not in held]
+    new = [item for item, _ in changes.encode if item.modality not in left_out]
+    todo = [item for item in new if (item.modality, item.id) not in held]
     todo.sort(key=lambda item: backbone.modalities.index(item.modality))
     report(len(items) - len(todo))
     count = int(any(item.uri for item in todo) and can_be_sent(backbone)) if workers is None else workers
@@ -166,7 +171,8 @@ def encode_items(
         writer.failed,
         find_duplicates(store),
         time.monotonic() - started,
-        len(changes.encode) - len(todo),
+        len(new) - len(todo),
+        left_out,
     )
 
 
