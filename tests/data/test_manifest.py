@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from unibind.data.intake import read_manifest
+from unibind.data.intake.split_names import known_split
 from unibind.data.manifest import Item, write_manifest
 from unibind.errors import MissingFileError, UnibindError
 from unibind.modalities import modality_names
@@ -168,6 +169,7 @@ def test_a_missing_manifest_is_named(tmp_path):
 
 
 cells = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(bool)
+splits = cells.filter(lambda name: name is None or known_split(name) in (None, name))  # others get one of these names
 names = st.text("abcäß _-'\"#%&", min_size=1, max_size=8).filter(str.strip)
 
 
@@ -175,7 +177,7 @@ names = st.text("abcäß _-'\"#%&", min_size=1, max_size=8).filter(str.strip)
 def items_in(draw, folder):
     found = []
     for i in range(draw(st.integers(1, 4))):
-        facts = {name: draw(cells) for name in ("label", "split", "description", "object")}
+        facts = {name: draw(cells) for name in ("label", "description", "object")} | {"split": draw(splits)}
         if draw(st.booleans()):
             place = {"uri": str(folder / draw(names) / f"{i}.bin"), "modality": draw(st.sampled_from(modality_names()))}
         else:
