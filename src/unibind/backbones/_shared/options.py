@@ -74,3 +74,10 @@ def refuse_argument(kind: str, argument: str | None) -> None:
     """Raise UnibindError if a backbone without variants is named with one, as in `mini:large`."""
     if argument:
         raise UnibindError(f"the backbone {kind} has no variant {argument!r}; write {kind} alone")
+
+
+def require_argument(kind: str, argument: str | None, what: str, form: str) -> str:
+    """The argument of a backbone that needs one: `what`, in the form `form`; raises UnibindError without it."""
+    if not argument:
+        raise UnibindError(f"{kind} needs {what}: write {kind}:{form}")
+    return argument

@@ -6,6 +6,7 @@ and not a vocabulary.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +24,7 @@ PICTURE_PARAMETERS = (
 )
 
 
-class ProcessorInput:
+class ProcessorInput(ABC):
     """Base of inputs that use one processor of a folder, which is read at once, and again after unpickling."""
 
     def __init__(self, repository: Repository) -> None:
@@ -39,17 +40,17 @@ class ProcessorInput:
         with reading("the processor", self.repository.folder), quiet():
             return self._read()
 
-    def _read(self) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self) -> Any: ...
 
+    @abstractmethod
     def __call__(self, raw: Any) -> Tensor:
         """The tensor of one raw item, without a batch axis."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def parameters(self) -> dict[str, Any]:
         """The preprocessing parameters in the contract, as JSON."""
-        raise NotImplementedError
 
 
 class ImageProcessorInput(ProcessorInput):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import UnibindError
 from ..protocol import Backbone
 from ..spec import BackboneSpec, Card, KnownModel, License
 
@@ -31,14 +30,11 @@ def _builder() -> Callable[..., Backbone]:
 
 
 def _create(argument: str | None = None, **options: Any) -> Backbone:
-    from .._shared.options import call_with_options
+    from .._shared.options import call_with_options, require_argument
 
-    if not argument:
-        raise UnibindError(
-            "classifier needs a model: write classifier:REPO_OR_DIR, or pass the backbone that "
-            "ClassifierBackbone.from_callable made"
-        )
-    return call_with_options("classifier", _builder(), argument, options=options)
+    form = "REPO_OR_DIR, or pass the backbone that ClassifierBackbone.from_callable made"
+    model = require_argument("classifier", argument, "a model", form)
+    return call_with_options("classifier", _builder(), model, options=options)
 
 
 SPEC = BackboneSpec(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import UnibindError
 from ..protocol import Backbone
 from ..spec import BackboneSpec, Card, KnownModel, License
 
@@ -34,11 +33,10 @@ def _builder() -> Callable[..., Backbone]:
 
 
 def _create(argument: str | None = None, **options: Any) -> Backbone:
-    from .._shared.options import call_with_options
+    from .._shared.options import call_with_options, require_argument
 
-    if not argument:
-        raise UnibindError("sentence_transformers needs a model: write sentence_transformers:REPO_OR_DIR")
-    return call_with_options("sentence_transformers", _builder(), argument, options=options)
+    model = require_argument("sentence_transformers", argument, "a model", "REPO_OR_DIR")
+    return call_with_options("sentence_transformers", _builder(), model, options=options)
 
 
 SPEC = BackboneSpec(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import UnibindError
 from ..protocol import Backbone
 from ..spec import BackboneSpec, Card
 
@@ -17,11 +16,10 @@ def _builder() -> Callable[..., Backbone]:
 
 
 def _create(argument: str | None = None, **options: Any) -> Backbone:
-    from .._shared.options import call_with_options
+    from .._shared.options import call_with_options, require_argument
 
-    if not argument:
-        raise UnibindError("transformers needs a model: write transformers:REPO_OR_DIR")
-    return call_with_options("transformers", _builder(), argument, options=options)
+    model = require_argument("transformers", argument, "a model", "REPO_OR_DIR")
+    return call_with_options("transformers", _builder(), model, options=options)
 
 
 SPEC = BackboneSpec(
