@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from unibind.modalities.audio import Audio
 from unibind.modalities.colormap import inferno
 from unibind.modalities.event import EventFrame, Events
 from unibind.modalities.image import Image
+from unibind.modalities.media import motion_url
 from unibind.modalities.pictures import grid, picture, save_png
 from unibind.modalities.point_cloud import PointCloud
 from unibind.modalities.spec import Raw
@@ -153,3 +156,17 @@ def test_a_png_is_written_whole(tmp_path: Path) -> None:
         assert written.format == "PNG"
         assert np.array_equal(np.asarray(written), np.asarray(image))
     assert [p.name for p in tmp_path.iterdir()] == ["item.png"]
+
+
+@pytest.mark.parametrize(("modality", "frames"), [("point_cloud", 24), ("video", 16), ("event", 16)])
+def test_what_moves_or_has_a_back_is_an_animation(modality: str, frames: int) -> None:
+    url = motion_url(examples()[modality], 48)
+    assert url is not None
+    kind, _, data = url.partition(",")
+    with Picture.open(io.BytesIO(base64.b64decode(data))) as animation:
+        assert (kind, animation.height, animation.n_frames) == ("data:image/webp;base64", 48, frames)
+
+
+def test_what_one_picture_shows_is_not_an_animation() -> None:
+    assert motion_url(examples()["thermal"]) is None
+    assert motion_url(EventFrame(np.zeros((8, 8, 3), np.uint8))) is None

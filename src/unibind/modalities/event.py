@@ -202,6 +202,22 @@ def _inked(brighter: NDArray[np.floating], darker: NDArray[np.floating]) -> NDAr
     return (255 * (1 - absorbed.clip(max=1))).astype(np.uint8)
 
 
+_MOTION_SLICES = 16
+
+
+def _motion(raw: Events | EventFrame, size: int) -> list[Picture]:
+    """Slices of time as the picture shows them, red for brighter and blue for darker; none of a rendered frame."""
+    from PIL import Image
+
+    from ..preprocess.events import BRIGHTER, DARKER, event_frames
+
+    if isinstance(raw, EventFrame):
+        return []
+    width = max(1, round(size * raw.width / raw.height))
+    slices = event_frames(raw, _MOTION_SLICES, size, width).numpy()
+    return [Image.fromarray(_inked(counts[BRIGHTER], counts[DARKER])) for counts in slices]
+
+
 def _message(raw: Events | EventFrame, options: RenderOptions) -> list[Part]:
     from PIL import Image
 
@@ -249,6 +265,7 @@ SPEC = ModalitySpec(
         ),
     ),
     picture=_picture,
+    motion=_motion,
     message=_message,
     prompt_phrase="recordings of an event camera, which sees only edges that move and lights that change",
     aspects=("events", "motion", "shape"),

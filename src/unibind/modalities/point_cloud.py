@@ -156,6 +156,14 @@ def view_from(raw: PointCloud, azimuth: float, elevation: float, size: int) -> P
     return Image.fromarray(canvas)
 
 
+_TURN_STEP, _TURN_ELEVATION = 15, 20  # degrees
+
+
+def _turning(raw: PointCloud, size: int) -> list[Picture]:
+    """A full turn about the vertical axis, seen slightly from above."""
+    return [view_from(raw, azimuth, _TURN_ELEVATION, size) for azimuth in range(0, 360, _TURN_STEP)]
+
+
 def _thinned(raw: PointCloud) -> PointCloud:
     """Every nth point of a cloud that has more than a picture can show."""
     step = -(-len(raw.xyz) // _MOST_DRAWN)
@@ -234,6 +242,7 @@ SPEC = ModalitySpec(
     ),
     picture=_picture,
     picture_ratio=2.4,
+    motion=_turning,
     message=_message,
     column_names=("points", "cloud"),
     prompt_phrase="three-dimensional scans: points on its surface, without color",

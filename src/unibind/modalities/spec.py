@@ -68,9 +68,10 @@ class ModalitySpec:
     """Everything unibind knows about one modality.
 
     `picture(raw, (width, height))` returns an RGB picture of that size for people; `sound(raw)` a WAV file for them,
-    None for silent modalities. `message(raw, options)` shows an item to a multimodal language model; None for
-    modalities whose items are not shown. All import what they need when they are called: a modality's module must stay
-    light.
+    None for silent modalities; `motion(raw, size)` the RGB frames of an animation, `size` pixels high, None where one
+    picture shows all (an item may have no frames). `message(raw, options)` shows an item to a multimodal language
+    model; None for modalities whose items are not shown. All import what they need when they are called: a modality's
+    module must stay light.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ModalitySpec:
     picture: Callable[[Any, tuple[int, int]], Picture]
     picture_ratio: float = 1.0  # width over height of pictures
     sound: Callable[[Any], bytes] | None = None
+    motion: Callable[[Any, int], list[Picture]] | None = None
     message: Callable[[Any, RenderOptions], list[Part]] | None = None
     prompt_phrase: str = ""  # what items are, in the prompts of language models; empty: none are written for them
     prompt_version: int = 1  # changes with the phrase

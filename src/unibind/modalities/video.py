@@ -80,6 +80,20 @@ def _picture(raw: Video, size: tuple[int, int]) -> Picture:
     return sheet
 
 
+_MOTION_FRAMES = 16
+
+
+def _motion(raw: Video, size: int) -> list[Picture]:
+    """Evenly spaced frames, `size` pixels high."""
+    from PIL import Image
+
+    from ..preprocess.clips import even_moments
+
+    width = max(1, round(size * raw.width / raw.height))
+    frames = raw.frames(even_moments(raw.duration_s, _MOTION_FRAMES))
+    return [Image.fromarray(frame).resize((width, size)) for frame in frames]
+
+
 def _message(raw: Video, options: RenderOptions) -> list[Part]:
     from PIL import Image
 
@@ -106,6 +120,7 @@ SPEC = ModalitySpec(
     ),
     picture=_picture,
     picture_ratio=1.5,
+    motion=_motion,
     message=_message,
     column_names=("clip",),
     prompt_phrase="silent videos of some seconds",

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from ...errors import UnibindError
-from ...modalities.media import picture_url, sound_url
+from ...modalities.media import motion_url, picture_url, sound_url
 from ...modalities.reading import read
 from ...modalities.source import is_url
 from ...predictions import Prediction
@@ -46,13 +46,15 @@ class ExplainedItem:
 class Card:
     """One item as the page shows it: a caption, details on hover, and its picture and sound as data URLs, or its text.
 
-    `good` says whether the caption is right, None if it has no right answer.
+    `good` says whether the caption is right, None if it has no right answer. `motion` is an animation, such as a
+    video's frames or a cloud that turns, which plays while the card is pointed at.
     """
 
     caption: str
     details: str
     good: bool | None = None
     picture: str | None = None
+    motion: str | None = None
     sound: str | None = None
     text: str | None = None
     problem: str | None = None
@@ -111,7 +113,8 @@ def _card(
         return Card(caption, details, good, text=text or name)
     try:
         raw = read(uri, modality)
-        return Card(caption, details, good, picture=picture_url(raw, _HEIGHT), sound=sound_url(raw))
+        media = {"picture": picture_url(raw, _HEIGHT), "motion": motion_url(raw), "sound": sound_url(raw)}
+        return Card(caption, details, good, **media)
     except UnibindError as error:
         return Card(caption, details, good, problem=str(error))
 
