@@ -14,7 +14,14 @@ from unibind import UniBind, fit, model, serialization
 from unibind.errors import ContractError, MissingFileError, UnibindError
 from unibind.modalities.text import Text
 
-FILES = {"unibind.json", "heads.safetensors", "centers.safetensors", "descriptions.parquet", "README.md"}
+FILES = {
+    "unibind.json",
+    "heads.safetensors",
+    "centers.safetensors",
+    "means.safetensors",
+    "descriptions.parquet",
+    "README.md",
+}
 RAWS = [picture("red", 50), tone("green", 51), Text("blue"), picture("blue", 52)]
 
 

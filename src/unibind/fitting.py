@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from .align.calibration import Calibration, fit_calibration
 from .align.centers import Centers, Scoring
 from .align.fit import FitConfig, FittedHead, Samples, fit_heads
-from .align.selection import CenterConfig, select_centers, tune_centers
+from .align.selection import CenterConfig, centered_texts, select_centers, text_mean, tune_centers
 from .align.threads import suitable_threads
 from .backbones import Backbone
+from .centering import Mean
 from .data.duplicates import refuse_leaks
 from .data.embeddings import Embeddings, TextEmbeddings, Vectors
 from .data.encode import embed
@@ -25,6 +26,7 @@ from .data.file_facts import file_stamp
 from .data.opening import open_backbone, open_store
 from .data.splits import Split, Validation, few_shot, object_ids, train_and_validation
 from .data.store import Store
+from .data.store_means import store_means
 from .errors import UnknownNameError
 from .fit_summary import FitSummary, MeasuredOn
 from .knowledge import KnowledgeBase, KnowledgeSource
@@ -89,6 +91,7 @@ def fit(
     validation_use: Validation = "make" if config.loss else "hold out" if hold_out else "learn"
     split = _split(opened, encoder, modalities, few_shot, validation_use, config.seed)
     base, texts = _learnable(knowledge, texts, split, encoder)
+    mean, texts = _mean_of_texts(opened, texts), centered_texts(texts)
     _warn_of_moved_files(base, opened)
     categories = tuple(dict.fromkeys(texts.categories))
     own = _own_descriptions(split.train, base.of_items(), encoder) if config.loss else {}
@@ -117,7 +120,7 @@ def fit(
             outside_anchor_space=outside,
             progress=report,
         )
-        return _assemble(encoder, fitted, texts, split, base, centers or _CENTERS, opened.version)
+        return _assemble(encoder, fitted, texts, mean, split, base, centers or _CENTERS, opened.version)
 
 
 def _split(
@@ -176,6 +179,7 @@ def _assemble(
     backbone: Backbone,
     fitted: Mapping[str, FittedHead],
     texts: TextEmbeddings,
+    mean: Mean,
     split: Split,
     knowledge: KnowledgeBase,
     config: CenterConfig,
@@ -212,8 +216,19 @@ def _assemble(
     )
     heads = {m: f.head for m, f in fitted.items()}
     return UniBind(
-        backbone, heads=heads, centers=centers, calibration=calibration, knowledge=knowledge, summary=summary
+        backbone,
+        heads=heads,
+        centers=centers,
+        calibration=calibration,
+        means={ANCHOR: mean},
+        knowledge=knowledge,
+        summary=summary,
     )
+
+
+def _mean_of_texts(store: Store, descriptions: TextEmbeddings) -> Mean:
+    """The mean of the store's texts, or of the descriptions where it has none."""
+    return store_means(store)[ANCHOR] if ANCHOR in store.modalities() else text_mean(descriptions)
 
 
 def _warn_of_gaps(train: Mapping[str, Embeddings], fitted: Mapping[str, FittedHead], categories: Sequence[str]) -> None:

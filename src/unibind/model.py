@@ -15,14 +15,16 @@ from . import serialization
 from .align.calibration import Calibration, SigmoidCalibration, Uncalibrated
 from .align.centers import Centers, Scoring
 from .align.heads import Head
-from .align.selection import select_centers
+from .align.selection import select_centers, text_mean
 from .backbones import Backbone, Contract, as_queries, create_backbone
+from .centering import Mean
 from .data.embeddings import Embeddings, Vectors
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
 from .data.loader import Failure
 from .data.opening import open_backbone, open_store
 from .data.store import Store
+from .data.store_means import store_means
 from .errors import ContractError, UnibindError
 from .files import check_output, staged
 from .fit_summary import FitSummary, read_summary
@@ -47,8 +49,9 @@ _EXPLAINED_CANDIDATES = 2  # the winner and the runner-up
 class UniBind:
     """Backbone + heads + centers. Without heads it is exactly its backbone; without centers it only embeds.
 
-    `heads`, `centers` and `calibration` map each modality to its part. `knowledge` has the descriptions that the
-    centers were selected from, so that a prediction can name the nearest one.
+    `heads`, `centers`, `calibration` and `means` map each modality to its part. A mean is removed from vectors before
+    they are compared (see `centered`); a modality with a head needs none, for its head removes it. `knowledge` has the
+    descriptions that the centers were selected from, so that a prediction can name the nearest one.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class UniBind:
         heads: Mapping[str, Head] | None = None,
         centers: Mapping[str, Centers] | None = None,
         calibration: Mapping[str, Calibration] | None = None,
+        means: Mapping[str, Mean] | None = None,
         knowledge: KnowledgeBase | None = None,
         summary: FitSummary | None = None,
     ) -> None:
@@ -67,6 +71,7 @@ class UniBind:
         self.heads = dict(heads or {})
         self.centers = dict(centers or {})
         self.calibration = dict(calibration or {})
+        self.means = dict(means or {})
         self.knowledge = knowledge
         self.summary = summary
 
@@ -110,7 +115,7 @@ class UniBind:
             texts = embed_descriptions(base, opened, progress=advance)
         centers = select_centers(texts, strategy=strategy, k=k, scoring=_SOFT_MAXIMUM)
         comparable = (m for m in opened.modalities if opened.contract(m).shares_space(texts.contract))
-        return cls(opened, centers=dict.fromkeys(comparable, centers), knowledge=base)
+        return cls(opened, centers=dict.fromkeys(comparable, centers), means={ANCHOR: text_mean(texts)}, knowledge=base)
 
     @classmethod
     def _from_names(cls, classes: Sequence[str], backbone: Backbone) -> UniBind:
@@ -132,7 +137,7 @@ class UniBind:
             for m in backbone.modalities
             if backbone.contract(m).shares_space(texts.contract)
         }
-        return cls(backbone, centers=centers, knowledge=every)
+        return cls(backbone, centers=centers, means={ANCHOR: text_mean(texts)}, knowledge=every)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -214,6 +219,11 @@ class UniBind:
             return stored
         return replace(stored, vectors=head(stored.vectors), contract=self.contract(stored.modality))
 
+    def centered(self, vectors: Vectors, modality: str) -> Vectors:
+        """Vectors [N, D] that this model has embedded, as they are compared: without the mean of their modality."""
+        mean = self.means.get(modality)
+        return vectors if mean is None else mean(vectors)
+
     # --- classification --------------------------------------------------------------------------------------------
 
     def classify(
@@ -286,7 +296,7 @@ class UniBind:
             centers, texts = self.centers[batch.modality], self._texts
             return [
                 explain(vector, prediction, centers=centers, texts=texts, top=top)
-                for vector, prediction in zip(batch.vectors, predictions, strict=True)
+                for vector, prediction in zip(self.centered(batch.vectors, batch.modality), predictions, strict=True)
             ]
 
         return self._for_each(
@@ -305,7 +315,7 @@ class UniBind:
     def _predict(self, vectors: Vectors, modality: str, names: Sequence[str], top: int) -> list[Prediction]:
         self._check_centers(modality)
         calibration = self.calibration.get(modality) or self._uncalibrated()
-        centers = self.centers[modality]
+        centers, vectors = self.centers[modality], self.centered(vectors, modality)
         return predict(vectors, modality, names, centers=centers, calibration=calibration, texts=self._texts, top=top)
 
     def _uncalibrated(self) -> SigmoidCalibration | Uncalibrated:
@@ -359,14 +369,19 @@ class UniBind:
                 self.contract(batch.modality),  # not that of queries, which are compared with what is stored
                 names=batch.names,
                 project=self.project,
+                means=self._means_in(opened) if correct_gap else None,
                 modalities=modalities,
                 split=split,
                 k=k,
                 per_modality=per_modality,
-                correct_gap=correct_gap,
             )
 
         return self._for_each(query, "searching", hits, progress=progress, backbone=queries, **reading)
+
+    def _means_in(self, store: Store) -> dict[str, Mean]:
+        """What to remove from vectors of each modality in a store: the model's means, else the store's own."""
+        stored = {m: mean for m, mean in store_means(store).items() if m not in self.heads}
+        return {**stored, **self.means}
 
     # --- persistence -----------------------------------------------------------------------------------------------
 
@@ -390,6 +405,7 @@ class UniBind:
                 heads=self.heads,
                 centers=self.centers,
                 calibration=self.calibration,
+                means=self.means,
                 knowledge=self.knowledge,
                 summary=None if self.summary is None else asdict(self.summary),
                 license=self.backbone.license.spdx,
@@ -438,6 +454,7 @@ class UniBind:
             heads={m: h for m, h in parts.heads.items() if m in backbone.modalities},
             centers={m: c for m, c in parts.centers.items() if m in backbone.modalities},
             calibration=parts.calibration,
+            means=parts.means,
             knowledge=parts.knowledge,
             summary=summary,
         )

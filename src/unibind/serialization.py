@@ -18,6 +18,8 @@ from .align.centers import Centers, load_centers, save_centers
 from .align.heads import Head, load_heads, save_heads
 from .backbones import Backbone, Contract, PortableBackbone
 from .backbones._shared.places import still_there
+from .centering import Mean
+from .data.means_file import load_means, save_means
 from .errors import MissingFileError, UnibindError
 from .files import OutputKind, recover, write_whole
 from .json_files import COUNT, FLAG, NUMBER, OBJECT, POSITIVE, TEXT, check_fields, optional, read_json, table_of
@@ -25,13 +27,14 @@ from .knowledge import KnowledgeBase
 from .model_card import model_card
 
 MANIFEST, HEADS, CENTERS = "unibind.json", "heads.safetensors", "centers.safetensors"
+MEANS = "means.safetensors"
 DESCRIPTIONS, CARD = "descriptions.parquet", "README.md"
 CLASSES = "classes_*.parquet"  # the texts of a classifier's classes
-_FORMAT = 3
+_FORMAT = 4
 MODEL = OutputKind(
     "a model",
     marks=(MANIFEST, HEADS, CENTERS),
-    others=(DESCRIPTIONS, CARD, "bridge_*.safetensors", CLASSES),
+    others=(MEANS, DESCRIPTIONS, CARD, "bridge_*.safetensors", CLASSES),
     at_once=True,
 )
 _FIELDS = {
@@ -63,6 +66,7 @@ class Parts:
     heads: Mapping[str, Head]
     centers: Mapping[str, Centers]
     calibration: Mapping[str, Calibration]
+    means: Mapping[str, Mean]
     knowledge: KnowledgeBase | None
     summary: dict[str, Any] | None
     license: str
@@ -74,6 +78,7 @@ def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, name: str)
     folder.mkdir(parents=True, exist_ok=True)
     save_heads(parts.heads, folder / HEADS)
     save_centers(parts.centers, folder / CENTERS)
+    save_means(parts.means, folder / MEANS)
     if parts.knowledge is not None:
         parts.knowledge.save(folder / DESCRIPTIONS)
     write_whole(folder / CARD, model_card(parts, measured, name))
@@ -112,6 +117,7 @@ def read(folder: Path) -> Parts:
         heads,
         load_centers(folder / CENTERS),
         {m: _calibration(c, f"the calibration of {m} in {where}") for m, c in manifest["calibration"].items()},
+        load_means(folder / MEANS, _FIX),
         KnowledgeBase.load(folder / DESCRIPTIONS) if manifest["knowledge"] else None,
         manifest["summary"],
         manifest["license"],
@@ -137,6 +143,7 @@ def check_widths(parts: Parts, dim: int, folder: Path) -> None:
     """Raise UnibindError, naming the file, unless heads and centers are as wide as the backbone's embeddings."""
     widths = {f"the head of {m} in {folder / HEADS}": h.affine.dim_in for m, h in parts.heads.items()}
     widths |= {f"the centers of {m} in {folder / CENTERS}": c.vectors.shape[1] for m, c in parts.centers.items()}
+    widths |= {f"the mean of {m} in {folder / MEANS}": len(mean.vector) for m, mean in parts.means.items()}
     for name, width in widths.items():
         if width != dim:
             raise UnibindError(f"{name} are for {width} numbers, but the backbone's embeddings have {dim}; {_FIX}")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unibind.backbones.contract import Contract
+from unibind.centering import Mean
 from unibind.data.embeddings import Embeddings
 from unibind.errors import ContractError, UnibindError
 from unibind.retrieval import Index
@@ -82,7 +83,8 @@ def test_the_correction_lets_another_modality_through_the_gap():
     query = image.vectors[2:3]
     plain = Index({"image": image, "audio": audio}).search(query, contract("image"), 2)[0]
     assert [h.modality for h in plain] == ["image", "image"]
-    corrected = Index({"image": image, "audio": audio}, correct_gap=True).search(query, contract("image"), 2)[0]
+    means = {"image": Mean.of(image.vectors), "audio": Mean.of(audio.vectors)}
+    corrected = Index({"image": image, "audio": audio}, means=means).search(query, contract("image"), 2)[0]
     assert {(h.modality, h.label) for h in corrected} == {("image", "c"), ("audio", "c")}
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32
 
+from ..centering import Mean
 from ..data.embeddings import CategoryIndex, TextEmbeddings, Vectors, class_means
 from ..errors import UnibindError, UnknownNameError
 from .centers import SCORINGS, Centers, Scoring
@@ -99,6 +100,28 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
+# --- centered texts --------------------------------------------------------------------------------------------------
+
+
+def text_mean(texts: TextEmbeddings) -> Mean:
+    """The mean of descriptions, in which every category counts the same; nothing for a single category."""
+    names, vectors = texts.category_names(), texts.vectors
+    if len(names) < 2:
+        return Mean.nothing(vectors.shape[1])
+    sums = np.zeros((len(names), vectors.shape[1]))
+    np.add.at(sums, texts.category_index(), vectors)
+    counts = np.bincount(texts.category_index())[:, None]
+    return Mean.of_sum((sums / counts).mean(axis=0) * len(texts), len(texts))
+
+
+def centered_texts(texts: TextEmbeddings) -> TextEmbeddings:
+    """Descriptions without their mean, and a contract that says so; those that are centered stay as they are."""
+    if texts.contract.centered is not None:
+        return texts
+    mean = text_mean(texts)
+    return replace(texts, vectors=mean(texts.vectors), contract=texts.contract.centered_by(mean.fingerprint))
+
+
 # --- selection with a given strategy ---------------------------------------------------------------------------------
 
 
@@ -111,9 +134,9 @@ def select_centers(
     samples: Vectors | None = None,
     labels: Sequence[str] | None = None,
 ) -> Centers:
-    """Select the K best descriptions of every category as its centers.
+    """Select the K best descriptions of every category as its centers, which are centered (see `centered_texts`).
 
-    `samples` [N, D] are unit-length embeddings of the modality that the centers are for, and `labels` [N] their
+    `samples` [N, D] are centered embeddings of the modality that the centers are for, and `labels` [N] their
     categories; without labels, a sample is assigned to the nearest mean description. `k=None` keeps all; a category
     with fewer than `k` descriptions keeps all of them. Raises UnknownNameError for an unknown strategy, and
     UnibindError for labels without descriptions, or if a strategy needs samples and there are none.
@@ -121,6 +144,7 @@ def select_centers(
     if strategy not in STRATEGIES:
         raise UnknownNameError("strategy", strategy, STRATEGIES)
     _check_k(k)
+    texts = centered_texts(texts)
     evidence = _evidence(texts, samples, labels)
     ratings = STRATEGIES[strategy].rate(evidence)
     limit = k if STRATEGIES[strategy].limited else None

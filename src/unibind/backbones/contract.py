@@ -23,6 +23,7 @@ _FIELDS = {
     "precision": TEXT,
     "head": optional(TEXT),
     "anchor": optional(TEXT),
+    "centered": optional(TEXT),
 }
 _FIX = "write it again"
 
@@ -44,6 +45,7 @@ class Contract:
     precision: str = "float32"
     head: str | None = None  # fingerprints of the maps applied after the tower, in order, joined by "+"
     anchor: str | None = None  # the space of the backbone's texts, if it is not `space`
+    centered: str | None = None  # fingerprint of the mean that was removed
 
     @property
     def hash(self) -> str:
@@ -51,8 +53,11 @@ class Contract:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
-        """Canonical JSON text, which `from_json` reads."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON text, which `from_json` reads; `centered` is left out where nothing was removed."""
+        fields = asdict(self)
+        if self.centered is None:
+            del fields["centered"]
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str, where: str = "the contract") -> Contract:
@@ -62,13 +67,17 @@ class Contract:
     @classmethod
     def from_fields(cls, fields: Any, where: str) -> Contract:
         """The contract that parsed JSON gives; raises UnibindError, which begins with `where`, if it is none."""
-        defaulted = ("preprocessing", "precision", "head", "anchor")
+        defaulted = ("preprocessing", "precision", "head", "anchor", "centered")
         return cls(**check_fields(fields, _FIELDS, where, _FIX, defaults=defaulted))
 
     def with_head(self, fingerprint: str, space: str | None = None) -> Contract:
         """The contract after one more map with this fingerprint, into `space` (None: within the same space)."""
         chain = fingerprint if self.head is None else f"{self.head}+{fingerprint}"
         return replace(self, head=chain, space=space or self.space, anchor=None if space else self.anchor)
+
+    def centered_by(self, fingerprint: str) -> Contract:
+        """The contract after the mean with this fingerprint was removed."""
+        return replace(self, centered=fingerprint)
 
     @property
     def in_anchor_space(self) -> bool:
@@ -93,7 +102,10 @@ class Contract:
         return self.anchor_space == other.anchor_space
 
     def check_comparable(self, other: Contract, *, here: str = "these vectors", there: str = "those") -> None:
-        """Raise ContractError, naming what differs, unless vectors of both contracts may be compared."""
+        """Raise ContractError, naming what differs, unless vectors of both contracts may be compared.
+
+        Centered vectors are compared with centered ones only.
+        """
         if not self.shares_space(other) and self.shares_anchor(other):
             outside = other if self.in_anchor_space else self
             raise ContractError(
@@ -104,6 +116,9 @@ class Contract:
             raise ContractError(
                 f"{here} live in the space {self.space} and {there} in {other.space}; encode both with one backbone"
             )
+        if (self.centered is None) != (other.centered is None):
+            centered, plain = (there, here) if self.centered is None else (here, there)
+            raise ContractError(f"{centered} are centered and {plain} are not; remove the mean from both, or from none")
         if self.modality == other.modality and self.hash != other.hash:
             own, others = asdict(self), asdict(other)
             names = ", ".join(name for name in own if own[name] != others[name])

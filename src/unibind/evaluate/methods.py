@@ -39,14 +39,14 @@ class UnfittedMethods:
         """Centers by method; descriptions see the training items of the modality without their labels."""
         validation = None
         if len(part.validation):
-            validation = part.validation.vectors, part.validation.known_labels()
+            validation = part.centered(part.validation).vectors, part.validation.known_labels()
         controls = {
             CLASS_NAME: self._names,
             TEMPLATE: embed_descriptions(templates(self.texts.classes, modality), self.backbone),
         }
         described: dict[str, Centers] = {}
         if self.texts.descriptions is not None:
-            samples = part.train.vectors if len(part.train) else None
+            samples = part.centered(part.train).vectors if len(part.train) else None
             selected = _selected(self.texts.descriptions, validation, samples)
             controls[RANDOM_WORDS] = self._random_words(max(selected.sizes))
             described[DESCRIPTIONS] = selected

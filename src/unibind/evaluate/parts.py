@@ -9,8 +9,10 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+from ..centering import Mean
 from ..data.embeddings import Embeddings
 from ..data.rows import PRESENT
 from ..data.store import Store
@@ -66,6 +68,19 @@ class Part:
     measured: Embeddings
     train: Embeddings
     validation: Embeddings
+
+    @cached_property
+    def mean(self) -> Mean:
+        """The mean of the training items; nothing where there are none."""
+        return Mean.of(self.train.vectors)
+
+    def centered(self, embeddings: Embeddings) -> Embeddings:
+        """Items of this modality as they are compared before a fit: without the mean of the training items."""
+        return replace(
+            embeddings,
+            vectors=self.mean(embeddings.vectors),
+            contract=embeddings.contract.centered_by(self.mean.fingerprint),
+        )
 
 
 def take_inventory(store: Store) -> Inventory:

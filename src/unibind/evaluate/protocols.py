@@ -222,7 +222,10 @@ def _recognize(
     answers = probe_answers(joined(labeled(part.train), part.validation), items, seed=seed)  # as a fit learns from both
     for method, own in centers.items():
         model = fitted if method == FITTED else None
-        vectors = items.vectors if model is None else model.project(items).vectors
+        if model is None:
+            vectors = part.centered(items).vectors
+        else:
+            vectors = model.centered(model.project(items).vectors, modality)
         calibration = None if model is None else model.calibration.get(modality)
         answers[method] = answers_of(own, vectors, items.known_labels(), calibration)
     if not answers:

@@ -9,7 +9,8 @@ from .model import Look, Model, pick
 from .vocabulary import WORDS, Words
 
 MAX_WORDS = 30  # a longer caption drops traits, but keeps at least one
-NAMED, PARAPHRASED, VAGUE = 0.35, 0.45, 0.20  # share of captions by how they refer to the object
+NAMED = 0.35  # share of captions that name the category
+PARAPHRASED, VAGUE = 0.45, 0.20  # and of those that do not, in proportion
 
 # {n}: object, {t}: traits, {d}: action, {p}: place, {o}: opening, {w}: "with" or "and"
 _WITH_TRAITS = (
@@ -33,17 +34,17 @@ _SMALL, _LARGE = ("small", "little"), ("large", "big")
 _HOT, _COLD = ("hot", "warm"), ("cold", "chilled")
 
 
-def caption(category: str, model: Model, place: str, rng: np.random.Generator) -> str:
+def caption(category: str, model: Model, place: str, rng: np.random.Generator, *, named: float = NAMED) -> str:
     """Write one sentence of about 8 to 30 words about an object at a `place` ("in a dim room").
 
-    About a third of the captions name the category; the others paraphrase it, or describe an unnamed thing by its
+    A share `named` of the captions names the category; the others paraphrase it, or describe an unnamed thing by its
     traits. Raises UnknownNameError for a category without a vocabulary.
     """
     if category not in WORDS:
         raise UnknownNameError("Heptad category", category, WORDS)
     words = WORDS[category]
     traits = [str(trait) for trait in rng.permutation(model.traits)]
-    noun = pick(rng, _noun_choices(category, words, bool(traits), rng))
+    noun = pick(rng, _noun_choices(category, words, bool(traits), named, rng))
     template = pick(rng, _WITH_TRAITS if traits else _WITHOUT_TRAITS)
     fields = {
         "n": with_article(_noun_phrase(noun, words, model, rng)),
@@ -60,10 +61,13 @@ def caption(category: str, model: Model, place: str, rng: np.random.Generator) -
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _noun_choices(category: str, words: Words, has_traits: bool, rng: np.random.Generator) -> tuple[str, ...]:
+def _noun_choices(
+    category: str, words: Words, has_traits: bool, named: float, rng: np.random.Generator
+) -> tuple[str, ...]:
     """Choose between the category name, its paraphrases and, if traits can identify the object, vague nouns."""
     vague = words.vague_nouns if has_traits else words.nouns
-    return pick(rng, ((category,), words.nouns, vague), (NAMED, PARAPHRASED, VAGUE))
+    unnamed = (1 - named) / (PARAPHRASED + VAGUE)
+    return pick(rng, ((category,), words.nouns, vague), (named, unnamed * PARAPHRASED, unnamed * VAGUE))
 
 
 def _noun_phrase(noun: str, words: Words, model: Model, rng: np.random.Generator) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import UnknownNameError
 from . import sensors
-from .captions import caption
+from .captions import NAMED, caption
 from .categories import CATEGORIES, SPLITS
 from .event_camera import EventCamera
 from .forms import build
@@ -59,9 +59,9 @@ class Sample:
         """Image uint8 [128, 128, 3]."""
         return sensors.photograph(self.surface, self.model, self.scene, self._rng("image"))
 
-    def text(self) -> str:
-        """A caption of the object, which may or may not name its category."""
-        return caption(self.category, self.model, self.scene.phrase, self._rng("text"))
+    def text(self, named: float = NAMED) -> str:
+        """A caption of the object; a share `named` of all captions names the category."""
+        return caption(self.category, self.model, self.scene.phrase, self._rng("text"), named=named)
 
     def audio(self) -> Floats:
         """Sound float32 [32000] at 16 kHz."""

@@ -9,26 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones import Contract
-from ..data.embeddings import BLOCK, Embeddings, Vectors, unit
+from ..centering import Mean
+from ..data.embeddings import BLOCK, Embeddings, Vectors
 from ..errors import UnibindError
-from .gap import Mean, gap_sizes, shrunk_means
+from .gap import gap_sizes
 from .hits import Hit
 
 
 class Index:
     """A searchable set of embeddings of one or several modalities.
 
-    `embeddings` maps each modality to its stored embeddings (vectors [N, D], unit length). With `correct_gap` the mean
-    of every modality (see `retrieval.gap`) is removed from its vectors; a query's modality must then be in the index or
-    in `beside` (vectors [N, D] that are not searched), else the query is only normalized.
+    `embeddings` maps each modality to its stored embeddings (vectors [N, D], unit length). The `means` of modalities
+    are removed from stored vectors and queries; without them, vectors are compared as they are.
     """
 
     def __init__(
         self,
         embeddings: Mapping[str, Embeddings],
         *,
-        correct_gap: bool = False,
-        beside: Mapping[str, Vectors] | None = None,
+        means: Mapping[str, Mean] | None = None,
     ) -> None:
         self.parts = {m: e for m, e in embeddings.items() if len(e.ids)}
         if not self.parts:
@@ -37,9 +36,7 @@ class Index:
         for other in contracts[1:]:
             contracts[0].check_comparable(other, here="some of the index", there="the rest")
         self.contracts: dict[str, Contract] = {m: e.contract for m, e in self.parts.items()}
-        self.means: dict[str, Mean] = {}
-        if correct_gap:
-            self.means = shrunk_means({m: e.vectors for m, e in self.parts.items()} | dict(beside or {}))
+        self.means = dict(means or {})
         self._modality = [m for m, e in self.parts.items() for _ in e.ids]
         self._row = [i for e in self.parts.values() for i in range(len(e.ids))]
         self._vectors = np.concatenate([self._corrected(m, e.vectors) for m, e in self.parts.items()])
@@ -48,7 +45,7 @@ class Index:
         return len(self._vectors)
 
     def _corrected(self, modality: str, vectors: Vectors) -> Vectors:
-        return unit(vectors - self.means[modality]) if modality in self.means else vectors
+        return self.means[modality](vectors) if modality in self.means else vectors
 
     def gaps(self) -> dict[str, float]:
         """Distance of each modality's mean from the mean of the others' means, before any correction."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..backbones import Contract
+from ..centering import Mean
 from ..data.embeddings import Embeddings, Vectors
 from ..data.store import Store
 from ..modalities import check_modality
@@ -23,9 +24,10 @@ def search_store(
     split: str | None,
     k: int,
     per_modality: int | None,
-    correct_gap: bool,
+    means: Mapping[str, Mean] | None,
 ) -> list[Hits]:
-    """Search a store by embedded queries [Q, D] of one contract, with their `names`; `project` applies a model's heads.
+    """Search a store by embedded queries [Q, D] of one contract, with their `names`; `project` applies a model's heads,
+    and `means` are removed from both sides (None: nothing).
 
     Without `modalities`, those that cannot be compared with the query are left out where others can. Of items with the
     same content in one modality, the first by id is found.
@@ -39,15 +41,11 @@ def search_store(
     if modalities or len(outside) == len(parts):
         outside = []  # the index refuses them by name
     parts = {m: e for m, e in parts.items() if m not in outside}
-    beside = {}
-    query_modality = contract.modality
-    if correct_gap and query_modality in stored and query_modality not in searched:  # its mean is removed from queries
-        beside[query_modality] = project(store.vectors(modality=query_modality)).vectors
-    index = Index(parts, correct_gap=correct_gap, beside=beside)
+    index = Index(parts, means=means)
     gaps, results = index.gaps(), []
     for name, hits in zip(names, index.search(queries, contract, k, per_modality=per_modality), strict=True):
         result = Hits(hits)
-        result.query, result.query_modality = name, query_modality
+        result.query, result.query_modality = name, contract.modality
         result.gaps, result.outside_anchor_space = gaps, tuple(outside)
         result.store_version = store.version
         results.append(result)

@@ -15,7 +15,7 @@ import json
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ... import heptad
 from ...contrastive import symmetric_info_nce
 from ...errors import UnibindError
 from ...files import write_whole
+from ...heptad.captions import NAMED
 from ...heptad.sample import sample_object, sense_all
 from ...heptad.sensors import FPS
 from ...heptad.sounds.toolkit import RATE
@@ -79,32 +80,46 @@ def raw_items(sensed: dict[str, Any]) -> dict[str, Raw]:
     }
 
 
-def _inputs(job: tuple[str, int, int]) -> tuple[str, dict[str, NDArray[np.float16]]]:
-    """Caption and preprocessed inputs of one object, float16."""
+def _inputs(job: tuple[str, int, int]) -> dict[str, NDArray[np.float16]]:
+    """Preprocessed inputs of one object, float16."""
     torch.set_num_threads(1)
     category, index, seed = job
     sensed = sense_all(sample_object(category, index, "pretrain", seed))
-    return sensed["text"], {m: preprocess(m, raw).numpy().astype(np.float16) for m, raw in raw_items(sensed).items()}
+    return {m: preprocess(m, raw).numpy().astype(np.float16) for m, raw in raw_items(sensed).items()}
 
 
 @dataclass(frozen=True)
 class Data:
-    """N preprocessed objects."""
+    """N preprocessed objects of a seed, the categories in turn, so that the first ones are those of a smaller N."""
 
+    seed: int
     inputs: dict[str, Tensor]  # per modality, float16 [N, ...]
-    captions: Tensor  # text embeddings [N, 384]
     labels: Tensor  # category indices [N]
     holdout: Tensor  # bool [N]: not used for training
+
+    @property
+    def per_category(self) -> int:
+        """Objects of each category."""
+        return len(self.labels) // len(heptad.CATEGORIES)
+
+    def first(self, per_category: int) -> Data:
+        """The first objects of every category."""
+        count = per_category * len(heptad.CATEGORIES)
+        inputs = {m: x[:count] for m, x in self.inputs.items()}
+        return replace(self, inputs=inputs, labels=self.labels[:count], holdout=self.holdout[:count])
+
+    def captions(self, named: float) -> Tensor:
+        """Text embeddings [N, 384] of the objects' captions, of which a share `named` names the category."""
+        objects = [(heptad.CATEGORIES[label], n // len(heptad.CATEGORIES)) for n, label in enumerate(self.labels)]
+        return embed_texts([sample_object(c, i, "pretrain", self.seed).text(named) for c, i in objects])
 
 
 def prepare_data(per_category: int, seed: int, workers: int) -> Data:
     """Generate and preprocess the pretrain split."""
     jobs = [(c, i, seed) for i in range(per_category) for c in heptad.CATEGORIES]
-    captions: list[str] = []
     inputs: dict[str, Tensor] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        for n, (caption, tensors) in enumerate(pool.map(_inputs, jobs, chunksize=8)):
-            captions.append(caption)
+        for n, tensors in enumerate(pool.map(_inputs, jobs, chunksize=8)):
             for modality, array in tensors.items():
                 if modality not in inputs:
                     inputs[modality] = torch.empty(len(jobs), *array.shape, dtype=torch.float16)
@@ -114,19 +129,17 @@ def prepare_data(per_category: int, seed: int, workers: int) -> Data:
     labels = torch.tensor([heptad.CATEGORIES.index(c) for c, _, _ in jobs])
     indices = torch.tensor([index for _, index, _ in jobs])
     holdout = (indices + labels) % HOLDOUT_EVERY == 0  # balanced over categories, even when there are few objects
-    return Data(inputs, embed_texts(captions), labels, holdout)
+    return Data(seed, inputs, labels, holdout)
 
 
 # --- training ------------------------------------------------------------------------------------------------------
 
 
-def train_tower(
-    modality: str, data: Data, targets: Tensor, seed: int, class_names: Tensor
-) -> tuple[nn.Module, dict[str, Any]]:
+def train_tower(modality: str, data: Data, targets: Tensor, class_names: Tensor) -> tuple[nn.Module, dict[str, Any]]:
     """Train one tower against `targets` [N, 384] of the same objects; return it with its scores on the holdout."""
-    torch.manual_seed(seed)
+    torch.manual_seed(data.seed)
     fast_bfloat16 = has_native_bfloat16("cpu")  # emulated, it takes eight times as long as float32
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(data.seed)
     tower = TOWERS[modality]()
     log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     inputs, rows = data.inputs[modality], torch.nonzero(~data.holdout)[:, 0]
@@ -179,18 +192,15 @@ def evaluate_tower(
     return {"recall@1": recall.float().mean().item(), "class_name_top1": correct.float().mean().item()}
 
 
-def train(out: Path, *, per_category: int, seed: int, workers: int) -> dict[str, Any]:
+def train(out: Path, data: Data, *, named: float = NAMED) -> dict[str, Any]:
     """Train the towers that are missing in `out` and return the card with their scores.
 
-    Raises UnibindError if `out` contains a run with other arguments.
+    A share `named` of the captions names the category. Raises UnibindError if `out` contains a run with other
+    arguments.
     """
-    card = open_card(out, per_category, seed)
-    start = time.monotonic()
-    data = prepare_data(per_category, seed, workers)
-    card["preparation_seconds"] = round(time.monotonic() - start, 1)
-    print(f"{card['objects']} objects generated and preprocessed in {card['preparation_seconds']} s", flush=True)
+    card = open_card(out, data.per_category, data.seed, named)
     class_names = embed_texts(list(heptad.CATEGORIES))
-    targets = data.captions
+    targets = data.captions(named)
     for (
         modality
     ) in TOWERS:  # image comes first: its targets are the captions, and its embeddings are the targets of the rest
@@ -198,7 +208,7 @@ def train(out: Path, *, per_category: int, seed: int, workers: int) -> dict[str,
         if path.is_file() and modality in card["scores"]:
             print(f"{modality}: already trained, {path}", flush=True)
         else:
-            tower, card["scores"][modality] = train_tower(modality, data, targets, seed, class_names)
+            tower, card["scores"][modality] = train_tower(modality, data, targets, class_names)
             save_tower(tower, path)
             write_whole(out / "card.json", json.dumps(card, indent=1) + "\n")
         if modality == "image":
@@ -207,11 +217,13 @@ def train(out: Path, *, per_category: int, seed: int, workers: int) -> dict[str,
     return card
 
 
-def open_card(out: Path, per_category: int, seed: int) -> dict[str, Any]:
+def open_card(out: Path, per_category: int, seed: int, named: float) -> dict[str, Any]:
     """Return the card of the run in `out`, or a new one. Raises UnibindError for a run with other arguments."""
     run = {
-        "command": f"python -m unibind.backbones.mini.train --per-category {per_category} --seed {seed}",
+        "command": f"python -m unibind.backbones.mini.train --per-category {per_category} --seed {seed}"
+        + ("" if named == NAMED else f" --named {named}"),
         "seed": seed,
+        "named": named,
         "objects": per_category * len(heptad.CATEGORIES),
         "torch": torch.__version__,
         "epochs": EPOCHS,
@@ -227,7 +239,7 @@ def open_card(out: Path, per_category: int, seed: int) -> dict[str, Any]:
 
 def card_text(card: dict[str, Any]) -> str:
     """Render the model card in Markdown."""
-    minutes = (card["preparation_seconds"] + sum(scores["seconds"] for scores in card["scores"].values())) / 60
+    minutes = sum(scores["seconds"] for scores in card["scores"].values()) / 60
     lines = [
         "# mini",
         "",
@@ -263,9 +275,15 @@ def main() -> None:
     )
     parser.add_argument("--per-category", type=int, default=128, help="objects per category (default: 128)")
     parser.add_argument("--seed", type=int, default=0, help="seed of data and training (default: 0)")
+    parser.add_argument(
+        "--named", type=float, default=NAMED, help=f"share of captions that name the category (default: {NAMED})"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that generate objects (default: 2)")
     arguments = parser.parse_args()
-    train(arguments.out, per_category=arguments.per_category, seed=arguments.seed, workers=arguments.workers)
+    start = time.monotonic()
+    data = prepare_data(arguments.per_category, arguments.seed, arguments.workers)
+    print(f"{len(data.labels)} objects generated and preprocessed in {time.monotonic() - start:.0f} s", flush=True)
+    train(arguments.out, data, named=arguments.named)
 
 
 if __name__ == "__main__":
