@@ -53,8 +53,13 @@ class Mean:
         return cls(np.zeros(dim, np.float32), 0)
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        """Vectors [N, D] without the mean, at unit length; a vector that is the mean becomes zero."""
-        rest = vectors - self.vector
+        """Vectors [N, D] without the mean, at unit length; a vector that is the mean becomes zero.
+
+        A vector loses no more of the mean than it has of it: from a vector unlike those that the mean was learned from,
+        such as a name where captions were seen, less is removed, and from one that points away from it, nothing.
+        """
+        share = vectors @ self.vector / max(float(self.vector @ self.vector), 1e-12)
+        rest = vectors - np.clip(share, 0, 1)[..., None] * self.vector
         return np.asarray(rest / np.maximum(np.linalg.norm(rest, axis=-1, keepdims=True), 1e-12), np.float32)
 
     @property

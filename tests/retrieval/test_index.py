@@ -83,7 +83,7 @@ def test_the_correction_lets_another_modality_through_the_gap():
     query = image.vectors[2:3]
     plain = Index({"image": image, "audio": audio}).search(query, contract("image"), 2)[0]
     assert [h.modality for h in plain] == ["image", "image"]
-    means = {"image": Mean.of(image.vectors), "audio": Mean.of(audio.vectors)}
+    means = {m: Mean.of(np.tile(e.vectors, (99, 1))) for m, e in (("image", image), ("audio", audio))}
     corrected = Index({"image": image, "audio": audio}, means=means).search(query, contract("image"), 2)[0]
     assert {(h.modality, h.label) for h in corrected} == {("image", "c"), ("audio", "c")}
 
