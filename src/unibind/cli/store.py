@@ -14,7 +14,7 @@ from ._console import INPUT, OUTPUT, JsonOption, add_verb, notify, print_json, p
 
 if TYPE_CHECKING:
     from ..data.rows import StoredItem
-    from ..data.upkeep import StoreDescription
+    from ..data.upkeep import MeanInFigures, StoreDescription
 
 app = typer.Typer(help="Show, correct and clean a store of embeddings.", no_args_is_help=True)
 
@@ -275,11 +275,17 @@ def _print_description(described: StoreDescription) -> None:
     if described.writer is not None:
         notify(f"being written by {described.writer}")
     for modality, words in described.contracts.items():
-        notify(f"{modality}: {words}")
+        notify(f"{modality}: {words}{_mean(described.means.get(modality))}")
     if described.quarantine:
         notify(f"in quarantine: {_listed(described.quarantine, '')}")
     if described.duplicates:
         notify(described.duplicates)
+
+
+def _mean(found: MeanInFigures | None) -> str:
+    if found is None:
+        return ""
+    return f"; search removes a mean of length {found.length:.2f}, of {found.items} {found.split or 'stored'} items"
 
 
 def _listed(counts: Mapping[Any, int], nothing: str) -> str:

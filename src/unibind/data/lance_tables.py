@@ -126,6 +126,14 @@ class LanceTables:
         """The version of a table that is read; None before its first complete append."""
         return self._pins[name]
 
+    def commit(self, name: str) -> str | None:
+        """The name of the commit that is read, which no other has; None before the table's first complete append."""
+        pin = self._pins[name]
+        if pin is None:
+            return None
+        with self.errors("read"):
+            return self._files[name].read(pin).transaction or str(pin)
+
     def kept(self, name: str) -> list[int]:
         """The versions of a table that are kept, the newest first."""
         return self._files[name].numbers()

@@ -305,6 +305,16 @@ class Store:
         """The version of the items that is read; 0 before the first ones were stored."""
         return self._tables.version(_ITEMS) or 0
 
+    @property
+    def commit(self) -> str | None:
+        """A name of what is read that nothing else ever has, whatever becomes of the store; None while it is empty."""
+        return self._tables.commit(_ITEMS)
+
+    @property
+    def at_a_version(self) -> bool:
+        """Whether the store was opened at a version, and is not written to."""
+        return self._fixed is not None
+
     def versions(self) -> list[int]:
         """The versions that `Store.open` finds, the newest first."""
         return self._tables.kept(_ITEMS)
@@ -327,9 +337,9 @@ class Store:
     def splits(self) -> dict[str, set[str | None]]:
         """The splits that the items of each modality belong to; None for items without a split."""
         splits: dict[str, set[str | None]] = {modality: set() for modality in self.modalities()}
-        for row in self._rows(_ITEMS, ["modality", "split", "state"]):
-            if row["state"] == PRESENT:
-                splits[row["modality"]].add(row["split"])
+        for modality, split, state in self._tables.counted(_ITEMS, ("modality", "split", "state")):
+            if state == PRESENT:
+                splits[modality].add(split)
         return splits
 
     def __len__(self) -> int:
@@ -402,6 +412,12 @@ class Store:
         columns = [*FACTS, "modality", VECTOR, VECTOR_SUM]
         count, tables = self._tables.read_batches(_ITEMS, columns, _present(modality, split), size)
         return count, ((rows_of(t, self._places), self._sound(t, modality)) for t in tables)
+
+    def vector_batches(self, modality: str, split: str | None = None, *, size: int = 4096) -> Iterator[Vectors]:
+        """The embeddings [B, D] of `batches`, without what is known about their items."""
+        check_modality(modality, self.modalities())
+        _, tables = self._tables.read_batches(_ITEMS, [VECTOR, VECTOR_SUM], _present(modality, split), size)
+        return (self._sound(table, modality) for table in tables)
 
     def _sound(self, table: pyarrow.Table, modality: str) -> Vectors:
         """The vectors of a table [N, D]; raises UnibindError where they are not what was written."""

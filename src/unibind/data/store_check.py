@@ -25,6 +25,7 @@ from .rows import (
     vector_checksums,
 )
 from .store import Store
+from .store_means import damaged_means, remove_damaged_means
 from .stored_text import cells
 
 if TYPE_CHECKING:
@@ -46,18 +47,22 @@ _FOUND = {
 
 @dataclass
 class Check:
-    """What checking a store found: its number of `items`, and of each fault how many have it, and the ids of a few."""
+    """What checking a store found: its number of `items`, and of each fault how many have it, and the ids of a few.
+
+    `tables` and `means` say in words what is wrong with the files of tables, and with that of the modalities' means.
+    """
 
     version: int
     items: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
+    means: str | None = None
 
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.counts and not self.tables
+        return not self.counts and not self.tables and self.means is None
 
     def note(self, fault: str, ids: Iterable[str]) -> None:
         """Add items with a fault."""
@@ -70,18 +75,18 @@ class Check:
     def lines(self) -> list[str]:
         """What is wrong, one line for each fault, for people."""
         found = [f"{count} {what}, such as {', '.join(self.examples[what])}" for what, count in self.counts.items()]
-        return [*self.tables, *found]
+        return [*self.tables, *([] if self.means is None else [self.means]), *found]
 
 
 def check_store(store: Store, *, files: bool = False, content: bool = False) -> Check:
     """Check every item of a store, at the version that is open; memory grows by its ids alone.
 
-    Looked at are the files of its tables, the checksums of facts and vectors, whether vectors are finite and of unit
-    length, whether ids, keys and files occur once and contracts are stored. With `files`, also whether the files of the
-    items are there with their sizes; with `content`, whether they still have the content that was encoded, for which
-    they are read. Raises UnibindError where Lance cannot read a table.
+    Looked at are the files of its tables and of its means, the checksums of facts and vectors, whether vectors are
+    finite and of unit length, whether ids, keys and files occur once and contracts are stored. With `files`, also
+    whether the files of the items are there with their sizes; with `content`, whether they still have the content that
+    was encoded, for which they are read. Raises UnibindError where Lance cannot read a table.
     """
-    done = Check(store.version, tables=store.damage())
+    done = Check(store.version, tables=store.damage(), means=damaged_means(store.path))
     contracts, places = {c.hash for c in store.contracts().values()}, Places(store.path)
     seen = set[tuple[str, ...]]()
     for table in store.stored():
@@ -142,20 +147,22 @@ def _has_content(row: StoredItem) -> bool:
 
 @dataclass(frozen=True)
 class Repair:
-    """What was mended: how many doubled rows and how many damaged rows were removed."""
+    """What was mended: how many doubled rows and how many damaged rows were removed, and whether damaged means were."""
 
     doubles: int
     damaged: int
+    means: bool
 
     @property
     def message(self) -> str:
         """The numbers in one line for people."""
+        rows = f"{self.doubles} doubled and {self.damaged} damaged rows removed"
         again = "; encode again to fill them in" if self.damaged else ""
-        return f"{self.doubles} doubled and {self.damaged} damaged rows removed{again}"
+        return f"{rows}{again}" + ("; a damaged file of means removed" if self.means else "")
 
 
 def repair(store: Store) -> Repair:
-    """Mend a store: damaged versions of its tables are set aside, and damaged and doubled rows are removed.
+    """Mend a store: damaged versions of its tables are set aside; damaged and doubled rows and damaged means go.
 
     Rows are damaged if their facts or vectors are not what was written or not finite; `encode` adds these items again.
     Of doubles, the one that was read last is kept, and of those the one with the smallest key. Raises UnibindError
@@ -172,8 +179,9 @@ def repair(store: Store) -> Repair:
                 (damaged if is_wrong else whole).append(row)
         doubles = find_doubles(whole)
         store.remove(doubles + damaged)
+        means = remove_damaged_means(store.path)
         store.compact(full=True)
-    return Repair(len(doubles), len(damaged))
+    return Repair(len(doubles), len(damaged), means)
 
 
 def find_doubles(rows: Iterable[StoredItem]) -> list[StoredItem]:

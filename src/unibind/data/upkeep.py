@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..backbones.contract import Contract
 from ..errors import UnibindError, UnknownNameError
 from .duplicates import find_duplicates
@@ -20,11 +22,26 @@ from .location import canonical_location
 from .manifest import resolve
 from .rows import MISSING, StoredItem
 from .store import Store
+from .store_means import Sum, store_sums
 from .tables import BadRow, Dialect, table_rows, text_cell
 
 CORRECTABLE = ("label", "split", "description", "object")
 
 # --- what is in a store --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MeanInFigures:
+    """The mean of a modality: its `length`, from how many `items` it was learned, and of which split (None: of all)."""
+
+    length: float
+    items: int
+    split: str | None
+
+    @classmethod
+    def of(cls, found: Sum) -> MeanInFigures:
+        """The figures of a sum."""
+        return cls(float(np.linalg.norm(found.mean().vector)), found.items, found.split)
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,7 @@ class StoreDescription:
     labels: Mapping[str, Mapping[str | None, int]]
     quarantine: Mapping[str, int]
     contracts: Mapping[str, str]
+    means: Mapping[str, MeanInFigures]
     duplicates: str
 
 
@@ -76,6 +94,7 @@ def describe_store(store: Store) -> StoreDescription:
         _counted_by_modality(present, "label"),
         _counted(str(entry["error"]) for entry in store.quarantined()),
         {modality: _in_words(contract) for modality, contract in sorted(store.contracts().items())},
+        {modality: MeanInFigures.of(found) for modality, found in store_sums(store).items()},
         find_duplicates(store).message,
     )
 
