@@ -123,24 +123,37 @@ def test_classes_limit_a_knowledge_base():
         unibind.UniBind.zero_shot(backbone=ToyBackbone())
 
 
-def test_a_sigmoid_backbone_gives_sigmoid_probabilities():
+def test_a_sigmoid_backbone_can_give_every_class_a_probability_of_its_own():
     backbone = ToyBackbone()
     backbone.logit_bias = -5.0
     model = unibind.UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=backbone)
-    prediction = model.classify("red", top=3)
-    score = model.centers["text"].scores(model.embed(["red"]))[0].max()
-    assert prediction.probability == pytest.approx(1 / (1 + np.exp(-(10.0 * score - 5.0))), abs=1e-5)
-    assert prediction.none_probability == pytest.approx(np.prod([1 - p for _, p in prediction.candidates]), abs=1e-5)
+    prediction = model.classify("red", top=3, multi_label=True)
+    scores = model.centers["text"].scores(model.centered(model.embed(["red"]), "text"))[0]
+    assert prediction.probability == pytest.approx(1 / (1 + np.exp(-(10.0 * scores.max() - 5.0))), abs=1e-5)
+    assert prediction.labels == ["red"]
+    assert model.classify("red", multi_label=True, threshold=0.999).labels == []
+    of_one = model.classify("red", top=3)  # given that exactly one class applies, these odds are a softmax
+    odds = np.exp(10.0 * scores)
+    assert of_one.probability == pytest.approx(odds.max() / odds.sum(), abs=1e-5)
+    assert of_one.none_probability is None
 
 
 def test_an_explanation_names_the_descriptions_by_their_share(model):
     explanation = model.explain(picture("red"))
     assert explanation.prediction.label == "red"
-    assert sum(e.share for e in explanation.winner) == pytest.approx(1, abs=1e-3)
-    shares = [e.share for e in explanation.winner]
-    assert shares == sorted(shares, reverse=True)
-    assert {e.label for e in explanation.runner_up} == {explanation.prediction.candidates[1][0]}
-    assert len(model.explain([picture("red"), tone("blue")], top=1)[1].winner) == 1
+    for case, candidate in zip(
+        (explanation.winner, explanation.runner_up), explanation.prediction.candidates, strict=True
+    ):
+        assert (case.label, case.probability) == candidate
+        shares = [e.share for e in case.evidence]
+        assert sum(shares) == pytest.approx(1)
+        assert shares == sorted(shares, reverse=True)
+        assert sum(e.contribution for e in case.evidence) == pytest.approx(case.score)
+        assert {e.label for e in case.evidence} == {case.label}
+    second = model.explain([picture("red"), tone("blue")], top=1)[1]
+    assert len(second.winner.evidence) == 1
+    assert second.winner.descriptions == 3
+    assert second.sentence.startswith("item 1 is most like blue (")
 
 
 # --- search and similarity -----------------------------------------------------------------------------------------

@@ -110,9 +110,11 @@ def test_vectors_of_another_backbone_are_not_projected(fitted, tmp_path):
 
 def test_an_item_of_no_category_has_a_high_none_probability(fitted):
     inside, outside = (np.eye(DIM, dtype=np.float32)[[axis]] for axis in (0, 6))
-    (known,) = fitted.classify_vectors(inside, ["audio"], ["a"])
-    (unknown,) = fitted.classify_vectors(outside, ["audio"], ["b"])
+    (known,) = fitted.classify_vectors(inside, ["audio"], ["a"], none_prior=0.3)
+    (unknown,) = fitted.classify_vectors(outside, ["audio"], ["b"], none_prior=0.3)
     assert known.none_probability < 0.2 < 0.5 < unknown.none_probability
+    assert (known.accepted, known.labels, known.answer) == (True, ["red"], "red")
+    assert (unknown.accepted, unknown.labels, unknown.answer) == (False, [], "none of these")
 
 
 def test_embeddings_are_unit_vectors_in_order(fitted):

@@ -201,7 +201,7 @@ def _assemble(
         )
         accuracy[m] = top1 if labels else None
         if labels:
-            calibration[m] = fit_calibration(centers[m].scores(held_out), category_index)
+            calibration[m] = fit_calibration(centers[m], held_out, category_index, learned=True)
     if ANCHOR in backbone.modalities:
         centers[ANCHOR] = select_centers(texts, strategy="consensus", scoring=_ANCHOR_SCORING)
     _warn_of_gaps(split.train, fitted, texts.category_names())

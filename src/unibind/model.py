@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 
 from . import serialization
-from .align.calibration import Calibration, SigmoidCalibration, Uncalibrated
+from .align.calibration import Calibration, LabelOdds, calibration_on
 from .align.centers import Centers, Scoring
 from .align.heads import Head
 from .align.selection import select_centers, text_mean
@@ -28,11 +28,11 @@ from .data.store_means import store_means
 from .errors import ContractError, UnibindError
 from .files import check_output, staged
 from .fit_summary import FitSummary, read_summary
-from .knowledge import KnowledgeBase, KnowledgeSource
+from .knowledge import Description, KnowledgeBase, KnowledgeSource
 from .knowledge.classes import read_classes
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
-from .predictions import Explanation, Prediction, Unreadable, explain, predict
+from .predictions import Answering, Explanation, Prediction, Unreadable, explain, predict
 from .progress import progress_bar
 from .retrieval import Hits, search_store
 
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 # of text-only centers: near the mean where all texts count, a soft maximum where the best of many are kept
 _MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.0)
-_EXPLAINED_CANDIDATES = 2  # the winner and the runner-up
+_EXPLAINED = Answering(top=2)  # the winner and the runner-up
 
 
 class UniBind:
@@ -231,21 +231,30 @@ class UniBind:
         items: Any,
         *,
         top: int = 5,
+        none_prior: float = 0.0,
+        false_accept_rate: float | None = None,
+        multi_label: bool = False,
+        threshold: float = 0.5,
         progress: bool | None = None,
         on_error: Literal["raise", "return"] = "raise",
         **reading: Unpack[ReadOptions],
     ) -> Any:
         """Classify one item (a Prediction) or many (a list of Predictions, in order).
 
+        Probabilities are given that an item belongs to one of the classes. "None of these" becomes an answer with
+        `none_prior`, the share of such items that you expect, or with `false_accept_rate`, the share of them that may
+        be taken for one of the classes. With `multi_label`, classes are judged independently, and those with a
+        probability above `threshold` are the labels. All three need a calibrated model: fitted, or see `calibrate`.
+
         Items, `progress` and `reading` are as for `embed`; `top` limits the candidates. With `on_error="return"` an
-        item that cannot be read, or whose modality the model has no centers for, becomes an Unreadable in its place;
-        otherwise its error is raised.
+        item that cannot be read or answered becomes an Unreadable in its place; otherwise its error is raised.
         """
+        answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold)
         failures: dict[int, Unreadable] = {}
 
         def predictions(batch: EmbeddedBatch) -> Sequence[Prediction | Unreadable]:
             try:
-                return self._predict(batch.vectors, batch.modality, batch.names, top)
+                return self._predict(batch.vectors, batch.modality, batch.names, answering)
             except UnibindError as error:
                 if on_error == "raise":
                     raise
@@ -268,15 +277,47 @@ class UniBind:
         )
 
     def classify_vectors(
-        self, vectors: Vectors, modalities: Sequence[str], names: Sequence[str], *, top: int = 5
+        self,
+        vectors: Vectors,
+        modalities: Sequence[str],
+        names: Sequence[str],
+        *,
+        top: int = 5,
+        none_prior: float = 0.0,
+        false_accept_rate: float | None = None,
+        multi_label: bool = False,
+        threshold: float = 0.5,
     ) -> list[Prediction]:
         """Like `classify`, for vectors [N, D] that this model has embedded."""
+        answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold)
         predictions: dict[int, Prediction] = {}
         for modality in dict.fromkeys(modalities):
             rows = [i for i, m in enumerate(modalities) if m == modality]
-            predicted = self._predict(vectors[rows], modality, [names[i] for i in rows], top)
+            predicted = self._predict(vectors[rows], modality, [names[i] for i in rows], answering)
             predictions.update(zip(rows, predicted, strict=True))
         return [predictions[i] for i in range(len(names))]
+
+    def calibrate(self, store: Store | str | Path, *, split: str | None = "val") -> UniBind:
+        """Fit the confidences on labeled items of a store, for every modality that has some; returns the model.
+
+        The model must not have learned from these items: its confidences would be too high. `split` is where they are
+        (None: in all of the store); items whose label is none of the model's classes are left out. Raises UnibindError
+        where no items remain, and ContractError where another backbone encoded them.
+        """
+        opened = open_store(store)
+        found: dict[str, Calibration | None] = {}
+        for m in (m for m in opened.modalities() if m in self.centers):
+            projected = self.project(opened.vectors(m, split))
+            compared = replace(projected, vectors=self.centered(projected.vectors, m))
+            found[m] = calibration_on(self.centers[m], compared, learned=m in self.heads)
+        if not any(found.values()):
+            raise UnibindError(
+                f"{opened.path} has no items of the model's classes to calibrate it on"
+                + (f" in the split {split!r}" if split else "")
+                + "; encode some with labels"
+            )
+        self.calibration.update({m: calibration for m, calibration in found.items() if calibration is not None})
+        return self
 
     def explain(
         self,
@@ -288,42 +329,61 @@ class UniBind:
     ) -> Any:
         """Explain the classification of one item (an Explanation) or many (a list): which descriptions decided it.
 
-        `top` limits the descriptions of the winner and of the runner-up. Otherwise as `classify`.
+        `top` limits the descriptions of the winner and of the runner-up. Otherwise as `classify`. An explanation keeps
+        its item, to show it in a picture.
         """
+        sources: dict[int, Any] = {}
 
         def explanations(batch: EmbeddedBatch) -> list[Explanation]:
-            predictions = self._predict(batch.vectors, batch.modality, batch.names, _EXPLAINED_CANDIDATES)
-            centers, texts = self.centers[batch.modality], self._texts
+            predictions = self._predict(batch.vectors, batch.modality, batch.names, _EXPLAINED)
+            centers, vectors = self.centers[batch.modality], self.centered(batch.vectors, batch.modality)
             return [
-                explain(vector, prediction, centers=centers, texts=texts, top=top)
-                for vector, prediction in zip(self.centered(batch.vectors, batch.modality), predictions, strict=True)
+                explain(
+                    vector,
+                    prediction,
+                    centers=centers,
+                    descriptions=self._descriptions,
+                    top=top,
+                    source=sources.pop(position),
+                )
+                for vector, prediction, position in zip(vectors, predictions, batch.positions, strict=True)
             ]
 
-        return self._for_each(
-            items,
-            "explaining",
-            explanations,
-            progress=progress,
-            **reading,
-        )
+        def kept() -> Iterator[Any]:
+            for position, item in enumerate(iterable):
+                sources[position] = item
+                yield item
+
+        single, iterable = one_or_many(items)
+        explained = self._for_each(kept(), "explaining", explanations, progress=progress, **reading)
+        return explained[0] if single else explained
+
+    @cached_property
+    def _descriptions(self) -> dict[str, Description]:
+        """Description id -> description."""
+        return {} if self.knowledge is None else {d.id: d for d in self.knowledge.descriptions}
 
     @cached_property
     def _texts(self) -> dict[str, str]:
         """Description id -> text."""
-        return {} if self.knowledge is None else {d.id: d.text for d in self.knowledge.descriptions}
+        return {name: description.text for name, description in self._descriptions.items()}
 
-    def _predict(self, vectors: Vectors, modality: str, names: Sequence[str], top: int) -> list[Prediction]:
+    def _predict(self, vectors: Vectors, modality: str, names: Sequence[str], answering: Answering) -> list[Prediction]:
         self._check_centers(modality)
-        calibration = self.calibration.get(modality) or self._uncalibrated()
-        centers, vectors = self.centers[modality], self.centered(vectors, modality)
-        return predict(vectors, modality, names, centers=centers, calibration=calibration, texts=self._texts, top=top)
+        return predict(
+            self.centered(vectors, modality),
+            modality,
+            names,
+            centers=self.centers[modality],
+            calibration=self.calibration.get(modality) or self._uncalibrated(),
+            texts=self._texts,
+            answering=answering,
+        )
 
-    def _uncalibrated(self) -> SigmoidCalibration | Uncalibrated:
+    def _uncalibrated(self) -> Calibration:
         """Probabilities as the backbone was trained to give them."""
-        bias = getattr(self.backbone, "logit_bias", None)  # an optional member of the protocol
-        if bias is not None:
-            return SigmoidCalibration(self.backbone.logit_scale, bias)
-        return Uncalibrated(self.backbone.logit_scale)
+        scale, bias = self.backbone.logit_scale, getattr(self.backbone, "logit_bias", None)  # optional in the protocol
+        return Calibration(scale, label_odds=None if bias is None else LabelOdds(scale, (bias,)))
 
     def _check_centers(self, modality: str) -> None:
         if modality in self.centers:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ._version import __version__
-from .align.calibration import Calibration
+from .align.calibration import Calibration, calibration_from_json
 from .align.centers import Centers, load_centers, save_centers
 from .align.heads import Head, load_heads, save_heads
 from .backbones import Backbone, Contract, PortableBackbone
@@ -22,7 +22,7 @@ from .centering import Mean
 from .data.means_file import load_means, save_means
 from .errors import MissingFileError, UnibindError
 from .files import OutputKind, recover, write_whole
-from .json_files import COUNT, FLAG, NUMBER, OBJECT, POSITIVE, TEXT, check_fields, optional, read_json, table_of
+from .json_files import COUNT, FLAG, OBJECT, TEXT, check_fields, optional, read_json, table_of
 from .knowledge import KnowledgeBase
 from .model_card import model_card
 
@@ -109,14 +109,18 @@ def read(folder: Path) -> Parts:
     heads = load_heads(folder / HEADS)
     if {m: h.fingerprint for m, h in heads.items()} != manifest["heads"]:
         raise UnibindError(f"{folder / HEADS} does not belong to its {MANIFEST}; {_FIX}")
-    where = str(folder / MANIFEST)
+    where, centers, calibration = (
+        str(folder / MANIFEST),
+        load_centers(folder / CENTERS),
+        manifest["calibration"].items(),
+    )
     return Parts(
         manifest["backbone"],
         _options(manifest, folder),
         {m: Contract.from_fields(c, f"the contract of {m} in {where}") for m, c in manifest["contracts"].items()},
         heads,
-        load_centers(folder / CENTERS),
-        {m: _calibration(c, f"the calibration of {m} in {where}") for m, c in manifest["calibration"].items()},
+        centers,
+        {m: _calibration(c, centers.get(m), f"the calibration of {m} in {where}") for m, c in calibration},
         load_means(folder / MEANS, _FIX),
         KnowledgeBase.load(folder / DESCRIPTIONS) if manifest["knowledge"] else None,
         manifest["summary"],
@@ -135,8 +139,12 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return check_fields(manifest, _FIELDS, str(path), _FIX, open=True)
 
 
-def _calibration(value: Any, where: str) -> Calibration:
-    return Calibration(**check_fields(value, {"scale": POSITIVE, "threshold": NUMBER}, where, _FIX))
+def _calibration(value: Any, centers: Centers | None, where: str) -> Calibration:
+    calibration = calibration_from_json(value, where, _FIX)
+    offsets = 1 if calibration.label_odds is None else len(calibration.label_odds.offsets)
+    if centers is not None and offsets not in (1, len(centers.labels)):
+        raise UnibindError(f"{where} has {offsets} offsets for {len(centers.labels)} classes; {_FIX}")
+    return calibration
 
 
 def check_widths(parts: Parts, dim: int, folder: Path) -> None:

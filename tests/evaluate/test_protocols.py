@@ -218,8 +218,7 @@ def test_the_calibration_error_is_that_of_the_conditional_confidence(store, fitt
     calibrated = evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted).calibrated
     assert calibrated.keys() == {"audio", "image"}
     stored = fitted.project(store.vectors("audio", "test"))
-    p, none = fitted.calibration["audio"].probabilities(fitted.centers["audio"].scores(stored.vectors))
-    confidence = p.max(axis=1) / (1 - none)
+    confidence = fitted.calibration["audio"].probabilities(fitted.centers["audio"].scores(stored.vectors)).max(axis=1)
     assert calibrated["audio"].error == pytest.approx(1 - confidence.mean(), abs=1e-6)  # all correct, in one bin
     assert sum(b.count for b in calibrated["audio"].bins if b is not None) == 6
 

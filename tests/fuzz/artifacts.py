@@ -27,8 +27,9 @@ from tests.helpers.released import centers, pickled
 from tests.helpers.toy_store import KNOWLEDGE, SwappedColors, filled_store, picture
 from unibind import UniBind, model
 from unibind.affine import AffineMap
-from unibind.align.calibration import Calibration
+from unibind.align.calibration import Calibration, LabelOdds
 from unibind.align.heads import Head
+from unibind.align.unknown import Unknowns
 from unibind.backbones._shared.bridge_file import Bridge, BridgeEndpoints
 from unibind.backbones._shared.checkpoints import open_checkpoint
 from unibind.backbones._shared.class_texts import class_texts
@@ -189,7 +190,9 @@ def write_model(folder):
         SwappedColors(),
         heads={"image": head},
         centers=zero_shot.centers,
-        calibration={"image": Calibration(10.0, 0.2)},
+        calibration={
+            "image": Calibration(10.0, Unknowns(9.0, -1.0, (0.3, 0.2, 0.1)), LabelOdds(9.0, (-1.0, -1.5, -2.0)))
+        },
         knowledge=KNOWLEDGE,
         summary=FitSummary(
             store_version=1,
@@ -207,9 +210,10 @@ def write_model(folder):
 def load_model(folder):
     with mock.patch.object(model, "create_backbone", lambda name, *, modalities=None, **options: SwappedColors()):
         loaded = UniBind.from_pretrained(folder)
-    answer = loaded.classify(picture("red"))
-    numbers = [answer.probability, answer.none_probability or 0.0, *(share for _, share in answer.candidates)]
-    assert np.isfinite(numbers).all(), numbers
+    for asked in ({"none_prior": 0.1}, {"false_accept_rate": 0.5}, {"multi_label": True}):
+        answer = loaded.classify(picture("red"), **asked)
+        numbers = [answer.probability, answer.none_probability or 0.0, *(share for _, share in answer.candidates)]
+        assert np.isfinite(numbers).all(), numbers
     loaded.explain(picture("red"))
 
 

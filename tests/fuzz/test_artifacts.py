@@ -60,8 +60,13 @@ def with_field(data, change):
         ),
         (
             "unibind.json",
-            lambda d: with_field(d, lambda v: v["calibration"]["image"].update(threshold=float("inf"))),
-            ("calibration of image", "'threshold' is not a finite number"),
+            lambda d: with_field(d, lambda v: v["calibration"]["image"].update(unknowns=0.2)),
+            ("calibration of image", "'unknowns' is not an object or null"),
+        ),
+        (
+            "unibind.json",
+            lambda d: with_field(d, lambda v: v["calibration"]["image"]["label_odds"].update(offsets=[0, 0])),
+            ("calibration of image", "2 offsets for 3 classes"),
         ),
         ("unibind.json", lambda d: with_field(d, lambda v: v.update(options=[])), ("'options' is not an object",)),
         (

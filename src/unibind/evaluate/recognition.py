@@ -66,7 +66,7 @@ def answers_of(
         margin.append(others.max(axis=1) - scores[rows, index])
         predicted.append(np.where(margin[-1] >= 0, others.argmax(axis=1), index))
         if calibration is not None:
-            probabilities, _ = Calibration(calibration.scale, -np.inf).probabilities(scores)  # without "none of these"
+            probabilities = calibration.probabilities(scores)
             confidence.append(probabilities[rows, predicted[-1]].astype(np.float32))
     answer = np.concatenate(predicted)
     return Answers(

@@ -1,0 +1,84 @@
+"""Answers, and how a person wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UnibindError
+
+NONE_OF_THESE = "none of these"
+
+
+@dataclass(frozen=True)
+class Answering:
+    """How items are answered; the number of candidates is limited to `top`.
+
+    `none_prior` is the share of items that belong to none of the classes, as far as is known before looking at them; an
+    item that then more likely than not belongs to none of them is not accepted. Instead, `false_accept_rate` is the
+    share of such items that may be accepted. With `multi_label`, every class has a probability of its own, and those
+    whose probability is above `threshold` are the labels. Raises UnibindError for values outside their range or that
+    contradict each other.
+    """
+
+    top: int = 5
+    none_prior: float = 0.0
+    false_accept_rate: float | None = None
+    multi_label: bool = False
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.top < 1:
+            raise UnibindError(f"top must be at least 1, not {self.top}")
+        if not 0 <= self.none_prior < 1:
+            raise UnibindError(f"none_prior is a share of items, at least 0 and below 1, not {self.none_prior:g}")
+        if self.false_accept_rate is not None and not 0 < self.false_accept_rate < 1:
+            raise UnibindError(
+                f"false_accept_rate is a share of items, between 0 and 1, not {self.false_accept_rate:g}"
+            )
+        if not 0 < self.threshold < 1:
+            raise UnibindError(f"threshold is a probability, between 0 and 1, not {self.threshold:g}")
+        if self.none_prior and self.false_accept_rate is not None:
+            raise UnibindError("none_prior and false_accept_rate both decide what is accepted; give one of them")
+        if self.multi_label and (self.none_prior or self.false_accept_rate is not None):
+            raise UnibindError(
+                "with multi_label an item may have no label at all; leave out none_prior and false_accept_rate"
+            )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classification of one item.
+
+    `label` is the most likely category and `probability` its probability, given that the item belongs to one of the
+    categories. `none_probability` is the probability that it belongs to none of them, by the share of such items that
+    was stated: 0 where none was, None where the model cannot say. `accepted` is False where the answer is "none of
+    these". `labels` are the categories that apply: `label` where it is accepted, and of a multi-label classification,
+    where every probability is that of its category alone, any number. `candidates` are the most likely categories, best
+    first; `description` is the nearest text of `label`.
+    """
+
+    item: str
+    modality: str
+    label: str
+    probability: float
+    none_probability: float | None
+    accepted: bool
+    labels: list[str]
+    candidates: list[tuple[str, float]]
+    description: str
+    description_id: str
+
+    @property
+    def answer(self) -> str:
+        """The labels in words, or "none of these"."""
+        return ", ".join(self.labels) or NONE_OF_THESE
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An item that could not be read: the class and message of the error."""
+
+    item: str
+    error: str
+    message: str

@@ -1,0 +1,105 @@
+"""Classification of embeddings by centers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Float64
+from numpy.typing import NDArray
+
+from ..align.calibration import Calibration
+from ..align.centers import Centers
+from ..align.unknown import FEWEST_CLASSES
+from ..data.embeddings import Vectors
+from ..errors import UnibindError
+from .answers import Answering, Prediction
+
+_LIKELY = 0.5  # from this probability of "none of these" on, it is the answer
+_FIX = "fit the model on labeled items, or calibrate it on some with `calibrate`"
+
+
+def predict(
+    vectors: Vectors,
+    modality: str,
+    names: Sequence[str],
+    *,
+    centers: Centers,
+    calibration: Calibration,
+    texts: Mapping[str, str],
+    answering: Answering,
+) -> list[Prediction]:
+    """Classify embeddings [N, D] of one modality; `texts` maps description ids to descriptions.
+
+    Raises UnibindError where `answering` asks for what the calibration does not have.
+    """
+    scores = centers.scores(vectors)
+    probabilities = _probabilities(scores, calibration, modality, answering)
+    none, accepted = _none_of_these(scores, calibration, modality, answering)
+    best = np.argmax(probabilities, axis=1)
+    nearest = centers.nearest_descriptions(vectors, best)
+    predictions = []
+    for row, name in enumerate(names):
+        ranking = np.argsort(-probabilities[row], kind="stable")
+        applies = (
+            probabilities[row] > answering.threshold if answering.multi_label else ranking[0] == np.arange(len(ranking))
+        )
+        labels = [centers.labels[c] for c in ranking if applies[c] and accepted[row]]
+        predictions.append(
+            Prediction(
+                item=name,
+                modality=modality,
+                label=centers.labels[best[row]],
+                probability=float(probabilities[row, best[row]]),
+                none_probability=None if none is None else float(none[row]),
+                accepted=bool(labels),
+                labels=labels,
+                candidates=[(centers.labels[c], float(probabilities[row, c])) for c in ranking[: answering.top]],
+                description=texts.get(nearest[row], ""),
+                description_id=nearest[row],
+            )
+        )
+    return predictions
+
+
+def _probabilities(
+    scores: Float[np.ndarray, "n c"], calibration: Calibration, modality: str, answering: Answering
+) -> Float64[np.ndarray, "n c"]:
+    if not answering.multi_label:
+        return calibration.probabilities(scores)
+    if calibration.label_odds is None:
+        raise UnibindError(
+            f"the confidences of this model for {modality} are not calibrated, so it cannot say of each class whether "
+            f"it applies; {_FIX}"
+        )
+    return calibration.label_odds.probabilities(scores)
+
+
+def _none_of_these(
+    scores: Float[np.ndarray, "n c"], calibration: Calibration, modality: str, answering: Answering
+) -> tuple[Float64[np.ndarray, " n"] | None, NDArray[np.bool_]]:
+    """The probability of "none of these", where it can be said, and whether each item is accepted."""
+    everything = np.ones(len(scores), bool)
+    if answering.multi_label:
+        return None, everything
+    unknowns = calibration.unknowns
+    if unknowns is None:
+        if answering.none_prior or answering.false_accept_rate is not None:
+            raise UnibindError(_why_not(calibration, modality, scores.shape[1]))
+        return None, everything
+    if answering.false_accept_rate is not None:
+        return None, unknowns.accepted(scores, answering.false_accept_rate)
+    none = unknowns.none_probability(scores, answering.none_prior)
+    return none, none <= _LIKELY
+
+
+def _why_not(calibration: Calibration, modality: str, classes: int) -> str:
+    if classes < FEWEST_CLASSES:
+        return (
+            f'"{modality}" items of unknown classes are told by how unlike all classes they are, which needs at least '
+            f"{FEWEST_CLASSES} classes, not {classes}; leave out the prior and the rate"
+        )
+    return (
+        f"the confidences of this model for {modality} are not calibrated, so it cannot tell items of unknown classes; "
+        f"{_FIX}"
+    )
