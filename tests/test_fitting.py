@@ -160,3 +160,13 @@ def test_descriptions_of_validation_and_test_items_are_left_out(store, embedded)
     assert set(model.knowledge.of_items()) == {"image-train-red-0", "elsewhere"}
     chosen = {name for centers in model.centers.values() for name in centers.description_ids}
     assert not chosen & {"of-image-val-red-0", "of-audio-test-blue-1"}
+
+
+def test_a_fit_may_be_limited_to_classes(store):
+    model = quick_fit(store, classes=["red", "blue"])
+    assert set(model.centers["image"].labels) == {"red", "blue"}
+    assert set(model.summary.class_items["image"]) == {"red", "blue"}
+    with pytest.raises(UnibindError, match="fewer than two of the classes have training items of audio"):
+        quick_fit(store, classes=["red"])
+    with pytest.raises(UnknownNameError, match="unknown category 'purple'"):
+        quick_fit(store, classes=["red", "blue", "purple"])

@@ -48,6 +48,7 @@ def fit(
     *,
     knowledge: KnowledgeSource | None = None,
     modalities: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
     few_shot: int | None = None,
     hold_out_validation: bool = False,
     config: FitConfig | None = None,
@@ -69,12 +70,12 @@ def fit(
     learned from: it chooses and calibrates. A fit by steps (`config.loss`) always holds items out, and where there is
     no split "val", makes a stratified one (seeded by `config.seed`). `model.summary` says what was done.
 
-    `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels. A
-    class without training items stands where its texts say. `centers` selects centers instead of the mean of all
-    descriptions; what it leaves open is chosen on the items held out. `backbone` defaults to the one that encoded the
-    store; it embeds texts only, for items are taken as stored. `texts` are the knowledge's embeddings where they are at
-    hand. `progress` is a bool (None: a bar where there is a terminal) or a function that is called with (modality,
-    step).
+    `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels. `classes` limits
+    the model to these, and items of others take no part. A class without training items stands where its texts say.
+    `centers` selects centers instead of the mean of all descriptions; what it leaves open is chosen on the items held
+    out. `backbone` defaults to the one that encoded the store; it embeds texts only, for items are taken as stored.
+    `texts` are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a
+    terminal) or a function that is called with (modality, step).
 
     With a loss, descriptions that the knowledge has of training items are their own descriptions, before those that
     came with the manifest; descriptions of the store's other items are left out, because they give labels away. Raises
@@ -89,8 +90,8 @@ def fit(
     )
     hold_out = hold_out_validation or few_shot is not None
     validation_use: Validation = "make" if config.loss else "hold out" if hold_out else "learn"
-    split = _split(opened, encoder, modalities, few_shot, validation_use, config.seed)
-    base, texts = _learnable(knowledge, texts, split, encoder)
+    split = _split(opened, encoder, modalities, classes, few_shot, validation_use, config.seed)
+    base, texts = _learnable(knowledge, texts, classes, split, encoder)
     mean, texts = _mean_of_texts(opened, texts), centered_texts(texts)
     _warn_of_moved_files(base, opened)
     categories = tuple(dict.fromkeys(texts.categories))
@@ -127,6 +128,7 @@ def _split(
     store: Store,
     backbone: Backbone,
     modalities: Sequence[str] | None,
+    classes: Sequence[str] | None,
     shots: int | None,
     validation: Validation,
     seed: int,
@@ -137,6 +139,8 @@ def _split(
         check_stored(stored, backbone)
     if split.message:
         _log.warning(split.message)
+    if classes is not None:
+        split = split.of_classes(classes)
     if shots is None:
         return split
     return replace(split, train={m: few_shot(e, shots, seed) for m, e in split.train.items()})
@@ -145,6 +149,7 @@ def _split(
 def _learnable(
     knowledge: KnowledgeSource | None,
     texts: TextEmbeddings | None,
+    classes: Sequence[str] | None,
     split: Split,
     backbone: Backbone,
 ) -> tuple[KnowledgeBase, TextEmbeddings]:
@@ -157,7 +162,8 @@ def _learnable(
         base = KnowledgeBase.from_names(sorted(labels))
     else:
         base = KnowledgeBase.open(knowledge)
-    learnable = base.without_items(split.non_train_ids)
+    described = base if classes is None else base.of_categories(classes)
+    learnable = described.without_items(split.non_train_ids)
     if texts is None:
         return learnable, embed_descriptions(learnable, backbone)
     dropped = {d.id for d in base.descriptions} - {d.id for d in learnable.descriptions}

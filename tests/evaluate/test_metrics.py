@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from unibind.evaluate.metrics import (
     Bin,
     ClassScores,
+    auroc,
     category_relevance,
     class_scores,
     confusions,
@@ -99,3 +100,9 @@ def test_class_scores_by_hand():
 def test_confusions_come_most_frequent_first():
     found = confusions(["a", "a", "b", "b", "b"], ["b", "a", "b", "c", "c"])
     assert list(found.items()) == [(("b", "c"), 2), (("a", "a"), 1), (("a", "b"), 1), (("b", "b"), 1)]
+
+
+def test_area_under_the_roc_curve_by_hand():
+    assert auroc(np.array([0.9, 0.4]), np.array([0.5, 0.1])) == 0.75  # three of four pairs in order
+    assert auroc(np.array([0.5]), np.array([0.5])) == 0.5
+    assert math.isnan(auroc(np.array([]), np.array([0.5])))

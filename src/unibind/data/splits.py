@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -129,6 +129,17 @@ class Split:
     def message(self) -> str:
         """One line about the split for people; see `SplitReport.message`."""
         return self.report.message
+
+    def of_classes(self, classes: Collection[str]) -> Split:
+        """The items with these labels; raises UnibindError for a modality without training items of two of them."""
+        sides = [
+            {m: e.take([row for row, label in enumerate(e.labels) if label in classes]) for m, e in side.items()}
+            for side in (self.train, self.validation)
+        ]
+        few = [m for m, e in sides[0].items() if len(set(e.labels)) < 2]
+        if few:
+            raise UnibindError(f"fewer than two of the classes have training items of {few[0]}; name other classes")
+        return replace(self, train=sides[0], validation={m: e for m, e in sides[1].items() if len(e)})
 
 
 def train_and_validation(

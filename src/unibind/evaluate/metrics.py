@@ -104,3 +104,14 @@ def expected_calibration_error(
     """Difference of confidence and accuracy, averaged over equal-width bins by item count (Guo et al. 2017)."""
     filled = [b for b in reliability(confidence, correct, bins) if b is not None]
     return sum(b.count * abs(b.confidence - b.accuracy) for b in filled) / len(confidence)
+
+
+def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) -> float:
+    """Probability that a random positive has a larger value than a random negative; of equal values, half count.
+
+    That is the area under the ROC curve. NaN without positives or without negatives.
+    """
+    ordered = np.sort(negative)
+    below, up_to = (np.searchsorted(ordered, positive, side) for side in ("left", "right"))
+    pairs = len(positive) * len(negative)
+    return float((below + up_to).sum() / 2 / pairs) if pairs else float("nan")

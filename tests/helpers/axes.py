@@ -1,0 +1,65 @@
+"""A backbone with a known space: a file or text that says "c3" is the fourth axis, with noise of its own."""
+
+import zlib
+
+import numpy as np
+import torch
+
+from unibind.backbones import Contract, License
+from unibind.data.manifest import Item
+from unibind.data.store import Store
+from unibind.knowledge import Description, KnowledgeBase
+
+DIM = 16
+CLASSES = tuple(f"c{i}" for i in range(10))
+NOISE = 0.3
+KNOWLEDGE = KnowledgeBase(
+    Description(f"{name}-{aspect}", name, f"{name} {aspect}", aspect=aspect, generator="toy")
+    for name in CLASSES
+    for aspect in ("shape", "sound")
+)
+
+
+def vector_of(name, key=""):
+    """The axis of a class; items (which have a key) are noisy, texts are not."""
+    vector = np.eye(DIM)[CLASSES.index(name)]
+    if key:
+        rng = np.random.default_rng(zlib.crc32(key.encode()))
+        vector = vector + rng.normal(0, NOISE, DIM)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+class AxesBackbone:
+    """Implements the Backbone protocol. Pictures are made by `picture_of`: their first pixel says what they show."""
+
+    name = "axes"
+    dim = DIM
+    modalities = ("text", "image")
+    license = License("MIT", True)
+    logit_scale = 10.0
+    options = {}  # noqa: RUF012
+
+    def preprocess(self, modality, raw):
+        if modality == "text":
+            return torch.from_numpy(vector_of(raw.text.split()[0]))
+        row, number = raw.pixels[0, 0, :2].tolist()
+        return torch.from_numpy(vector_of(CLASSES[row], f"picture {number}"))
+
+    def encode(self, modality, batch):
+        return torch.nn.functional.normalize(batch.float(), dim=1)
+
+    def contract(self, modality):
+        return Contract(space="axes@1", backbone="axes", modality=modality, weights="1")
+
+
+def labeled_store(path, per_class, classes=CLASSES):
+    """A store of labeled items, `per_class` = {split: items of every class}."""
+    store, items, vectors = Store.create(path), [], []
+    for split, count in per_class.items():
+        for name in classes:
+            for i in range(count):
+                key = f"{split}-{name}-{i}"
+                items.append(Item(key, "image", uri=f"{key}.png", label=name, split=split))
+                vectors.append(vector_of(name, key))
+    store.add(items, np.stack(vectors), AxesBackbone().contract("image"))
+    return store
