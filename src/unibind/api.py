@@ -134,7 +134,7 @@ def search(
     k: int = 10,
     per_modality: int | None = None,
     split: str | None = None,
-    correct_gap: bool = True,
+    center: bool = True,
     query_modality: str | None = None,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
@@ -163,7 +163,7 @@ def search(
         k=k,
         per_modality=per_modality,
         split=split,
-        correct_gap=correct_gap,
+        center=center,
         modality=query_modality,
     )
     return results

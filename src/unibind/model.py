@@ -19,12 +19,11 @@ from .align.selection import select_centers, text_mean
 from .backbones import Backbone, Contract, as_queries, create_backbone
 from .centering import Mean
 from .data.embeddings import Embeddings, Vectors
-from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed_stream, in_order, raise_failure
+from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
 from .data.loader import Failure
 from .data.opening import open_backbone, open_store
 from .data.store import Store
-from .data.store_means import store_means
 from .errors import ContractError, UnibindError
 from .files import check_output, staged
 from .fit_summary import FitSummary, read_summary
@@ -32,9 +31,11 @@ from .knowledge import Description, KnowledgeBase, KnowledgeSource
 from .knowledge.classes import read_classes
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
+from .modalities.text import Text
 from .predictions import Answering, Explanation, Prediction, Unreadable, explain, predict
 from .progress import progress_bar
-from .retrieval import Hits, search_store
+from .retrieval import Hits, StoreSearch
+from .retrieval.centering import GENERIC_TEXTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -408,40 +409,30 @@ class UniBind:
         k: int = 10,
         per_modality: int | None = None,
         split: str | None = None,
-        correct_gap: bool = True,
+        center: bool = True,
         progress: bool | None = None,
         **reading: Unpack[ReadOptions],
     ) -> Any:
         """Find the k nearest stored items of one query (Hits) or of many (a list of Hits).
 
         A query is an item of any kind that `embed` takes. `modalities` and `split` limit what is searched, and
-        `per_modality` how many hits may be of one modality; `correct_gap` removes each modality's mean from both sides
-        (see `unibind.retrieval`). Modalities outside the query's space are left out and named in
+        `per_modality` how many hits may be of one modality; `center` removes each modality's mean from both sides (see
+        `unibind.retrieval`). Modalities outside the query's space are left out and named in
         `Hits.outside_anchor_space`; they raise ContractError where they were asked for by name. A backbone that has a
         prompt of its own for queries uses it (`QueryBackbone`). Raises MissingFileError where there is no store.
         """
-        opened, queries = open_store(store), as_queries(self.backbone)
+        searched = StoreSearch(open_store(store), self, modalities=modalities, split=split, center=center)
+        asking = as_queries(self.backbone)
 
         def hits(batch: EmbeddedBatch) -> list[Hits]:
-            return search_store(
-                opened,
-                batch.vectors,
-                self.contract(batch.modality),  # not that of queries, which are compared with what is stored
-                names=batch.names,
-                project=self.project,
-                means=self._means_in(opened) if correct_gap else None,
-                modalities=modalities,
-                split=split,
-                k=k,
-                per_modality=per_modality,
-            )
+            return searched.hits(batch.vectors, batch.modality, batch.names, k=k, per_modality=per_modality)
 
-        return self._for_each(query, "searching", hits, progress=progress, backbone=queries, **reading)
+        return self._for_each(query, "searching", hits, progress=progress, backbone=asking, **reading)
 
-    def _means_in(self, store: Store) -> dict[str, Mean]:
-        """What to remove from vectors of each modality in a store: the model's means, else the store's own."""
-        stored = {m: mean for m, mean in store_means(store).items() if m not in self.heads}
-        return {**stored, **self.means}
+    @cached_property
+    def generic_texts(self) -> Vectors:
+        """The texts that stand for all that are searched by (`GENERIC_TEXTS`), embedded as queries."""
+        return embed([Text(text) for text in GENERIC_TEXTS], as_queries(self.backbone))
 
     # --- persistence -----------------------------------------------------------------------------------------------
 

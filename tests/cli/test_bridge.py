@@ -71,7 +71,7 @@ def test_descriptions_are_asked_for(file):
 def test_search_leaves_out_parts_outside_the_anchor_space_unless_requested(unbridged, tmp_path):
     store = item_store(tmp_path / "store", unbridged, ("image", "audio"), ("test",), each=4)
     store.note_backbone(unbridged.name, unbridged.options)
-    arguments = ["search", "drum", "--store", str(store.path), "--no-correct-gap"]
+    arguments = ["search", "drum", "--store", str(store.path), "--no-center"]
     done = CliRunner().invoke(app, [*arguments, "--json"])
     assert done.exit_code == 0, done.output
     assert {hit["modality"] for hit in json.loads(done.stdout)["hits"]} == {"image"}

@@ -55,10 +55,10 @@ def test_pictures_are_encoded_and_searched_by_text(models, pictures, tmp_path):
     stored = Store.open(tmp_path / "store").vectors(modality="image")
     theirs = unit(library(models["clip"]).encode([Pillow.open(uri) for uri in stored.uris]))
     assert np.abs(stored.vectors - theirs).max() < 1e-6
-    hits = unibind.search("a red dog", tmp_path / "store", k=12, correct_gap=False)
+    hits = unibind.search("a red dog", tmp_path / "store", k=12, center=False)
     expected = theirs @ unit(library(models["clip"]).encode("a red dog"))
     assert [hit.id for hit in hits] == [stored.ids[i] for i in np.argsort(-expected)]
-    printed = run_json("search", "a red dog", "--store", tmp_path / "store", "-k", "12", "--no-correct-gap")
+    printed = run_json("search", "a red dog", "--store", tmp_path / "store", "-k", "12", "--no-center")
     assert [row["id"] for row in printed["hits"]] == [hit.id for hit in hits]
 
 
@@ -84,7 +84,7 @@ def test_what_is_searched_for_gets_the_prompt_of_queries(models, tmp_path):
     model = library(models["texts"])
     documents = unit(model.encode_document(texts))
     expected = documents @ unit(model.encode_query("car"))
-    hits = unibind.search("car", tmp_path / "store", k=4, correct_gap=False)
+    hits = unibind.search("car", tmp_path / "store", k=4, center=False)
     assert [hit.text for hit in hits] == [texts[i] for i in np.argsort(-expected)]
     assert np.allclose([hit.score for hit in hits], np.sort(expected)[::-1], atol=1e-6)
     both_sides_alike = documents @ unit(model.encode_document("car"))
@@ -135,13 +135,13 @@ def test_a_tuple_is_one_item_of_several_parts(models, pictures, tmp_path):
     assert np.abs(vectors[0] - expected[0]).max() < 1e-6
     assert np.array_equal(model.embed((str(files[0]), unibind.Text("a dog of rain"))), vectors[0])
     run("encode", pictures, "--backbone", models["messages"], "--out", tmp_path / "store")
-    hits = unibind.search((files[0], "a dog of rain"), tmp_path / "store", k=12, correct_gap=False)
+    hits = unibind.search((files[0], "a dog of rain"), tmp_path / "store", k=12, center=False)
     assert hits.query_modality == "image+text"
     stored = Store.open(tmp_path / "store").vectors(modality="image")
     scores = stored.vectors @ unit(theirs.encode_query(joint))
     assert np.allclose([hit.score for hit in hits], np.sort(scores)[::-1], atol=1e-6)
     arguments = ("search", files[0], "--with", "a dog of rain", "--store", tmp_path / "store", "-k", "12")
-    shown = run_json(*arguments, "--no-correct-gap")
+    shown = run_json(*arguments, "--no-center")
     assert [row["id"] for row in shown["hits"]] == [hit.id for hit in hits]
     assert shown["query"] == f"{files[0]} + a dog of rain"
 

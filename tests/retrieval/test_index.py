@@ -1,4 +1,6 @@
-"""The index over stored embeddings: exact, ranked, corrected for the modality gap, and checked against contracts."""
+"""The index over stored embeddings: exact, ranked, and checked against contracts."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -78,22 +80,35 @@ def two_cones(gap):
     return image, stored("audio", objects + offset, labels=list("abcdef"))
 
 
-def test_the_correction_lets_another_modality_through_the_gap():
-    image, audio = two_cones(gap=4.0)
-    query = image.vectors[2:3]
-    plain = Index({"image": image, "audio": audio}).search(query, contract("image"), 2)[0]
+def centered(embeddings, mean):
+    """Embeddings without a mean, which their contract says."""
+    contract = embeddings.contract.centered_by(mean.fingerprint)
+    return dataclasses.replace(embeddings, vectors=mean(embeddings.vectors), contract=contract)
+
+
+def test_centering_lets_another_modality_through_the_gap():
+    parts = dict(zip(("image", "audio"), two_cones(gap=4.0), strict=True))
+    query = parts["image"].take([2])
+    plain = Index(parts).search(query.vectors, query.contract, 2)[0]
     assert [h.modality for h in plain] == ["image", "image"]
-    means = {m: Mean.of(np.tile(e.vectors, (99, 1))) for m, e in (("image", image), ("audio", audio))}
-    corrected = Index({"image": image, "audio": audio}, means=means).search(query, contract("image"), 2)[0]
-    assert {(h.modality, h.label) for h in corrected} == {("image", "c"), ("audio", "c")}
+    means = {m: Mean.of(np.tile(e.vectors, (99, 1))) for m, e in parts.items()}
+    query = centered(query, means["image"])
+    found = Index({m: centered(e, means[m]) for m, e in parts.items()}).search(query.vectors, query.contract, 2)[0]
+    assert {(h.modality, h.label) for h in found} == {("image", "c"), ("audio", "c")}
 
 
-def test_gaps_are_reported():
-    image, audio = two_cones(gap=4.0)
-    gaps = Index({"image": image, "audio": audio}).gaps()
-    assert gaps["image"] == pytest.approx(gaps["audio"])
-    assert gaps["image"] > 1
-    assert Index({"image": image}).gaps() == {}
+def test_centered_and_plain_vectors_are_not_compared():
+    image, audio = two_cones(gap=1.0)
+    mean = Mean.of(image.vectors)
+    index = Index({"image": centered(image, mean)})
+    with pytest.raises(ContractError, match="a mean was removed from the index's image part only"):
+        index.search(audio.vectors, audio.contract)
+    with pytest.raises(ContractError, match="a mean was removed from some of the index only"):
+        Index({"image": centered(image, mean), "audio": audio})
+    with pytest.raises(ContractError, match="a mean was removed from the query only"):
+        Index({"image": image}).search(audio.vectors, audio.contract.centered_by(mean.fingerprint))
+    with pytest.raises(ContractError, match="differ in centered"):
+        index.search(image.vectors, image.contract.centered_by(Mean.nothing(8).fingerprint))
 
 
 def test_vectors_of_another_space_or_head_are_refused():

@@ -117,8 +117,11 @@ class Contract:
                 f"{here} live in the space {self.space} and {there} in {other.space}; encode both with one backbone"
             )
         if (self.centered is None) != (other.centered is None):
-            centered, plain = (there, here) if self.centered is None else (here, there)
-            raise ContractError(f"{centered} are centered and {plain} are not; remove the mean from both, or from none")
+            centered = there if self.centered is None else here
+            raise ContractError(
+                f"{here} and {there} cannot be compared: a mean was removed from {centered} only; "
+                "remove the mean of each modality from both, or from none"
+            )
         if self.modality == other.modality and self.hash != other.hash:
             own, others = asdict(self), asdict(other)
             names = ", ".join(name for name in own if own[name] != others[name])

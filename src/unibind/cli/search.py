@@ -57,7 +57,7 @@ def search(
         int | None,
         typer.Option(min=1, metavar="N", help="At most N results of one modality.", rich_help_panel=OUTPUT),
     ] = None,
-    correct_gap: Annotated[
+    center: Annotated[
         bool,
         typer.Option(help="Remove each modality's mean, so that none crowds out the rest.", rich_help_panel=ADVANCED),
     ] = True,
@@ -108,7 +108,7 @@ def search(
         k=k,
         per_modality=per_modality,
         split=split,
-        correct_gap=correct_gap,
+        center=center,
         query_modality=query_modality,
         **backbone.arguments,
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float32
 
-from ..data.embeddings import Vectors
+Mean = Float32[np.ndarray, " d"]
 
 
-def gap_sizes(vectors: Mapping[str, Vectors]) -> dict[str, float]:
-    """Distance of each modality's mean from the mean of the others' means; empty for fewer than two modalities."""
-    means = {m: v.mean(axis=0) for m, v in vectors.items()}
+def gap_sizes(means: Mapping[str, Mean]) -> dict[str, float]:
+    """Distance of each modality's mean [D] from the mean of the others' means; empty for fewer than two modalities."""
     if len(means) < 2:
         return {}
     return {

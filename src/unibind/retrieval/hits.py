@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Hit:
-    """One search result: cosine `score` (gap-corrected where the index is) and the stored item.
+    """One search result: cosine `score` (of centered vectors, unless the search was not centered) and the stored item.
 
     `uri` is a path that can be opened from the working directory, or a URL; None for an inline text, which is `text`.
     """
@@ -28,7 +28,7 @@ class Hits(list[Hit]):
     """The results of one query, best first.
 
     `query` is what was searched for, in words or as a path, and `query_modality` its modality; `gaps` maps each
-    searched modality to the distance of its mean from the others', before correction; `outside_anchor_space` lists the
+    searched modality to the distance of its mean from the others', before centering; `outside_anchor_space` lists the
     stored modalities that could not be compared with the query; `store_version` is the version that was searched.
     """
 

@@ -9,26 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones import Contract
-from ..centering import Mean
 from ..data.embeddings import BLOCK, Embeddings, Vectors
 from ..errors import UnibindError
-from .gap import gap_sizes
 from .hits import Hit
 
 
 class Index:
     """A searchable set of embeddings of one or several modalities.
 
-    `embeddings` maps each modality to its stored embeddings (vectors [N, D], unit length). The `means` of modalities
-    are removed from stored vectors and queries; without them, vectors are compared as they are.
+    `embeddings` maps each modality to its stored embeddings (vectors [N, D], unit length), which are compared as they
+    are: where they are centered, which their contracts say, queries must be, too.
     """
 
-    def __init__(
-        self,
-        embeddings: Mapping[str, Embeddings],
-        *,
-        means: Mapping[str, Mean] | None = None,
-    ) -> None:
+    def __init__(self, embeddings: Mapping[str, Embeddings]) -> None:
         self.parts = {m: e for m, e in embeddings.items() if len(e.ids)}
         if not self.parts:
             raise UnibindError("there is nothing to search: the index is empty; encode some items first")
@@ -36,20 +29,12 @@ class Index:
         for other in contracts[1:]:
             contracts[0].check_comparable(other, here="some of the index", there="the rest")
         self.contracts: dict[str, Contract] = {m: e.contract for m, e in self.parts.items()}
-        self.means = dict(means or {})
         self._modality = [m for m, e in self.parts.items() for _ in e.ids]
         self._row = [i for e in self.parts.values() for i in range(len(e.ids))]
-        self._vectors = np.concatenate([self._corrected(m, e.vectors) for m, e in self.parts.items()])
+        self._vectors = np.concatenate([e.vectors for e in self.parts.values()])
 
     def __len__(self) -> int:
         return len(self._vectors)
-
-    def _corrected(self, modality: str, vectors: Vectors) -> Vectors:
-        return self.means[modality](vectors) if modality in self.means else vectors
-
-    def gaps(self) -> dict[str, float]:
-        """Distance of each modality's mean from the mean of the others' means, before any correction."""
-        return gap_sizes({m: e.vectors for m, e in self.parts.items()})
 
     def search(
         self, queries: Vectors, contract: Contract, k: int = 10, *, per_modality: int | None = None
@@ -64,11 +49,10 @@ class Index:
                 raise UnibindError(f"the number of {name} must be at least 1, not {number}")
         for modality, indexed in self.contracts.items():
             contract.check_comparable(indexed, here="the query", there=f"the index's {modality} part")
-        corrected = self._corrected(contract.modality, queries)
         step = max(1, BLOCK // len(self))
         results = []
-        for start in range(0, len(corrected), step):
-            similarity = corrected[start : start + step] @ self._vectors.T
+        for start in range(0, len(queries), step):
+            similarity = queries[start : start + step] @ self._vectors.T
             results += [self._hits(row, self._nearest(row, k, per_modality)) for row in similarity]
         return results
 
