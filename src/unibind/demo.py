@@ -14,7 +14,7 @@ from ._version import __version__
 from .align.fit import FitConfig
 from .backbones import Backbone
 from .data.embeddings import Embeddings
-from .data.encode import embed, encode_items
+from .data.encode import encode_items
 from .data.intake import read_manifest
 from .data.opening import open_backbone
 from .data.store import Store
@@ -29,12 +29,11 @@ from .heptad.showcase import EXPLAINED, GALLERIES, NEXT_QUERY, QUERY, QUERY_LABE
 from .json_files import read_json
 from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.embedding import embed_descriptions
-from .modalities import ANCHOR
 from .modalities.text import Text
 from .model import UniBind
 from .progress import progress_stages
-from .retrieval import Index
 
+_SHOWN = 5  # results of a search before and after the fit
 _BACKBONE = "mini"  # has the flaw that a fit corrects
 _MARK = "demo.json"
 DEMO = OutputKind("a demo", marks=(_MARK, "store"), resumable=True)
@@ -124,14 +123,13 @@ def _report(
 ) -> Path:
     before = split_of(store, TEST)
     after = {m: model.project(e) for m, e in before.items()}
-    query, contract = embed([Text(QUERY)], backbone), backbone.contract(ANCHOR)
+    bare = UniBind(backbone)
     searches = [
         Search(
             QUERY,
             QUERY_LABEL,
             gallery,
-            Index({gallery: before[gallery]}).search(query, contract, 5)[0],
-            Index({gallery: after[gallery]}).search(query, contract, 5)[0],
+            *(found.search(Text(QUERY), store, modalities=[gallery], split=TEST, k=_SHOWN) for found in (bare, model)),
         )
         for gallery in GALLERIES
         if gallery in before and before[gallery].contract.in_anchor_space

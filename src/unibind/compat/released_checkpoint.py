@@ -128,6 +128,7 @@ def _write_model(
             heads={m: _head(fitted, backbone.logit_scales.get(TOWER_OF[m], 1.0)) for m, fitted in maps.items()},
             centers={m: _center_sets(by_label, anchor) for m, by_label in centers.items()},
             calibration={},
+            means={},
             knowledge=None,
             summary=None,
             license=backbone.license.spdx,
