@@ -29,6 +29,7 @@ CONVERSION = OutputKind(
         serialization.MANIFEST,
         serialization.HEADS,
         serialization.CENTERS,
+        serialization.MEANS,
         serialization.DESCRIPTIONS,
         serialization.CARD,
         *(f"{tower}.safetensors" for tower in TOWERS),
