@@ -16,8 +16,10 @@ from .align.calibration import Calibration, LabelOdds, calibration_on
 from .align.centers import Centers, Scoring
 from .align.heads import Head
 from .align.selection import select_centers, text_mean
+from .align.transduction import method_named
 from .backbones import Backbone, Contract, as_queries, create_backbone
 from .centering import Mean
+from .data.embedded_batches import counted, joined_by_modality
 from .data.embeddings import Embeddings, Vectors
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
@@ -197,15 +199,19 @@ class UniBind:
         *,
         progress: bool | None,
         failures: Mapping[int, Any] | None = None,
+        at_once: bool = False,
         **reading: Any,
     ) -> Any:
-        """One result for one item, or a list in order for many; `failures` fills the positions of unreadable items."""
+        """One result for one item, or a list in order for many; `failures` fills the positions of unreadable items.
+
+        With `at_once`, all embeddings of a modality are one batch.
+        """
         single, iterable = one_or_many(items)
         results: dict[int, Any] = {}
         with progress_bar(activity, _length(iterable), False if single else progress) as advance:
-            for batch in self._stream(iterable, **reading):
+            batches = counted(self._stream(iterable, **reading), advance)
+            for batch in joined_by_modality(batches) if at_once else batches:
                 results.update(zip(batch.positions, results_of(batch), strict=True))
-                advance(len(batch.positions))
         results.update(failures or {})
         return results[0] if single else [results[i] for i in range(len(results))]
 
@@ -236,6 +242,8 @@ class UniBind:
         false_accept_rate: float | None = None,
         multi_label: bool = False,
         threshold: float = 0.5,
+        transductive: bool | str = False,
+        class_prior: str | Mapping[str, float] | None = None,
         progress: bool | None = None,
         on_error: Literal["raise", "return"] = "raise",
         **reading: Unpack[ReadOptions],
@@ -247,10 +255,17 @@ class UniBind:
         be taken for one of the classes. With `multi_label`, classes are judged independently, and those with a
         probability above `threshold` are the labels. All three need a calibrated model: fitted, or see `calibrate`.
 
+        With `transductive` (True, "em" or "transclip"), all items of a modality are classified at once, after all have
+        been read: what is alike belongs together. How frequent the classes are is learned from the items, unless
+        `class_prior` is "uniform" or gives each its share. A pool that is too small or too lopsided is classified item
+        by item, and a warning says why. Each prediction also has the answer for the item by itself.
+
         Items, `progress` and `reading` are as for `embed`; `top` limits the candidates. With `on_error="return"` an
         item that cannot be read or answered becomes an Unreadable in its place; otherwise its error is raised.
         """
-        answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold)
+        answering = Answering(
+            top, none_prior, false_accept_rate, multi_label, threshold, method_named(transductive), class_prior
+        )
         failures: dict[int, Unreadable] = {}
 
         def predictions(batch: EmbeddedBatch) -> Sequence[Prediction | Unreadable]:
@@ -272,6 +287,7 @@ class UniBind:
             "classifying",
             predictions,
             failures=failures,
+            at_once=answering.transductive is not None,
             progress=progress,
             **reading,
             on_failure=on_failure,
@@ -288,9 +304,13 @@ class UniBind:
         false_accept_rate: float | None = None,
         multi_label: bool = False,
         threshold: float = 0.5,
+        transductive: bool | str = False,
+        class_prior: str | Mapping[str, float] | None = None,
     ) -> list[Prediction]:
         """Like `classify`, for vectors [N, D] that this model has embedded."""
-        answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold)
+        answering = Answering(
+            top, none_prior, false_accept_rate, multi_label, threshold, method_named(transductive), class_prior
+        )
         predictions: dict[int, Prediction] = {}
         for modality in dict.fromkeys(modalities):
             rows = [i for i, m in enumerate(modalities) if m == modality]

@@ -50,13 +50,23 @@ def transduce(
     "transclip" has no class prior. Raises UnknownNameError for another method, and UnibindError for a class prior that
     does not fit the classes or the method.
     """
-    if method not in METHODS:
-        raise UnknownNameError("transductive method", method, METHODS)
+    check_method(method)
     log_probabilities = np.asarray(log_probabilities, np.float64)
-    return METHODS[method](vectors, log_probabilities, _shares(class_prior, log_probabilities.shape[1]))
+    return METHODS[method].run(vectors, log_probabilities, class_shares(class_prior, log_probabilities.shape[1]))
 
 
-def _shares(class_prior: ClassPrior, classes: int) -> Shares | None:
+def check_method(name: str) -> str:
+    """The name, if it is that of a method; raises UnknownNameError otherwise."""
+    if name not in METHODS:
+        raise UnknownNameError("transductive method", name, METHODS)
+    return name
+
+
+def class_shares(class_prior: ClassPrior, classes: int) -> Shares | None:
+    """The shares [C] that a class prior gives, None where they are to be learned.
+
+    Raises UnibindError for a prior that does not fit the classes.
+    """
     if class_prior is None:
         return None
     if isinstance(class_prior, str):
@@ -302,10 +312,24 @@ def neighbor_affinity(x: Vectors, count: int) -> csr_array:
     return csr_array(directed + directed.T)
 
 
-METHODS: dict[str, Callable[[Vectors, LogProbabilities, Shares | None], Posterior]] = {
-    "em": _em,
-    "transclip": _transclip,
+@dataclass(frozen=True)
+class Method:
+    """A way to classify items at once; `assumes_even_classes` says that it takes all classes for equally frequent."""
+
+    run: Callable[[Vectors, LogProbabilities, Shares | None], Posterior]
+    assumes_even_classes: bool = False
+
+
+METHODS: dict[str, Method] = {
+    "em": Method(_em),
+    "transclip": Method(_transclip, assumes_even_classes=True),
 }
+DEFAULT = "em"
+
+
+def method_named(choice: bool | str) -> str | None:
+    """The name of the method that True or a name stands for; None for False."""
+    return (DEFAULT if choice else None) if isinstance(choice, bool) else choice
 
 
 # --- arithmetic in blocks ---------------------------------------------------------------------------------------------

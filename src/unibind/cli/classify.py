@@ -50,6 +50,15 @@ def classify(
     knowledge: KnowledgeOption = None,
     modality: ModalityOption = None,
     backbone: BackboneChoice = NO_CHOICE,
+    transductive: Annotated[
+        bool, typer.Option("--transductive", help="Classify all files at once: what is alike belongs together.")
+    ] = False,
+    transductive_method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The same by this method: em (default), transclip.", rich_help_panel=ADVANCED
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="Candidates to show.", rich_help_panel=OUTPUT)] = 3,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.", rich_help_panel=ADVANCED)
@@ -65,6 +74,7 @@ def classify(
       $ unibind classify dog.wav bunny.ply --model runs/demo/model
       $ unibind classify holiday.jpg --classes "cat, dog, car"
       $ unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
+      $ unibind classify photos/*.jpg --model runs/demo/model --transductive
     """
     from ..api import open_model
     from ..predictions import Unreadable
@@ -72,12 +82,14 @@ def classify(
     if model is None and classes is None and knowledge is None:
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
     opened = open_model(model, classes=classes, knowledge=knowledge, **backbone.arguments)
+    at_once = transductive_method or transductive
+    size = len(files) if at_once else _GROUP
     results: list[Prediction | Unreadable] = []
     try:
-        for start in range(0, len(files), _GROUP):
-            group = files[start : start + _GROUP]
+        for start in range(0, len(files), size):
+            group = files[start : start + size]
             reading: ReadOptions = {"modality": modality, "workers": workers, "item_timeout": item_timeout}
-            new = opened.classify(group, top=top, on_error="return", **reading)
+            new = opened.classify(group, top=top, transductive=at_once, on_error="return", **reading)
             results += new
             if not json:
                 _print(new)
@@ -99,20 +111,33 @@ def _print(results: list[Prediction | Unreadable]) -> None:
 
 
 def _print_predictions(predictions: list[Prediction]) -> None:
-    """A table; "none of these" is a column where a calibrated model can say it."""
+    """A table; "none of these" is a column where a calibrated model can say it, and so is what the answer was for an
+    item by itself, where that differs from the answer for all at once.
+    """
     if not predictions:
         return
     calibrated = any(p.none_probability is not None for p in predictions)
+    revised = any(p.inductive_label not in (None, p.label) for p in predictions)
     columns = [
         "item",
         "modality",
         "categories, %",
         *(["none of these, %"] if calibrated else []),
+        *(["by itself, %"] if revised else []),
         "nearest description",
     ]
     rows = []
     for p in predictions:
         categories = ", ".join(f"{label} {percent(share)}" for label, share in p.candidates)
         none = "-" if p.none_probability is None else percent(p.none_probability)
-        rows.append([p.item, p.modality, categories, *([none] if calibrated else []), p.description])
+        alone = [_by_itself(p)] if revised else []
+        rows.append([p.item, p.modality, categories, *([none] if calibrated else []), *alone, p.description])
     print_table(columns, rows)
+
+
+def _by_itself(prediction: Prediction) -> str:
+    """The answer for the item by itself, where it is another one."""
+    label, probability = prediction.inductive_label, prediction.inductive_probability
+    if label is None or probability is None or label == prediction.label:
+        return ""
+    return f"{label} {percent(probability)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..align.transduction import check_method
 from ..errors import UnibindError
 
 NONE_OF_THESE = "none of these"
@@ -16,8 +18,9 @@ class Answering:
     `none_prior` is the share of items that belong to none of the classes, as far as is known before looking at them; an
     item that then more likely than not belongs to none of them is not accepted. Instead, `false_accept_rate` is the
     share of such items that may be accepted. With `multi_label`, every class has a probability of its own, and those
-    whose probability is above `threshold` are the labels. Raises UnibindError for values outside their range or that
-    contradict each other.
+    whose probability is above `threshold` are the labels. `transductive` is the method by which all items of a modality
+    are classified at once (None: item by item), and `class_prior` what it knows of how frequent classes are: nothing,
+    "uniform", or a share for each. Raises UnibindError for values outside their range or that contradict each other.
     """
 
     top: int = 5
@@ -25,6 +28,8 @@ class Answering:
     false_accept_rate: float | None = None
     multi_label: bool = False
     threshold: float = 0.5
+    transductive: str | None = None
+    class_prior: str | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -44,6 +49,12 @@ class Answering:
             raise UnibindError(
                 "with multi_label an item may have no label at all; leave out none_prior and false_accept_rate"
             )
+        if self.transductive is not None:
+            check_method(self.transductive)
+        if self.transductive is not None and self.multi_label:
+            raise UnibindError("items of several labels cannot be classified at once; leave out transductive")
+        if self.transductive is None and self.class_prior is not None:
+            raise UnibindError("a class prior is for items that are classified at once; pass transductive=True with it")
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,8 @@ class Prediction:
     was stated: 0 where none was, None where the model cannot say. `accepted` is False where the answer is "none of
     these". `labels` are the categories that apply: `label` where it is accepted, and of a multi-label classification,
     where every probability is that of its category alone, any number. `candidates` are the most likely categories, best
-    first; `description` is the nearest text of `label`.
+    first; `description` is the nearest text of `label`. Where items were classified at once (transductively),
+    `inductive_label` and `inductive_probability` are the answer for the item by itself, otherwise None.
     """
 
     item: str
@@ -68,6 +80,8 @@ class Prediction:
     candidates: list[tuple[str, float]]
     description: str
     description_id: str
+    inductive_label: str | None = None
+    inductive_probability: float | None = None
 
     @property
     def answer(self) -> str:

@@ -14,6 +14,7 @@ from ..align.unknown import FEWEST_CLASSES
 from ..data.embeddings import Vectors
 from ..errors import UnibindError
 from .answers import Answering, Prediction
+from .transductive import probabilities_at_once
 
 _LIKELY = 0.5  # from this probability of "none of these" on, it is the answer
 _FIX = "fit the model on labeled items, or calibrate it on some with `calibrate`"
@@ -31,10 +32,13 @@ def predict(
 ) -> list[Prediction]:
     """Classify embeddings [N, D] of one modality; `texts` maps description ids to descriptions.
 
+    Where `answering` says so, they are classified at once, if there are enough of them and they are of enough classes.
     Raises UnibindError where `answering` asks for what the calibration does not have.
     """
     scores = centers.scores(vectors)
-    probabilities = _probabilities(scores, calibration, modality, answering)
+    alone = _probabilities(scores, calibration, modality, answering)
+    together = probabilities_at_once(vectors, alone, modality, centers.labels, answering)
+    probabilities = alone if together is None else together
     none, accepted = _none_of_these(scores, calibration, modality, answering)
     best = np.argmax(probabilities, axis=1)
     nearest = centers.nearest_descriptions(vectors, best)
@@ -57,6 +61,8 @@ def predict(
                 candidates=[(centers.labels[c], float(probabilities[row, c])) for c in ranking[: answering.top]],
                 description=texts.get(nearest[row], ""),
                 description_id=nearest[row],
+                inductive_label=None if together is None else centers.labels[alone[row].argmax()],
+                inductive_probability=None if together is None else float(alone[row].max()),
             )
         )
     return predictions
