@@ -217,7 +217,10 @@ class ExpectationMaximization:
 
 def _within_its_span(x: Vectors) -> Vectors:
     """The vectors [N, D] in coordinates of what they span, [N, N], where they are fewer than dimensions."""
-    return x if len(x) >= x.shape[1] else np.linalg.qr(x.T, mode="r").T
+    if len(x) >= x.shape[1]:
+        return x
+    _, upper = np.linalg.qr(x.T)
+    return np.ascontiguousarray(upper.T)
 
 
 def _em(vectors: Vectors, log_probabilities: LogProbabilities, shares: Shares | None) -> Posterior:
