@@ -17,6 +17,7 @@ from unibind.align.bridge import BridgeConfig, fit_map
 from unibind.align.centers import Scoring
 from unibind.align.selection import select_centers
 from unibind.backbones import create_backbone
+from unibind.centering import Mean
 from unibind.data.embeddings import TextEmbeddings, unit
 from unibind.data.store import Store
 from unibind.evaluate.parts import split_of
@@ -49,7 +50,9 @@ def main() -> None:
     own_centers, centers = select_centers(own, scoring=scoring), select_centers(anchor, scoring=scoring)
 
     def mean_top1(chosen, move):
-        return np.mean([top1_of(chosen, move(m, e.vectors), e.known_labels()) for m, e in test.items()])
+        """Of items without the mean of the training items, because centers are without that of their texts."""
+        means = {m: Mean.of(move(m, train[m].vectors)) for m in test}
+        return np.mean([top1_of(chosen, means[m](move(m, e.vectors)), e.known_labels()) for m, e in test.items()])
 
     print(f"among their own texts {mean_top1(own_centers, lambda _, x: x):.3f}")
     print(f"padded                {mean_top1(centers, lambda _, x: x[:, :AXES]):.3f}")

@@ -8,6 +8,8 @@ from tests.helpers.toy_store import KNOWLEDGE, SwappedColors, filled_store, pict
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind, fit
 from unibind.align.heads import Head
+from unibind.backbones import create_backbone
+from unibind.centering import Mean
 from unibind.data.encode import embed
 from unibind.data.manifest import Item
 from unibind.data.store import Store
@@ -38,6 +40,35 @@ def test_an_unfitted_model_equals_its_backbone_bit_for_bit():
     model, backbone = UniBind(ToyBackbone()), ToyBackbone()
     assert np.array_equal(model.embed(raws), embed(raws, backbone))
     assert all(model.contract(m) == backbone.contract(m) for m in backbone.modalities)
+
+
+def test_means_change_no_embedding_and_no_contract():
+    raws = [picture("red"), Text("blue thing"), tone("green")]
+    backbone = ToyBackbone()
+    means = dict.fromkeys(backbone.modalities, Mean.of(embed([Text("green"), Text("green thing")], backbone)))
+    model = UniBind(backbone, means=means)
+    assert np.array_equal(model.embed(raws), embed(raws, backbone))
+    assert all(model.contract(m) == backbone.contract(m) for m in backbone.modalities)
+    assert not np.array_equal(model.centered(model.embed(raws[:1]), "image"), model.embed(raws[:1]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mini", "photo"])
+def test_a_fit_leaves_every_bit_of_text_vectors(name, tmp_path):
+    backbone = create_backbone(name, modalities=["image", "text"])
+    texts = [Text(words) for words in ("red", "A photo of something blue.", "two\nlines, and ümlauts")]
+    before, pictures = embed(texts, backbone), [picture(c, i) for c in CATEGORIES for i in range(4)]
+    vectors = embed(pictures, backbone)
+    store = Store.create(tmp_path / "store")
+    items = [Item(f"{i}", "image", uri=f"{i}.png", label=CATEGORIES[i // 4]) for i in range(len(vectors))]
+    store.add(items, vectors, backbone.contract("image"))
+    fit(store, knowledge=KNOWLEDGE, backbone=backbone, progress=False).save_pretrained(tmp_path / "model")
+    model = UniBind.from_pretrained(tmp_path / "model", backbone=backbone)
+    assert model.means["text"].items == len(KNOWLEDGE)
+    assert model.embed(texts).tobytes() == before.tobytes()
+    assert model.contract("text") == backbone.contract("text")
+    bare = UniBind(backbone, means=model.means | {"image": Mean.of(vectors)})
+    assert bare.embed([*pictures, *texts]).tobytes() == vectors.tobytes() + before.tobytes()
 
 
 def test_text_takes_no_head():
