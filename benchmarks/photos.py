@@ -268,7 +268,7 @@ def evaluate(embeddings: Mapping[str, Vectors], pictures: Pictures, control: Seq
         best = max(control, key=lambda row: shares[row])
         gains[measure] = {"best control": best}
         for row, share in shares.items():
-            table[row][measure] = [share, *draws.interval(row, "image", share)]
+            table[row][measure] = [share, *draws.interval(row, "image")]
             gains[measure][row] = [share - shares[best], *draws.difference(row, best, ["image"])]
     return {
         "labeled": int(has_label.sum()),

@@ -177,7 +177,7 @@ class Recognition:
 
     def interval(self, method: str, modality: str) -> Interval:
         """The 95 % interval of an accuracy."""
-        return self.bootstrap.interval(method, modality, self.top1(method)[modality])
+        return self.bootstrap.interval(method, modality)
 
     def scores(self, modality: str) -> dict[str, ClassScores]:
         """Precision, recall and support of every class, for the method shown in detail."""
