@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unibind.demo import run_demo
-from unibind.evaluate.methods import METHODS
-from unibind.evaluate.protocols import Evaluation
+from unibind.evaluate.evaluation import Evaluation
 from unibind.evaluate.report.charts import space_map
 
 
@@ -34,11 +33,11 @@ def main() -> None:
     figures = {
         "seeds": arguments.seeds,
         "per_category": arguments.per_category,
-        "top1": {method: top1(results, method) for method in METHODS},
-        "gains": {name: summary([r["gains"][name] for r in results]) for name in results[0]["gains"]},
+        "top1": {method: top1(results, method) for method in results[0]["recognition"]["top1"]},
+        "gains": {name: summary([r["gains"][name]["points"] for r in results]) for name in results[0]["gains"]},
         "balance": {
             stage: {
-                statistic: summary([100 * r["retrieval"][stage]["balance"]["@20"][statistic] for r in results])
+                statistic: summary([100 * r["retrieval"][stage]["spread"]["recall@20"][statistic] for r in results])
                 for statistic in ("mean", "std")
             }
             for stage in ("before", "after")

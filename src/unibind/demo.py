@@ -19,8 +19,9 @@ from .data.intake import read_manifest
 from .data.opening import open_backbone
 from .data.store import Store
 from .errors import UnibindError
+from .evaluate.evaluation import Evaluation
 from .evaluate.parts import TEST, split_of
-from .evaluate.protocols import Evaluation, evaluate
+from .evaluate.protocols import evaluate
 from .evaluate.report import ExplainedItem, Search, write_report
 from .extras import check_all_extras
 from .files import OutputKind, check_output, write_whole

@@ -18,7 +18,7 @@ from tests.helpers.llm_server import LLMServer
 from tests.helpers.reference import SAMPLE_FILES, SAMPLES
 from unibind.data.encode import embed
 from unibind.demo import Demo
-from unibind.evaluate.methods import METHODS
+from unibind.evaluate.methods import FITTED, NEIGHBORS, PROBE, UNLEARNED
 from unibind.knowledge import KnowledgeBase
 
 pytestmark = pytest.mark.slow
@@ -58,13 +58,13 @@ def object_files(folder, number):
 
 def test_the_demo_measures_every_method_on_every_modality(demo):
     out, facts = demo
-    assert tuple(facts["recognition"]["top1"]) == METHODS
+    assert tuple(facts["recognition"]["top1"]) == (*UNLEARNED, NEIGHBORS, PROBE, FITTED)
     for by_modality in facts["recognition"]["top1"].values():
         assert set(by_modality) == set(MODALITY_OF.values()) - {"text"}
         assert all(0 <= share <= 1 for share in by_modality.values())
     assert facts["items"]["test"] == dict.fromkeys(facts["items"]["test"], 72)
     for moment in ("before", "after"):
-        assert np.array(facts["retrieval"][moment]["recall"]["@20"]).shape == (7, 7)
+        assert np.array(facts["retrieval"][moment]["by_class"]["recall@20"]).shape == (7, 7)
     assert json.loads((out / "report.json").read_text())["recognition"] == facts["recognition"]
 
 

@@ -13,8 +13,12 @@ from unibind.evaluate.metrics import (
     class_scores,
     confusions,
     expected_calibration_error,
+    hits,
+    mean_score,
     modality_gap,
+    r_precisions,
     recall_at_k,
+    recalls,
     reliability,
     spread,
 )
@@ -52,6 +56,16 @@ def test_recall_equals_the_slow_version(seed, queries, gallery, k):
     relevant = rng.random((queries, gallery)) < 0.4
     ours, slow = recall_at_k(similarity, relevant, k), slow_recall(similarity, relevant, k)
     assert ours == pytest.approx(slow) or (math.isnan(ours) and math.isnan(slow))
+
+
+def test_hits_and_r_precision_by_hand():
+    ranks = np.array([[False, True, True, False], [True, False, False, True], [False, False, False, False]])
+    assert hits(ranks, 1)[:2].tolist() == [0, 1]
+    assert hits(ranks, 2)[:2].tolist() == [1, 1]
+    assert r_precisions(ranks)[:2].tolist() == [0.5, 0.5]  # of two relevant ones, one is among the first two
+    assert recalls(ranks, 3)[:2].tolist() == [1, 0.5]
+    assert all(math.isnan(scores[2]) for scores in (hits(ranks, 1), r_precisions(ranks), recalls(ranks, 1)))
+    assert mean_score(recalls(ranks, 3)) == 0.75
 
 
 def test_category_relevance():

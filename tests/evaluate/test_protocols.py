@@ -2,26 +2,15 @@ import numpy as np
 import pytest
 
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
-from unibind.backbones import Contract
-from unibind.data.embeddings import Embeddings
 from unibind.data.manifest import Item
 from unibind.data.store import Store
-from unibind.errors import ContractError, UnibindError, UnknownNameError
-from unibind.evaluate.cross_modal import cross_modal
-from unibind.evaluate.methods import (
-    CLASS_NAME,
-    DESCRIPTIONS,
-    FITTED,
-    METHODS,
-    NEIGHBORS,
-    PROBE,
-    RANDOM_WORDS,
-    TEMPLATE,
-    UNLEARNED,
-)
+from unibind.errors import UnibindError, UnknownNameError
+from unibind.evaluate.controls import CLASS_NAME, CONTROLS, RANDOM_WORDS, TEMPLATE, TEMPLATE_ENSEMBLE
+from unibind.evaluate.methods import DESCRIPTIONS, FITTED, FITTED_ON, METHODS, NEIGHBORS, PROBE, UNLEARNED, TextSources
 from unibind.evaluate.parts import split_of
 from unibind.evaluate.protocols import evaluate
 from unibind.evaluate.stores import evaluate_store
+from unibind.evaluate.texts import class_texts
 from unibind.fitting import fit
 from unibind.knowledge import Description, KnowledgeBase
 
@@ -31,7 +20,7 @@ KNOWLEDGE = KnowledgeBase(
     for i in range(12)
 )
 BACKBONE = ToyBackbone()
-WITHOUT_FIT = tuple(method for method in METHODS if method != FITTED)
+WITHOUT_FIT = tuple(method for method in METHODS if method not in (FITTED, *FITTED_ON.values()))
 
 
 def recognized(store, **arguments):
@@ -87,7 +76,7 @@ def fitted(store):
 @pytest.mark.slow
 def test_every_method_reaches_its_known_accuracy(store, fitted):
     found = recognized(store, fitted=fitted)
-    assert tuple(found.methods) == METHODS
+    assert tuple(found.methods) == (*WITHOUT_FIT, FITTED)
     for method in (CLASS_NAME, TEMPLATE, DESCRIPTIONS):
         assert found.top1(method) == {"image": 1.0, "audio": pytest.approx(1 / 3)}
         assert found.mean(method) == pytest.approx(2 / 3)
@@ -99,28 +88,44 @@ def test_without_a_fit_there_is_no_row_for_it(store):
     assert tuple(recognized(store).methods) == WITHOUT_FIT
 
 
-def test_random_words_get_as_many_texts_as_the_centers(store):
+def test_controls_get_as_many_texts_and_the_same_selection_as_descriptions(store):
     found = recognized(store)
     sizes = found.to_json()["texts_per_class"]
-    assert sizes[RANDOM_WORDS] == sizes[DESCRIPTIONS]
-    assert set(sizes[DESCRIPTIONS].values()) <= {8, 12}
-    assert sizes[CLASS_NAME] == {"audio": 1, "image": 1}
-    assert sizes[TEMPLATE] == {"audio": 5, "image": 5}
-    for centers in centers_of(found, RANDOM_WORDS).values():
-        assert centers.sizes == (max(centers.sizes),) * len(CATEGORIES)
+    for name, control in CONTROLS.items():
+        if control.of_descriptions:
+            assert sizes[name] == sizes[DESCRIPTIONS] == {"audio": 12, "image": 12}
+    assert sizes[CLASS_NAME] == sizes[TEMPLATE] == {"audio": 1, "image": 1}
+    assert sizes[TEMPLATE_ENSEMBLE] == {"audio": 5, "image": 5}
+    chosen_as = {(c.strategy, c.scoring) for method in UNLEARNED for c in centers_of(found, method).values()}
+    assert len(chosen_as) == 1
 
 
-def test_random_words_follow_the_seed(store, monkeypatch):
+def test_controls_follow_the_seed_and_are_embedded_once(monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "unibind.evaluate.methods.random_words",
-        lambda categories, count, seed: (
-            seen.append(seed) or {c: [f"{c} {i}" for i in range(count)] for c in categories}
-        ),
-    )
-    found = recognized(store, seed=5)
-    assert set(seen) == {5}
-    assert found.top1(RANDOM_WORDS)["image"] == 1.0
+    monkeypatch.setattr("unibind.evaluate.methods.embed_descriptions", lambda texts, _: seen.append(texts))
+    known = class_texts(KNOWLEDGE, CATEGORIES, BACKBONE)
+    for seed in (0, 0, 1):
+        sources = TextSources(BACKBONE, known, seed=seed)
+        for modality in ("image", "audio"):
+            sources.embedded(RANDOM_WORDS, modality)
+            sources.embedded(TEMPLATE, modality)
+    random_words, again, other = seen[0::3]
+    assert random_words == again != other
+    assert seen[1] != seen[2]  # templates differ by modality
+
+
+def test_there_is_no_control_of_descriptions_without_any(store):
+    found = evaluate(BACKBONE, store).recognition
+    assert set(found.methods) & set(UNLEARNED) == {n for n, c in CONTROLS.items() if not c.of_descriptions}
+
+
+def test_large_bases_have_smaller_controls_unless_the_evaluation_is_full(monkeypatch):
+    monkeypatch.setattr("unibind.evaluate.methods.FEW_TEXTS", 9)
+    monkeypatch.setattr("unibind.evaluate.methods.LEAST_TEXTS", 2)
+    texts = class_texts(KNOWLEDGE, CATEGORIES, BACKBONE)
+    assert TextSources(BACKBONE, texts).count == 3
+    assert TextSources(BACKBONE, texts, full=True).count == 12
+    assert len(TextSources(BACKBONE, texts).embedded(RANDOM_WORDS, "image")) == 9
 
 
 def chosen(found):
@@ -147,70 +152,6 @@ def test_training_labels_do_not_reach_the_unfitted_methods(store, tmp_path):
     assert all(honest.top1(method) == other.top1(method) for method in UNLEARNED)
 
 
-# --- cross-modal ---------------------------------------------------------------------------------------------------
-
-
-def stored(modality, axes, labels, objects, space="toy@1"):
-    contract = Contract(space=space, backbone="toy", modality=modality, weights="1")
-    n = len(axes)
-    vectors = np.eye(DIM, dtype=np.float32)[list(axes)]
-    return Embeddings(
-        modality,
-        [f"{modality}{i}" for i in range(n)],
-        list(labels),
-        vectors,
-        contract,
-        [None] * n,
-        list(objects),
-        [None] * n,
-        [None] * n,
-    )
-
-
-def test_retrieval_by_hand():
-    images = stored("image", (0, 1, 2), "abc", ("x", "y", "z"))
-    tones = stored("audio", (0, 2, 1), "abc", ("x", "z", "y"))  # the same objects with other labels
-    found = cross_modal({"image": images, "audio": tones}, ks=(1, 3))
-    assert found.modalities == ("image", "audio")
-    assert found.pair("image", "audio", 1) == pytest.approx(1 / 3)
-    assert found.pair("audio", "image", 1) == pytest.approx(1 / 3)
-    assert found.pair("image", "audio", 3) == 1
-    assert found.same_object[1][0, 1] == found.same_object[1][1, 0] == 1
-    assert np.isnan(np.diag(found.recall[1])).all()  # nothing else of the category
-    assert np.isnan(np.diag(found.same_object[1])).all()
-    assert found.gap == pytest.approx(np.zeros((2, 2)), abs=1e-7)
-    assert found.balance(1) == pytest.approx({"mean": 1 / 3, "std": 0, "min": 1 / 3, "max": 1 / 3, "range": 0})
-
-
-def test_a_query_does_not_retrieve_itself():
-    one = stored("image", (0, 0, 1, 2), "abba", (None,) * 4)
-    found = cross_modal({"image": one}, ks=(1,))
-    # 0 and 1 retrieve each other, with other labels; 2 and 3 retrieve 0, the first of equals: correct for a only
-    assert found.recall[1][0, 0] == pytest.approx(1 / 4)
-
-
-def test_the_gap_is_the_distance_of_the_means():
-    a = stored("image", (0, 0), "ab", (None, None))
-    b = stored("audio", (1, 1), "ab", (None, None))
-    assert cross_modal({"image": a, "audio": b}).gap == pytest.approx(np.array([[0, 2**0.5], [2**0.5, 0]]))
-
-
-@pytest.mark.parametrize("objects", [(None, None), ("x", None)])
-def test_unknown_objects_are_not_scored(objects):
-    a = stored("image", (0, 1), "ab", ("x", "y"))
-    b = stored("audio", (0, 1), "ab", objects)
-    found = cross_modal({"image": a, "audio": b}, ks=(1,))
-    assert np.isnan(found.same_object[1]).all()
-    assert found.pair("image", "audio", 1) == 1
-
-
-def test_different_spaces_are_not_compared():
-    a = stored("image", (0, 1), "ab", (None, None))
-    b = stored("audio", (0, 1), "ab", (None, None), space="toy@2")
-    with pytest.raises(ContractError, match="image live in the space toy@1 and audio in toy@2"):
-        cross_modal({"image": a, "audio": b})
-
-
 # --- calibration ---------------------------------------------------------------------------------------------------
 
 
@@ -231,22 +172,30 @@ def test_an_evaluation_measures_before_and_after(store, fitted):
     measured = evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted, seed=3)
     assert measured.inventory.items == {s: {"audio": 6, "image": 6, "text": 6} for s in ("train", "val", "test")}
     assert measured.learned_parameters == fitted.summary.learned_parameters
-    assert measured.before.pair("image", "audio", 1) == pytest.approx(1 / 3)
-    assert measured.after.pair("image", "audio", 1) == 1
-    assert measured.after.pair("image", "text", 1) == 1
+    for moment in (measured.uncentered, measured.before):
+        assert moment.retrieval.pair("image", "audio", "hit@1") == pytest.approx(1 / 3)
+    assert measured.after.retrieval.pair("image", "audio", "hit@1") == 1
+    assert measured.after.retrieval.pair("image", "text", "hit@1") == 1
+    assert measured.after.retrieval.by_name["hit@1"] == {"audio": 1, "image": 1}
     facts = measured.to_json()
-    assert facts["gains"]["fitted over the best unfitted, top-1"] == 33.33
-    assert facts["gains"]["descriptions over class names, top-1"] == 0
+    gains = {name: (found["baseline"], found["points"]) for name, found in facts["gains"].items()}
+    assert gains["fitted over the best unfitted, top-1"] == (CLASS_NAME, 33.33)
+    assert gains["descriptions over class names, top-1"] == (CLASS_NAME, 0)
+    assert gains["descriptions over the strongest control, top-1"] == (CLASS_NAME, 0)  # of equals the first
     assert facts["recognition"]["mean"][FITTED] == 1
-    for gallery in ("audio", "image"):  # all 6 items are among the first 20 hits
-        assert facts["gains"][f"text to {gallery} after fit over before, recall@20"] == 0
-    assert facts["retrieval"]["before"]["same_object"]["@1"][0][0] is None
+    # all 6 items are among the first 20 hits, whatever their order
+    assert gains["text to others by class, after the fit over before, recall@20"] == ("before", 0)
+    assert facts["retrieval"]["before"]["by_object"]["recall@1"][0][0] is None
+    assert facts["unity"].keys() == {"uncentered", "before", "after"}
     assert evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted, seed=3).to_json() == facts
 
 
 def test_an_evaluation_without_a_fit_reports_no_gains(store):
     facts = evaluate(BACKBONE, store, knowledge=KNOWLEDGE).to_json()
-    assert not any("fit" in name for name in facts["gains"])
+    assert facts["gains"].keys() == {
+        "descriptions over class names, top-1",
+        "descriptions over the strongest control, top-1",
+    }
     assert "calibration_error" not in facts
     assert "after" not in facts["retrieval"]
     assert facts["learned_parameters"] == 0

@@ -8,7 +8,17 @@ import pytest
 from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
 from unibind.evaluate.parts import split_of
 from unibind.evaluate.protocols import evaluate
-from unibind.evaluate.report import ExplainedItem, Search, charts, recognition_rows, retrieval_rows, write_report
+from unibind.evaluate.report import (
+    ExplainedItem,
+    Search,
+    charts,
+    gain_rows,
+    recognition_rows,
+    retrieval_rows,
+    same_object_rows,
+    unity_rows,
+    write_report,
+)
 from unibind.fitting import fit
 from unibind.retrieval import Index
 
@@ -100,13 +110,27 @@ def test_tables_of_recognition_and_retrieval(store, measured):
     name, *cells = rows[-1]
     assert name == "fitted UniBind"
     assert [cell.split(" ±")[0] for cell in cells] == ["100.0", "100.0", "100.0"]
-    header, values = retrieval_rows(measured, k=1)
-    assert header[0] == "recall@1 between distinct modalities, %"
-    assert header[3:] == ["text to audio", "text to image"]
-    assert values["before"][2:] == [pytest.approx(1 / 3), 1.0]
-    assert values["after"] == [1.0, 0.0, 1.0, 1.0]
+    header, rows = retrieval_rows(measured)
+    assert header == ["search by class, %", "R-precision", "hit@1", "hit@5", "hit@20", "recall@20"]
+    kinds = ("all pairs", "stored texts to others", "class names to others")
+    moments = ("before a fit", "after the fit")
+    assert [row[0] for row in rows] == [f"{kind}, {moment}" for moment in moments for kind in kinds]
+    assert [row[2] for row in rows] == ["55.6", "66.7", "66.7", "100.0", "100.0", "100.0"]
+    header, rows = same_object_rows(measured)
+    assert [row[0] for row in rows] == [f"{kind}, {moment}" for moment in moments for kind in kinds[:2]]
+    assert [row[-1] for row in rows] == ["100.0"] * 4
     unfitted = evaluate(BACKBONE, store, knowledge=KNOWLEDGE)
-    assert list(retrieval_rows(unfitted, k=1)[1]) == ["before"]
+    assert [row[0] for row in retrieval_rows(unfitted)[1]] == [f"{kind}, before a fit" for kind in kinds]
+
+
+def test_tables_of_gains_and_unity(measured):
+    header, rows = gain_rows(measured)
+    assert header == ["gain, points", "measured", "95 % interval"]
+    assert rows[0] == ["descriptions over class names, top-1 (class name)", "+0.0", "+0.0 to +0.0"]
+    assert rows[-1][0] == "all pairs by object, after the fit over before, recall@20"
+    header, rows = unity_rows(measured)
+    assert [row[0] for row in rows] == ["uncentered", "before a fit", "after the fit"]
+    assert {len(row) for row in rows} == {len(header)}
 
 
 def test_a_confusion_matrix_is_drawn_up_to_a_hundred_classes():

@@ -105,7 +105,8 @@ def test_own_labels_without_a_model_or_knowledge():
     facts, page, said = both_ways(encoded(items("image", each=3), store="toys"))
     assert facts["title"] == "toys"
     assert facts["measured"] == "all items"
-    assert facts["recognition"]["top1"] == {"class name": {"image": 1.0}, "prompt template": {"image": 1.0}}
+    names = ("class name", "prompt template", "template ensemble")
+    assert facts["recognition"]["top1"] == {name: {"image": 1.0} for name in names}
     assert facts["recognition"]["chance"] == {"image": 0.3333}
     assert "no descriptions were given: class names, as the labels have them, stand for the classes" in said
     assert "neither a test nor a validation split" in said
@@ -131,18 +132,15 @@ def test_two_modalities_without_a_common_category():
     assert "Search between modalities" not in headings(page)
 
 
-def test_a_test_split_alone_tunes_nothing():
+def test_a_test_split_alone_has_no_means_and_all_texts():
     facts, _, said = both_ways(encoded(items(splits=("test",)), store="only_test"))
     assert facts["measured"] == "the test split"
-    assert "centers and scoring before a fit are fixed defaults" in said
-    assert facts["recognition"]["chosen"]["class name"]["image"]["scoring"] == {
-        "kind": "log_mean_exp",
-        "parameter": 1.0,
-    }
+    assert "no mean is removed from items, and all texts of a class are its centers" in said
+    assert facts["recognition"]["chosen"]["class name"]["image"]["strategy"] == "all"
 
 
 @pytest.mark.slow
-def test_train_and_test_without_val_have_controls_and_tune_nothing():
+def test_train_and_test_without_val_have_all_controls():
     rows = items("image", splits=("train", "test"), each=4) + items("audio", splits=("train", "test"), each=4)
     knowledge = [{"category": c, "text": f"{c} {i}", "generator": "some-llm"} for c in CATEGORIES for i in range(4)]
     Path("kb.jsonl").write_text("\n".join(map(json.dumps, knowledge)))
@@ -204,7 +202,7 @@ def test_unlabeled_objects_in_two_modalities_are_searched_by_object():
     ]
     facts, page, _ = both_ways(encoded(rows))
     assert "recognition" not in facts
-    same = np.array(facts["retrieval"]["before"]["same_object"]["@1"], dtype=float)
+    same = np.array(facts["retrieval"]["before"]["by_object"]["recall@1"], dtype=float)
     assert same[0, 1] == same[1, 0] == 1
     assert headings(page) == ["The data", "Search between modalities", "What these figures do not tell"]
 

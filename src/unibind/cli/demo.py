@@ -16,7 +16,6 @@ from ._console import (
     KnowledgeOption,
     command_line,
     notify,
-    percent,
     print_json,
     print_table,
 )
@@ -73,8 +72,7 @@ def demo(
         return
     header, rows = recognition_rows(result.evaluation)
     print_table(header, rows, title="Recognition on the test split")
-    header, shares = retrieval_rows(result.evaluation, k=20)
-    rows = [[name, *map(percent, values)] for name, values in shares.items()]
+    header, rows = retrieval_rows(result.evaluation)
     print_table(header, rows, title="Retrieval before and after the fit")
     notify(f"The report: {result.report}   (open it in a browser)")
     notify(f"Next: {result.next_search()}")

@@ -42,11 +42,19 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(help="Seed of random words, intervals and the map of the space.", rich_help_panel=ADVANCED)
     ] = 0,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Spend minutes: controls with as many texts as there are descriptions, and the model's fit on each.",
+            rich_help_panel=ADVANCED,
+        ),
+    ] = False,
     allow_duplicates: AllowDuplicatesOption = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Measure recognition and cross-modal retrieval on a store, beside controls, with 95 % intervals.
+    """Measure recognition, search and unity of the space on a store, beside matched controls, with 95 % intervals.
 
     The split test is measured; without one, val; without either, all items, and nothing is chosen on them. Without
     --knowledge, the descriptions of the model are used; without both, the names of the store's labels.
@@ -54,10 +62,11 @@ def evaluate(
     Examples:
       $ unibind eval runs/photos
       $ unibind eval runs/demo/store --model runs/demo/model
+      $ unibind eval runs/demo/store --model runs/demo/model --full
       $ unibind eval runs/store --knowledge my_classes.jsonl --out runs/report --json
     """
     from ..evaluate.remarks import remarks
-    from ..evaluate.report import REPORT, recognition_rows
+    from ..evaluate.report import REPORT, tables
     from ..evaluate.stores import evaluate_store
     from ..files import check_output
 
@@ -70,6 +79,7 @@ def evaluate(
             knowledge=knowledge,
             out=out,
             seed=seed,
+            full=full,
             allow_duplicates=allow_duplicates,
             command=command_line(),
             **backbone.arguments,
@@ -77,9 +87,9 @@ def evaluate(
     if json:
         print_json(evaluation.to_json())
     else:
-        header, rows = recognition_rows(evaluation)
-        if rows:
-            print_table(header, rows, title=evaluation.title)
+        for title, (header, rows) in tables(evaluation).items():
+            if rows:
+                print_table(header, rows, title=title)
         for remark in remarks(evaluation):
             notify(remark)
     if out is not None:

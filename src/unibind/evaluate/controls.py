@@ -128,7 +128,7 @@ def shuffled(descriptions: Mapping[str, Sequence[str]], seed: int) -> Texts:
     found = {}
     for category, row in zip(categories, derangement(len(categories), seed), strict=True):
         other = categories[row]
-        found[category] = list(dict.fromkeys(renamed(text, other, category) for text in descriptions[other]))
+        found[category] = [renamed(text, other, category) for text in descriptions[other]]
     return found
 
 

@@ -154,7 +154,7 @@ def _tables(runs: Mapping[tuple[str, str], Groups]) -> tuple[dict[tuple[str, str
     for (tower, name), groups in runs.items():
         if _shape(groups) != shape:
             raise UnibindError(
-                f"the run of tower {tower!r} on data {name!r} has other methods or modalities; run it again"
+                f"the run of tower {tower!r} on data {name!r} has other methods or modalities; repeat it"
             )
         distinct = sorted({o for group in groups.values() for o in group.objects})
         if name not in rows:  # the first tower on this data

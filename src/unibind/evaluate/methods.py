@@ -1,84 +1,80 @@
 """The methods that are compared, and the centers of those that need no fit.
 
-Strategy, K and scoring of descriptions and of their controls are chosen on validation items. Where there are none they
-are fixed: nothing is chosen on the items that are measured.
+Descriptions and every control get the same help: their texts are centered, and where unlabeled training items are at
+hand, the same selection looks at these. Nothing is chosen on validation items, and nothing on those that are measured.
 """
 
 from __future__ import annotations
 
 from ..align.centers import Centers, Scoring
-from ..align.selection import CenterConfig, select_centers, tune_centers
+from ..align.selection import select_centers
 from ..backbones import Backbone
-from ..data.embeddings import TextEmbeddings, Vectors
+from ..data.embeddings import TextEmbeddings
 from ..knowledge.embedding import embed_descriptions
-from .controls import class_names, random_words, templates
+from .controls import CONTROLS, SHUFFLED, Request
 from .parts import Part
 from .texts import ClassTexts
 
-CLASS_NAME, TEMPLATE, RANDOM_WORDS = "class name", "prompt template", "random words"
 DESCRIPTIONS, NEIGHBORS, PROBE = "descriptions", "nearest neighbors", "linear probe"
 FITTED = "fitted UniBind"
-METHODS = (CLASS_NAME, TEMPLATE, RANDOM_WORDS, DESCRIPTIONS, NEIGHBORS, PROBE, FITTED)
-UNLEARNED = METHODS[:4]  # the methods that no label was learned for
+FITTED_ON = {control: f"the same fit on {control}" for control in CONTROLS}  # a fit whose texts are those of a control
+UNLEARNED = (*CONTROLS, DESCRIPTIONS)  # the methods that no label was learned for
+METHODS = (*UNLEARNED, NEIGHBORS, PROBE, *FITTED_ON.values(), FITTED)
 
-_MEAN = Scoring("log_mean_exp", 1.0)  # near the mean over all texts of a class
-_FIXED_K = 16  # of the descriptions that separate the classes best among unlabeled training items
+LEAST_TEXTS, FEW_TEXTS = 16, 1600  # of a control: per class, and in all, unless the evaluation is full
+
+_MEAN = Scoring("mean")
+_K = 16
 
 
-class UnfittedMethods:
-    """The centers of class names, templates, descriptions, and as many random words, for one modality at a time."""
+class TextSources:
+    """The texts that can stand for classes: each control, and the descriptions where there are any.
 
-    def __init__(self, backbone: Backbone, texts: ClassTexts, *, seed: int = 0) -> None:
+    A control has as many texts per class as the class with the most descriptions; unless `full`, at most about 1,600 in
+    all, but 16 per class. `count` is that number, 0 without descriptions.
+    """
+
+    def __init__(self, backbone: Backbone, texts: ClassTexts, *, seed: int = 0, full: bool = False) -> None:
         self.backbone = backbone
-        self.texts = texts
-        self.seed = seed
-        self._names = embed_descriptions(class_names(texts.classes), backbone)
-        self._noise = self._names.take([])
+        self.classes = texts.classes
+        self.descriptions = texts.descriptions
+        self._texts = texts
+        self._seed = seed
+        described = max((len(each) for each in texts.by_class.values()), default=0)
+        few = max(LEAST_TEXTS, FEW_TEXTS // max(1, len(texts.classes)))
+        self.count = described if full else min(described, few)
+        self._embedded: dict[tuple[str, str | None], TextEmbeddings] = {}
+
+    def names(self) -> list[str]:
+        """The controls that there are; one class cannot have another's descriptions."""
+        usable = {name for name, control in CONTROLS.items() if self.count or not control.of_descriptions}
+        if len(self._texts.by_class) < 2 or len(self._texts.by_class) < len(self.classes):
+            usable.discard(SHUFFLED)
+        return [name for name in CONTROLS if name in usable]
+
+    def embedded(self, name: str, modality: str) -> TextEmbeddings:
+        """The embedded texts of a control, or the descriptions."""
+        if name == DESCRIPTIONS:
+            assert self.descriptions is not None
+            return self.descriptions
+        control = CONTROLS[name]
+        key = (name, modality if control.by_modality else None)
+        if key not in self._embedded:
+            request = Request(self.classes, modality, self.count, self._seed, self._texts.by_class)
+            self._embedded[key] = embed_descriptions(control.texts(request), self.backbone)
+        return self._embedded[key]
 
     def centers(self, modality: str, part: Part) -> dict[str, Centers]:
-        """Centers by method; descriptions see the training items of the modality without their labels."""
-        validation = None
-        if len(part.validation):
-            validation = part.centered(part.validation).vectors, part.validation.known_labels()
-        controls = {
-            CLASS_NAME: self._names,
-            TEMPLATE: embed_descriptions(templates(self.texts.classes, modality), self.backbone),
+        """The centers of every source; they see the training items of the modality without their labels."""
+        samples = part.centered(part.train).vectors if len(part.train) else None
+        sources = [*self.names(), *([] if self.descriptions is None else [DESCRIPTIONS])]
+        return {
+            name: select_centers(
+                self.embedded(name, modality),
+                strategy="all" if samples is None else "discriminative",
+                k=None if samples is None else _K,
+                scoring=_MEAN,
+                samples=samples,
+            )
+            for name in sources
         }
-        described: dict[str, Centers] = {}
-        if self.texts.descriptions is not None:
-            samples = part.centered(part.train).vectors if len(part.train) else None
-            selected = _selected(self.texts.descriptions, validation, samples)
-            controls[RANDOM_WORDS] = self._random_words(max(selected.sizes))
-            described[DESCRIPTIONS] = selected
-        return {method: _all_of(control, validation) for method, control in controls.items()} | described
-
-    def _random_words(self, count: int) -> TextEmbeddings:
-        """`count` random texts per class; those of a smaller count are the first of a larger one."""
-        if len(self._noise) < count * len(self.texts.classes):
-            self._noise = embed_descriptions(random_words(self.texts.classes, count, self.seed), self.backbone)
-        return _first_of_each(self._noise, count)
-
-
-def _selected(texts: TextEmbeddings, validation: tuple[Vectors, list[str]] | None, samples: Vectors | None) -> Centers:
-    if validation is not None:
-        return tune_centers(texts, validation, samples=samples)[0]
-    if samples is not None:
-        return select_centers(texts, strategy="discriminative", k=_FIXED_K, scoring=_MEAN, samples=samples)
-    return select_centers(texts, strategy="all", k=None, scoring=_MEAN)
-
-
-def _all_of(texts: TextEmbeddings, validation: tuple[Vectors, list[str]] | None) -> Centers:
-    if validation is not None:
-        return tune_centers(texts, validation, config=CenterConfig(strategy="all"))[0]
-    return select_centers(texts, strategy="all", k=None, scoring=_MEAN)
-
-
-def _first_of_each(texts: TextEmbeddings, count: int) -> TextEmbeddings:
-    """The first `count` texts of every category."""
-    seen: dict[str, int] = {}
-    rows = []
-    for row, category in enumerate(texts.categories):
-        seen[category] = seen.get(category, 0) + 1
-        if seen[category] <= count:
-            rows.append(row)
-    return texts.take(rows)

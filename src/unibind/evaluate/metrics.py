@@ -10,24 +10,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64, Int
 
 from ..data.embeddings import Vectors
 
+# --- retrieval: relevance in order of rank -> a score per query ------------------------------------------------------
 
-def recall_at_k(similarity: Float[np.ndarray, "q g"], relevant: Bool[np.ndarray, "q g"], k: int) -> float:
-    """Mean over queries of (relevant items among the k nearest) / min(k, relevant items); 1 is the best possible value.
+Similarity = Float[np.ndarray, "q g"]
+Relevance = Bool[np.ndarray, "q g"]
+QueryScores = Float64[np.ndarray, " q"]  # NaN for a query without a relevant item
 
-    Queries without a relevant item are ignored; if no query has one, the result is NaN. With one relevant item per
-    query this is the usual recall@k; with several, recall@1 is the precision of the first hit. Ties in similarity are
-    broken by column order.
+
+def ranked(similarity: Similarity, relevant: Relevance) -> Relevance:
+    """The relevance of the gallery in order of rank, nearest first; ties are broken by column order."""
+    return np.take_along_axis(relevant, np.argsort(-similarity, axis=1, kind="stable"), axis=1)
+
+
+def recalls(ranks: Relevance, k: int) -> QueryScores:
+    """Relevant items among the k nearest / min(k, relevant items); 1 is the best possible value.
+
+    With one relevant item per query this is the usual recall@k; with several, recall@1 is the precision of the first.
     """
-    k = min(k, similarity.shape[1])
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-    hits = np.take_along_axis(relevant, nearest, axis=1).sum(axis=1)
-    possible = np.minimum(k, relevant.sum(axis=1))
-    counted = possible > 0
-    return float(np.mean(hits[counted] / possible[counted])) if counted.any() else float("nan")
+    return _shares(ranks[:, :k].sum(axis=1), np.minimum(min(k, ranks.shape[1]), ranks.sum(axis=1)))
+
+
+def hits(ranks: Relevance, k: int) -> QueryScores:
+    """1 where any of the k nearest is relevant, otherwise 0."""
+    return _shares(ranks[:, :k].any(axis=1).astype(int), np.minimum(1, ranks.sum(axis=1)))
+
+
+def r_precisions(ranks: Relevance) -> QueryScores:
+    """Relevant items among the R nearest / R, where the query has R relevant items."""
+    count = ranks.sum(axis=1)
+    among = ranks & (np.arange(ranks.shape[1]) < count[:, None])
+    return _shares(among.sum(axis=1), count)
+
+
+def _shares(found: Int[np.ndarray, " q"], possible: Int[np.ndarray, " q"]) -> QueryScores:
+    return np.where(possible > 0, found / np.maximum(possible, 1), np.nan)
+
+
+def mean_score(scores: QueryScores) -> float:
+    """The mean over the queries that have a relevant item; NaN if none has."""
+    known = scores[np.isfinite(scores)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def recall_at_k(similarity: Similarity, relevant: Relevance, k: int) -> float:
+    """The mean of `recalls` over the queries that have a relevant item; NaN if none has."""
+    return mean_score(recalls(ranked(similarity, relevant), k))
 
 
 def category_relevance(queries: Sequence[str | None], gallery: Sequence[str | None]) -> Bool[np.ndarray, "q g"]:

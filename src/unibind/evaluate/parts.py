@@ -42,11 +42,6 @@ class Inventory:
     unlabeled: dict[str, int]
 
     @property
-    def tuned(self) -> bool:
-        """Whether there are validation items to choose by, apart from the measured ones."""
-        return self.split == TEST and VALIDATION in self.items
-
-    @property
     def measured_modalities(self) -> list[str]:
         """The modalities that have measured items."""
         return [m for m in self.labeled if self.labeled[m] + self.unlabeled[m]]

@@ -1,141 +1,39 @@
 """Protocols: what is measured on a store, before and after a fit, beside the controls.
 
-Everything that can be chosen (strategy, K, scoring) is chosen on the validation split; the measured items are only
-measured.
+Nothing is chosen on the measured items, and what a method without a fit may see is the same for all of them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from dataclasses import replace
 
 from ..align.centers import Centers
+from ..align.selection import text_mean
 from ..backbones import Backbone
+from ..centering import Mean
 from ..data.embeddings import Embeddings, TextEmbeddings, joined
 from ..data.store import Store
+from ..data.store_means import store_means
 from ..errors import UnibindError
 from ..knowledge import KnowledgeBase
 from ..modalities import ANCHOR
 from ..model import UniBind, check_stored
-from .cross_modal import HEADLINE_K, CrossModal, Splits, cross_modal
-from .intervals import Interval
-from .methods import CLASS_NAME, DESCRIPTIONS, FITTED, NEIGHBORS, PROBE, RANDOM_WORDS, UNLEARNED, UnfittedMethods
-from .metrics import Bin, expected_calibration_error, reliability
+from .controls import CLASS_NAME
+from .cross_modal import Splits
+from .evaluation import Calibrated, Evaluation
+from .methods import FITTED, TextSources
+from .metrics import expected_calibration_error, reliability
 from .parts import Inventory, Part, labeled, load_part, recognized_modalities, sampled, store_name, take_inventory
 from .recognition import Answers, Recognition, Recognized, answers_of, category_index, probe_answers
-from .remarks import remarks
+from .spaces import centered, measure_space
 from .texts import ClassTexts, class_texts
 
 
 def in_anchor_space(embeddings: Splits) -> dict[str, Embeddings]:
     """The embeddings that can be compared with texts."""
     return {m: e for m, e in embeddings.items() if e.contract.in_anchor_space}
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """How well the confidences of the fitted model fit its accuracy: bins of confidence, and their mean error."""
-
-    error: float
-    bins: list[Bin | None]
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Everything that a report shows, measured on one store.
-
-    `recognition` is None where no measured item has a label that can be recognized; `before` and `after` are None where
-    no modality can be compared. `calibrated` is by modality; `left_out` maps a modality to its measured items by label
-    whose class no method knows; `outside_anchor_space` lists the modalities that could not be compared with texts
-    before the fit. `samples` are the embeddings behind retrieval, before and after the fit.
-    """
-
-    title: str
-    backbone: str
-    seed: int
-    inventory: Inventory
-    texts: ClassTexts
-    recognition: Recognition | None
-    before: CrossModal | None
-    after: CrossModal | None
-    learned_parameters: int
-    calibrated: dict[str, Calibrated]
-    left_out: dict[str, dict[str, int]]
-    outside_anchor_space: tuple[str, ...]
-    samples: dict[str, dict[str, Embeddings]]
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures in `report.json`. The same store, model and seed give the same bytes."""
-        result: dict[str, Any] = {
-            "title": self.title,
-            "backbone": self.backbone,
-            "seed": self.seed,
-            "measured": self.inventory.measured,
-            "items": self.inventory.items,
-            "classes": self.inventory.classes,
-            "unlabeled": self.inventory.unlabeled,
-            "learned_parameters": self.learned_parameters,
-            "description_generators": self.texts.generators,
-            "remarks": remarks(self),
-        }
-        if self.recognition is not None:
-            result["recognition"] = self.recognition.to_json()
-        moments = {"before": self.before, "after": self.after}
-        result["retrieval"] = {name: m.to_json() for name, m in moments.items() if m is not None}
-        if self.left_out:
-            result["left_out"] = self.left_out
-        if self.outside_anchor_space:
-            result["outside_anchor_space"] = self.outside_anchor_space
-        if self.gains():
-            result["gains"] = self.gains()
-            result["gain_intervals"] = {
-                name: [round(100 * end, 2) for end in interval] for name, interval in self.gain_intervals().items()
-            }
-        if self.calibrated:
-            result["calibration_error"] = {m: round(c.error, 4) for m, c in self.calibrated.items()}
-        return result
-
-    def comparisons(self) -> dict[str, tuple[str, str]]:
-        """The comparisons of methods that the headline figures are about: name -> better, baseline."""
-        found = self.recognition
-        if found is None or not found.shared:
-            return {}
-        pairs = {
-            "descriptions over class names, top-1": (DESCRIPTIONS, CLASS_NAME),
-            "descriptions over random words, top-1": (DESCRIPTIONS, RANDOM_WORDS),
-        }
-        for name, rivals in (("the best unfitted", UNLEARNED), ("the better control that learns", (NEIGHBORS, PROBE))):
-            measured = [method for method in rivals if method in found.methods]
-            if measured:
-                best = max(measured, key=lambda method: found.mean(method) or 0.0)
-                pairs[f"fitted over {name}, top-1"] = (FITTED, best)
-        return {name: pair for name, pair in pairs.items() if set(pair) <= set(found.methods)}
-
-    def gain_intervals(self) -> dict[str, Interval]:
-        """The paired 95 % interval of every comparison, as shares."""
-        found = self.recognition
-        if found is None:
-            return {}
-        pairs = self.comparisons().items()
-        return {name: found.bootstrap.difference(*pair, found.shared) for name, pair in pairs}
-
-    def gains(self) -> dict[str, float]:
-        """The headline differences in points, beside the paper's +6.36, +6.75 and +17.96."""
-        differences: dict[str, float] = {}
-        found = self.recognition
-        for name, (better, baseline) in self.comparisons().items():
-            assert found is not None
-            differences[name] = (found.mean(better) or 0.0) - (found.mean(baseline) or 0.0)
-        if self.before is not None and self.after is not None and ANCHOR in self.before.modalities:
-            for gallery in self.before.modalities:
-                gain = self.after.pair(ANCHOR, gallery, HEADLINE_K) - self.before.pair(ANCHOR, gallery, HEADLINE_K)
-                if gallery != ANCHOR and np.isfinite(gain):
-                    differences[f"{ANCHOR} to {gallery} after fit over before, recall@{HEADLINE_K}"] = gain
-        return {name: round(100 * difference, 2) for name, difference in differences.items()}
 
 
 def evaluate(
@@ -147,19 +45,23 @@ def evaluate(
     fitted: UniBind | None = None,
     title: str | None = None,
     seed: int = 0,
+    full: bool = False,
 ) -> Evaluation:
     """Measure zero-shot recognition and cross-modal retrieval on a store; with `fitted` also after its fit.
 
     Classes are those of `knowledge` (else of the fitted model's knowledge), else the labels of the store, by their
     names. `texts` are the embeddings of the knowledge's descriptions, where they are at hand. `title` defaults to the
-    name of the store. Raises UnibindError where there is nothing to measure, UnknownNameError for a measured label that
-    `knowledge` lacks, and ContractError for a store of another backbone.
+    name of the store. With `full`, controls always have as many texts as there are descriptions. Raises UnibindError
+    where there is nothing to measure, UnknownNameError for a measured label that `knowledge` lacks, and ContractError
+    for a store of another backbone.
     """
     inventory = take_inventory(store)
     base = knowledge or (fitted.knowledge if fitted is not None else None)
     leaking = store.non_train_ids() if inventory.split is not None else store.ids()
     known = class_texts(base, inventory.labels, backbone, leaking=leaking, texts=texts)
-    methods = UnfittedMethods(backbone, known, seed=seed) if known.classes and ANCHOR in backbone.modalities else None
+    sources = None
+    if known.classes and ANCHOR in backbone.modalities:
+        sources = TextSources(backbone, known, seed=seed, full=full)
     recognized: dict[str, Recognized] = {}
     calibrated: dict[str, Calibrated] = {}
     left_out: dict[str, dict[str, int]] = {}
@@ -174,35 +76,63 @@ def evaluate(
             continue
         if knowledge is not None:  # what was asked for must describe every measured class
             category_index(labeled(part.measured).known_labels(), known.classes)
-        found, unknown = _recognize(part, methods, fitted, seed)
+        found, unknown = _recognize(part, sources, fitted, seed)
         if unknown:
             left_out[modality] = unknown
         if found is not None:
             recognized[modality] = found
             calibrated |= _calibrated(modality, found.answers.get(FITTED))
     comparable = in_anchor_space(samples)
-    projected = {} if fitted is None else in_anchor_space({m: fitted.project(e) for m, e in samples.items()})
     if not recognized and len(comparable) < 2:
         raise _nothing_to_measure(store, inventory, comparable)
+    means = _means(store, known)
+    names = None if sources is None else sources.embedded(CLASS_NAME, ANCHOR)
+    before = centered(comparable, means)
+    after, removed = dict[str, Embeddings](), means
+    if fitted is not None:
+        removed = {m: mean for m, mean in means.items() if m not in fitted.heads} | fitted.means
+        after = centered(in_anchor_space({m: fitted.project(e) for m, e in samples.items()}), removed)
     return Evaluation(
         title=title or store_name(store),
         backbone=backbone.name,
         seed=seed,
         inventory=inventory,
         texts=known,
+        control_texts=0 if sources is None else sources.count,
         recognition=Recognition(recognized, seed=seed) if recognized else None,
-        before=cross_modal(comparable) if comparable else None,
-        after=cross_modal(projected) if projected else None,
+        uncentered=measure_space(comparable, seed=seed) if comparable else None,
+        before=measure_space(before, _queries(names, means), seed=seed) if before else None,
+        after=measure_space(after, _queries(names, removed, fitted), seed=seed) if after else None,
         learned_parameters=0 if fitted is None or fitted.summary is None else fitted.summary.learned_parameters,
         calibrated=calibrated,
         left_out=left_out,
         outside_anchor_space=tuple(m for m in samples if m not in comparable),
-        samples={"before": comparable} | ({"after": projected} if projected else {}),
+        samples={name: vectors for name, vectors in (("before", before), ("after", after)) if vectors},
     )
 
 
+def _means(store: Store, texts: ClassTexts) -> dict[str, Mean]:
+    """What a search in the store removes from each modality; that of texts is of the descriptions where it has none."""
+    means = store_means(store)
+    if ANCHOR not in means and texts.descriptions is not None:
+        means[ANCHOR] = text_mean(texts.descriptions)
+    return means
+
+
+def _queries(
+    names: TextEmbeddings | None, means: Mapping[str, Mean], model: UniBind | None = None
+) -> TextEmbeddings | None:
+    """Embedded class names as a search compares them: after the model's head of texts, and without their mean."""
+    if names is None:
+        return None
+    head = None if model is None else model.heads.get(ANCHOR)
+    if model is not None and head is not None:
+        names = replace(names, vectors=head(names.vectors), contract=model.contract(ANCHOR))
+    return replace(names, vectors=means[ANCHOR](names.vectors)) if ANCHOR in means else names
+
+
 def _recognize(
-    part: Part, methods: UnfittedMethods | None, fitted: UniBind | None, seed: int
+    part: Part, sources: TextSources | None, fitted: UniBind | None, seed: int
 ) -> tuple[Recognized | None, dict[str, int]]:
     """The answers of every method to one modality's labeled items, and the items by label that no method knows.
 
@@ -210,8 +140,8 @@ def _recognize(
     """
     items, modality = labeled(part.measured), part.measured.modality
     centers: dict[str, Centers] = {}
-    if methods is not None and items.contract.in_anchor_space:
-        centers = methods.centers(modality, part)
+    if sources is not None and items.contract.in_anchor_space:
+        centers = sources.centers(modality, part)
     if fitted is not None and modality in fitted.centers and fitted.contract(modality).in_anchor_space:
         centers[FITTED] = fitted.centers[modality]
     known = set(items.known_labels()).intersection(*(c.labels for c in centers.values()))

@@ -15,13 +15,14 @@ from ..align.calibration import Calibration
 from ..align.centers import Centers
 from ..data.embeddings import BLOCK, Embeddings, Vectors
 from ..errors import MissingExtraError, UnknownNameError
+from .controls import CLASS_NAME, TEMPLATE_ENSEMBLE
 from .intervals import Bootstrap, Group, Interval, bootstrap
-from .methods import CLASS_NAME, DESCRIPTIONS, FITTED, METHODS, NEIGHBORS, PROBE, TEMPLATE
+from .methods import DESCRIPTIONS, FITTED, METHODS, NEIGHBORS, PROBE
 from .metrics import ClassScores, class_scores, confusions
 from .parts import sampled, shared_names
 from .probes import linear_probe, nearest_neighbors
 
-_SHOWN_FIRST = (FITTED, DESCRIPTIONS, TEMPLATE, CLASS_NAME, PROBE, NEIGHBORS)
+_SHOWN_FIRST = (FITTED, DESCRIPTIONS, TEMPLATE_ENSEMBLE, CLASS_NAME, PROBE, NEIGHBORS)
 _PROBES = {NEIGHBORS: nearest_neighbors, PROBE: linear_probe}
 MOST_LEARNED = 5000  # training items of a control
 MOST_CONFUSIONS = 20  # in the figures, per modality
@@ -136,11 +137,11 @@ class Recognition:
         self.by_modality = dict(by_modality)
         found = {method for r in by_modality.values() for method in r.answers}
         self.methods = [method for method in METHODS if method in found]
-        groups = {
+        self.groups = {
             m: Group(shared_names(r.items), {method: a.correct for method, a in r.answers.items()})
             for m, r in self.by_modality.items()
         }
-        self.bootstrap: Bootstrap = bootstrap(groups, seed=seed)
+        self.bootstrap: Bootstrap = bootstrap(self.groups, seed=seed)
 
     @property
     def modalities(self) -> list[str]:

@@ -10,7 +10,7 @@ from .parts import MOST_SAMPLED, TEST, TRAIN, names
 from .recognition import MOST_LEARNED, Recognition
 
 if TYPE_CHECKING:
-    from .protocols import Evaluation
+    from .evaluation import Evaluation
 
 FEW_OBJECTS = 30  # measured, below which an interval is rough
 
@@ -72,8 +72,14 @@ def _about_splits(evaluation: Evaluation) -> list[str]:
         found.append(f"the store has no test split, so its {inventory.split} split is measured")
     if recognition is None:
         return found
-    if not inventory.tuned:
-        found.append("without a validation split to choose by, centers and scoring before a fit are fixed defaults")
+    if inventory.split is None or TRAIN not in inventory.items:
+        found.append("without training items, no mean is removed from items, and all texts of a class are its centers")
+    described = max((len(texts) for texts in evaluation.texts.by_class.values()), default=0)
+    if evaluation.control_texts < described:
+        found.append(
+            f"controls have {evaluation.control_texts} texts per class, and descriptions up to {described}; a full "
+            "evaluation gives both as many"
+        )
     if inventory.split != TEST and FITTED in recognition.methods:
         found.append(
             "the fitted model may have learned from the measured items or been tuned on them, so its figures may be "
@@ -112,9 +118,8 @@ def _about_modalities(evaluation: Evaluation) -> list[str]:
     missing = [m for m in evaluation.inventory.labeled if m not in evaluation.inventory.measured_modalities]
     if missing:
         found.append(f"{names(missing)}: no items in {evaluation.inventory.measured}, so not measured")
-    retrieval = evaluation.before
-    if retrieval is not None and any(evaluation.inventory.labeled.values()):
-        pairs = [f"{names([a])} and {names([b])}" for a, b in retrieval.without_common_category()]
+    if evaluation.before is not None and any(evaluation.inventory.labeled.values()):
+        pairs = [f"{names([a])} and {names([b])}" for a, b in evaluation.before.retrieval.without_common_category()]
         if pairs:
             found.append(f"no category in common, so no search by category is measured: {_listed(pairs)}")
     return found

@@ -15,7 +15,8 @@ from ..extras import check_extra
 from ..files import check_output
 from ..knowledge import KnowledgeBase, KnowledgeSource
 from ..model import UniBind
-from .protocols import Evaluation, evaluate
+from .evaluation import Evaluation
+from .protocols import evaluate
 from .report import REPORT, write_report
 
 
@@ -30,6 +31,7 @@ def evaluate_store(
     device: str | None = None,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    full: bool = False,
     allow_duplicates: bool = False,
     out: str | Path | None = None,
     command: str | None = None,
@@ -38,9 +40,10 @@ def evaluate_store(
 
     `knowledge` defaults to that of the model; where there is none either, the labels of the store stand for their
     classes, by name. The backbone is that of the model, otherwise the given one, otherwise the one that encoded the
-    store. Descriptions of items outside the training split are left out, because they give away the labels. `command`
-    is the command line that the page names. Raises UnibindError if the model has another backbone than the given one,
-    or the same content is in several splits (unless `allow_duplicates`), and what `evaluate` raises.
+    store. Descriptions of items outside the training split are left out, because they give away the labels. `full` is
+    as for `evaluate`; `command` is the command line that the page names. Raises UnibindError if the model has another
+    backbone than the given one, or the same content is in several splits (unless `allow_duplicates`), and what
+    `evaluate` raises.
     """
     if out is not None:
         check_extra("report", "the report")
@@ -62,6 +65,7 @@ def evaluate_store(
         knowledge=None if knowledge is None else KnowledgeBase.open(knowledge),
         fitted=None if model is None else opened_model,
         seed=seed,
+        full=full,
     )
     if out is not None:
         write_report(Path(out), evaluation, command=command)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings
@@ -17,11 +17,13 @@ _OF_NAMES = ("name", "template")  # kinds of description that know nothing but t
 class ClassTexts:
     """The classes to choose from, and their embedded descriptions, None where classes have only their names.
 
-    `generators` name what wrote the descriptions; empty where that is not known of every one.
+    `by_class` are the texts of these descriptions. `generators` name what wrote them; empty where that is not known of
+    every one.
     """
 
     classes: tuple[str, ...]
     descriptions: TextEmbeddings | None
+    by_class: Mapping[str, Sequence[str]] = field(default_factory=dict)
     generators: tuple[str, ...] = ()
 
 
@@ -48,7 +50,10 @@ def class_texts(
         embedded = embed_descriptions(usable, backbone)
     else:
         embedded = texts.without({d.id for d in knowledge.descriptions} - {d.id for d in usable.descriptions})
-    return ClassTexts(usable.categories, embedded, _generators(described))
+    by_class: dict[str, list[str]] = {}
+    for description in usable.descriptions:
+        by_class.setdefault(description.category, []).append(description.text)
+    return ClassTexts(usable.categories, embedded, by_class, _generators(described))
 
 
 def _generators(described: Sequence[Description]) -> tuple[str, ...]:

@@ -178,9 +178,12 @@ def _sums(
     vectors: Vectors, names: Sequence[Hashable], position: Mapping[Hashable, int]
 ) -> tuple[Float64[np.ndarray, "c d"], Int[np.ndarray, " c"]]:
     rows = np.array([position[name] for name in names], np.intp)
-    sums = np.zeros((len(position), vectors.shape[1]))
-    np.add.at(sums, rows, vectors)
-    return sums, np.bincount(rows, minlength=len(position))
+    order, counts = np.argsort(rows, kind="stable"), np.bincount(rows, minlength=len(position))
+    sums, filled = np.zeros((len(position), vectors.shape[1])), np.flatnonzero(counts)
+    if len(filled):
+        starts = np.concatenate([[0], np.cumsum(counts[filled])[:-1]]).astype(np.intp)
+        sums[filled] = np.add.reduceat(vectors[order].astype(np.float64), starts, axis=0)
+    return sums, counts
 
 
 def _mean_of_known(values: Sequence[float]) -> float:

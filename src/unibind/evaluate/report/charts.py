@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ...data.embeddings import Embeddings
 from ..cross_modal import Splits
+from ..evaluation import Calibrated
 from ..parts import names
-from ..protocols import Calibrated
 
 MATRIX_CLASSES = 100  # most classes in a readable confusion matrix
 _MAP_ITEMS = 150  # per modality

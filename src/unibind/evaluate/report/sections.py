@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...modalities import ANCHOR
-from ..cross_modal import CrossModal
-from ..methods import CLASS_NAME, DESCRIPTIONS, FITTED, NEIGHBORS, PROBE, RANDOM_WORDS, TEMPLATE
+from ..controls import CONTROLS
+from ..cross_modal import HEADLINE, CrossModal
+from ..evaluation import Evaluation
+from ..methods import DESCRIPTIONS, FITTED, FITTED_ON, NEIGHBORS, PROBE
 from ..metrics import ClassScores
 from ..parts import TEST, names
-from ..protocols import Evaluation
 from ..recognition import MOST_CONFUSIONS, Recognition, Recognized
 from ..remarks import remarks
 from .charts import confusion_matrix, reliability_points, space_map
 from .examples import Card, ExplainedItem, Search, explained_card, hit_cards, mistakes
-from .tables import method_name, recognition_rows
+from .tables import comparison_name, method_name, recognition_rows
 
 _MOST_CLASSES = 100  # rows of a table of classes; beyond that, those with the lowest recall
 
 
 def sections(
-    evaluation: Evaluation, searches: Sequence[Search], explanations: Sequence[ExplainedItem], k: int
+    evaluation: Evaluation, searches: Sequence[Search], explanations: Sequence[ExplainedItem]
 ) -> dict[str, Any]:
     """Everything the template needs besides the evaluation itself, by section."""
     found = evaluation.recognition
@@ -34,7 +35,7 @@ def sections(
         "details": [] if found is None else [_detail(evaluation, found, m) for m in found.by_modality],
         "mistakes": {} if found is None else mistakes(found),
         "calibrated": {m: (c.error, reliability_points(c)) for m, c in evaluation.calibrated.items()},
-        "retrieval": _retrieval(evaluation, k),
+        "retrieval": _retrieval(evaluation),
         "maps": _maps(evaluation),
         "searches": [_searched(search) for search in searches],
         "explanations": [(explained_card(item), item) for item in explanations],
@@ -42,7 +43,7 @@ def sections(
         "objects_shared": found is not None and any(n < len(r.items) for n, r in _object_counts(found)),
         "explained_methods": [] if found is None else _explained_methods(evaluation, found),
         "choice": _choice(evaluation),
-        "k": k,
+        "k": 20,
     }
 
 
@@ -87,12 +88,11 @@ def _headlines(evaluation: Evaluation) -> list[Headline]:
     if found is None:
         return []
     headlines = [_main_figure(evaluation, found)]
-    gains, intervals = evaluation.gains(), evaluation.gain_intervals()
-    for name, (better, baseline) in evaluation.comparisons().items():
-        low, high = (100 * end for end in intervals[name])
+    for comparison in evaluation.comparisons:
+        low, high = (100 * end for end in comparison.interval)
         doubt = "; may be chance" if low <= 0 <= high else ""
-        meaning = f"points: {method_name(better, evaluation)} over {method_name(baseline, evaluation)}"
-        headlines.append(Headline(f"{gains[name]:+.1f}", meaning, f"{low:+.1f} to {high:+.1f}{doubt}"))
+        meaning = f"points: {comparison_name(comparison, evaluation)}"
+        headlines.append(Headline(f"{100 * comparison.gain:+.1f}", meaning, f"{low:+.1f} to {high:+.1f}{doubt}"))
     if evaluation.learned_parameters:
         headlines.append(Headline(f"{evaluation.learned_parameters:,}", "learned parameters in all heads"))
     return headlines
@@ -116,9 +116,8 @@ def _main_figure(evaluation: Evaluation, found: Recognition) -> Headline:
 
 
 _EXPLAINED = {
-    CLASS_NAME: "the bare class name",
-    TEMPLATE: "the name in fixed sentences",
-    RANDOM_WORDS: "the name with random words, as many texts as there are descriptions",
+    **{name: control.explained for name, control in CONTROLS.items()},
+    **{method: f"the fitted model's heads, fitted on other texts: {name}" for name, method in FITTED_ON.items()},
     DESCRIPTIONS: "centers selected among the descriptions of the knowledge base",
     NEIGHBORS: "a vote of the most similar labeled items of train and val, without any text",
     PROBE: "logistic regression on the labels of train and val, without any text",
@@ -135,11 +134,11 @@ def _object_counts(found: Recognition) -> list[tuple[int, Recognized]]:
 
 
 def _choice(evaluation: Evaluation) -> str:
-    """What choices were made on; nothing where a fitted model may have seen the measured items."""
+    """That nothing was chosen on the measured items; empty where a fitted model may have seen them."""
     found, inventory = evaluation.recognition, evaluation.inventory
     if found is None or (inventory.split != TEST and FITTED in found.methods):
         return ""
-    return "Choices were made on other items." if inventory.tuned else "Nothing was chosen on these items."
+    return "Nothing was chosen on these items."
 
 
 def _panel(evaluation: Evaluation, found: Recognition, modality: str) -> dict[str, Any]:
@@ -193,19 +192,19 @@ def _moments(evaluation: Evaluation) -> dict[str, str]:
     return {"before": "before the fit", "after": "after the fit"} if evaluation.after else {"before": ""}
 
 
-def _retrieval(evaluation: Evaluation, k: int) -> dict[str, Any] | None:
-    """Matrices of recall@k, by category and by object; None where no pair of modalities can be searched."""
-    measured = {"before": evaluation.before, "after": evaluation.after}
-    moments = [(words, m) for name, words in _moments(evaluation).items() if (m := measured[name]) is not None]
-    by_category = [(words, m) for words, m in moments if m.balance(k) is not None]
+def _retrieval(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Matrices of recall@20, by category and by object; None where no pair of modalities can be searched."""
+    spaces = evaluation.spaces
+    moments = [(words, spaces[name].retrieval) for name, words in _moments(evaluation).items() if name in spaces]
+    by_category = [(words, m) for words, m in moments if m.spread() is not None]
     by_object = [(words, m) for words, m in moments if m.knows_objects]
     if not by_category and not by_object:
         return None
     return {
-        "by_category": [(words, _grid(m, m.recall[k])) for words, m in by_category],
-        "by_object": [(words, _grid(m, m.same_object[k])) for words, m in by_object],
-        "balance": [(words, m.balance(k), m.mean_gap) for words, m in by_category],
-        "by_text": _by_text(by_category, k),
+        "by_category": [(words, _grid(m, m.by_class[HEADLINE])) for words, m in by_category],
+        "by_object": [(words, _grid(m, m.by_object[HEADLINE])) for words, m in by_object],
+        "balance": [(words, m.spread(), m.mean_gap) for words, m in by_category],
+        "by_text": _by_text(by_category),
     }
 
 
@@ -215,12 +214,12 @@ def _grid(measured: CrossModal, matrix: Any) -> tuple[list[str], list[list[float
     return [names([m]) for m in measured.modalities], rows
 
 
-def _by_text(moments: Sequence[tuple[str, CrossModal]], k: int) -> list[tuple[str, list[float]]]:
-    """Recall@k of every modality by text, in percent, one value per moment."""
+def _by_text(moments: Sequence[tuple[str, CrossModal]]) -> list[tuple[str, list[float]]]:
+    """Recall@20 of every modality by text, in percent, one value per moment."""
     if not moments or any(ANCHOR not in measured.modalities for _, measured in moments):
         return []
     galleries = [m for m in moments[0][1].modalities if m != ANCHOR]
-    values = {m: [100 * measured.pair(ANCHOR, m, k) for _, measured in moments] for m in galleries}
+    values = {m: [100 * measured.pair(ANCHOR, m) for _, measured in moments] for m in galleries}
     return [(names([m]), v) for m, v in values.items() if all(x == x for x in v)]
 
 

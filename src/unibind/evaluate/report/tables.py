@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from ...modalities import ANCHOR
+from ..cross_modal import BY_CLASS, BY_OBJECT, CrossModal
+from ..evaluation import Comparison, Evaluation
 from ..methods import DESCRIPTIONS
 from ..parts import names
-from ..protocols import Evaluation
 from ..recognition import Recognition
+from ..spaces import Unity
 
 _MISSING = "-"
+
+Table = tuple[list[str], list[list[str]]]  # header and rows
 
 
 def method_name(method: str, evaluation: Evaluation) -> str:
@@ -17,7 +26,7 @@ def method_name(method: str, evaluation: Evaluation) -> str:
     return f"LLM-written {method}" if written else method
 
 
-def recognition_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+def recognition_rows(evaluation: Evaluation) -> Table:
     """Header and rows of the table of top-1 in percent, with half of the 95 % interval: chance, then every method.
 
     The last column is the average where several modalities are measured. No rows where nothing was recognized.
@@ -49,19 +58,128 @@ def _with_interval(share: float, interval: tuple[float, float]) -> str:
     return f"{100 * share:.1f} ±{50 * (interval[1] - interval[0]):.1f}"
 
 
-def retrieval_rows(evaluation: Evaluation, k: int) -> tuple[list[str], dict[str, list[float]]]:
-    """Header of the table of recall@k between distinct modalities, and its values before and after the fit.
+def tables(evaluation: Evaluation) -> dict[str, Table]:
+    """All tables by title; those without rows have nothing to say."""
+    return {
+        f"{evaluation.title}: recognition": recognition_rows(evaluation),
+        "Gains": gain_rows(evaluation),
+        "Search between modalities": retrieval_rows(evaluation),
+        "Search for the same object": same_object_rows(evaluation),
+        "Unity and balance": unity_rows(evaluation),
+    }
 
-    The values are mean and standard deviation over all pairs, then the recall of every modality by text. No values
-    where no two modalities have a category in common.
+
+# --- gains -----------------------------------------------------------------------------------------------------------
+
+
+def comparison_name(comparison: Comparison, evaluation: Evaluation) -> str:
+    """What is compared, in words; where the baseline is the strongest of several, it is named."""
+    better, baseline = (method_name(name, evaluation) for name in (comparison.better, comparison.baseline))
+    if comparison.better == "after":
+        return comparison.name
+    return comparison.name.replace(comparison.better, better, 1) + f" ({baseline})"
+
+
+def gain_rows(evaluation: Evaluation) -> Table:
+    """Every comparison in points, with its 95 % interval."""
+    rows = []
+    for comparison in evaluation.comparisons:
+        low, high = (100 * end for end in comparison.interval)
+        name = comparison_name(comparison, evaluation)
+        rows.append([name, f"{100 * comparison.gain:+.1f}", f"{low:+.1f} to {high:+.1f}"])
+    return ["gain, points", "measured", "95 % interval"], rows
+
+
+# --- search between modalities ---------------------------------------------------------------------------------------
+
+MOMENTS = {"uncentered": "uncentered", "before": "before a fit", "after": "after the fit"}
+
+
+def retrieval_rows(evaluation: Evaluation) -> Table:
+    """Retrieval by class in percent, before and after a fit: by any item, by stored texts, and by class names.
+
+    Figures are means over galleries of other modalities. No rows where no two modalities have a category in common.
     """
-    before = evaluation.before
-    searched = before.modalities if before is not None and ANCHOR in before.modalities else ()
-    galleries = [m for m in searched if m != ANCHOR]
-    texts = [f"{ANCHOR} to {names([m])}" for m in galleries]
-    values = {}
-    for moment, measured in (("before", before), ("after", evaluation.after)):
-        balance = None if measured is None else measured.balance(k)
-        if measured is not None and balance is not None:
-            values[moment] = [balance["mean"], balance["std"], *(measured.pair(ANCHOR, m, k) for m in galleries)]
-    return [f"recall@{k} between distinct modalities, %", "mean", "spread (std)", *texts], values
+    rows = []
+    for moment, retrieval in _searched(evaluation):
+        if retrieval.spread() is None:
+            continue
+        by_text = {measure: retrieval.from_text(measure) for measure in BY_CLASS}
+        kinds = {
+            "all pairs": {measure: _mean(retrieval.across(retrieval.by_class[measure])) for measure in BY_CLASS},
+            "stored texts to others": {measure: _mean(list(found.values())) for measure, found in by_text.items()},
+            "class names to others": {m: _mean(list(by.values())) for m, by in retrieval.by_name.items()},
+        }
+        rows += [[f"{kind}, {moment}", *_percent(by, BY_CLASS)] for kind, by in kinds.items() if any(by.values())]
+    return ["search by class, %", *BY_CLASS], rows
+
+
+def same_object_rows(evaluation: Evaluation) -> Table:
+    """Recall of the query's own object in percent: by any item, and by stored texts; no rows without known objects."""
+    rows = []
+    for moment, retrieval in _searched(evaluation):
+        if not retrieval.knows_objects:
+            continue
+        every = {measure: _mean(retrieval.across(matrix)) for measure, matrix in retrieval.by_object.items()}
+        rows.append([f"all pairs, {moment}", *_percent(every, BY_OBJECT)])
+        if ANCHOR in retrieval.modalities:
+            row = retrieval.modalities.index(ANCHOR)
+            texts = {measure: _mean(matrix[row]) for measure, matrix in retrieval.by_object.items()}
+            rows.append([f"stored texts to others, {moment}", *_percent(texts, BY_OBJECT)])
+    return ["search for the same object, %", *BY_OBJECT], rows
+
+
+def _searched(evaluation: Evaluation) -> list[tuple[str, CrossModal]]:
+    return [(MOMENTS[name], s.retrieval) for name, s in evaluation.spaces.items() if name != "uncentered"]
+
+
+def _mean(values: Sequence[float] | NDArray[np.float64]) -> float:
+    known = np.asarray(values, float)
+    known = known[np.isfinite(known)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _percent(values: Mapping[str, float], measures: Iterable[str]) -> list[str]:
+    return [_number(100 * values.get(measure, float("nan")), 1) for measure in measures]
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else _MISSING
+
+
+# --- unity and balance -----------------------------------------------------------------------------------------------
+
+
+def unity_rows(evaluation: Evaluation) -> Table:
+    """How united and balanced the space is at each moment; no rows for a single modality."""
+    header = [
+        "unity and balance",
+        "mean modality gap",
+        "told apart, % (chance)",
+        "neighbors of other modalities, % (if mixed)",
+        "of texts",
+        "cosine, same object",
+        "same class",
+        "other class",
+        "recall@20: mean",
+        "spread",
+        "residual spread, %",
+    ]
+    measured = {name: space.unity for name, space in evaluation.spaces.items()}
+    return header, [[MOMENTS[name], *_unity_cells(unity)] for name, unity in measured.items() if unity is not None]
+
+
+def _unity_cells(unity: Unity) -> list[str]:
+    mixes, texts = list(unity.neighbors.values()), unity.neighbors.get(ANCHOR)
+    even = unity.balance
+    spreads = [] if even is None else [even.mean, even.spread, even.residual_spread]
+    return [
+        _number(_mean(list(unity.gaps.values())), 2),
+        f"{100 * unity.separability:.1f} ({100 * unity.chance:.1f})",
+        f"{100 * _mean([m.share for m in mixes]):.1f} ({100 * _mean([m.expected for m in mixes]):.1f})",
+        _MISSING if texts is None else f"{100 * texts.share:.1f}",
+        _number(unity.cosines.same_object, 2),
+        _number(unity.cosines.same_class, 2),
+        _number(unity.cosines.other_class, 2),
+        *([f"{100 * value:.1f}" for value in spreads] or [_MISSING] * 3),
+    ]

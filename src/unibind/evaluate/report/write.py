@@ -12,7 +12,7 @@ from typing import Any
 
 from ..._version import __version__
 from ...files import OutputKind, write_all
-from ..protocols import Evaluation
+from ..evaluation import Evaluation
 from .examples import ExplainedItem, Search
 from .sections import sections
 
@@ -40,15 +40,14 @@ def write_report(
     *,
     searches: Sequence[Search] = (),
     explanations: Sequence[ExplainedItem] = (),
-    k: int = 20,
     command: str | None = None,
 ) -> Path:
     """Write `report.html` and `report.json` under `out`, and return the path of the page.
 
-    `k` selects the recall@k to show. `command` is the command line that made the report; like the date it is on the
+    `command` is the command line that made the report; like the date it is on the
     page only: the same evaluation always gives the same bytes of `report.json`.
     """
-    page = _page(evaluation, sections(evaluation, searches, explanations, k), Run.now(command))
+    page = _page(evaluation, sections(evaluation, searches, explanations), Run.now(command))
     data = evaluation.to_json()
     if searches or explanations:
         data["searches"] = [_portable(asdict(s), out) for s in searches]
