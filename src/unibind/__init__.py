@@ -28,11 +28,13 @@ if TYPE_CHECKING:
         list_backbones,
     )
     from .backbones.classifier.model import ClassifierBackbone
+    from .centering import Mean
     from .data.embeddings import Embeddings, TextEmbeddings
     from .data.encode import EncodeSummary
     from .data.intake import IntakeReport, Manifest, read_manifest
     from .data.manifest import Item
     from .data.store import Store
+    from .data.store_means import store_means
     from .errors import UnibindError
     from .fitting import fit
     from .knowledge import Description, KnowledgeBase
@@ -58,11 +60,13 @@ _MODULES = {
     "api": ("encode", "export", "search", "similarity"),
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
     "backbones.classifier.model": ("ClassifierBackbone",),
+    "centering": ("Mean",),
     "data.embeddings": ("Embeddings", "TextEmbeddings"),
     "data.encode": ("EncodeSummary",),
     "data.intake": ("IntakeReport", "Manifest", "read_manifest"),
     "data.manifest": ("Item",),
     "data.store": ("Store",),
+    "data.store_means": ("store_means",),
     "errors": ("UnibindError",),
     "fitting": ("fit",),
     "knowledge": ("Description", "KnowledgeBase"),
@@ -111,6 +115,7 @@ __all__ = [
     "License",
     "Limits",
     "Manifest",
+    "Mean",
     "ModalitySpec",
     "PointCloud",
     "Prediction",
@@ -132,6 +137,7 @@ __all__ = [
     "read_manifest",
     "search",
     "similarity",
+    "store_means",
 ]
 
 

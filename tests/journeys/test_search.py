@@ -1,12 +1,14 @@
 """Searching one's own files, on the command line and in Python: the same hits, which can be opened and kept."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
 import PIL.Image
 import pytest
 import soundfile
+import torch
 
 import unibind
 from tests.helpers.command import run, run_json
@@ -40,6 +42,63 @@ def test_both_ways_give_the_same_hits(files):
     assert all(Path(hit.uri).is_file() for hit in hits)
     table = run("search", "blue", "--store", "store", "-k", 4).stdout
     assert all(hit.uri in table for hit in hits)
+
+
+def test_both_ways_can_compare_plain_vectors(files):
+    printed = run_json("search", "blue", "--store", "store", "-k", 4, "--no-center")
+    hits = unibind.search("blue", "store", k=4, center=False)
+    assert printed["hits"] == hits.to_rows()
+    assert [hit.score for hit in hits] != [hit.score for hit in unibind.search("blue", "store", k=4)]
+    assert hits[0].score == pytest.approx(float(unibind.similarity(*embedded("blue", hits[0].uri))), abs=1e-6)
+    assert hits.gaps == unibind.search("blue", "store", k=4).gaps  # as they are before centering
+
+
+def embedded(*items):
+    return unibind.UniBind(ToyBackbone()).embed(list(items))
+
+
+class Apart(ToyBackbone):
+    """Texts have something in common that no picture and no sound has."""
+
+    name = "apart"
+
+    def encode(self, modality, batch):
+        vectors = super().encode(modality, batch)
+        if modality == "text":
+            vectors[:, -1] += 3
+        return torch.nn.functional.normalize(vectors, dim=1)
+
+
+@pytest.mark.slow
+def test_a_text_finds_more_than_texts(files, monkeypatch):
+    register(
+        monkeypatch, entry("apart", spec("apart", lambda argument=None, **_: Apart(), modalities=Apart.modalities))
+    )
+    rows = [f"{name},{name}" for i in range(40) for name in CATEGORIES]
+    Path("texts.csv").write_text("text,label,id\n" + "\n".join(f"{r},{i}" for i, r in enumerate(rows)))
+    run("encode", "mine", "texts.csv", "--out", "apart", "--backbone", "apart")
+    plain = run_json("search", "blue", "--store", "apart", "-k", 44, "--no-center")["hits"]
+    assert {hit["modality"] for hit in plain} == {"text"}
+    assert sum(hit["label"] == "blue" for hit in plain) == 40
+    found = run_json("search", "blue", "--store", "apart", "-k", 44)["hits"]
+    assert [hit["label"] for hit in found] == ["blue"] * 44
+    assert sum(hit["modality"] != "text" for hit in found) == 4
+    assert found == unibind.search("blue", "apart", k=44).to_rows()
+    assert Path("apart/means.safetensors").is_file()
+    words = " ".join(run("store", "show", "apart").stderr.split())
+    assert re.search(r"text: toy, .*; search removes a mean of length 0\.8\d, of 120 stored items", words)
+
+
+@pytest.mark.slow
+def test_a_fitted_model_is_searched_with_its_own_means(files):
+    run("fit", "store", "--out", "model", "--knowledge", "red,green,blue", "--modality", "image")
+    printed = run_json("search", "blue", "--store", "store", "--model", "model", "-k", 4)
+    hits = unibind.search("blue", "store", model="model", k=4)
+    assert printed["hits"] == hits.to_rows()
+    assert [hit.label for hit in hits] == ["blue"] * 4
+    model = unibind.UniBind.from_pretrained("model")
+    query, item = (model.centered(model.embed([x]), m) for x, m in (("blue", "text"), (hits[0].uri, hits[0].modality)))
+    assert hits[0].score == pytest.approx(float(query[0] @ item[0]), abs=1e-5)
 
 
 def test_the_only_sound_has_a_score(files):
