@@ -49,6 +49,12 @@ def sections_of(page):
     return re.findall(r"<h2>(.*?)</h2>", page)
 
 
+def data_of(page, first):
+    """The other cells of the header that begins with this one."""
+    row = next(row for row in re.findall(r"<tr>(.*?)</tr>", page) if row.startswith(f"<th>{first}</th>"))
+    return re.findall(r"<th>(.*?)</th>", row)[1:]
+
+
 @pytest.mark.slow
 def test_the_page_shows_what_there_is_to_say(store, fitted, measured, tmp_path, quick_maps):
     before = split_of(store, "test")
@@ -68,13 +74,18 @@ def test_the_page_shows_what_there_is_to_say(store, fitted, measured, tmp_path, 
     assert "18 measured items of 3 modalities and 3 classes: the test split" in page
     assert "<code>unibind eval &#39;a &amp; b&#39;</code>" in page
     shown = [
+        "What did not work",
         "The data",
         "Recognition",
         "Classes and confusions",
         "Calibration",
         "Search between modalities",
+        "Unity and balance",
         "The space",
     ]
+    assert "fitted over the best unfitted, top-1 (" in page
+    assert "Within chance, so not shown by these items: " in page
+    assert data_of(page, "unity and balance") == ["uncentered", "before a fit", "after the fit"]
     assert sections_of(page) == [
         *shown,
         "Search",

@@ -204,7 +204,12 @@ def test_unlabeled_objects_in_two_modalities_are_searched_by_object():
     assert "recognition" not in facts
     same = np.array(facts["retrieval"]["before"]["by_object"]["recall@1"], dtype=float)
     assert same[0, 1] == same[1, 0] == 1
-    assert headings(page) == ["The data", "Search between modalities", "What these figures do not tell"]
+    assert headings(page) == [
+        "The data",
+        "Search between modalities",
+        "Unity and balance",
+        "What these figures do not tell",
+    ]
 
 
 @pytest.mark.slow

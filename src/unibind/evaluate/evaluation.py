@@ -18,6 +18,7 @@ from .parts import Inventory
 from .recognition import Recognition
 from .remarks import remarks
 from .runs import Run
+from .shortcomings import shortcomings
 from .spaces import Space
 from .texts import ClassTexts
 
@@ -107,6 +108,7 @@ class Evaluation:
             "learned_parameters": self.learned_parameters,
             "description_generators": self.texts.generators,
             "control_texts_per_class": self.control_texts,
+            "shortcomings": shortcomings(self),
             "remarks": remarks(self),
         }
         if self.recognition is not None:

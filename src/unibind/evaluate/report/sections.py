@@ -15,10 +15,21 @@ from ..metrics import ClassScores
 from ..parts import TEST, names
 from ..recognition import MOST_CONFUSIONS, Recognition, Recognized
 from ..remarks import remarks
+from ..shortcomings import shortcomings
 from .charts import confusion_matrix, reliability_points, space_map
 from .examples import Card, ExplainedItem, Search, explained_card, hit_cards, mistakes
-from .tables import comparison_name, method_name, recognition_rows
+from .tables import (
+    Table,
+    comparison_name,
+    gain_rows,
+    method_name,
+    recognition_rows,
+    retrieval_rows,
+    same_object_rows,
+    unity_rows,
+)
 
+_HEADLINE_SEARCH = "text to others by class"
 _MOST_CLASSES = 100  # rows of a table of classes; beyond that, those with the lowest recall
 
 
@@ -31,11 +42,15 @@ def sections(
         "inventory": _inventory(evaluation),
         "headlines": _headlines(evaluation),
         "recognition": [] if found is None else [_panel(evaluation, found, m) for m in found.modalities],
+        "shortcomings": shortcomings(evaluation),
         "recognition_table": recognition_rows(evaluation),
+        "gains": gain_rows(evaluation),
         "details": [] if found is None else [_detail(evaluation, found, m) for m in found.by_modality],
         "mistakes": {} if found is None else mistakes(found),
         "calibrated": {m: (c.error, reliability_points(c)) for m, c in evaluation.calibrated.items()},
         "retrieval": _retrieval(evaluation),
+        "search_tables": [rows for rows in (retrieval_rows(evaluation), same_object_rows(evaluation)) if rows[1]],
+        "unity": _turned(unity_rows(evaluation)),
         "maps": _maps(evaluation),
         "searches": [_searched(search) for search in searches],
         "explanations": [(explained_card(item), item) for item in explanations],
@@ -89,6 +104,8 @@ def _headlines(evaluation: Evaluation) -> list[Headline]:
         return []
     headlines = [_main_figure(evaluation, found)]
     for comparison in evaluation.comparisons:
+        if comparison.better == "after" and not comparison.name.startswith(_HEADLINE_SEARCH):
+            continue  # it is in the table of gains
         low, high = (100 * end for end in comparison.interval)
         doubt = "; may be chance" if low <= 0 <= high else ""
         meaning = f"points: {comparison_name(comparison, evaluation)}"
@@ -221,6 +238,15 @@ def _by_text(moments: Sequence[tuple[str, CrossModal]]) -> list[tuple[str, list[
     galleries = [m for m in moments[0][1].modalities if m != ANCHOR]
     values = {m: [100 * measured.pair(ANCHOR, m) for _, measured in moments] for m in galleries}
     return [(names([m]), v) for m, v in values.items() if all(x == x for x in v)]
+
+
+def _turned(table: Table) -> Table:
+    """A table with its columns as rows, for few rows of many figures; without rows where it has none."""
+    header, rows = table
+    if not rows:
+        return header, []
+    first, *others = zip(header, *rows, strict=True)
+    return list(first), [list(row) for row in others]
 
 
 def _maps(evaluation: Evaluation) -> list[tuple[str, Any]]:
