@@ -309,7 +309,7 @@ def neighbor_affinity(x: Vectors, count: int) -> csr_array:
     n = len(x)
     if count < 1:
         return csr_array((n, n), dtype=np.float64)
-    cosines, neighbors = nearest_neighbors(x, x, count, own=True)
+    cosines, neighbors = nearest_neighbors(x, x, count, own=np.arange(n))
     rows = np.repeat(np.arange(n), count)
     directed = csr_array((np.maximum(cosines, 0).ravel() / (2 * count), (rows, neighbors.ravel())), shape=(n, n))
     return csr_array(directed + directed.T)
@@ -339,20 +339,21 @@ def method_named(choice: bool | str) -> str | None:
 
 
 def nearest_neighbors(
-    queries: Vectors, gallery: Vectors, count: int, *, own: bool = False
+    queries: Vectors, gallery: Vectors, count: int, *, own: NDArray[np.intp] | None = None
 ) -> tuple[Float32[np.ndarray, "q k"], NDArray[np.intp]]:
     """The `count` largest cosines of each query to the vectors of a gallery, and their rows, both [Q, K], unsorted.
 
-    With `own`, queries and gallery are the same vectors, and none is its own neighbor.
+    `own` [Q] are the rows of the queries themselves, where they are of the gallery: none is its own neighbor. No full
+    matrix is held.
     """
     cosines = np.empty((len(queries), count), np.float32)
     rows = np.empty((len(queries), count), np.intp)
     step = max(1, BLOCK // max(1, len(gallery)))
     for start in range(0, len(queries), step):
         block = queries[start : start + step] @ gallery.T
-        if own:
-            block[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
-        best = np.argpartition(block, len(gallery) - count, axis=1)[:, -count:]
+        if own is not None:
+            block[np.arange(len(block)), own[start : start + step]] = -np.inf
+        best = np.argpartition(block, len(gallery) - count, axis=1)[:, -count:] if count else rows[:0]
         rows[start : start + step] = best
         cosines[start : start + step] = np.take_along_axis(block, best, axis=1)
     return cosines, rows
