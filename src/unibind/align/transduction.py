@@ -349,11 +349,11 @@ def nearest_neighbors(
     cosines = np.empty((len(queries), count), np.float32)
     rows = np.empty((len(queries), count), np.intp)
     step = max(1, BLOCK // max(1, len(gallery)))
-    for start in range(0, len(queries), step):
+    for start in range(0, len(queries) if count else 0, step):
         block = queries[start : start + step] @ gallery.T
         if own is not None:
             block[np.arange(len(block)), own[start : start + step]] = -np.inf
-        best = np.argpartition(block, len(gallery) - count, axis=1)[:, -count:] if count else rows[:0]
+        best = np.argpartition(block, len(gallery) - count, axis=1)[:, -count:]
         rows[start : start + step] = best
         cosines[start : start + step] = np.take_along_axis(block, best, axis=1)
     return cosines, rows

@@ -12,6 +12,7 @@ from ..modalities import ANCHOR
 from .controls import CLASS_NAME, CONTROLS
 from .cross_modal import HEADLINE, between_moments, directions
 from .intervals import Bootstrap, Interval, bootstrap
+from .leakage import Leakage
 from .methods import DESCRIPTIONS, FITTED, FITTED_ON, NEIGHBORS, PROBE, UNLEARNED
 from .metrics import Bin
 from .parts import Inventory
@@ -65,7 +66,8 @@ class Evaluation:
     `before` a fit and `after` it; None where no modality can be compared. `calibrated` is by modality; `left_out` maps
     a modality to its measured items by label whose class no method knows; `outside_anchor_space` lists the modalities
     that could not be compared with texts before the fit. `control_texts` is the number of texts per class of controls
-    that imitate descriptions. `samples` are the embeddings behind the spaces before and after the fit.
+    that imitate descriptions. `leakage` is what measured items have in common with other splits. `samples` are the
+    embeddings behind the spaces before and after the fit.
     """
 
     title: str
@@ -82,6 +84,7 @@ class Evaluation:
     calibrated: dict[str, Calibrated]
     left_out: dict[str, dict[str, int]]
     outside_anchor_space: tuple[str, ...]
+    leakage: Leakage
     samples: dict[str, dict[str, Embeddings]]
 
     @property
@@ -95,7 +98,7 @@ class Evaluation:
 
         `recognition` is described in `Recognition.to_json`; `retrieval` and `unity` are by moment ("uncentered",
         "before" and "after" the fit), see `CrossModal.to_json` and `Unity.to_json`; `gains` maps the name of a
-        comparison to `Comparison.to_json`; `calibration_error` is by modality.
+        comparison to `Comparison.to_json`; `calibration_error` is by modality; `leakage` is that of `Leakage.to_json`.
         """
         result: dict[str, Any] = {
             "title": self.title,
@@ -110,6 +113,7 @@ class Evaluation:
             "control_texts_per_class": self.control_texts,
             "shortcomings": shortcomings(self),
             "remarks": remarks(self),
+            "leakage": self.leakage.to_json(),
         }
         if self.recognition is not None:
             result["recognition"] = self.recognition.to_json()

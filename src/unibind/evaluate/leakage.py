@@ -20,11 +20,14 @@ from ..data.embeddings import Embeddings, Vectors, joined
 from ..data.store import Store
 from .parts import TRAIN, VALIDATION, Inventory
 
+Distances = Float64[np.ndarray, " k"]
+
 NEAREST = 0.25  # a copy is at most this far, in units of the distance to what is no copy
 FALSE_ALARMS = 0.05  # expected in a modality, were its items as evenly spread as they look
 _COPIES = 3  # most copies of an item that are told from a class whose items all look alike
-_EQUAL = 1e-3  # distance of vectors that differ by rounding only
+_EQUAL = 1e-3  # least distance: vectors that differ by rounding may be as far as that
 _PRIOR_ITEMS, _PRIOR_DIMENSIONS = 4, 4.0  # what few items are taken for: of few dimensions, where chance is large
+_MOST_LISTED = 200  # copies
 _MOST_PAIRS = 1 << 28  # vectors compared; where there are more, some of the measured items are looked at
 
 
@@ -57,7 +60,7 @@ class Leakage:
     objects: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The part of `report.json`."""
+        """The part of `report.json`; of many copies it has the nearest."""
         return {
             "looked_at": self.looked_at,
             "leaking_items": self.items(),
@@ -67,10 +70,10 @@ class Leakage:
                     "measured": copy.measured,
                     "other": copy.other,
                     "split": copy.split,
-                    "cosine": round(copy.cosine, 6),
+                    "cosine": round(copy.cosine, 4),
                     "same_content": copy.same_content,
                 }
-                for copy in self.copies
+                for copy in self.copies[:_MOST_LISTED]
             ],
             "shared_objects": list(self.objects),
         }
@@ -101,9 +104,7 @@ class Leakage:
 
 def find_leakage(store: Store, inventory: Inventory) -> Leakage:
     """Compare the measured items of a store with those that are learned or chosen from, modality by modality."""
-    others = [
-        split for split in (TRAIN, VALIDATION) if inventory.split in (VALIDATION, TEST) and split != inventory.split
-    ]
+    others = [] if inventory.split is None else [split for split in (TRAIN, VALIDATION) if split != inventory.split]
     looked_at: dict[str, int] = {}
     copies: list[Copy] = []
     measured_objects: set[str] = set()
@@ -166,15 +167,20 @@ def near_copies(measured: Vectors, others: Vectors, rows: NDArray[np.intp] | Non
     own, _ = _distances(measured[rows], measured, rows)
     cross, neighbors = _distances(measured[rows], others)
     limit = min(NEAREST, (FALSE_ALARMS / len(rows)) ** (1 / _dimensions(own)))
-    pairs: set[tuple[int, int]] = set()
-    for i, row in enumerate(rows):
-        for count in range(min(_COPIES, cross.shape[1]), 0, -1):
-            beyond = min([*cross[i, count : count + 1], *own[i][own[i] > cross[i, count - 1]][:1]], default=0.0)
-            alike = int((own[i] <= cross[i, count - 1]).sum()) + count
-            if alike <= _COPIES and beyond > 0 and cross[i, count - 1] <= limit * beyond:
-                pairs.update((int(row), int(j)) for j in neighbors[i, :count])
-                break
-    return pairs
+    return {
+        (int(row), int(j)) for i, row in enumerate(rows) for j in neighbors[i, : _copies_among(cross[i], own[i], limit)]
+    }
+
+
+def _copies_among(others: Distances, measured: Distances, limit: float) -> int:
+    """How many of the nearest others are copies, by the ascending distances to them and to other measured items."""
+    for count in range(min(_COPIES, len(others)), 0, -1):
+        farthest = others[count - 1]
+        beyond = min([*others[count : count + 1], *measured[measured > farthest][:1]], default=0.0)
+        alike = count + int((measured <= farthest).sum())
+        if alike <= _COPIES and farthest <= limit * beyond:
+            return count
+    return 0
 
 
 def _distances(
@@ -183,8 +189,7 @@ def _distances(
     """Distances to the nearest vectors of a gallery, in ascending order, and their rows; an item is not its own."""
     count = min(_COPIES + 1, len(gallery) - (own is not None))
     cosines, rows = nearest_neighbors(queries, gallery, count, own=own)
-    distances = np.sqrt(np.maximum(2 - 2 * cosines.astype(np.float64), 0))
-    distances[distances < _EQUAL] = 0
+    distances = np.maximum(np.sqrt(np.maximum(2 - 2 * cosines.astype(np.float64), 0)), _EQUAL)
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
 
@@ -193,5 +198,5 @@ def _dimensions(distances: Float64[np.ndarray, "n k"]) -> float:
     """The dimension that items seem to have, by how much farther the second neighbor is than the first."""
     if distances.shape[1] < 2:
         return _PRIOR_DIMENSIONS
-    first, second = distances[distances[:, 0] > 0, :2].T
+    first, second = distances[distances[:, 0] > _EQUAL, :2].T
     return float((len(first) + _PRIOR_ITEMS) / (np.log(second / first).sum() + _PRIOR_ITEMS / _PRIOR_DIMENSIONS))

@@ -23,6 +23,7 @@ from ..model import UniBind, check_stored
 from .controls import CLASS_NAME
 from .cross_modal import Splits
 from .evaluation import Calibrated, Evaluation
+from .leakage import find_leakage
 from .methods import FITTED, TextSources
 from .metrics import expected_calibration_error, reliability
 from .parts import Inventory, Part, labeled, load_part, recognized_modalities, sampled, store_name, take_inventory
@@ -107,6 +108,7 @@ def evaluate(
         calibrated=calibrated,
         left_out=left_out,
         outside_anchor_space=tuple(m for m in samples if m not in comparable),
+        leakage=find_leakage(store, inventory),
         samples={name: vectors for name, vectors in (("before", before), ("after", after)) if vectors},
     )
 

@@ -18,6 +18,7 @@ FEW_OBJECTS = 30  # measured, below which an interval is rough
 def remarks(evaluation: Evaluation) -> list[str]:
     """One sentence per thing to know before trusting the figures; methods that are not distinguishable come last."""
     found = [
+        *evaluation.leakage.remarks(),
         *_about_classes(evaluation),
         *_about_splits(evaluation),
         *_about_items(evaluation),
