@@ -66,8 +66,7 @@ class Evaluation:
     `before` a fit and `after` it; None where no modality can be compared. `calibrated` is by modality; `left_out` maps
     a modality to its measured items by label whose class no method knows; `outside_anchor_space` lists the modalities
     that could not be compared with texts before the fit. `control_texts` is the number of texts per class of controls
-    that imitate descriptions. `leakage` is what measured items have in common with other splits. `samples` are the
-    embeddings behind the spaces before and after the fit.
+    that imitate descriptions. `leakage` is what measured items have in common with other splits.
     """
 
     title: str
@@ -85,13 +84,17 @@ class Evaluation:
     left_out: dict[str, dict[str, int]]
     outside_anchor_space: tuple[str, ...]
     leakage: Leakage
-    samples: dict[str, dict[str, Embeddings]]
 
     @property
     def spaces(self) -> dict[str, Space]:
         """The measured spaces by moment."""
         moments = {"uncentered": self.uncentered, "before": self.before, "after": self.after}
         return {name: space for name, space in moments.items() if space is not None}
+
+    @property
+    def samples(self) -> dict[str, dict[str, Embeddings]]:
+        """The embeddings behind the spaces before and after the fit, as a search compares them, by modality."""
+        return {moment: space.embeddings for moment, space in self.spaces.items() if moment != "uncentered"}
 
     def to_json(self) -> dict[str, Any]:
         """The figures in `report.json`. The same store, model and seed give the same bytes.

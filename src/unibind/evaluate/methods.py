@@ -6,10 +6,12 @@ hand, the same selection looks at these. Nothing is chosen on validation items, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ..align.centers import Centers, Scoring
 from ..align.selection import select_centers
 from ..backbones import Backbone
-from ..data.embeddings import TextEmbeddings
+from ..data.embeddings import TextEmbeddings, Vectors
 from ..knowledge.embedding import embed_descriptions
 from .controls import CONTROLS, SHUFFLED, Request
 from .parts import Part
@@ -52,29 +54,38 @@ class TextSources:
             usable.discard(SHUFFLED)
         return [name for name in CONTROLS if name in usable]
 
+    def texts(self, name: str, modality: str) -> Mapping[str, Sequence[str]]:
+        """The texts of a control, or the descriptions, by class."""
+        if name == DESCRIPTIONS:
+            return self._texts.by_class
+        return CONTROLS[name].texts(Request(self.classes, modality, self.count, self._seed, self._texts.by_class))
+
     def embedded(self, name: str, modality: str) -> TextEmbeddings:
         """The embedded texts of a control, or the descriptions."""
         if name == DESCRIPTIONS:
             assert self.descriptions is not None
             return self.descriptions
-        control = CONTROLS[name]
-        key = (name, modality if control.by_modality else None)
+        key = (name, modality if CONTROLS[name].by_modality else None)
         if key not in self._embedded:
-            request = Request(self.classes, modality, self.count, self._seed, self._texts.by_class)
-            self._embedded[key] = embed_descriptions(control.texts(request), self.backbone)
+            self._embedded[key] = embed_descriptions(self.texts(name, modality), self.backbone)
         return self._embedded[key]
 
     def centers(self, modality: str, part: Part) -> dict[str, Centers]:
         """The centers of every source; they see the training items of the modality without their labels."""
         samples = part.centered(part.train).vectors if len(part.train) else None
         sources = [*self.names(), *([] if self.descriptions is None else [DESCRIPTIONS])]
-        return {
-            name: select_centers(
-                self.embedded(name, modality),
-                strategy="all" if samples is None else "discriminative",
-                k=None if samples is None else _K,
-                scoring=_MEAN,
-                samples=samples,
-            )
-            for name in sources
-        }
+        return {name: centers_of(self.embedded(name, modality), samples) for name in sources}
+
+
+def centers_of(
+    texts: TextEmbeddings,
+    samples: Vectors | None,
+    *,
+    strategy: str | None = None,
+    k: int | None = None,
+    scoring: Scoring | None = None,
+) -> Centers:
+    """Centers from texts and centered unlabeled samples; what is not given is as in the library."""
+    strategy = strategy or ("all" if samples is None else "discriminative")
+    k = None if strategy == "all" else k or _K
+    return select_centers(texts, strategy=strategy, k=k, scoring=scoring or _MEAN, samples=samples)

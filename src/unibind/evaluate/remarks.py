@@ -103,8 +103,9 @@ def _about_items(evaluation: Evaluation) -> list[str]:
     if unlabeled:
         counts = _listed([f"{count} {names([m])}" for m, count in unlabeled.items()])
         found.append(f"measured items without a label take no part in recognition: {counts}")
-    large = [m for m, e in evaluation.samples["before"].items() if len(e) >= MOST_SAMPLED]
-    if large and len(evaluation.samples["before"]) > 1:
+    searched = evaluation.samples.get("before", {})
+    large = [m for m, e in searched.items() if len(e) >= MOST_SAMPLED]
+    if large and len(searched) > 1:
         found.append(f"retrieval is measured on {MOST_SAMPLED:,} items per modality, drawn by seed: {names(large)}")
     return found
 

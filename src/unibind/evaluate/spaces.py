@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..centering import Mean
+from ..backbones import as_queries
 from ..data.embeddings import Embeddings, TextEmbeddings
+from ..data.encode import embed
+from ..data.store import Store
+from ..knowledge.base import spoken
+from ..modalities import ANCHOR
+from ..modalities.text import Text
+from ..model import UniBind
+from ..retrieval.centering import Centering
 from .cross_modal import HEADLINE, CrossModal, Splits, cross_modal
 from .parts import labeled, sampled, shared_names
 from .unity import Balance, Cosines, Mix, balance, cosines, gaps, neighbor_mix, separability, tower_accuracy
@@ -40,10 +47,42 @@ class Unity:
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """What was measured at one moment: retrieval between all modalities, and unity where there are several."""
+    """What was measured at one moment: retrieval between all modalities, and unity where there are several.
+
+    `embeddings` are the vectors that were compared, by modality.
+    """
 
     retrieval: CrossModal
     unity: Unity | None
+    embeddings: dict[str, Embeddings]
+
+
+def searched_space(
+    model: UniBind, store: Store, samples: Splits, classes: Sequence[str] = (), *, seed: int = 0
+) -> Space | None:
+    """The space of stored items as a search with this model compares them; None where none can be compared with texts.
+
+    `samples` are as the backbone embedded them, and `classes` are searched by name.
+    """
+    centering = Centering(model, store)
+    found = {m: model.project(e) for m, e in samples.items()}
+    compared = {
+        m: replace(e, vectors=centering.vectors(e.vectors, m), contract=centering.contract(e.contract))
+        for m, e in found.items()
+        if e.contract.in_anchor_space
+    }
+    if not compared:
+        return None
+    names = _names(model, centering, classes) if classes and ANCHOR in model.modalities else None
+    return measure_space(compared, names, seed=seed)
+
+
+def _names(model: UniBind, centering: Centering, classes: Sequence[str]) -> TextEmbeddings:
+    """Class names as a search compares them with items."""
+    asked = embed([Text(spoken(name)) for name in classes], as_queries(model.backbone))
+    head = model.heads.get(ANCHOR)
+    vectors = centering.vectors(asked if head is None else head(asked), ANCHOR)
+    return TextEmbeddings(list(classes), list(classes), vectors, centering.contract(model.contract(ANCHOR)))
 
 
 def measure_space(embeddings: Splits, names: TextEmbeddings | None = None, *, seed: int = 0) -> Space:
@@ -52,7 +91,8 @@ def measure_space(embeddings: Splits, names: TextEmbeddings | None = None, *, se
     Raises ContractError for modalities that cannot be compared.
     """
     retrieval = cross_modal(embeddings, names)
-    return Space(retrieval, _unity(embeddings, retrieval, seed) if len(embeddings) > 1 else None)
+    unity = _unity(embeddings, retrieval, seed) if len(embeddings) > 1 else None
+    return Space(retrieval, unity, dict(embeddings))
 
 
 def _unity(embeddings: Splits, retrieval: CrossModal, seed: int) -> Unity:
@@ -74,14 +114,6 @@ def _unity(embeddings: Splits, retrieval: CrossModal, seed: int) -> Unity:
         accuracy,
         balance(retrieval.by_class[HEADLINE], np.array(list(accuracy.values()))),
     )
-
-
-def centered(embeddings: Splits, means: Mapping[str, Mean]) -> dict[str, Embeddings]:
-    """Embeddings as a search compares them: without the mean of their modality, where `means` has one.
-
-    Their contracts stay as they are, for a head may have removed the mean of its modality already.
-    """
-    return {m: replace(e, vectors=means[m](e.vectors)) if m in means else e for m, e in embeddings.items()}
 
 
 def _rounded(value: Any) -> Any:

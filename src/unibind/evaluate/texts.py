@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings
@@ -25,6 +27,20 @@ class ClassTexts:
     descriptions: TextEmbeddings | None
     by_class: Mapping[str, Sequence[str]] = field(default_factory=dict)
     generators: tuple[str, ...] = ()
+
+    def drawn(self, most: int | None, seed: int) -> ClassTexts:
+        """At most `most` descriptions of every class, drawn by seed and in their order; all of them for None."""
+        if most is None or self.descriptions is None:
+            return self
+        rng = np.random.default_rng(seed)
+        rows: list[int] = []
+        by_class: dict[str, list[str]] = {}
+        for category, texts in self.by_class.items():
+            own = [row for row, name in enumerate(self.descriptions.categories) if name == category]
+            kept = np.sort(rng.permutation(len(own))[:most])
+            rows += [own[i] for i in kept]
+            by_class[category] = [texts[i] for i in kept]
+        return replace(self, descriptions=self.descriptions.take(rows), by_class=by_class)
 
 
 def class_texts(

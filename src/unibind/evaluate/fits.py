@@ -1,0 +1,79 @@
+"""The same fit on the texts of a control: what labels gain whatever stands for the classes."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..align.fit import FitConfig
+from ..data.store import Store
+from ..fitting import fit
+from ..knowledge import KnowledgeBase
+from ..model import UniBind
+from .controls import CONTROLS
+from .methods import DESCRIPTIONS, TextSources
+from .parts import TRAIN
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How heads are fitted, apart from the texts: items per class (None: all), use of the split val, and settings."""
+
+    few_shot: int | None = None
+    hold_out_validation: bool = False
+    config: FitConfig = field(default_factory=FitConfig)
+
+    @classmethod
+    def of(cls, model: UniBind, store: Store, *, seed: int = 0) -> Recipe:
+        """The recipe of a fitted model, as far as its summary tells: its items per class are drawn anew."""
+        if model.summary is None:
+            return cls(config=FitConfig(seed=seed))
+        held_out = "validation" in model.summary.measured_on.values()
+        used = max(max(counts.values()) for counts in model.summary.class_items.values())
+        labels = (store.vectors(m, TRAIN).labels for m in model.summary.class_items)
+        stored = max(max(Counter(each).values(), default=0) for each in labels)
+        return cls(used if held_out and used < stored else None, held_out, FitConfig(seed=seed))
+
+
+def fit_on(
+    store: Store, sources: TextSources, name: str, modalities: Sequence[str], recipe: Recipe
+) -> dict[str, UniBind]:
+    """Models whose heads are fitted on the texts of a source, by modality: one for all where the texts are the same.
+
+    Raises what `fit` raises.
+    """
+    by_modality = name != DESCRIPTIONS and CONTROLS[name].by_modality
+    models: dict[str, UniBind] = {}
+    for group in [[m] for m in modalities] if by_modality else [list(modalities)]:
+        texts = sources.embedded(name, group[0])
+        with _quiet():
+            model = fit(
+                store,
+                knowledge=KnowledgeBase.open(sources.texts(name, group[0])),
+                modalities=group,
+                classes=sources.classes,
+                few_shot=recipe.few_shot,
+                hold_out_validation=recipe.hold_out_validation,
+                config=recipe.config,
+                backbone=sources.backbone,
+                texts=texts,
+                allow_duplicates=True,
+                progress=False,
+            )
+        models |= dict.fromkeys(group, model)
+    return models
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of fits that nobody will use."""
+    logger = logging.getLogger("unibind")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
