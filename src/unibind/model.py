@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 
 # of text-only centers: near the mean where all texts count, a soft maximum where the best of many are kept
 _MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.0)
+OnError = Literal["raise", "return"]
 _EXPLAINED = Answering(top=2)  # the winner and the runner-up
 
 
@@ -242,10 +243,10 @@ class UniBind:
         false_accept_rate: float | None = None,
         multi_label: bool = False,
         threshold: float = 0.5,
-        transductive: bool | str = False,
+        transductive: bool | str | None = False,
         class_prior: str | Mapping[str, float] | None = None,
         progress: bool | None = None,
-        on_error: Literal["raise", "return"] = "raise",
+        on_error: OnError = "raise",
         **reading: Unpack[ReadOptions],
     ) -> Any:
         """Classify one item (a Prediction) or many (a list of Predictions, in order).
@@ -266,11 +267,34 @@ class UniBind:
         answering = Answering(
             top, none_prior, false_accept_rate, multi_label, threshold, method_named(transductive), class_prior
         )
+
+        def predictions(batch: EmbeddedBatch) -> Sequence[Prediction]:
+            return self._predict(batch.vectors, batch.modality, batch.names, answering)
+
+        return self._answered(
+            items,
+            "classifying",
+            predictions,
+            on_error,
+            at_once=answering.transductive is not None,
+            progress=progress,
+            **reading,
+        )
+
+    def _answered(
+        self,
+        items: Any,
+        activity: str,
+        answers_of: Callable[[EmbeddedBatch], Sequence[Any]],
+        on_error: OnError,
+        **how: Any,
+    ) -> Any:
+        """An answer for one item, or a list for many; `on_error` decides about items that have none."""
         failures: dict[int, Unreadable] = {}
 
-        def predictions(batch: EmbeddedBatch) -> Sequence[Prediction | Unreadable]:
+        def answers(batch: EmbeddedBatch) -> Sequence[Any]:
             try:
-                return self._predict(batch.vectors, batch.modality, batch.names, answering)
+                return answers_of(batch)
             except UnibindError as error:
                 if on_error == "raise":
                     raise
@@ -282,16 +306,7 @@ class UniBind:
                 raise failure.as_error()
             failures[position] = Unreadable(name, failure.error, failure.message)
 
-        return self._for_each(
-            items,
-            "classifying",
-            predictions,
-            failures=failures,
-            at_once=answering.transductive is not None,
-            progress=progress,
-            **reading,
-            on_failure=on_failure,
-        )
+        return self._for_each(items, activity, answers, failures=failures, on_failure=on_failure, **how)
 
     def classify_vectors(
         self,
@@ -304,7 +319,7 @@ class UniBind:
         false_accept_rate: float | None = None,
         multi_label: bool = False,
         threshold: float = 0.5,
-        transductive: bool | str = False,
+        transductive: bool | str | None = False,
         class_prior: str | Mapping[str, float] | None = None,
     ) -> list[Prediction]:
         """Like `classify`, for vectors [N, D] that this model has embedded."""
@@ -346,6 +361,7 @@ class UniBind:
         *,
         top: int = 5,
         progress: bool | None = None,
+        on_error: OnError = "raise",
         **reading: Unpack[ReadOptions],
     ) -> Any:
         """Explain the classification of one item (an Explanation) or many (a list): which descriptions decided it.
@@ -376,7 +392,7 @@ class UniBind:
                 yield item
 
         single, iterable = one_or_many(items)
-        explained = self._for_each(kept(), "explaining", explanations, progress=progress, **reading)
+        explained = self._answered(kept(), "explaining", explanations, on_error, progress=progress, **reading)
         return explained[0] if single else explained
 
     @cached_property

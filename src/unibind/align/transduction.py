@@ -330,8 +330,8 @@ METHODS: dict[str, Method] = {
 DEFAULT = "em"
 
 
-def method_named(choice: bool | str) -> str | None:
-    """The name of the method that True or a name stands for; None for False."""
+def method_named(choice: bool | str | None) -> str | None:
+    """The name of the method that True or a name stands for; None for False and None."""
     return (DEFAULT if choice else None) if isinstance(choice, bool) else choice
 
 

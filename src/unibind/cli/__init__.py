@@ -21,6 +21,7 @@ from . import (
     doctor,
     encode,
     evaluate,
+    explain,
     export,
     fit,
     heptad,
@@ -48,6 +49,7 @@ add_verb(app, "bridge", bridge.bridge, kept="finished bridges are kept; run the 
 add_verb(app, "fit", fit.fit, kept="no model was written; run the same command again to start over")
 add_verb(app, "eval", evaluate.evaluate)
 add_verb(app, "classify", classify.classify)
+add_verb(app, "explain", explain.explain)
 add_verb(app, "search", search.search)
 add_verb(app, "export", export.export)
 add_verb(app, "doctor", doctor.doctor)

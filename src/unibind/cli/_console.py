@@ -11,6 +11,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,14 @@ from ..errors import UNSAFE_IN_JSON, printable
 from ..progress import busy as busy
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
-INPUT, MODEL, CENTERS, OUTPUT, ADVANCED = PANELS = ("Input", "Model", "Centers", "Output", "Advanced")  # of --help
+INPUT, MODEL, CENTERS, ANSWERS, OUTPUT, ADVANCED = PANELS = (  # of --help
+    "Input",
+    "Model",
+    "Centers",
+    "Answers",
+    "Output",
+    "Advanced",
+)
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON for machines instead of tables.", rich_help_panel=OUTPUT)
@@ -56,6 +64,30 @@ KnowledgeOption = Annotated[
         metavar="BASE",
         help="Classes: the folder of a base, a file of descriptions (table, JSON) or of names (.txt, labels), or names "
         "separated by commas; `heptad` is the packaged base.",
+        rich_help_panel=MODEL,
+    ),
+]
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="DIR", help="A fitted model: folder or Hub name.", rich_help_panel=MODEL),
+]
+ClassesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        metavar="NAMES",
+        help="Class names, separated by commas, or a .txt file: zero-shot.",
+        rich_help_panel=MODEL,
+    ),
+]
+CalibrateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibrate",
+        metavar="STORE",
+        help="Fit the confidences on the labeled items of a store's split val, which no fit has learned from.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -143,6 +175,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     if not console.is_terminal:  # a pipe has no width to fit into
         console = Console(width=max(console.width, 160))
     console.print(table)
+
+
+def print_line(text: str) -> None:
+    """A line on standard output."""
+    typer.echo(printable(text))
 
 
 def notify(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +13,15 @@ from ..errors import UnibindError
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
     ADVANCED,
-    MODEL,
+    ANSWERS,
     OUTPUT,
+    CalibrateOption,
+    ClassesOption,
     ItemTimeoutOption,
     JsonOption,
     KnowledgeOption,
     ModalityOption,
+    ModelOption,
     notify,
     percent,
     print_json,
@@ -34,31 +38,51 @@ _GROUP = 100  # files whose answers are printed together
 @with_backbone_options
 def classify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="DIR", help="A fitted model: folder or Hub name.", rich_help_panel=MODEL),
-    ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            "--classes",
-            metavar="NAMES",
-            help="Class names, separated by commas, or a .txt file: zero-shot.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    model: ModelOption = None,
+    classes: ClassesOption = None,
     knowledge: KnowledgeOption = None,
     modality: ModalityOption = None,
     backbone: BackboneChoice = NO_CHOICE,
+    none_prior: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the files that belong to none of the classes, as far as you know; allows the answer "
+            '"none of these".',
+            rich_help_panel=ANSWERS,
+        ),
+    ] = 0.0,
+    false_accept_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Instead: share of such files that may be taken for one of the classes.",
+            rich_help_panel=ANSWERS,
+        ),
+    ] = None,
+    multi_label: Annotated[
+        bool,
+        typer.Option("--multi-label", help="Any number of classes may apply to a file.", rich_help_panel=ANSWERS),
+    ] = False,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            metavar="P", help="With --multi-label: probability from which a class applies.", rich_help_panel=ANSWERS
+        ),
+    ] = 0.5,
     transductive: Annotated[
-        bool, typer.Option("--transductive", help="Classify all files at once: what is alike belongs together.")
+        bool,
+        typer.Option(
+            "--transductive",
+            help="Classify all files at once: what is alike belongs together.",
+            rich_help_panel=ANSWERS,
+        ),
     ] = False,
     transductive_method: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="The same by this method: em (default), transclip.", rich_help_panel=ADVANCED
-        ),
+        typer.Option(metavar="NAME", help="The same by this method: em (default), transclip.", rich_help_panel=ANSWERS),
     ] = None,
+    calibrate: CalibrateOption = None,
     top: Annotated[int, typer.Option(min=1, help="Candidates to show.", rich_help_panel=OUTPUT)] = 3,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.", rich_help_panel=ADVANCED)
@@ -68,31 +92,38 @@ def classify(
 ) -> None:
     """Classify files with a fitted model, or zero-shot by class names or descriptions.
 
-    One unreadable file does not stop the others; the exit code is then 2.
+    Percentages are probabilities given that a file belongs to one of the classes. One unreadable file does not stop the
+    others; the exit code is then 2.
 
     Examples:
       $ unibind classify dog.wav bunny.ply --model runs/demo/model
       $ unibind classify holiday.jpg --classes "cat, dog, car"
       $ unibind classify people.jpg --modality thermal --knowledge my_classes.jsonl
+      $ unibind classify inbox/*.wav --model runs/demo/model --none-prior 0.1
+      $ unibind classify inbox/*.wav --model runs/demo/model --multi-label
       $ unibind classify photos/*.jpg --model runs/demo/model --transductive
     """
+    from ..align.transduction import method_named
     from ..api import open_model
-    from ..predictions import Unreadable
+    from ..predictions import Answering, Unreadable
 
     if model is None and classes is None and knowledge is None:
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
+    at_once = method_named(transductive_method or transductive)
+    answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold, at_once)
     opened = open_model(model, classes=classes, knowledge=knowledge, **backbone.arguments)
-    at_once = transductive_method or transductive
-    size = len(files) if at_once else _GROUP
+    if calibrate is not None:
+        opened.calibrate(calibrate)
+    size = _GROUP if answering.transductive is None else len(files)
     results: list[Prediction | Unreadable] = []
     try:
         for start in range(0, len(files), size):
             group = files[start : start + size]
             reading: ReadOptions = {"modality": modality, "workers": workers, "item_timeout": item_timeout}
-            new = opened.classify(group, top=top, transductive=at_once, on_error="return", **reading)
+            new = opened.classify(group, on_error="return", **asdict(answering), **reading)
             results += new
             if not json:
-                _print(new)
+                _print(new, answers=answering.open)
     finally:  # also where a later file ends the run
         if json:
             print_json([asdict(result) for result in results])
@@ -100,39 +131,38 @@ def classify(
         raise typer.Exit(2)
 
 
-def _print(results: list[Prediction | Unreadable]) -> None:
+def _print(results: list[Prediction | Unreadable], *, answers: bool) -> None:
     """A table, and a line per file that has no prediction."""
     from ..predictions import Prediction, Unreadable
 
-    _print_predictions([result for result in results if isinstance(result, Prediction)])
+    _print_predictions([result for result in results if isinstance(result, Prediction)], answers)
     for result in results:
         if isinstance(result, Unreadable):
             notify(f"unibind: {result.message}")
 
 
-def _print_predictions(predictions: list[Prediction]) -> None:
-    """A table; "none of these" is a column where a calibrated model can say it, and so is what the answer was for an
-    item by itself, where that differs from the answer for all at once.
+def _print_predictions(predictions: list[Prediction], answers: bool) -> None:
+    """A table. With `answers`, which of the candidates apply, or "none of these" and its probability if it is known;
+    and what the answer was for an item by itself, where that differs from the answer for all at once.
     """
     if not predictions:
         return
-    calibrated = any(p.none_probability is not None for p in predictions)
-    revised = any(p.inductive_label not in (None, p.label) for p in predictions)
-    columns = [
-        "item",
-        "modality",
-        "categories, %",
-        *(["none of these, %"] if calibrated else []),
-        *(["by itself, %"] if revised else []),
-        "nearest description",
-    ]
-    rows = []
-    for p in predictions:
-        categories = ", ".join(f"{label} {percent(share)}" for label, share in p.candidates)
-        none = "-" if p.none_probability is None else percent(p.none_probability)
-        alone = [_by_itself(p)] if revised else []
-        rows.append([p.item, p.modality, categories, *([none] if calibrated else []), *alone, p.description])
-    print_table(columns, rows)
+    shown: dict[str, Callable[[Prediction], str]] = {
+        "item": lambda p: p.item,
+        "modality": lambda p: p.modality,
+        "answer": lambda p: p.answer,
+        "categories, %": lambda p: ", ".join(f"{label} {percent(share)}" for label, share in p.candidates),
+        "none of these, %": lambda p: "-" if p.none_probability is None else percent(p.none_probability),
+        "by itself, %": _by_itself,
+        "nearest description": lambda p: p.description,
+    }
+    if not answers:
+        del shown["answer"]
+    if not answers or all(p.none_probability is None for p in predictions):
+        del shown["none of these, %"]
+    if not any(map(_by_itself, predictions)):
+        del shown["by itself, %"]
+    print_table(list(shown), [[cell(p) for cell in shown.values()] for p in predictions])
 
 
 def _by_itself(prediction: Prediction) -> str:

@@ -56,6 +56,11 @@ class Answering:
         if self.transductive is None and self.class_prior is not None:
             raise UnibindError("a class prior is for items that are classified at once; pass transductive=True with it")
 
+    @property
+    def open(self) -> bool:
+        """Whether the answer may be another than the most likely category."""
+        return self.multi_label or self.none_prior > 0 or self.false_accept_rate is not None
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -90,7 +90,7 @@ def _none_of_these(
         return None, everything
     unknowns = calibration.unknowns
     if unknowns is None:
-        if answering.none_prior or answering.false_accept_rate is not None:
+        if answering.open:
             raise UnibindError(_why_not(calibration, modality, scores.shape[1]))
         return None, everything
     if answering.false_accept_rate is not None:

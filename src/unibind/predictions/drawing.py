@@ -66,7 +66,7 @@ def _read_again(explanation: Explanation) -> Raw:
 def _draw(figure: SubFigure, explanation: Explanation, raw: Raw) -> None:
     cases = _cases(explanation)
     figure.suptitle(shortened(explanation.prediction.item, 100), fontsize=10, color="#444444", parse_math=False)
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 3])
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 2.6])
     shown = left.subplots()
     shown.imshow(picture(raw, _PICTURE))
     shown.axis("off")
@@ -90,6 +90,8 @@ def _draw_case(panel: Axes, case: Case, color: str) -> None:
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(axis="x", labelsize=8)
     title = f"{case.label}: {percentage(case.probability)}, score {case.score:.3f}"
+    if len(added) < case.descriptions:
+        title += f"  ({len(added)} of {case.descriptions:,} descriptions)"
     panel.set_title(title, loc="left", fontsize=11, fontweight="bold", color=color, parse_math=False)
 
 

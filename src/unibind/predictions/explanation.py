@@ -8,8 +8,8 @@ to the maximum the nearest one gives everything. Contributions below zero speak 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Case:
-    """What speaks for one category: its score, the number of its descriptions that counted, and those of them with the
-    largest shares.
+    """What speaks for one category.
+
+    `descriptions` is how many of its descriptions made the `score`, and `evidence` those of them with the largest
+    shares. `aspects` is what all descriptions of each aspect contributed, most first; those without one are left out.
     """
 
     label: str
     probability: float
     score: float
     descriptions: int
+    aspects: dict[str, float]
     evidence: list[Evidence]
 
 
@@ -76,6 +79,12 @@ class Explanation:
     def sentence(self) -> str:
         """The explanation in words."""
         return explanation_sentence(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain facts, without the item."""
+        facts = asdict(replace(self, source=None))
+        del facts["source"]
+        return {**facts, "sentence": self.sentence}
 
     def save_png(self, path: str | Path) -> None:
         """Draw the item beside the descriptions of the winner and of the runner-up, as a PNG file.
@@ -118,10 +127,19 @@ def _case(
     shares = np.abs(added) / total if total > 0 else np.full(len(added), 1 / len(added))
     ids = centers.description_ids[rows]
     evidence = [
-        _evidence(label, ids[i], descriptions.get(ids[i]), float(cosines[i]), float(added[i]), float(shares[i]))
-        for i in np.lexsort((-cosines, -shares))[:top]
+        _evidence(label, name, descriptions.get(name), *figures)
+        for name, *figures in zip(ids, cosines.tolist(), added.tolist(), shares.tolist(), strict=True)
     ]
-    return Case(label, probability, float(added.sum()), len(ids), evidence)
+    ranked = sorted(evidence, key=lambda e: (-e.share, -e.cosine))
+    return Case(label, probability, float(added.sum()), len(ids), _by_aspect(evidence), ranked[:top])
+
+
+def _by_aspect(evidence: Sequence[Evidence]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for one in evidence:
+        if one.aspect is not None:
+            sums[one.aspect] = sums.get(one.aspect, 0.0) + one.contribution
+    return dict(sorted(sums.items(), key=lambda entry: -entry[1]))
 
 
 def _evidence(

@@ -27,11 +27,17 @@ def explanation_sentence(explanation: Explanation) -> str:
     return f"{sentence} {quoted} is {percentage(first.share)} of what counted for {winner.label}."
 
 
+def aspects_sentence(case: Case) -> str:
+    """What the descriptions of each aspect contributed to the score; empty where none has one."""
+    parts = ", ".join(f"{aspect} {value:+.3f}" for aspect, value in case.aspects.items())
+    return f"{case.label} by aspect: {parts}" if parts else ""
+
+
 def scores(explanation: Explanation) -> str:
     """Score of winner and runner-up, and what they are made of."""
     winner, other = explanation.winner, explanation.runner_up
     against = "" if other is None else f" against {other.score:.3f}"
-    return f"it scores {winner.score:.3f}{against}, the {explanation.scoring} of {_counted(winner, other)}"
+    return f"it scores {winner.score:.3f}{against}, by {explanation.scoring} over {_counted(winner, other)}"
 
 
 def _counted(winner: Case, other: Case | None) -> str:
