@@ -37,6 +37,8 @@ def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
         f"Heads over the frozen backbone {_text(parts.backbone)}, fitted for: {modalities}.",
         f"{len(labels)} categories: {shown}",
         "",
+        _calibrated(parts),
+        "",
         "```python",
         "import unibind",
         "",
@@ -53,6 +55,16 @@ def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
     if measured:
         lines += ["", "## Measured", "", "```json", json.dumps(dict(measured), indent=1), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _calibrated(parts: Parts) -> str:
+    if not parts.calibration:
+        return "Confidences are not calibrated."
+    return (
+        f"Confidences are calibrated for: {', '.join(map(_text, sorted(parts.calibration)))}. They are probabilities "
+        "given that an item is of one of the categories; `classify(..., none_prior=0.1)` also asks whether it is, and "
+        "`multi_label=True` which of them apply."
+    )
 
 
 def _metadata(parts: Parts) -> str:

@@ -1,9 +1,10 @@
-"""A backbone with a known space: a file or text that says "c3" is the fourth axis, with noise of its own."""
+"""A backbone with a known space: what is of class "c3" is the fourth axis; pictures have noise of their own."""
 
 import zlib
 
 import numpy as np
 import torch
+from PIL import Image
 
 from unibind.backbones import Contract, License
 from unibind.data.manifest import Item
@@ -20,9 +21,9 @@ KNOWLEDGE = KnowledgeBase(
 )
 
 
-def vector_of(name, key=""):
-    """The axis of a class; items (which have a key) are noisy, texts are not."""
-    vector = np.eye(DIM)[CLASSES.index(name)]
+def vector_of(*axes, key=""):
+    """The sum of axes; items (which have a key) are noisy, texts are not."""
+    vector = np.eye(DIM)[list(axes)].sum(axis=0)
     if key:
         rng = np.random.default_rng(zlib.crc32(key.encode()))
         vector = vector + rng.normal(0, NOISE, DIM)
@@ -30,7 +31,7 @@ def vector_of(name, key=""):
 
 
 class AxesBackbone:
-    """Implements the Backbone protocol. Pictures are made by `picture_of`: their first pixel says what they show."""
+    """Implements the Backbone protocol. The first pixel of a picture says what it shows; see `picture_of`."""
 
     name = "axes"
     dim = DIM
@@ -41,15 +42,22 @@ class AxesBackbone:
 
     def preprocess(self, modality, raw):
         if modality == "text":
-            return torch.from_numpy(vector_of(raw.text.split()[0]))
-        row, number = raw.pixels[0, 0, :2].tolist()
-        return torch.from_numpy(vector_of(CLASSES[row], f"picture {number}"))
+            return torch.from_numpy(vector_of(CLASSES.index(raw.text.split()[0])))
+        first, second, number = raw.pixels[0, 0].tolist()
+        return torch.from_numpy(vector_of(*{first, second}, key=f"picture {number}"))
 
     def encode(self, modality, batch):
         return torch.nn.functional.normalize(batch.float(), dim=1)
 
     def contract(self, modality):
         return Contract(space="axes@1", backbone="axes", modality=modality, weights="1")
+
+
+def picture_of(axis, number=0, *, and_axis=None):
+    """A picture of the class of an axis, or of two; axes from 10 on are of no class."""
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[0, 0] = axis, axis if and_axis is None else and_axis, number
+    return Image.fromarray(pixels)
 
 
 def labeled_store(path, per_class, classes=CLASSES):
@@ -60,6 +68,7 @@ def labeled_store(path, per_class, classes=CLASSES):
             for i in range(count):
                 key = f"{split}-{name}-{i}"
                 items.append(Item(key, "image", uri=f"{key}.png", label=name, split=split))
-                vectors.append(vector_of(name, key))
+                vectors.append(vector_of(CLASSES.index(name), key=key))
     store.add(items, np.stack(vectors), AxesBackbone().contract("image"))
+    store.note_backbone("axes", {})
     return store
