@@ -21,6 +21,7 @@ VERBS = (
     ["fit"],
     ["eval"],
     ["classify"],
+    ["explain"],
     ["search"],
     ["export"],
     ["store", "show"],
