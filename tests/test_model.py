@@ -72,7 +72,7 @@ def test_a_fit_leaves_every_bit_of_text_vectors(name, tmp_path):
 
 
 def test_text_takes_no_head():
-    with pytest.raises(UnibindError, match="text is the fixed center of the space and takes no head"):
+    with pytest.raises(UnibindError, match="text is the fixed center of the space and takes no head, except in a uni"):
         UniBind(ToyBackbone(), heads={"text": Head.identity(DIM)})
 
 

@@ -56,6 +56,9 @@ class UniBind:
     `heads`, `centers`, `calibration` and `means` map each modality to its part. A mean is removed from vectors before
     they are compared (see `centered`); a modality with a head needs none, for its head removes it. `knowledge` has the
     descriptions that the centers were selected from, so that a prediction can name the nearest one.
+
+    A unified model has a head for text, too, and `unified`, the fingerprint of all its heads (`heads_fingerprint`): its
+    embeddings have a space of their own, and neither the backbone's texts nor modalities without a head are in it.
     """
 
     def __init__(
@@ -68,9 +71,13 @@ class UniBind:
         means: Mapping[str, Mean] | None = None,
         knowledge: KnowledgeBase | None = None,
         summary: FitSummary | None = None,
+        unified: str | None = None,
     ) -> None:
-        if heads and ANCHOR in heads:
-            raise UnibindError(f"{ANCHOR} is the fixed center of the space and takes no head; leave it out of `heads`")
+        if heads and ANCHOR in heads and unified is None:
+            raise UnibindError(
+                f"{ANCHOR} is the fixed center of the space and takes no head, except in a unified model; leave it out "
+                "of `heads`, or fit with `unify=True`"
+            )
         self.backbone = backbone
         self.heads = dict(heads or {})
         self.centers = dict(centers or {})
@@ -78,6 +85,7 @@ class UniBind:
         self.means = dict(means or {})
         self.knowledge = knowledge
         self.summary = summary
+        self.unified = unified
 
     # --- construction ----------------------------------------------------------------------------------------------
 
@@ -151,7 +159,10 @@ class UniBind:
     def contract(self, modality: str) -> Contract:
         """What decides the meaning of this model's embeddings of a modality."""
         bare, head = self.backbone.contract(modality), self.heads.get(modality)
-        return bare if head is None else bare.with_head(head.fingerprint, bare.anchor_space)
+        if head is None:
+            return bare
+        space = bare.anchor_space if self.unified is None else bare.unified_space(self.unified)
+        return bare.with_head(head.fingerprint, space)
 
     # --- embedding -------------------------------------------------------------------------------------------------
 
@@ -495,6 +506,7 @@ class UniBind:
                 means=self.means,
                 knowledge=self.knowledge,
                 summary=None if self.summary is None else asdict(self.summary),
+                unified=self.unified,
                 license=self.backbone.license.spdx,
             )
             serialization.write(folder, parts, measured or {}, name=repo_id or str(directory))
@@ -544,6 +556,7 @@ class UniBind:
             means=parts.means,
             knowledge=parts.knowledge,
             summary=summary,
+            unified=parts.unified,
         )
 
     def push_to_hub(

@@ -15,7 +15,7 @@ from typing import Any
 from ._version import __version__
 from .align.calibration import Calibration, calibration_from_json
 from .align.centers import Centers, load_centers, save_centers
-from .align.heads import Head, load_heads, save_heads
+from .align.heads import Head, heads_fingerprint, load_heads, save_heads
 from .backbones import Backbone, Contract, PortableBackbone
 from .backbones._shared.places import still_there
 from .centering import Mean
@@ -24,13 +24,14 @@ from .errors import MissingFileError, UnibindError
 from .files import OutputKind, recover, write_whole
 from .json_files import COUNT, FLAG, OBJECT, TEXT, check_fields, optional, read_json, table_of
 from .knowledge import KnowledgeBase
+from .modalities import ANCHOR
 from .model_card import model_card
 
 MANIFEST, HEADS, CENTERS = "unibind.json", "heads.safetensors", "centers.safetensors"
 MEANS = "means.safetensors"
 DESCRIPTIONS, CARD = "descriptions.parquet", "README.md"
 CLASSES = "classes_*.parquet"  # the texts of a classifier's classes
-_FORMAT = 4
+_FORMAT = 5
 MODEL = OutputKind(
     "a model",
     marks=(MANIFEST, HEADS, CENTERS),
@@ -48,6 +49,7 @@ _FIELDS = {
     "calibration": OBJECT,
     "knowledge": FLAG,
     "summary": optional(OBJECT),
+    "unified": optional(TEXT),
 }
 _FIX = "fit and save the model again"
 
@@ -71,6 +73,7 @@ class Parts:
     summary: dict[str, Any] | None
     license: str
     folder_option: str | None = None
+    unified: str | None = None
 
 
 def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, name: str) -> None:
@@ -94,6 +97,7 @@ def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, name: str)
         "calibration": {m: asdict(c) for m, c in parts.calibration.items()},
         "knowledge": parts.knowledge is not None,
         "summary": parts.summary,
+        "unified": parts.unified,
         "measured": dict(measured),
     }
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
@@ -107,7 +111,8 @@ def read(folder: Path) -> Parts:
         )
     manifest = _read_manifest(folder / MANIFEST)
     heads = load_heads(folder / HEADS)
-    if {m: h.fingerprint for m, h in heads.items()} != manifest["heads"]:
+    unified = heads_fingerprint(heads) if ANCHOR in heads else None
+    if ({m: h.fingerprint for m, h in heads.items()}, unified) != (manifest["heads"], manifest["unified"]):
         raise UnibindError(f"{folder / HEADS} does not belong to its {MANIFEST}; {_FIX}")
     where, centers, calibration = (
         str(folder / MANIFEST),
@@ -126,6 +131,7 @@ def read(folder: Path) -> Parts:
         manifest["summary"],
         manifest["license"],
         manifest["folder_option"],
+        unified,
     )
 
 

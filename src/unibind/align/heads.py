@@ -1,11 +1,12 @@
 """Heads: one learned affine map per modality, applied after its frozen tower.
 
-Text has no head: it is the fixed center of the space. A head starts as the identity, so an unfitted UniBind is exactly
-its backbone.
+Text has no head, for it is the fixed center of the space, except in a unified model. A head starts as the identity, so
+an unfitted UniBind is exactly its backbone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ class Head:
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that identify the head's weight and bias."""
         return self.affine.fingerprint
+
+
+def heads_fingerprint(heads: Mapping[str, Head]) -> str:
+    """Twelve hexadecimal digits that identify all heads of a model, in any order."""
+    rows = "\n".join(f"{modality} {heads[modality].fingerprint}" for modality in sorted(heads))
+    return hashlib.sha256(rows.encode()).hexdigest()[:12]
 
 
 def save_heads(heads: Mapping[str, Head], path: Path) -> None:

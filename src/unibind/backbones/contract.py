@@ -26,6 +26,7 @@ _FIELDS = {
     "centered": optional(TEXT),
 }
 _FIX = "write it again"
+_UNIFIED = "/unified@"  # between a space and the fingerprint of the heads that moved all its modalities, text included
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,19 @@ class Contract:
         """The contract after the mean with this fingerprint was removed."""
         return replace(self, centered=fingerprint)
 
+    def unified_space(self, fingerprint: str) -> str:
+        """The space into which the heads with this fingerprint, one of them for text, move the anchor space."""
+        return f"{self.anchor_space}{_UNIFIED}{fingerprint}"
+
     @property
     def in_anchor_space(self) -> bool:
-        """Whether these vectors are in the space of their backbone's texts."""
+        """Whether these vectors are in the space of their backbone's texts, or in a unified one with these."""
         return self.anchor is None
 
     @property
     def anchor_space(self) -> str:
-        """The space of their backbone's texts, whether or not these vectors are in it."""
-        return self.anchor or self.space
+        """The space of the texts as their backbone embeds them, whether or not these vectors are in it."""
+        return self.anchor or self.space.partition(_UNIFIED)[0]
 
     def anchored_to(self, texts: Contract) -> Contract:
         """The contract of this tower in a backbone with these texts, where it may be outside the anchor space."""
@@ -107,6 +112,13 @@ class Contract:
         Centered vectors are compared with centered ones only.
         """
         if not self.shares_space(other) and self.shares_anchor(other):
+            for unified in (self, other):
+                if _UNIFIED in unified.space:
+                    raise ContractError(
+                        f"{here} live in the space {self.space} and {there} in {other.space}: a unified model moves "
+                        "texts, too, and what it has no head for stays where it was; embed both with that model, "
+                        "fitted for both modalities"
+                    )
             outside = other if self.in_anchor_space else self
             raise ContractError(
                 f"{here} and {there} cannot be compared: the {outside.modality} tower has its own space, "
