@@ -125,11 +125,11 @@ def test_classes_limit_a_knowledge_base():
 
 def test_a_sigmoid_backbone_can_give_every_class_a_probability_of_its_own():
     backbone = ToyBackbone()
-    backbone.logit_bias = -5.0
+    backbone.logit_bias = -4.0
     model = unibind.UniBind.zero_shot(knowledge=KNOWLEDGE, backbone=backbone)
     prediction = model.classify("red", top=3, multi_label=True)
     scores = model.centers["text"].scores(model.centered(model.embed(["red"]), "text"))[0]
-    assert prediction.probability == pytest.approx(1 / (1 + np.exp(-(10.0 * scores.max() - 5.0))), abs=1e-5)
+    assert prediction.probability == pytest.approx(1 / (1 + np.exp(-(10.0 * scores.max() - 4.0))), abs=1e-5)
     assert prediction.labels == ["red"]
     assert model.classify("red", multi_label=True, threshold=0.999).labels == []
     of_one = model.classify("red", top=3)  # given that exactly one class applies, these odds are a softmax

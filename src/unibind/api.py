@@ -18,6 +18,7 @@ from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
 from .data.loader import ITEM_TIMEOUT_S
 from .data.opening import open_backbone, open_store
 from .data.store import STORE, Store
+from .data.unlabeled import UnlabeledSource, store_of
 from .data.worker_pool import prepare_workers
 from .errors import UnibindError, UnknownNameError
 from .exporting import FORMATS, ExportSummary, export_store
@@ -93,6 +94,7 @@ def open_model(
     *,
     classes: Sequence[str] | str | None = None,
     knowledge: KnowledgeSource | None = None,
+    unlabeled: UnlabeledSource | None = None,
     store: Store | None = None,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
@@ -102,18 +104,26 @@ def open_model(
 ) -> UniBind:
     """A fitted model by its folder or Hub name, a zero-shot one from `classes` or `knowledge`, or a bare backbone.
 
-    Without a model, the backbone is the one that is named, else the one that encoded `store`, else the default. Raises
-    UnibindError where a backbone is named that the model was not fitted on.
+    Without a model, the backbone is the one that is named, else the one that encoded `store` or the store `unlabeled`
+    (see `UniBind.zero_shot`), else the default. Raises UnibindError where a backbone is named that the model was not
+    fitted on.
     """
+    if unlabeled is not None and classes is None and knowledge is None:
+        raise UnibindError("unlabeled items help to classify by classes or knowledge only; pass one of them, no model")
     if model is not None and (classes is not None or knowledge is not None):
         raise UnibindError("a fitted model has its own classes; leave out the model, or the classes and knowledge")
     if model is None:
         opened = open_backbone(
-            backbone, store=store, weights=weights, precision=precision, device=device, options=options
+            backbone,
+            store=store or store_of(unlabeled),
+            weights=weights,
+            precision=precision,
+            device=device,
+            options=options,
         )
         if classes is None and knowledge is None:
             return UniBind(opened)
-        return UniBind.zero_shot(classes, knowledge=knowledge, backbone=opened)
+        return UniBind.zero_shot(classes, knowledge=knowledge, unlabeled=unlabeled, backbone=opened)
     if isinstance(model, UniBind):
         fitted, name = model, "the model"
     else:

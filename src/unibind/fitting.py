@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .align.calibration import Calibration, fit_calibration
-from .align.centers import Centers, Scoring
+from .align.centered_texts import centered_texts, text_mean
+from .align.centers import Centers
 from .align.fit import FitConfig, FittedHead, Samples, fit_heads
-from .align.selection import CenterConfig, centered_texts, select_centers, text_mean, tune_centers
+from .align.selection import CenterConfig, select_centers, tune_centers
 from .align.threads import suitable_threads
 from .backbones import Backbone
 from .centering import Mean
@@ -40,7 +41,6 @@ _log = logging.getLogger(__name__)
 
 _CENTERS = CenterConfig(strategy="all", scoring="mean")  # a head is fitted for the mean of all descriptions
 _SHOWN_CLASSES = 5
-_ANCHOR_SCORING = Scoring("log_mean_exp", 20.0)  # of the centers that texts are classified by
 
 
 def fit(
@@ -72,10 +72,10 @@ def fit(
 
     `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels. `classes` limits
     the model to these, and items of others take no part. A class without training items stands where its texts say.
-    `centers` selects centers instead of the mean of all descriptions; what it leaves open is chosen on the items held
-    out. `backbone` defaults to the one that encoded the store; it embeds texts only, for items are taken as stored.
-    `texts` are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a
-    terminal) or a function that is called with (modality, step).
+    `centers` selects centers instead of the mean of all descriptions, on the items held out if it says `tune`.
+    `backbone` defaults to the one that encoded the store; it embeds texts only, for items are taken as stored. `texts`
+    are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a terminal)
+    or a function that is called with (modality, step).
 
     With a loss, descriptions that the knowledge has of training items are their own descriptions, before those that
     came with the manifest; descriptions of the store's other items are left out, because they give labels away. Raises
@@ -198,18 +198,16 @@ def _assemble(
     for m, result in fitted.items():
         train, (held_out, category_index) = split.train[m], result.held_out
         labels = [texts.category_names()[c] for c in category_index]
-        centers[m], top1 = tune_centers(
-            texts,
-            (held_out, labels),
-            samples=result.head(train.vectors),
-            labels=train.known_labels(),
-            config=config,
-        )
-        accuracy[m] = top1 if labels else None
+        samples, known = result.head(train.vectors), train.known_labels()
+        if config.tune:
+            centers[m], _ = tune_centers(texts, (held_out, labels), samples=samples, labels=known, config=config)
+        else:
+            centers[m] = config.select(texts, samples=samples, labels=known)
+        accuracy[m] = centers[m].top1(held_out, labels) if labels else None
         if labels:
             calibration[m] = fit_calibration(centers[m], held_out, category_index, learned=True)
     if ANCHOR in backbone.modalities:
-        centers[ANCHOR] = select_centers(texts, strategy="consensus", scoring=_ANCHOR_SCORING)
+        centers[ANCHOR] = select_centers(texts)
     _warn_of_gaps(split.train, fitted, texts.category_names())
     summary = FitSummary(
         store_version,

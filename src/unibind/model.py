@@ -13,10 +13,11 @@ import numpy as np
 
 from . import serialization
 from .align.calibration import Calibration, LabelOdds, calibration_on
-from .align.centers import Centers, Scoring
+from .align.centers import Centers
 from .align.heads import Head
-from .align.selection import select_centers, text_mean
+from .align.selection import CenterConfig
 from .align.transduction import method_named
+from .align.zero_shot import zero_shot_centers
 from .backbones import Backbone, Contract, as_queries, create_backbone
 from .centering import Mean
 from .data.embedded_batches import counted, joined_by_modality
@@ -26,12 +27,12 @@ from .data.inputs import one_or_many
 from .data.loader import Failure
 from .data.opening import open_backbone, open_store
 from .data.store import Store
+from .data.unlabeled import UnlabeledSource, read_unlabeled, store_of
 from .errors import ContractError, UnibindError
 from .files import check_output, staged
 from .fit_summary import FitSummary, read_summary
 from .knowledge import Description, KnowledgeBase, KnowledgeSource
 from .knowledge.classes import read_classes
-from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
 from .modalities.text import Text
 from .predictions import Answering, Explanation, Prediction, Unreadable, explain, predict
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# of text-only centers: near the mean where all texts count, a soft maximum where the best of many are kept
-_MEAN, _SOFT_MAXIMUM = Scoring("log_mean_exp", 1.0), Scoring("log_mean_exp", 20.0)
 OnError = Literal["raise", "return"]
 _EXPLAINED = Answering(top=2)  # the winner and the runner-up
 
@@ -95,61 +94,40 @@ class UniBind:
         classes: Sequence[str] | str | None = None,
         *,
         knowledge: KnowledgeSource | None = None,
+        unlabeled: UnlabeledSource | None = None,
+        centers: CenterConfig | None = None,
         backbone: Backbone | str | None = None,
         weights: str | Path | None = None,
         precision: str | None = None,
         device: str | None = None,
-        strategy: str = "consensus",
-        k: int | None = 50,
     ) -> UniBind:
-        """A model that classifies without a single sample: by class names, or better by descriptions of them.
+        """A model that classifies without a label: by class names, or better by descriptions of them.
 
         With `classes` alone (a list, names separated by commas, or a .txt file), each category is represented by its
-        name in the control templates of every modality. With `knowledge` (whatever `KnowledgeBase.open` takes), the K
-        descriptions that `strategy` selects represent it; `classes` then limits the categories. `backbone` is a name,
-        an open backbone, or None for the default; `weights`, `precision` and `device` go to a backbone given by name.
-        Modalities whose tower is not in the space of its texts get no centers. Raises UnibindError without classes and
-        knowledge, UnknownNameError for classes that the knowledge lacks.
+        name in the control templates of every modality. With `knowledge` (whatever `KnowledgeBase.open` takes), its
+        descriptions represent it, and `classes` limits the categories. An item's score is its mean cosine to them.
+
+        `unlabeled` is a store, or a list of items of any kind that `embed` takes, with items like those that will be
+        classified: the mean of each modality is removed, and the 16 descriptions that tell a class best from the others
+        represent it. They should be of all classes; labels are not looked at. `centers` selects others.
+
+        `backbone` is a name, an open backbone, or None for the one that encoded the unlabeled store, or else the
+        default; `weights`, `precision` and `device` go to a backbone given by name. Modalities whose tower is not in
+        the space of its texts get no centers. Raises UnibindError without classes and knowledge, UnknownNameError for
+        classes that the knowledge lacks, and ContractError for a store of another backbone.
         """
         if isinstance(classes, str):
             classes = read_classes(classes)
         if not classes and knowledge is None:
             raise UnibindError("zero-shot classification needs `classes` (names) or `knowledge` (descriptions of them)")
-        base = None if knowledge is None else KnowledgeBase.open(knowledge)
-        if base is not None and classes is not None:
+        base = KnowledgeBase.from_names(classes or ()) if knowledge is None else KnowledgeBase.open(knowledge)
+        if classes is not None:
             base = base.of_categories(classes)
-        opened = open_backbone(backbone, weights=weights, precision=precision, device=device)
-        if base is None:
-            return cls._from_names(classes or (), opened)
-        if base.names_only:
-            return cls._from_names(base.categories, opened)
-        with progress_bar("embedding the descriptions", len(base)) as advance:
-            texts = embed_descriptions(base, opened, progress=advance)
-        centers = select_centers(texts, strategy=strategy, k=k, scoring=_SOFT_MAXIMUM)
-        comparable = (m for m in opened.modalities if opened.contract(m).shares_space(texts.contract))
-        return cls(opened, centers=dict.fromkeys(comparable, centers), means={ANCHOR: text_mean(texts)}, knowledge=base)
-
-    @classmethod
-    def _from_names(cls, classes: Sequence[str], backbone: Backbone) -> UniBind:
-        _log.warning(
-            "classes are represented by their names alone; descriptions usually do better: write some with "
-            "`unibind knowledge generate` and pass them as knowledge"
-        )
-        bases = {m: KnowledgeBase.from_names(classes, m) for m in backbone.modalities}
-        descriptions = {d.id: d for base in bases.values() for d in base.descriptions}
-        every = KnowledgeBase(descriptions.values())
-        texts = embed_descriptions(every, backbone)
-        centers = {
-            m: select_centers(
-                texts.without(descriptions.keys() - {d.id for d in bases[m].descriptions}),
-                strategy="all",
-                k=None,
-                scoring=_MEAN,
-            )
-            for m in backbone.modalities
-            if backbone.contract(m).shares_space(texts.contract)
-        }
-        return cls(backbone, centers=centers, means={ANCHOR: text_mean(texts)}, knowledge=every)
+        store = store_of(unlabeled)
+        opened = open_backbone(backbone, store=store, weights=weights, precision=precision, device=device)
+        items = None if unlabeled is None else read_unlabeled(store or unlabeled, opened)
+        parts = zero_shot_centers(base, opened, items, centers)
+        return cls(opened, centers=parts.centers, means=parts.means, knowledge=parts.knowledge)
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ The center set of category c, EC_c = {z_1 .. z_K}, consists of embeddings of its
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from jaxtyping import Float, Float32, Int
 
 from ..backbones._shared.safetensors_file import read_arrays
 from ..backbones.contract import Contract
-from ..data.embeddings import BLOCK, CategoryIndex, Vectors
+from ..data.embeddings import BLOCK, CategoryIndex, Vectors, category_sums
 from ..errors import UnibindError, UnknownNameError
 from ..files import write_whole
 from ..json_files import COUNT, OBJECT, POSITIVE, TEXT, check_fields, list_of, parse_json
+from .centered_texts import CenteredVectors
 
 _HEADER_KEY = "centers"  # in the safetensors header
 _FIELDS = {
@@ -34,38 +36,52 @@ _FIELDS = {
 _FIX = "fit and save the model again"
 _MAX_LENGTH = 1.01  # of a vector at unit length, rounded
 
-Similarity = Float[np.ndarray, "n k"]  # cosines of N samples to the K centers of one category
-Scores = Float[np.ndarray, " n"]
+Similarity = Float[np.ndarray, "n m"]  # cosines of N samples to the M centers of C categories, one after the other
+Scores = Float[np.ndarray, "n c"]
 
 
-# --- scoring: similarities to a center set -> one score per sample ---------------------------------------------------
+# --- scoring: similarities to center sets -> one score per sample and category ---------------------------------------
 
 
-def _max(similarity: Similarity, _: float) -> Scores:
-    """The largest similarity."""
-    return similarity.max(axis=1)
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """Where the centers of each of C categories are: the columns of a similarity that begin at `starts`."""
+
+    starts: Int[np.ndarray, " c"]
+    sizes: Int[np.ndarray, " c"]
 
 
-def _mean(similarity: Similarity, _: float) -> Scores:
-    """The mean similarity."""
-    return similarity.mean(axis=1)
+def _max(similarity: Similarity, sets: Sets, _: float) -> Scores:
+    """The largest similarity of each set."""
+    return np.asarray(np.maximum.reduceat(similarity, sets.starts, axis=1))
 
 
-def _top_mean(similarity: Similarity, count: float) -> Scores:
-    """The mean of the `count` largest similarities."""
-    kept = min(int(count), similarity.shape[1])
-    return np.partition(similarity, -kept, axis=1)[:, -kept:].mean(axis=1)
+def _mean(similarity: Similarity, sets: Sets, _: float) -> Scores:
+    """The mean similarity of each set."""
+    return np.asarray(np.add.reduceat(similarity, sets.starts, axis=1) / sets.sizes)
 
 
-def _log_mean_exp(similarity: Similarity, scale: float) -> Scores:
+def _top_mean(similarity: Similarity, sets: Sets, count: float) -> Scores:
+    """The mean of the `count` largest similarities of each set."""
+    scores = np.empty((len(similarity), len(sets.starts)), similarity.dtype)
+    for size in np.unique(sets.sizes):
+        chosen = np.flatnonzero(sets.sizes == size)
+        columns = sets.starts[chosen][:, None] + np.arange(size)
+        kept = min(int(count), int(size))
+        scores[:, chosen] = np.partition(similarity[:, columns], -kept, axis=2)[:, :, -kept:].mean(axis=2)
+    return scores
+
+
+def _log_mean_exp(similarity: Similarity, sets: Sets, scale: float) -> Scores:
     """A soft maximum in cosine units: the plain mean as scale -> 0, the maximum as scale -> infinity."""
-    peak = similarity.max(axis=1, keepdims=True)
-    return peak[:, 0] + np.log(np.exp(scale * (similarity - peak)).mean(axis=1)) / scale
+    peak = np.maximum.reduceat(similarity, sets.starts, axis=1)
+    powers = np.exp(scale * (similarity - np.repeat(peak, sets.sizes, axis=1)))
+    return np.asarray(peak + np.log(np.add.reduceat(powers, sets.starts, axis=1) / sets.sizes) / scale)
 
 
-SCORINGS: dict[str, Callable[[Similarity, float], Scores]] = {
-    "max": _max,
+SCORINGS: dict[str, Callable[[Similarity, Sets, float], Scores]] = {
     "mean": _mean,
+    "max": _max,
     "top_mean": _top_mean,
     "log_mean_exp": _log_mean_exp,
 }
@@ -76,12 +92,13 @@ _WITH_PARAMETER = ("top_mean", "log_mean_exp")
 class Scoring:
     """How the cosines to a center set become one score.
 
-    `kind` is a name in `SCORINGS`: `max`, `mean`, `top_mean` (of the `parameter` largest) or `log_mean_exp` (a soft
-    maximum at logit scale `parameter`, normalized by the size of the set so that sets of different sizes are
-    comparable). Raises UnknownNameError for other kinds and UnibindError for a parameter that is not positive.
+    `kind` is a name in `SCORINGS`: `mean`, `max` (the paper's), `top_mean` (of the `parameter` largest) or
+    `log_mean_exp` (a soft maximum at logit scale `parameter`). All are comparable between sets of different sizes,
+    but for `max`, which a larger set is favored by. Raises UnknownNameError for other kinds and UnibindError for a
+    parameter that is not positive.
     """
 
-    kind: str = "max"
+    kind: str = "mean"
     parameter: float = 1.0
 
     def __post_init__(self) -> None:
@@ -94,9 +111,13 @@ class Scoring:
     def __str__(self) -> str:
         return f"{self.kind} {self.parameter:g}" if self.kind in _WITH_PARAMETER else self.kind
 
-    def __call__(self, similarity: Similarity) -> Scores:
+    def __call__(self, similarity: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
         """Scores [N] from the cosines to the centers of one category [N, K]."""
-        return SCORINGS[self.kind](similarity, self.parameter)
+        return self.of_sets(similarity, np.array([similarity.shape[1]]))[:, 0]
+
+    def of_sets(self, similarity: Similarity, sizes: Int[np.ndarray, " c"]) -> Scores:
+        """Scores [N, C] from the cosines to the centers of C categories [N, M], which have these sizes."""
+        return SCORINGS[self.kind](similarity, Sets(np.cumsum(sizes) - sizes, sizes), self.parameter)
 
 
 # --- center sets -----------------------------------------------------------------------------------------------------
@@ -106,11 +127,12 @@ class Scoring:
 class Centers:
     """Center sets of C categories, M unit-length vectors in total; those of one category are consecutive.
 
-    `sizes` [C] are the numbers K_c of centers per category, in the order of `labels`; `description_ids` [M] name the
-    description behind each vector; `strategy` selected them; `contract` is that of the texts.
+    `vectors` [M, D] are float32 and centered; `vectors[rows]` is an array. `sizes` [C] are the numbers K_c of centers
+    per category, in the order of `labels`; `description_ids` [M] name the description behind each vector; `strategy`
+    selected them; `contract` is that of the centered texts.
     """
 
-    vectors: Float32[np.ndarray, "m d"]
+    vectors: Vectors | CenteredVectors
     sizes: tuple[int, ...]
     labels: tuple[str, ...]
     description_ids: tuple[str, ...]
@@ -123,16 +145,44 @@ class Centers:
         """Row of every category's first center, then the total."""
         return np.concatenate([[0], np.cumsum(self.sizes)])
 
+    @cached_property
+    def means(self) -> Float32[np.ndarray, "c d"]:
+        """The mean center of every category, not of unit length: its product with a sample is the mean cosine."""
+        category_index = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        sums = category_sums(self.vectors, category_index, len(self.sizes))
+        return np.asarray(sums / np.array(self.sizes)[:, None], np.float32)
+
     def scores(self, samples: Vectors) -> Float32[np.ndarray, "n c"]:
         """Scores of unit-length samples [N, D] for every category, in cosine units."""
+        if self.scoring.kind == "mean":
+            return np.asarray(samples @ self.means.T, np.float32)
         offsets = self.offsets
         out = np.empty((len(samples), len(self.labels)), np.float32)
-        step = max(1, BLOCK // max(1, len(self.vectors)))
-        for start in range(0, len(samples), step):
-            similarity = samples[start : start + step] @ self.vectors.T
-            for c in range(len(self.labels)):
-                out[start : start + step, c] = self.scoring(similarity[:, offsets[c] : offsets[c + 1]])
+        for first, last in self._groups():
+            vectors, sizes = self.vectors[offsets[first] : offsets[last]], np.array(self.sizes[first:last])
+            step = max(1, BLOCK // len(vectors))
+            for start in range(0, len(samples), step):
+                similarity = samples[start : start + step] @ vectors.T
+                out[start : start + step, first:last] = self.scoring.of_sets(similarity, sizes)
         return out
+
+    def top1(self, samples: Vectors, labels: Sequence[str]) -> float:
+        """The share of samples [N, D] whose best category is their label [N]; 0 without samples."""
+        if not len(labels):
+            return 0.0
+        predicted = np.array(self.labels)[np.argmax(self.scores(samples), axis=1)]
+        return float(np.mean(predicted == np.asarray(labels)))
+
+    def _groups(self) -> Iterator[tuple[int, int]]:
+        """First and last category + 1 of consecutive categories whose centers are small enough to be copied."""
+        most = BLOCK // self.vectors.shape[1]
+        first, rows = 0, 0
+        for category, size in enumerate(self.sizes):
+            if rows and rows + size > most:
+                yield first, category
+                first, rows = category, 0
+            rows += size
+        yield first, len(self.sizes)
 
     def nearest_descriptions(self, samples: Vectors, category_index: CategoryIndex) -> list[str]:
         """For every sample [N, D], the id of the nearest description within its category, given by index [N]."""
@@ -159,7 +209,7 @@ def save_centers(centers: Mapping[str, Centers], path: Path) -> None:
         }
         for modality, c in centers.items()
     }
-    tensors = {m: np.ascontiguousarray(c.vectors) for m, c in centers.items()}
+    tensors = {m: np.ascontiguousarray(c.vectors, np.float32) for m, c in centers.items()}
     # one header entry: safetensors writes several in arbitrary order, and equal centers must give equal bytes
     write_whole(path, save(tensors, metadata={_HEADER_KEY: json.dumps(metadata)}))
 
@@ -199,5 +249,5 @@ def _check_counts(centers: Centers, where: str) -> None:
     if sum(sizes) != shape[0] or len(centers.description_ids) != shape[0]:
         counts = f"{shape[0]} vectors, {len(centers.description_ids)} descriptions, and sizes for {sum(sizes)}"
         raise UnibindError(f"{where} have {counts}, which must be equal; {_FIX}")
-    if np.linalg.norm(centers.vectors.astype(np.float64), axis=1).max() > _MAX_LENGTH:
+    if np.linalg.norm(np.asarray(centers.vectors, np.float64), axis=1).max() > _MAX_LENGTH:
         raise UnibindError(f"{where} are longer than unit length; {_FIX}")

@@ -2,55 +2,52 @@
 
 A strategy rates every description, and the K best of each category become its centers. A strategy sees the texts and,
 if available, encoded samples of the modality, labeled or not (an unlabeled sample is assigned to the nearest mean
-description). `tune_centers` chooses strategy, K and scoring on validation samples.
+description). By default nothing is chosen by validation: see `select_centers`; `tune_centers` is there for who asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32
+from numpy.typing import NDArray
 
 from ..centering import Mean
-from ..data.embeddings import CategoryIndex, TextEmbeddings, Vectors, class_means
+from ..data.embeddings import CategoryIndex, TextEmbeddings, Vectors, category_sums, class_means, row_blocks, unit
 from ..errors import UnibindError, UnknownNameError
+from .centered_texts import CenteredVectors, text_mean
 from .centers import SCORINGS, Centers, Scoring
+
+_log = logging.getLogger(__name__)
 
 Ratings = Float[np.ndarray, " m"]
 
-DEFAULT_K = 50  # as in the paper
-
+DEFAULT_K = 16  # enough to average the noise of single texts, few enough to leave out what fits other categories too
+_TEXT_WEIGHT = 0.5  # of the mean description in a category's mean sample, in samples: where there are few, they mislead
+_LOPSIDED = 0.9  # share of the samples that one category gets
 
 # --- strategies: evidence -> a rating per description ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a strategy sees: M texts and their categories, the unit-length mean text of each of C categories, and, if
-    available, N samples and their categories. All vectors have unit length.
+    """What a strategy sees: M texts and their categories, and the unit-length mean text of each of C categories.
+
+    `sample_means` are the categories' mean samples, None where there are no samples. All vectors are centered and have
+    unit length. The texts of a large base come a part at a time, so a strategy rates each text by itself.
     """
 
     texts: Float32[np.ndarray, "m d"]
     text_category_index: CategoryIndex
     text_means: Float32[np.ndarray, "c d"]
-    samples: Float32[np.ndarray, "n d"] | None
-    sample_category_index: CategoryIndex | None
+    sample_means: Float32[np.ndarray, "c d"] | None
 
-    def sample_means(self) -> Float32[np.ndarray, "c d"]:
-        """Unit-length mean sample of every category; the mean text for categories without samples.
-
-        Raises UnibindError if there are no samples.
-        """
-        if self.samples is None or self.sample_category_index is None:
-            raise UnibindError(
-                "this strategy needs encoded samples of the modality; pass `samples`, or use 'consensus'"
-            )
-        means = class_means(self.samples, self.sample_category_index, len(self.text_means))
-        without_samples = ~np.isin(np.arange(len(means)), self.sample_category_index)
-        means[without_samples] = self.text_means[without_samples]
-        return means
+    def similarity_to_own(self, means: Float32[np.ndarray, "c d"]) -> Ratings:
+        """Cosine of each text to the mean of its category."""
+        return np.einsum("md,md->m", self.texts, means[self.text_category_index])
 
 
 def _all(evidence: Evidence) -> Ratings:
@@ -60,12 +57,13 @@ def _all(evidence: Evidence) -> Ratings:
 
 def _consensus(evidence: Evidence) -> Ratings:
     """Similarity to the category's mean description: drops outliers, needs texts only."""
-    return np.einsum("md,md->m", evidence.texts, evidence.text_means[evidence.text_category_index])
+    return evidence.similarity_to_own(evidence.text_means)
 
 
 def _adaptive(evidence: Evidence) -> Ratings:
     """Similarity to the mean of the category's encoded samples (the localization of the paper)."""
-    return np.einsum("md,md->m", evidence.texts, evidence.sample_means()[evidence.text_category_index])
+    assert evidence.sample_means is not None  # as `needs_samples` says
+    return evidence.similarity_to_own(evidence.sample_means)
 
 
 def _discriminative(evidence: Evidence) -> Ratings:
@@ -73,7 +71,7 @@ def _discriminative(evidence: Evidence) -> Ratings:
 
     The means are those of samples or, without samples, those of texts.
     """
-    means = evidence.text_means if evidence.samples is None else evidence.sample_means()
+    means = evidence.text_means if evidence.sample_means is None else evidence.sample_means
     similarity = evidence.texts @ means.T  # [M, C]
     rows = np.arange(len(evidence.texts))
     own = similarity[rows, evidence.text_category_index]
@@ -100,82 +98,116 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
-# --- centered texts --------------------------------------------------------------------------------------------------
-
-
-def text_mean(texts: TextEmbeddings) -> Mean:
-    """The mean of descriptions, in which every category counts the same; nothing for a single category."""
-    names, vectors = texts.category_names(), texts.vectors
-    if len(names) < 2:
-        return Mean.nothing(vectors.shape[1])
-    sums = np.zeros((len(names), vectors.shape[1]))
-    np.add.at(sums, texts.category_index(), vectors)
-    counts = np.bincount(texts.category_index())[:, None]
-    return Mean.of_sum((sums / counts).mean(axis=0) * len(texts), len(texts))
-
-
-def centered_texts(texts: TextEmbeddings) -> TextEmbeddings:
-    """Descriptions without their mean, and a contract that says so; those that are centered stay as they are."""
-    if texts.contract.centered is not None:
-        return texts
-    mean = text_mean(texts)
-    return replace(texts, vectors=mean(texts.vectors), contract=texts.contract.centered_by(mean.fingerprint))
-
-
 # --- selection with a given strategy ---------------------------------------------------------------------------------
 
 
 def select_centers(
     texts: TextEmbeddings,
     *,
-    strategy: str = "consensus",
-    k: int | None = DEFAULT_K,
+    strategy: str | None = None,
+    k: int | None = None,
     scoring: Scoring | None = None,
-    samples: Vectors | None = None,
+    samples: Vectors | Iterable[Vectors] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Centers:
-    """Select the K best descriptions of every category as its centers, which are centered (see `centered_texts`).
+    """The descriptions that stand for each category, centered (see `centered_texts`).
 
-    `samples` [N, D] are centered embeddings of the modality that the centers are for, and `labels` [N] their
-    categories; without labels, a sample is assigned to the nearest mean description. `k=None` keeps all; a category
-    with fewer than `k` descriptions keeps all of them. Raises UnknownNameError for an unknown strategy, and
-    UnibindError for labels without descriptions, or if a strategy needs samples and there are none.
+    By default these are the 16 of every category that tell it best from the others where `samples` are at hand
+    ("discriminative"), or else all of them ("all"), and a category's score is the mean cosine to its descriptions.
+    `strategy` is a name in `STRATEGIES`, and `k` the number of descriptions per category that it keeps; a category with
+    fewer keeps all of them.
+
+    `samples` [N, D] are centered embeddings of the modality that the centers are for, in one array or in batches, and
+    `labels` [N] their categories; without labels, a sample is assigned to the nearest mean description. The mean
+    description of a category counts as half a sample of it, so that few samples do not mislead.
+
+    Memory beyond the given texts and the selected ones is small; the texts may be in float16 or mapped from a file.
+    Raises UnknownNameError for an unknown strategy, and UnibindError for labels without descriptions, for a `k` that
+    the strategy does not use, or if a strategy needs samples and there are none.
     """
-    if strategy not in STRATEGIES:
-        raise UnknownNameError("strategy", strategy, STRATEGIES)
-    _check_k(k)
-    texts = centered_texts(texts)
-    evidence = _evidence(texts, samples, labels)
-    ratings = STRATEGIES[strategy].rate(evidence)
-    limit = k if STRATEGIES[strategy].limited else None
-    rows = [
-        _best_rows(np.flatnonzero(evidence.text_category_index == c), ratings, limit)
-        for c in range(len(evidence.text_means))
-    ]
-    selected = texts.take(np.concatenate(rows))
+    strategy = strategy or _default_strategy(k, has_samples=samples is not None)
+    _check_choice(strategy, k)
+    chosen = STRATEGIES[strategy]
+    if chosen.needs_samples and samples is None:
+        raise UnibindError(
+            f"the strategy {strategy!r} needs encoded samples of the modality; pass `samples`, or use 'consensus'"
+        )
+    names, category_index = texts.category_names(), texts.category_index()
+    is_centered = texts.contract.centered is not None
+    mean = Mean.nothing(texts.vectors.shape[1]) if is_centered else text_mean(texts)
+    vectors = CenteredVectors(texts.vectors, mean)
+    if chosen.limited:
+        ratings = _ratings(chosen, vectors, category_index, _means(vectors, category_index, names, samples, labels))
+        rows = _best_rows(category_index, ratings, k or DEFAULT_K)
+    else:
+        rows = np.argsort(category_index, kind="stable")
     return Centers(
-        np.ascontiguousarray(selected.vectors),
-        tuple(len(r) for r in rows),
-        texts.category_names(),
-        tuple(selected.ids),
+        vectors[rows] if chosen.limited else vectors.reordered(rows),
+        tuple(np.bincount(category_index[rows]).tolist()),
+        names,
+        tuple(texts.ids[row] for row in rows),
         strategy,
         scoring or Scoring(),
-        texts.contract,
+        texts.contract if is_centered else texts.contract.centered_by(mean.fingerprint),
     )
 
 
-def _check_k(k: int | None) -> None:
+def _default_strategy(k: int | None, *, has_samples: bool) -> str:
+    return "discriminative" if has_samples or k is not None else "all"
+
+
+def _check_choice(strategy: str, k: int | None) -> None:
+    if strategy not in STRATEGIES:
+        raise UnknownNameError("strategy", strategy, STRATEGIES)
     if k is not None and k < 1:
         raise UnibindError(f"k must be at least 1, not {k}")
+    if k is not None and not STRATEGIES[strategy].limited:
+        raise UnibindError(f"the strategy {strategy!r} keeps every description; leave out k or the strategy")
 
 
-def _evidence(texts: TextEmbeddings, samples: Vectors | None, labels: Sequence[str] | None) -> Evidence:
-    names, category_index = texts.category_names(), texts.category_index()
-    means = class_means(texts.vectors, category_index, len(names))
-    sample_category_index = None
-    if samples is not None:
-        sample_category_index = np.argmax(samples @ means.T, axis=1) if labels is None else _positions(labels, names)
-    return Evidence(texts.vectors, category_index, means, samples, sample_category_index)
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """The unit-length mean text of every category, and its mean sample where there are samples."""
+
+    texts: Float32[np.ndarray, "c d"]
+    samples: Float32[np.ndarray, "c d"] | None
+
+
+def _means(
+    vectors: CenteredVectors,
+    category_index: CategoryIndex,
+    names: Sequence[str],
+    samples: Vectors | Iterable[Vectors] | None,
+    labels: Sequence[str] | None,
+) -> _Means:
+    texts = class_means(vectors, category_index, len(names))
+    if samples is None:
+        return _Means(texts, None)
+    batches = [samples] if isinstance(samples, np.ndarray) else samples
+    found = _assigned(batches, texts) if labels is None else zip(batches, [_positions(labels, names)], strict=True)
+    sums, counts = _TEXT_WEIGHT * texts.astype(np.float64), np.zeros(len(names), np.intp)
+    for batch, index in found:
+        sums += category_sums(batch, index, len(names))
+        counts += np.bincount(index, minlength=len(names))
+    if labels is None:
+        _warn_if_lopsided(counts, names)
+    return _Means(texts, unit(sums).astype(np.float32))
+
+
+def _assigned(batches: Iterable[Vectors], means: Float32[np.ndarray, "c d"]) -> Iterator[tuple[Vectors, CategoryIndex]]:
+    """The samples in parts, with the category of the nearest mean description of each."""
+    for batch in batches:
+        for rows in row_blocks(len(batch), max(means.shape)):
+            yield batch[rows], np.argmax(batch[rows] @ means.T, axis=1)
+
+
+def _warn_if_lopsided(counts: NDArray[np.intp], names: Sequence[str]) -> None:
+    share = counts.max() / max(1, counts.sum())
+    if len(names) > 1 and share > _LOPSIDED:
+        _log.warning(
+            f"{share:.0%} of {counts.sum()} unlabeled samples are nearest to {names[int(counts.argmax())]!r}; samples "
+            "of all classes in about equal numbers help, those of one class mislead"
+        )
 
 
 def _positions(labels: Sequence[str], names: Sequence[str]) -> CategoryIndex:
@@ -188,9 +220,20 @@ def _positions(labels: Sequence[str], names: Sequence[str]) -> CategoryIndex:
     return np.array([position[label] for label in labels], np.intp)
 
 
-def _best_rows(rows: CategoryIndex, ratings: Ratings, limit: int | None) -> CategoryIndex:
-    """The rows with the highest ratings, best first; all of them in their order if there is no limit."""
-    return rows if limit is None else rows[np.argsort(-ratings[rows], kind="stable")[:limit]]
+def _ratings(strategy: Strategy, texts: CenteredVectors, category_index: CategoryIndex, means: _Means) -> Ratings:
+    parts = [
+        strategy.rate(Evidence(texts[rows], category_index[rows], means.texts, means.samples))
+        for rows in row_blocks(len(texts), max(len(means.texts), texts.shape[1]))
+    ]
+    return np.concatenate(parts)
+
+
+def _best_rows(category_index: CategoryIndex, ratings: Ratings, limit: int) -> CategoryIndex:
+    """The rows with the `limit` highest ratings of each category, best first, category by category."""
+    order = np.lexsort((-ratings, category_index))
+    sizes = np.bincount(category_index)
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return order[rank < limit]
 
 
 # --- selection tuned on validation samples ---------------------------------------------------------------------------
@@ -198,7 +241,7 @@ def _best_rows(rows: CategoryIndex, ratings: Ratings, limit: int | None) -> Cate
 # what `tune_centers` tries, simplest first: of equally accurate choices the first wins
 CANDIDATE_KS = (8, 16, 32, 50)
 CANDIDATE_SCORINGS = (
-    Scoring("log_mean_exp", 1.0),
+    Scoring("mean"),
     Scoring("log_mean_exp", 20.0),
     Scoring("top_mean", 5),
     Scoring("max"),
@@ -207,31 +250,39 @@ CANDIDATE_SCORINGS = (
 
 @dataclass(frozen=True)
 class CenterConfig:
-    """How centers are selected and scored. None means: chosen on the validation samples.
+    """How centers are selected and scored. None means the default of `select_centers`.
 
     `strategy` is a name in `STRATEGIES`, `k` the largest number of centers per category, `scoring` a name in
-    `SCORINGS`, and `scoring_parameter` its parameter. A given value is fixed and the others are still tuned. Raises
-    UnknownNameError for unknown names, and UnibindError for values that contradict each other.
+    `SCORINGS`, and `scoring_parameter` its parameter. With `tune`, what is None is chosen on the validation samples
+    instead. Raises UnknownNameError for unknown names, and UnibindError for values that contradict each other.
     """
 
     strategy: str | None = None
     k: int | None = None
     scoring: str | None = None
     scoring_parameter: float | None = None
+    tune: bool = False
 
     def __post_init__(self) -> None:
         """Check every given value."""
-        if self.strategy is not None and self.strategy not in STRATEGIES:
-            raise UnknownNameError("strategy", self.strategy, STRATEGIES)
         if self.scoring is not None and self.scoring not in SCORINGS:
             raise UnknownNameError("scoring", self.scoring, SCORINGS)
-        _check_k(self.k)
-        if self.k is not None and self.strategy is not None and not STRATEGIES[self.strategy].limited:
-            raise UnibindError(f"the strategy {self.strategy!r} keeps every description; leave out k or the strategy")
+        _check_choice(self.strategy or _default_strategy(self.k, has_samples=True), self.k)
         if self.scoring_parameter is not None:
             if self.scoring is None:
                 raise UnibindError("a scoring parameter needs the scoring that it belongs to; give both or neither")
             Scoring(self.scoring, self.scoring_parameter)
+
+    def select(
+        self,
+        texts: TextEmbeddings,
+        *,
+        samples: Vectors | Iterable[Vectors] | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> Centers:
+        """The centers of `select_centers`, with what is given here."""
+        scoring = None if self.scoring is None else self.scorings()[0]
+        return select_centers(texts, strategy=self.strategy, k=self.k, scoring=scoring, samples=samples, labels=labels)
 
     def scorings(self) -> list[Scoring]:
         """The scorings to try."""
@@ -280,15 +331,8 @@ def tune_centers(
         selected = select_centers(texts, strategy=strategy, k=k, samples=samples, labels=labels)
         for scoring in config.scorings():
             centers = replace(selected, scoring=scoring)
-            accuracy = _top1(centers, vectors, truth)
+            accuracy = centers.top1(vectors, truth)
             if best is None or accuracy > best[1]:
                 best = centers, accuracy
-    assert best is not None  # the strategy "consensus" is always usable, and so is a given one
+    assert best is not None  # the strategy "all" is always usable, and so is a given one
     return best
-
-
-def _top1(centers: Centers, vectors: Vectors, labels: Sequence[str]) -> float:
-    if not len(labels):
-        return 0.0
-    predicted = np.array(centers.labels)[np.argmax(centers.scores(vectors), axis=1)]
-    return float(np.mean(predicted == np.asarray(labels)))

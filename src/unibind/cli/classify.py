@@ -41,6 +41,15 @@ def classify(
     model: ModelOption = None,
     classes: ClassesOption = None,
     knowledge: KnowledgeOption = None,
+    unlabeled: Annotated[
+        Path | None,
+        typer.Option(
+            "--unlabeled",
+            metavar="STORE",
+            help="A store of items like these, of all classes: improves zero-shot answers without a label.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     modality: ModalityOption = None,
     backbone: BackboneChoice = NO_CHOICE,
     none_prior: Annotated[
@@ -102,6 +111,7 @@ def classify(
       $ unibind classify inbox/*.wav --model runs/demo/model --none-prior 0.1
       $ unibind classify inbox/*.wav --model runs/demo/model --multi-label
       $ unibind classify photos/*.jpg --model runs/demo/model --transductive
+      $ unibind classify dog.wav --knowledge my_classes.jsonl --unlabeled runs/store
     """
     from ..align.transduction import method_named
     from ..api import open_model
@@ -111,7 +121,7 @@ def classify(
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
     at_once = method_named(transductive_method or transductive)
     answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold, at_once)
-    opened = open_model(model, classes=classes, knowledge=knowledge, **backbone.arguments)
+    opened = open_model(model, classes=classes, knowledge=knowledge, unlabeled=unlabeled, **backbone.arguments)
     if calibrate is not None:
         opened.calibrate(calibrate)
     size = _GROUP if answering.transductive is None else len(files)

@@ -60,16 +60,23 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="all, consensus, adaptive or discriminative; what you leave open of the centers' options is chosen "
-            "on held-out items. Default: the mean of all descriptions.",
+            help="all, consensus, adaptive or discriminative. Default: the mean of all descriptions.",
             rich_help_panel=CENTERS,
         ),
     ] = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="Centers per class.", rich_help_panel=CENTERS)] = None,
     scoring: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="max, mean, top_mean or log_mean_exp.", rich_help_panel=CENTERS),
+        typer.Option(metavar="NAME", help="mean, max, top_mean or log_mean_exp.", rich_help_panel=CENTERS),
     ] = None,
+    tune_centers: Annotated[
+        bool,
+        typer.Option(
+            "--tune-centers",
+            help="Choose on held-out items what you leave open of --strategy, -k and --scoring.",
+            rich_help_panel=CENTERS,
+        ),
+    ] = False,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +120,7 @@ def fit(
     from ..serialization import MODEL
 
     check_output(out, kind=MODEL, force=force)
-
+    chosen = strategy or k or scoring or tune_centers
     model = fit_store(
         store,
         knowledge=knowledge,
@@ -121,7 +128,7 @@ def fit(
         few_shot=few_shot,
         hold_out_validation=hold_out_val,
         config=FitConfig(loss=loss, rank=rank or None, steps=steps, seed=seed),
-        centers=CenterConfig(strategy=strategy, k=k, scoring=scoring) if strategy or k or scoring else None,
+        centers=CenterConfig(strategy=strategy, k=k, scoring=scoring, tune=tune_centers) if chosen else None,
         allow_duplicates=allow_duplicates,
         **backbone.arguments,
     )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float, Float32, Float64, Int
 from numpy.typing import NDArray
 
 from ..backbones.contract import Contract
 from ..errors import UnibindError
 
 Vectors = Float32[np.ndarray, "n d"]
+StoredVectors = Float[np.ndarray, "n d"]  # float32, or float16 or mapped from a file where there are many
 CategoryIndex = Int[np.ndarray, " n"]  # row of each item's category in a list of categories
 
 BLOCK = 1 << 24  # most similarities computed at once
+_COPIED = 1 << 22  # most numbers copied at once
 
 
 def unit(vectors: Float32[np.ndarray, "... d"]) -> Float32[np.ndarray, "... d"]:
@@ -23,11 +25,29 @@ def unit(vectors: Float32[np.ndarray, "... d"]) -> Float32[np.ndarray, "... d"]:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def class_means(vectors: Vectors, category_index: CategoryIndex, count: int) -> Float32[np.ndarray, "count d"]:
+def row_blocks(count: int, width: int) -> Iterator[slice]:
+    """Slices over `count` rows of `width` numbers, each small enough to be copied."""
+    step = max(1, _COPIED // max(1, width))
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def category_sums(vectors: StoredVectors, category_index: CategoryIndex, count: int) -> Float64[np.ndarray, "count d"]:
+    """Sum of the vectors of each of `count` categories; `vectors` may be whatever gives rows [N, D] for a slice."""
+    from scipy.sparse import csr_array
+
+    width = vectors.shape[1]
+    sums = np.zeros((count, width))
+    for rows in row_blocks(len(category_index), width):
+        present, position = np.unique(category_index[rows], return_inverse=True)
+        ones = np.ones(len(position), np.float32)
+        members = csr_array((ones, (position, np.arange(len(position)))), shape=(len(present), len(position)))
+        sums[present] += members @ np.asarray(vectors[rows], np.float32)
+    return sums
+
+
+def class_means(vectors: StoredVectors, category_index: CategoryIndex, count: int) -> Float32[np.ndarray, "count d"]:
     """Unit-length mean vector of each of `count` categories; a category without vectors gets zeros."""
-    sums = np.zeros((count, vectors.shape[1]), np.float32)
-    np.add.at(sums, category_index, vectors)
-    return unit(sums)
+    return unit(category_sums(vectors, category_index, count)).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +116,14 @@ def joined(first: Embeddings, second: Embeddings) -> Embeddings:
 
 @dataclass(frozen=True, eq=False)
 class TextEmbeddings:
-    """Embeddings of M descriptions, at unit length, with the id and the category of each description."""
+    """Embeddings of M descriptions, at unit length, with the id and the category of each description.
+
+    Many `vectors` may be in float16 or mapped from a file: they are converted where they are used.
+    """
 
     ids: list[str]
     categories: list[str]
-    vectors: Vectors
+    vectors: StoredVectors
     contract: Contract
 
     def __len__(self) -> int:
