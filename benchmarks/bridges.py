@@ -14,7 +14,6 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from unibind.align.bridge import BridgeConfig, fit_map
-from unibind.align.centers import Scoring
 from unibind.align.selection import select_centers
 from unibind.backbones import create_backbone
 from unibind.centering import Mean
@@ -46,8 +45,7 @@ def main() -> None:
     counts = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
     axes = unit(TruncatedSVD(AXES, random_state=0).fit_transform(counts).astype(np.float32))
     anchor = TextEmbeddings(own.ids, own.categories, axes, own.contract)
-    scoring = Scoring("log_mean_exp", 20.0)
-    own_centers, centers = select_centers(own, scoring=scoring), select_centers(anchor, scoring=scoring)
+    own_centers, centers = select_centers(own), select_centers(anchor)
 
     def mean_top1(chosen, move):
         """Of items without the mean of the training items, because centers are without that of their texts."""

@@ -11,7 +11,8 @@ from unibind.backbones._shared.bridge_file import Bridge
 from unibind.backbones.composed.table import load_parts
 from unibind.data.encode import embed
 from unibind.errors import ContractError, UnibindError, UnknownNameError
-from unibind.evaluate.methods import CLASS_NAME, FITTED, NEIGHBORS, PROBE
+from unibind.evaluate.controls import CLASS_NAME
+from unibind.evaluate.methods import FITTED, NEIGHBORS, PROBE
 from unibind.evaluate.protocols import evaluate
 from unibind.evaluate.report import charts, recognition_rows, write_report
 from unibind.fitting import fit

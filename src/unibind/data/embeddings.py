@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
@@ -31,8 +32,16 @@ def row_blocks(count: int, width: int) -> Iterator[slice]:
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
-def category_sums(vectors: StoredVectors, category_index: CategoryIndex, count: int) -> Float64[np.ndarray, "count d"]:
-    """Sum of the vectors of each of `count` categories; `vectors` may be whatever gives rows [N, D] for a slice."""
+class Rows(Protocol):
+    """What gives vectors [N, D] a slice at a time: an array, or what makes them when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    def __getitem__(self, rows: slice, /) -> Vectors: ...
+
+
+def category_sums(vectors: Rows, category_index: CategoryIndex, count: int) -> Float64[np.ndarray, "count d"]:
+    """Sum of the vectors [N, D] of each of `count` categories; the sum of none is zero."""
     from scipy.sparse import csr_array
 
     width = vectors.shape[1]
@@ -45,7 +54,7 @@ def category_sums(vectors: StoredVectors, category_index: CategoryIndex, count: 
     return sums
 
 
-def class_means(vectors: StoredVectors, category_index: CategoryIndex, count: int) -> Float32[np.ndarray, "count d"]:
+def class_means(vectors: Rows, category_index: CategoryIndex, count: int) -> Float32[np.ndarray, "count d"]:
     """Unit-length mean vector of each of `count` categories; a category without vectors gets zeros."""
     return unit(category_sums(vectors, category_index, count)).astype(np.float32)
 

@@ -47,10 +47,8 @@ def read_unlabeled(source: UnlabeledSource, backbone: Backbone) -> Unlabeled:
     Of a store these are the training items of each modality, or all where it has none. Memory does not grow with it.
     Raises ContractError for a store of another backbone, and what readers raise for an item.
     """
-    store = store_of(source)
-    if store is not None:
-        return _of_store(store, backbone)
-    assert not isinstance(source, Store)
+    if isinstance(source, Store | str | Path):
+        return _of_store(open_store(source), backbone)
     found: dict[str, list[Vectors]] = {}
     for batch in embed_stream(source, backbone, on_failure=raise_failure):
         found.setdefault(batch.modality, []).append(batch.vectors)
