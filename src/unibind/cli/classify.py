@@ -14,6 +14,7 @@ from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
     ADVANCED,
     ANSWERS,
+    MODEL,
     OUTPUT,
     CalibrateOption,
     ClassesOption,
