@@ -31,9 +31,12 @@ def fitted(tmp_path_factory):
     return fit(store, knowledge=KNOWLEDGE, backbone=SwappedColors(), progress=False)
 
 
+MEASURED = {"top-1, %": {"class name": "75.0"}, "What did not work": "a | b", "detail": {"image": {"a": 1}}}
+
+
 @pytest.fixture
 def folder(fitted, tmp_path):
-    fitted.save_pretrained(tmp_path / "model", measured={"top1": 0.75})
+    fitted.save_pretrained(tmp_path / "model", measured=MEASURED)
     return tmp_path / "model"
 
 
@@ -88,11 +91,13 @@ def test_the_model_card_has_hub_metadata_and_figures(folder):
     assert (metadata.library_name, metadata.license, metadata.pipeline_tag) == ("unibind", "mit", "feature-extraction")
     assert "3 categories: blue, green, red." in card
     assert "| image | 24 | 100.0 % (cross-validation) |" in card
-    assert '"top1": 0.75' in card
+    assert "| top-1, % | |\n|---|---|\n| class name | 75\\.0 |" in card
+    assert "What did not work: a \\| b" in card
+    assert '"image": {\n  "a": 1\n }' in card
 
 
 def test_saving_again_gives_the_same_bytes(fitted, folder, tmp_path):
-    fitted.save_pretrained(tmp_path / "again", measured={"top1": 0.75})
+    fitted.save_pretrained(tmp_path / "again", measured=MEASURED)
     # safetensors writes metadata in any order, and the card names its folder
     same = FILES - {"descriptions.parquet", "centers.safetensors", "README.md"}
     assert all((folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in same)

@@ -112,7 +112,7 @@ def run_demo(
         advance = stage("measuring and reporting", 2)
         title = f"Heptad: {len(store.modalities())} modalities, one space"
         evaluation = evaluate(encoder, store, knowledge=base, texts=texts, fitted=model, title=title, seed=seed)
-        model.save_pretrained(out / "model", measured=evaluation.to_json()["recognition"]["top1"])
+        model.save_pretrained(out / "model", measured=evaluation.summary())
         advance(1)
         report = _report(out, evaluation, store, encoder, model, command)
         advance(1)

@@ -464,10 +464,11 @@ class UniBind:
     def save_pretrained(
         self, directory: str | Path, *, measured: Mapping[str, Any] | None = None, repo_id: str | None = None
     ) -> None:
-        """Write the model's folder; `measured` (test figures) and `repo_id` go into its model card.
+        """Write the model's folder; `measured` (test figures by name) and `repo_id` go into its model card.
 
-        An older model there is replaced at once; other files in the folder stay. Raises WriteError, which names the
-        folder, for a full disk or a missing permission; the older model is still there.
+        What `Evaluation.summary` returns can be `measured`: tables, words, or any JSON, by name. An older model there
+        is replaced at once; other files in the folder stay. Raises WriteError, which names the folder, for a full disk
+        or a missing permission; the older model is still there.
         """
         check_output(directory, kind=serialization.MODEL, force=True)
         with staged(Path(directory), kind=serialization.MODEL) as folder:

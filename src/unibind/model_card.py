@@ -53,8 +53,22 @@ def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
         lines += ["| modality | training items | held-out top-1 | centers |", "|---|---|---|---|"]
         lines += [_fit_row(m, parts) for m in sorted(parts.heads)]
     if measured:
-        lines += ["", "## Measured", "", "```json", json.dumps(dict(measured), indent=1), "```"]
+        lines += ["", "## Measured", *_measured(measured)]
     return "\n".join(lines) + "\n"
+
+
+def _measured(measured: Mapping[str, Any]) -> list[str]:
+    """Figures by name as a table each, words as a paragraph, and anything else as JSON."""
+    lines = []
+    for name, value in measured.items():
+        if isinstance(value, str):
+            lines += ["", f"{_text(name)}: {_text(value)}"]
+        elif isinstance(value, Mapping) and not any(isinstance(each, Mapping | list) for each in value.values()):
+            lines += ["", f"| {_text(name)} | |", "|---|---|"]
+            lines += [f"| {_text(str(key))} | {_text(str(each))} |" for key, each in value.items()]
+        else:
+            lines += ["", f"{_text(name)}:", "", "```json", json.dumps(value, indent=1), "```"]
+    return lines
 
 
 def _calibrated(parts: Parts) -> str:

@@ -132,6 +132,27 @@ class Evaluation:
             result["calibration_error"] = {m: round(c.error, 4) for m, c in self.calibrated.items()}
         return result
 
+    def summary(self) -> dict[str, Any]:
+        """The figures that matter most, as a model card shows them: averages, gains with intervals, what did not work.
+
+        Empty where nothing was recognized.
+        """
+        found = self.recognition
+        if found is None:
+            return {}
+        means = {method: mean for method in found.methods if (mean := found.mean(method)) is not None}
+        result: dict[str, Any] = {
+            f"top-1 on {self.inventory.measured}, average of modalities, %": {
+                method: f"{100 * mean:.1f}" for method, mean in means.items()
+            },
+            "gain in points, with 95 % interval": {
+                c.name: f"{100 * c.gain:+.1f} ({100 * c.interval[0]:+.1f} to {100 * c.interval[1]:+.1f})"
+                for c in self.comparisons
+            },
+        }
+        words = shortcomings(self)
+        return result | ({"What did not work": words} if words else {})
+
     def run(self, tower: str, data: str) -> Run:
         """What was measured item by item, for figures over several seeds: the names are those of this run's seeds.
 
