@@ -17,7 +17,7 @@ _BANDS_HZ = (0, 500, 1500, 1e9)
 
 
 def text_tokens(text):
-    words = text.text.lower().replace(".", " ").split()
+    words = text.text.lower().replace(".", " ").replace(",", " ").split()
     return torch.tensor([1 + (CATEGORIES.index(w) if w in CATEGORIES else _OTHER_WORD) for w in words])
 
 
