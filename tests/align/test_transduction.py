@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from unibind.align.transduction import METHODS, ExpectationMaximization, TransClip, neighbor_affinity, transduce
+from unibind.align.expectation_maximization import ExpectationMaximization
+from unibind.align.transclip import TransClip, neighbor_affinity
+from unibind.align.transduction import METHODS, _as_confident, transduce
 from unibind.data.embeddings import unit
 from unibind.errors import UnibindError, UnknownNameError
 
@@ -56,6 +58,22 @@ def test_what_cannot_be_done_is_named():
         transduce(vectors, text, class_prior="equal")
     with pytest.raises(UnibindError, match="has no class prior"):
         transduce(vectors, text, method="transclip", class_prior="uniform")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_answers_are_no_surer_than_those_of_the_centers(method):
+    vectors, text, _ = two_clusters((200, 200), dim=32, spread=0.15)
+    posterior = transduce(vectors, text, method=method)
+    assert (posterior.argmax(axis=1) != text.argmax(axis=1)).any()
+    assert posterior.max(axis=1).mean() <= np.exp(text).max(axis=1).mean() + 0.01
+    assert METHODS[method].run(vectors, text, None).max(axis=1).mean() > posterior.max(axis=1).mean() + 0.05
+
+
+def test_a_power_worked_by_hand():
+    """Odds of 81 to 1, where 3 to 1 are expected: the fourth root is nearest."""
+    posterior, expected = np.array([[81 / 82, 1 / 82]] * 3), np.array([[0.75, 0.25]] * 3)
+    assert _as_confident(posterior, expected)[0, 0] == pytest.approx(0.75, abs=0.01)
+    assert _as_confident(expected, posterior) == pytest.approx(expected)  # never surer than the posterior
 
 
 # --- expectation-maximization -----------------------------------------------------------------------------------------
@@ -196,7 +214,7 @@ def test_assignments_and_updates_raise_the_objective():
 def test_neighbors_are_found_in_blocks(monkeypatch):
     vectors = two_clusters()[0]
     whole = neighbor_affinity(vectors, 3).toarray()
-    monkeypatch.setattr("unibind.align.transduction.BLOCK", 100)  # 2 rows of 40 at a time
+    monkeypatch.setattr("unibind.align.blockwise.BLOCK", 100)  # 2 rows of 40 at a time
     assert neighbor_affinity(vectors, 3).toarray() == pytest.approx(whole)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from ..align.transduction import nearest_neighbors
+from ..align.blockwise import nearest_neighbors
 from ..data.embeddings import Embeddings, Vectors, joined
 from ..data.store import Store
 from .parts import TRAIN, VALIDATION, Inventory

@@ -1,0 +1,102 @@
+"""Classifying items at once against one by one, on pools of many shapes, and what the guard says of each pool.
+
+    python benchmarks/transduction.py runs/seed101 runs/seed102 runs/seed103 --json transduction.json
+    python benchmarks/transduction.py runs/seed101 --uncalibrated    # at the scale of the backbone
+
+The stores are of Heptad, encoded by mini. Centers are of the packaged base, without a fit; means are those of the
+store, and confidences are calibrated on its split val. Pools are drawn from all items; nothing is learned from their
+labels. Figures are means over modalities, stores and draws, in percent: top-1 one by one, of both methods wherever they
+are used, and of both where the guard lets them; then the share of pools that it refuses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from unibind.align.calibration import Calibration
+from unibind.align.pools import why_not_at_once
+from unibind.align.transduction import METHODS, transduce
+from unibind.data.embeddings import joined
+from unibind.data.store import Store
+from unibind.data.store_means import store_means
+from unibind.modalities import ANCHOR
+from unibind.model import UniBind
+
+CLASSES, EACH = 24, 42
+POOLS = {
+    "every item": [EACH] * CLASSES,
+    "12 of each class": [12] * CLASSES,
+    "3 of each class": [3] * CLASSES,
+    "1 of each class": [1] * CLASSES,
+    "long tail, 42 to 1": [max(1, round(EACH * 0.85**i)) for i in range(CLASSES)],
+    "long tail, 12 to 1": [max(1, round(12 * 0.85**i)) for i in range(CLASSES)],
+    "6 classes, 42 of each": [EACH] * 6,
+    "3 classes, 42 of each": [EACH] * 3,
+    "3 classes, 12 of each": [12] * 3,
+    "1 class, 42": [EACH],
+    "1 class, 12": [12],
+    "42 of one class, 1 of each other": [EACH] + [1] * (CLASSES - 1),
+}
+
+
+def measure(model: UniBind, store: Store, modality: str, rng: np.random.Generator) -> Mapping[str, list[float]]:
+    """For every pool: top-1 one by one; of each method, everywhere and where it is allowed; refusals of each."""
+    train, validation, test = (store.vectors(modality, split) for split in ("train", "val", "test"))
+    everything = joined(joined(train, validation), test)
+    vectors, centers = model.centered(everything.vectors, modality), model.centers[modality]
+    calibration = model.calibration.get(modality, Calibration(model.backbone.logit_scale))
+    truth = np.array([centers.labels.index(label) for label in everything.known_labels()])
+    rows = {}
+    for name, counts in POOLS.items():
+        drawn = zip(rng.permutation(CLASSES), counts, strict=False)
+        pool = np.concatenate([rng.choice(np.flatnonzero(truth == c), count, replace=False) for c, count in drawn])
+        probabilities = calibration.probabilities(centers.scores(vectors[pool]))
+        alone = float(np.mean(probabilities.argmax(axis=1) == truth[pool]))
+        everywhere, refused = [], []
+        for method in METHODS:
+            posterior = transduce(vectors[pool], np.log(np.maximum(probabilities, 1e-300)), method=method)
+            everywhere.append(float(np.mean(posterior.argmax(axis=1) == truth[pool])))
+            refused.append(why_not_at_once(probabilities, method=method) is not None)
+        allowed = [alone if no else yes for yes, no in zip(everywhere, refused, strict=True)]
+        rows[name] = [alone, *everywhere, *allowed, *refused]
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stores", nargs="+", type=Path)
+    parser.add_argument("--uncalibrated", action="store_true")
+    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    model = UniBind.zero_shot(knowledge="heptad", backbone="mini")
+    found: dict[str, list[list[float]]] = defaultdict(list)
+    for path in arguments.stores:
+        store, rng = Store.open(path), np.random.default_rng(arguments.seed)
+        model.means, model.calibration = store_means(store), {}
+        if not arguments.uncalibrated:
+            model.calibrate(store)
+        for modality in (m for m in store.modalities() if m != ANCHOR):
+            for _ in range(arguments.draws):
+                for name, row in measure(model, store, modality, rng).items():
+                    found[name].append(row)
+    means = {name: [round(100 * value, 1) for value in np.mean(rows, axis=0)] for name, rows in found.items()}
+    columns = ["one by one", *METHODS, *(f"{m} guarded" for m in METHODS), *(f"{m} refused" for m in METHODS)]
+    print(f"{'':34}" + "".join(f"{column:>19}" for column in columns))
+    for name, values in means.items():
+        print(f"{name:34}" + "".join(f"{value:19.1f}" for value in values))
+    if arguments.json is not None:
+        table = {name: dict(zip(columns, values, strict=True)) for name, values in means.items()}
+        facts = {"calibrated": not arguments.uncalibrated, "pools": table}
+        arguments.json.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
