@@ -1,11 +1,13 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
+from unibind.evaluate.leakage import Copy, Leakage
 from unibind.evaluate.parts import split_of
 from unibind.evaluate.protocols import evaluate
 from unibind.evaluate.report import (
@@ -16,6 +18,7 @@ from unibind.evaluate.report import (
     recognition_rows,
     retrieval_rows,
     same_object_rows,
+    sections,
     unity_rows,
     write_report,
 )
@@ -155,3 +158,11 @@ def test_a_confusion_matrix_is_drawn_up_to_a_hundred_classes():
 def test_a_class_is_named_at_its_most_central_item():
     dots = [charts.Dot(x, 0.0, 0, 0, "") for x in (0.0, 10.0, 90.0)]
     assert charts._label_places(dots) == [(0, 10.0, 0.0)]
+
+
+def test_what_was_seen_before_is_listed_by_item():
+    copy = Copy("point_cloud", "test/a", "train/b", "train", 0.9999, False)
+    leakage = sections._leakage(SimpleNamespace(leakage=Leakage({"point_cloud": 12}, (copy,), ())))
+    assert leakage["looked_at"] == 12
+    assert leakage["words"][0].startswith("1 measured point cloud item seems to be in another split too")
+    assert leakage["copies"][1] == [["point cloud", "test/a", "train/b", "train", "cosine 0.9999"]]

@@ -30,6 +30,7 @@ from .tables import (
 )
 
 _HEADLINE_SEARCH = "text to others by class"
+_MOST_COPIES = 50  # rows of a table of copies
 _MOST_CLASSES = 100  # rows of a table of classes; beyond that, those with the lowest recall
 
 
@@ -40,6 +41,7 @@ def sections(
     found = evaluation.recognition
     return {
         "inventory": _inventory(evaluation),
+        "leakage": _leakage(evaluation),
         "headlines": _headlines(evaluation),
         "recognition": [] if found is None else [_panel(evaluation, found, m) for m in found.modalities],
         "shortcomings": shortcomings(evaluation),
@@ -54,7 +56,7 @@ def sections(
         "maps": _maps(evaluation),
         "searches": [_searched(search) for search in searches],
         "explanations": [(explained_card(item), item) for item in explanations],
-        "limits": remarks(evaluation),
+        "limits": [remark for remark in remarks(evaluation) if remark not in evaluation.leakage.remarks()],
         "objects_shared": found is not None and any(n < len(r.items) for n, r in _object_counts(found)),
         "explained_methods": [] if found is None else _explained_methods(evaluation, found),
         "choice": _choice(evaluation),
@@ -83,6 +85,26 @@ def _inventory(evaluation: Evaluation) -> dict[str, Any]:
         "measured": sum(inventory.labeled.values()) + sum(inventory.unlabeled.values()),
         "modalities": len(inventory.measured_modalities),
         "classes": len(inventory.labels),
+    }
+
+
+def _leakage(evaluation: Evaluation) -> dict[str, Any]:
+    """What measured items have in common with other splits, in words and as a table of the nearest copies."""
+    leakage = evaluation.leakage
+    rows = [
+        [
+            names([c.modality]),
+            c.measured,
+            c.other,
+            c.split,
+            "the same content" if c.same_content else f"cosine {c.cosine:.4f}",
+        ]
+        for c in leakage.copies[:_MOST_COPIES]
+    ]
+    return {
+        "looked_at": sum(leakage.looked_at.values()),
+        "words": leakage.remarks(),
+        "copies": (["modality", "measured item", "its copy", "split", "how near"], rows),
     }
 
 
