@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.toy_store import KNOWLEDGE, SwappedColors, filled_store, picture, tone
-from unibind import UniBind, fit, model, serialization
+from unibind import UniBind, fit, serialization
 from unibind.errors import ContractError, MissingFileError, UnibindError
 from unibind.modalities.text import Text
 
@@ -57,7 +57,7 @@ def installed(monkeypatch):
         state["calls"].append((name, modalities, options))
         return PartialBackbone(modalities or SwappedColors.modalities, state["weights"])
 
-    monkeypatch.setattr(model, "create_backbone", create_backbone)
+    monkeypatch.setattr(serialization, "create_backbone", create_backbone)
     return state
 
 

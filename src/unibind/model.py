@@ -18,7 +18,7 @@ from .align.heads import Head
 from .align.selection import CenterConfig
 from .align.transduction import method_named
 from .align.zero_shot import zero_shot_centers
-from .backbones import Backbone, Contract, as_queries, create_backbone
+from .backbones import Backbone, Contract, as_queries
 from .centering import Mean
 from .data.embedded_batches import counted, joined_by_modality
 from .data.embeddings import Embeddings, Vectors
@@ -29,7 +29,6 @@ from .data.opening import open_backbone, open_store
 from .data.store import Store
 from .data.unlabeled import UnlabeledSource, read_unlabeled, store_of
 from .errors import ContractError, UnibindError
-from .files import check_output, staged
 from .fit_summary import FitSummary, read_summary
 from .knowledge import Description, KnowledgeBase, KnowledgeSource
 from .knowledge.classes import read_classes
@@ -470,25 +469,19 @@ class UniBind:
         is replaced at once; other files in the folder stay. Raises WriteError, which names the folder, for a full disk
         or a missing permission; the older model is still there.
         """
-        check_output(directory, kind=serialization.MODEL, force=True)
-        with staged(Path(directory), kind=serialization.MODEL) as folder:
-            folder.mkdir()
-            options, folder_option = serialization.backbone_files(self.backbone, folder)
-            parts = serialization.Parts(
-                backbone=self.backbone.name,
-                options=options,
-                folder_option=folder_option,
-                contracts={m: self.backbone.contract(m) for m in self.modalities},
-                heads=self.heads,
-                centers=self.centers,
-                calibration=self.calibration,
-                means=self.means,
-                knowledge=self.knowledge,
-                summary=None if self.summary is None else asdict(self.summary),
-                unified=self.unified,
-                license=self.backbone.license.spdx,
-            )
-            serialization.write(folder, parts, measured or {}, name=repo_id or str(directory))
+        serialization.save(
+            Path(directory),
+            self.backbone,
+            measured or {},
+            name=repo_id or str(directory),
+            heads=self.heads,
+            centers=self.centers,
+            calibration=self.calibration,
+            means=self.means,
+            knowledge=self.knowledge,
+            summary=None if self.summary is None else asdict(self.summary),
+            unified=self.unified,
+        )
 
     @classmethod
     def from_pretrained(
@@ -510,31 +503,17 @@ class UniBind:
         created by name, such as that of your own function. Raises MissingFileError for a folder that is not a complete
         model, and ContractError where the installed backbone is not the one the model was fitted on.
         """
-        folder = serialization.locate(source, revision)
-        parts = serialization.read(folder)
         given = {"weights": weights, "precision": precision, "device": device, **options}
         chosen = {name: value for name, value in given.items() if value is not None}
-        if backbone is None:
-            backbone = serialization.with_options(create_backbone, parts, chosen, folder, modalities=modalities)
-        else:
-            backbone = open_backbone(backbone, options=chosen | ({"modalities": modalities} if modalities else {}))
-        serialization.check_widths(parts, backbone.dim, folder)
-        for modality in backbone.modalities:
-            fitted_on = parts.contracts.get(modality)
-            if fitted_on is not None and fitted_on.hash != backbone.contract(modality).hash:
-                raise ContractError(
-                    f"{source} was fitted on another {parts.backbone} ({modality}: contract {fitted_on.hash}, "
-                    f"installed {backbone.contract(modality).hash}); install that version or fit again"
-                )
-        summary = None if parts.summary is None else read_summary(parts.summary, folder)
+        opened, parts = serialization.load(source, backbone, chosen, modalities=modalities, revision=revision)
         return cls(
-            backbone,
-            heads={m: h for m, h in parts.heads.items() if m in backbone.modalities},
-            centers={m: c for m, c in parts.centers.items() if m in backbone.modalities},
+            opened,
+            heads=parts.heads,
+            centers=parts.centers,
             calibration=parts.calibration,
             means=parts.means,
             knowledge=parts.knowledge,
-            summary=summary,
+            summary=None if parts.summary is None else read_summary(parts.summary, Path(source)),
             unified=parts.unified,
         )
 

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from ._version import __version__
 from .align.calibration import Calibration, calibration_from_json
 from .align.centers import Centers, load_centers, save_centers
 from .align.heads import Head, heads_fingerprint, load_heads, save_heads
-from .backbones import Backbone, Contract, PortableBackbone
+from .backbones import Backbone, Contract, PortableBackbone, create_backbone
 from .backbones._shared.places import still_there
 from .centering import Mean
 from .data.means_file import load_means, save_means
-from .errors import MissingFileError, UnibindError
-from .files import OutputKind, recover, write_whole
+from .data.opening import open_backbone
+from .errors import ContractError, MissingFileError, UnibindError
+from .files import OutputKind, check_output, recover, staged, write_whole
 from .json_files import COUNT, FLAG, OBJECT, TEXT, check_fields, optional, read_json, table_of
 from .knowledge import KnowledgeBase
 from .modalities import ANCHOR
@@ -74,6 +75,71 @@ class Parts:
     license: str
     folder_option: str | None = None
     unified: str | None = None
+
+
+class Learned(TypedDict):
+    """The parts of a model that are not its backbone's; see `UniBind`."""
+
+    heads: Mapping[str, Head]
+    centers: Mapping[str, Centers]
+    calibration: Mapping[str, Calibration]
+    means: Mapping[str, Mean]
+    knowledge: KnowledgeBase | None
+    summary: dict[str, Any] | None
+    unified: str | None
+
+
+# --- whole models ----------------------------------------------------------------------------------------------------
+
+
+def save(
+    directory: Path, backbone: Backbone, measured: Mapping[str, Any], *, name: str, **learned: Unpack[Learned]
+) -> None:
+    """Write a model's folder at once, in the place of an older one; `measured` and `name` go into its card."""
+    check_output(directory, kind=MODEL, force=True)
+    with staged(directory, kind=MODEL) as folder:
+        folder.mkdir()
+        options, folder_option = backbone_files(backbone, folder)
+        parts = Parts(
+            backbone=backbone.name,
+            options=options,
+            folder_option=folder_option,
+            contracts={m: backbone.contract(m) for m in backbone.modalities},
+            license=backbone.license.spdx,
+            **learned,
+        )
+        write(folder, parts, measured, name=name)
+
+
+def load(
+    source: str | Path,
+    backbone: Backbone | None,
+    options: Mapping[str, Any],
+    *,
+    modalities: Sequence[str] | None,
+    revision: str | None,
+) -> tuple[Backbone, Parts]:
+    """The backbone of a saved model, open, and the parts for its modalities; see `UniBind.from_pretrained`."""
+    folder = locate(source, revision)
+    parts = read(folder)
+    if backbone is None:
+        opened = with_options(create_backbone, parts, options, folder, modalities=modalities)
+    else:
+        opened = open_backbone(backbone, options={**options, **({"modalities": modalities} if modalities else {})})
+    check_widths(parts, opened.dim, folder)
+    for modality in opened.modalities:
+        fitted_on, installed = parts.contracts.get(modality), opened.contract(modality)
+        if fitted_on is not None and fitted_on.hash != installed.hash:
+            raise ContractError(
+                f"{source} was fitted on another {parts.backbone} ({modality}: contract {fitted_on.hash}, "
+                f"installed {installed.hash}); install that version or fit again"
+            )
+    heads = {m: head for m, head in parts.heads.items() if m in opened.modalities}
+    centers = {m: own for m, own in parts.centers.items() if m in opened.modalities}
+    return opened, replace(parts, heads=heads, centers=centers)
+
+
+# --- their files -----------------------------------------------------------------------------------------------------
 
 
 def write(folder: Path, parts: Parts, measured: Mapping[str, Any], *, name: str) -> None:

@@ -142,6 +142,7 @@ def damaged_contents(content):
     yield content.replace(b'\\"items\\": 3', b'\\"items\\": 4')
     yield content.replace(b'\\"format\\": 1', b'\\"format\\": 2')
     yield content.replace(b'"sums"', b'"summ"')
+    yield module._content({"image": module.Sum(np.full(4, 1e38), 1, None)}, "x")
 
 
 @pytest.mark.slow

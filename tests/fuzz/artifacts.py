@@ -25,7 +25,7 @@ from pyarrow import parquet
 
 from tests.helpers.released import centers, pickled
 from tests.helpers.toy_store import KNOWLEDGE, SwappedColors, filled_store, picture
-from unibind import UniBind, model
+from unibind import UniBind, serialization
 from unibind.affine import AffineMap
 from unibind.align.calibration import Calibration, LabelOdds
 from unibind.align.heads import Head
@@ -39,6 +39,7 @@ from unibind.backbones.composed.table import load_parts
 from unibind.compat.pickled_centers import load_centers_pickle
 from unibind.data.intake import read_manifest
 from unibind.data.store import Store
+from unibind.data.store_means import store_means
 from unibind.errors import UnibindError
 from unibind.fit_summary import FitSummary
 from unibind.knowledge import KnowledgeBase
@@ -193,6 +194,7 @@ def write_model(folder):
         calibration={
             "image": Calibration(10.0, Unknowns(9.0, -1.0, (0.3, 0.2, 0.1)), LabelOdds(9.0, (-1.0, -1.5, -2.0)))
         },
+        means=zero_shot.means,
         knowledge=KNOWLEDGE,
         summary=FitSummary(
             store_version=1,
@@ -208,7 +210,9 @@ def write_model(folder):
 
 
 def load_model(folder):
-    with mock.patch.object(model, "create_backbone", lambda name, *, modalities=None, **options: SwappedColors()):
+    with mock.patch.object(
+        serialization, "create_backbone", lambda name, *, modalities=None, **options: SwappedColors()
+    ):
         loaded = UniBind.from_pretrained(folder)
     for asked in ({"none_prior": 0.1}, {"false_accept_rate": 0.5}, {"multi_label": True}):
         answer = loaded.classify(picture("red"), **asked)
@@ -229,7 +233,9 @@ def load_bridge(folder):
 
 
 def write_store(folder):
-    filled_store(folder, SwappedColors(), splits=("train",), per_category=1).note_backbone("toy", {"clips": 2})
+    store = filled_store(folder, SwappedColors(), splits=("train",), per_category=1)
+    store.note_backbone("toy", {"clips": 2})
+    store_means(store)
 
 
 def load_store(folder):
@@ -238,6 +244,7 @@ def load_store(folder):
     store.splits()
     for modality in store.modalities():
         assert np.isfinite(store.vectors(modality).vectors).all()
+    assert all(np.isfinite(mean.vector).all() for mean in store_means(store).values())
 
 
 TEXTS = ["a", "b", "c"]
