@@ -66,7 +66,7 @@ def test_answers_are_no_surer_than_those_of_the_centers(method):
     posterior = transduce(vectors, text, method=method)
     assert (posterior.argmax(axis=1) != text.argmax(axis=1)).any()
     assert posterior.max(axis=1).mean() <= np.exp(text).max(axis=1).mean() + 0.01
-    assert METHODS[method].run(vectors, text, None).max(axis=1).mean() > posterior.max(axis=1).mean() + 0.05
+    assert METHODS[method].run(vectors, text, None).max(axis=1).mean() > posterior.max(axis=1).mean() + 0.03
 
 
 def test_a_power_worked_by_hand():
