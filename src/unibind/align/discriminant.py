@@ -17,11 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from numpy.typing import NDArray
 
 from ..affine import AffineMap
 from ..data.embeddings import CategoryIndex, Vectors, unit
 from ..data.splits import stratified_folds
+from .choice import candidate_row, choose
 from .heads import Head
+from .problem import FittedHead, Problem
 
 Matrix = Float64[np.ndarray, "n d"]
 Texts = Float64[np.ndarray, "c d"]  # mean text of each class about the mean of all classes
@@ -35,7 +38,7 @@ _ROUNDS = 4  # of cross-validation, with other folds each time, where items are 
 _FEW_ITEMS = 1000
 _MANY_ITEMS = 20_000  # of which one fold is proof enough
 _TEXT_RIDGE = 0.01  # of the mean eigenvalue: nearly equal class texts are not pulled apart without bound
-_TRUSTED_TEXT = 0.5  # with one item per class, text leads if it alone gets this share of them right
+_TRUSTED_TEXT = 0.5  # with one item per class, the head stays unfitted if text alone gets this share of them right
 
 
 @dataclass(frozen=True)
@@ -50,23 +53,52 @@ class Mixture:
 class Discriminant:
     """A head in closed form and how it was found.
 
-    `held_out` are H items as heads that did not learn from them map them, and their categories: the validation items,
-    or the training items by cross-validation. `top1` is the accuracy on them. H is 0 and `top1` None where nothing can
-    be held out, because no class has two items. `learned_parameters` counts the weights and biases of the classes'
-    log-likelihoods, the center, the scale and the mixture.
+    `held_out` [H, D] are the training items `held_out_rows` [H] as heads that did not learn from them map them; H is 0
+    where nothing can be held out, because no class has two items. `learned_parameters` counts the weights and biases of
+    the classes' log-likelihoods, the center, the scale and the mixture.
     """
 
     head: Head
     mixture: Mixture
-    held_out: tuple[Vectors, CategoryIndex]
-    top1: float | None
+    held_out: Vectors
+    held_out_rows: NDArray[np.intp]
     learned_parameters: int
+
+
+def fit_discriminant_head(problem: Problem) -> FittedHead:
+    """The head of a problem, or the unfitted one where items held out prove that it is better.
+
+    Where no class has two items, nothing can be held out: the head stays unfitted if the texts alone get half of the
+    items right.
+    """
+    train, targets = problem.train, problem.targets
+    fitted = fit_discriminant(
+        (train.vectors, train.category_index),
+        targets,
+        objects=train.objects,
+        in_anchor_space=not problem.outside_anchor_space,
+        seed=problem.config.seed,
+    )
+    rows, held_out = fitted.held_out_rows, problem.calibrating(fitted.head)
+    history = list[dict[str, float]]()
+    if not problem.outside_anchor_space:
+        unfitted = problem.start(train.vectors) @ targets.T
+        if len(rows):
+            truth, scores = train.category_index[rows], [unfitted[rows], fitted.held_out @ targets.T]
+            history = [candidate_row(s, truth) for s in scores]
+            stays = choose(scores, truth, default=1, unfitted=0) == 0
+        else:
+            stays = bool(np.mean(unfitted.argmax(axis=1) == train.category_index) >= _TRUSTED_TEXT)
+        if stays:
+            return problem.unfitted(history)
+    if problem.validation is None:
+        held_out = fitted.held_out, train.category_index[rows]
+    return FittedHead(fitted.head, fitted.learned_parameters, held_out, history=history)
 
 
 def fit_discriminant(
     train: tuple[Vectors, CategoryIndex],
     texts: Vectors,
-    validation: tuple[Vectors, CategoryIndex] | None = None,
     *,
     objects: Sequence[Hashable] | None = None,
     in_anchor_space: bool = True,
@@ -74,30 +106,22 @@ def fit_discriminant(
 ) -> Discriminant:
     """The head for samples [N, D] with categories [N], and the mean texts [C, D] of all categories.
 
-    A category without samples is where its text says. With `validation`, candidates are weighed by it, otherwise by
-    stratified cross-validation inside `train`, which holds out samples of one of the `objects` [N] together. Samples
-    outside the anchor space get no text scores.
+    A category without samples is where its text says. Candidates are weighed by stratified cross-validation inside
+    `train`, which holds out samples of one of the `objects` [N] together. Samples outside the anchor space get no text
+    scores; neither do others where nothing can be held out.
     """
     model = _Model.of(train, texts)
     text_weights = TEXT_WEIGHTS if in_anchor_space else (0.0,)
-    if validation is not None and len(validation[1]):
-        part = model.validated_by(*validation)
-        mixture = _mixture([part], text_weights, len(part.category_index))
-        head = model.head(mixture)
-        held_out, top1 = (head(validation[0]), validation[1]), _top1([part], mixture)
-        return Discriminant(head, mixture, held_out, top1, model.learned_parameters)
     rounds = [
         list(model.cross_validation(seed + i, objects)) for i in range(_ROUNDS if len(train[1]) < _FEW_ITEMS else 1)
     ]
     if not rounds[0]:
-        mixture = Mixture({SHRINKAGES[0]: 1.0}, model.text_weight_without_proof(text_weights))
-        nothing = train[0][:0], train[1][:0]
-        return Discriminant(model.head(mixture), mixture, nothing, None, model.learned_parameters)
-    truth = np.concatenate([part.category_index for part in rounds[0]])
-    mixture = _mixture([part for parts in rounds for part in parts], text_weights, len(truth))
+        mixture, rows = Mixture({SHRINKAGES[0]: 1.0}, text_weights[-1]), np.zeros(0, np.intp)
+        return Discriminant(model.head(mixture), mixture, train[0][:0], rows, model.learned_parameters)
+    mixture = _mixture([part for parts in rounds for part in parts], text_weights, sum(len(p.rows) for p in rounds[0]))
     mapped = np.concatenate([model.mapped(part, mixture) for part in rounds[0]])
-    top1 = _top1(rounds[0], mixture)
-    return Discriminant(model.head(mixture), mixture, (mapped, truth), top1, model.learned_parameters)
+    rows = np.concatenate([part.rows for part in rounds[0]])
+    return Discriminant(model.head(mixture), mixture, mapped, rows, model.learned_parameters)
 
 
 # --- Gaussians --------------------------------------------------------------------------------------------------------
@@ -174,12 +198,13 @@ def _text_slope(means: Texts, texts: Texts, seen: Bool[np.ndarray, " c"]) -> flo
 
 @dataclass(frozen=True, eq=False)
 class _HeldOut:
-    """Items with a model that has not seen them: their vectors [H, R] about its center in units of its scale, their
+    """Items, as rows [H], with a model that has not seen them: their vectors [H, R] about its center in units of its scale, their
     categories [H], text scores [H, C], and for every shrinkage the log-likelihoods [H, C].
 
     `kept` [C, C] is what remains of log-likelihoods in the scores of a head (see `_Model`).
     """
 
+    rows: NDArray[np.intp]
     x: Matrix
     category_index: CategoryIndex
     text: Logits
@@ -211,11 +236,6 @@ def _mixture(parts: list[_HeldOut], text_weights: tuple[float, ...], items: int)
     for share, (shrinkage, weight, _) in zip(shares, logits, strict=True):
         mixed[shrinkage] += float(share * weight)
     return Mixture(mixed, float(sum(share * text for share, (*_, text) in zip(shares, logits, strict=True))))
-
-
-def _top1(parts: list[_HeldOut], mixture: Mixture) -> float:
-    right = [part.logits(mixture).argmax(axis=1) == part.category_index for part in parts]
-    return float(np.mean(np.concatenate(right)))
 
 
 def _cross_entropy(logits: Logits, category_index: CategoryIndex) -> tuple[float, float]:
@@ -268,32 +288,21 @@ class _Model:
         for fold in range(1 if len(folds) > _MANY_ITEMS else folds.max() + 1):
             rows = np.flatnonzero(folds == fold)
             x, category_index = self.x[rows], self.category_index[rows]
-            yield self._held_out(self.total - _Moments.of(x, category_index, len(self.texts)), x, category_index)
+            yield self._held_out(self.total - _Moments.of(x, category_index, len(self.texts)), rows, x, category_index)
 
-    def validated_by(self, vectors: Vectors, category_index: CategoryIndex) -> _HeldOut:
-        """Validation items, with a model of all training items."""
-        x = vectors - self.origin
-        return self._held_out(self.total, x if self.basis is None else x @ self.basis, category_index)
-
-    def _held_out(self, moments: _Moments, x: Matrix, category_index: CategoryIndex) -> _HeldOut:
+    def _held_out(self, moments: _Moments, rows: NDArray[np.intp], x: Matrix, category_index: CategoryIndex) -> _HeldOut:
         gaussians = _Gaussians.of(moments, self.texts)
         centered, likelihood = x - gaussians.center, {}
         for shrinkage in SHRINKAGES:
             weight, bias = gaussians.log_likelihoods(shrinkage, len(self.origin))
             likelihood[shrinkage] = centered @ weight.T + bias
         scaled = centered / gaussians.scale
-        return _HeldOut(scaled, category_index, scaled @ self.texts.T, likelihood, self.kept)
+        return _HeldOut(rows, scaled, category_index, scaled @ self.texts.T, likelihood, self.kept)
 
     def mapped(self, part: _HeldOut, mixture: Mixture) -> Vectors:
         """Items of a part of cross-validation after the head that has not seen them, [H, D]; see `head`."""
         x = part.x if self.basis is None else part.x @ self.basis.T
         return unit(mixture.text * x + part.mixed_likelihood(mixture) @ self.from_scores).astype(np.float32)
-
-    def text_weight_without_proof(self, text_weights: tuple[float, ...]) -> float:
-        """The weight where nothing can be held out: the largest if text alone gets the items right, else the least."""
-        gaussians = _Gaussians.of(self.total, self.texts)
-        right = ((self.x - gaussians.center) @ self.texts.T).argmax(axis=1) == self.category_index
-        return text_weights[0] if np.mean(right) >= _TRUSTED_TEXT else text_weights[-1]
 
     def head(self, mixture: Mixture) -> Head:
         """z = unit(text weight * (x - center) / scale + log-likelihoods @ from_scores)."""

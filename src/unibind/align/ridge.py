@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -39,13 +41,32 @@ class Ridge:
 
     def leave_one_out_error(self, penalty: float) -> float:
         """Mean squared error of each pair under the map that is fitted on all the other pairs."""
+        return float(np.mean(np.sum(self.leave_out_errors(penalty) ** 2, axis=1)))
+
+    def leave_out_errors(self, penalty: float, groups: Sequence[Hashable] | None = None) -> Float[np.ndarray, "n d_out"]:
+        """Errors [N, D_out] of each pair, y less its prediction, under the map that is fitted on all the other pairs,
+        or on those of all other `groups` [N].
+        """
         damped = self._damped(penalty)
-        leverage = 1 / len(self._y) + (self._rotated**2 / damped).sum(axis=1)  # [N]
         errors = self._y - self._rotated @ (self._cross / damped[:, None])
-        return float(np.mean(np.sum(errors**2, axis=1) / np.maximum(1 - leverage, 1e-9) ** 2))
+        leverage = 1 / len(errors) + (self._rotated**2 / damped).sum(axis=1)  # [N]
+        left_out = errors / np.maximum(1 - leverage, 1e-9)[:, None]
+        for rows in _shared(groups or ()):
+            some = self._rotated[rows]
+            own = np.eye(len(rows)) - 1 / len(errors) - (some / damped) @ some.T
+            left_out[rows] = np.linalg.solve(own + 1e-9 * np.eye(len(rows)), errors[rows])
+        return left_out
 
     def _damped(self, penalty: float) -> Float[np.ndarray, " d_in"]:
         return self._values + max(penalty * float(self._values.mean()), 1e-12)
+
+
+def _shared(groups: Sequence[Hashable]) -> list[list[int]]:
+    """The rows of every group of more than one."""
+    rows: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows.setdefault(group, []).append(row)
+    return [members for members in rows.values() if len(members) > 1]
 
 
 def best_ridge_map(x: Vectors, y: Vectors) -> AffineMap:
