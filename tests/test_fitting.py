@@ -6,7 +6,7 @@ import pytest
 from tests.helpers.toy_store import KNOWLEDGE, STEPS, SwappedColors, filled_store, picture, tone
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
-from unibind.align.fit import FitConfig
+from unibind.align.problem import FitConfig
 from unibind.data.encode import embed
 from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.fitting import _own_descriptions, fit
@@ -50,19 +50,21 @@ def test_the_summary_says_what_was_learned(fitted):
     assert summary.chance["image"] == pytest.approx(1 / 3)
     assert summary.validation_top1 == {"audio": 1.0, "image": 1.0}
     assert set(summary.measured_on.values()) == {"cross-validation"}
-    assert summary.learned_parameters == 2 * (3 * (DIM + 1) + DIM + 3)
+    assert summary.learned_parameters == 2 * (2 * (DIM + 1) + 1)  # along the two differences of three classes
+    assert summary.learned("image").startswith("gradient, penalty ")
+    assert not summary.unfitted
+    assert len(summary.history["image"]) == 4
 
 
 @pytest.mark.slow
-def test_a_fit_by_steps_holds_the_validation_split_out(store):
+def test_a_fit_over_batches_holds_the_validation_split_out(store):
     model = quick_fit(store, config=STEPS)
     summary = model.summary
     assert summary.train_items == {"audio": 12, "image": 12}
     assert summary.validation_top1 == {"audio": 1.0, "image": 1.0}
     assert set(summary.measured_on.values()) == {"validation"}
-    assert summary.history["image"][0] == {"step": 0, "val_top1": pytest.approx(1 / 3)}
-    assert summary.best_step["image"] > 0
-    assert summary.learned_parameters == 2 * (2 * STEPS.rank * DIM + DIM + 1)
+    assert [row["step"] for row in summary.history["image"]] == [20, 40, 60, 80, 100, 120]
+    assert summary.learned_parameters == 2 * (DIM**2 + DIM + 1)
     assert labels(model.classify([picture(name, 1000) for name in CATEGORIES])) == list(CATEGORIES)
 
 

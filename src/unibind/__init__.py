@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .align.fit import FitConfig
+    from .align.problem import FitConfig
     from .align.selection import CenterConfig
     from .api import encode, export, search, similarity
     from .backbones import (
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from .retrieval import Hit, Hits
 
 _MODULES = {
-    "align.fit": ("FitConfig",),
+    "align.problem": ("FitConfig",),
     "align.selection": ("CenterConfig",),
     "api": ("encode", "export", "search", "similarity"),
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),

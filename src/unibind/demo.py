@@ -11,7 +11,7 @@ from typing import Any
 
 from . import heptad
 from ._version import __version__
-from .align.fit import FitConfig
+from .align.problem import FitConfig
 from .backbones import Backbone
 from .data.embeddings import Embeddings
 from .data.encode import encode_items

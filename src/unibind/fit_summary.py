@@ -13,16 +13,19 @@ MeasuredOn = Literal["cross-validation", "validation", "nothing"]
 
 @dataclass(frozen=True)
 class FitSummary:
-    """What a fit did: the total of learned parameters, and per modality the training items of every class, the best
-    step, the top-1 on items that were held out, how they were (by cross-validation, or as the split of that name), and
-    the record of the fit. Where no item could be held out, `validation_top1` is None. `store_version` is the version of
-    the store that was learned from.
+    """What a fit did: its method, the total of learned parameters, and per modality the training items of every class,
+    the penalty that was chosen (a multiple of the method's default; None where there is no choice), the top-1 on items
+    that were held out, how they were (by cross-validation, or as the split of that name), and the record of the fit.
+    `unfitted` are the modalities that learned nothing but their mean. Where no item could be held out,
+    `validation_top1` is None. `store_version` is the version of the store that was learned from.
     """
 
     store_version: int
     learned_parameters: int
     class_items: dict[str, dict[str, int]]
-    best_step: dict[str, int]
+    method: str
+    penalty: dict[str, float | None]
+    unfitted: list[str]
     validation_top1: dict[str, float | None]
     measured_on: dict[str, MeasuredOn]
     history: dict[str, list[dict[str, float]]] = field(repr=False)
@@ -31,6 +34,13 @@ class FitSummary:
     def train_items(self) -> dict[str, int]:
         """Number of training items per modality."""
         return {m: sum(counts.values()) for m, counts in self.class_items.items()}
+
+    def learned(self, modality: str) -> str:
+        """How a modality's head was fitted, in a few words."""
+        if modality in self.unfitted:
+            return "unfitted"
+        penalty = self.penalty[modality]
+        return self.method if penalty is None else f"{self.method}, penalty {penalty:g}"
 
     @property
     def chance(self) -> dict[str, float]:
@@ -52,7 +62,9 @@ _SUMMARY = {
     "store_version": COUNT,
     "learned_parameters": COUNT,
     "class_items": table_of(table_of(COUNT)),
-    "best_step": table_of(COUNT),
+    "method": TEXT,
+    "penalty": table_of(optional(NUMBER)),
+    "unfitted": list_of(TEXT),
     "validation_top1": table_of(optional(NUMBER)),
     "measured_on": table_of(TEXT),
     "history": table_of(list_of(OBJECT)),

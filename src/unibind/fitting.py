@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from .align.calibration import Calibration, fit_calibration
 from .align.centered_texts import centered_texts, text_mean
 from .align.centers import Centers
-from .align.fit import FitConfig, FittedHead, Samples, fit_heads
+from .align.fit import fit_heads
+from .align.problem import FitConfig, FittedHead, Samples
 from .align.selection import CenterConfig, select_centers, tune_centers
 from .align.threads import suitable_threads
 from .backbones import Backbone
@@ -62,13 +63,14 @@ def fit(
     allow_duplicates: bool = False,
     progress: bool | Callable[[str, int], None] | None = None,
 ) -> UniBind:
-    """Fit heads on a store's labeled items; choose and calibrate on items that are held out.
+    """Fit heads on a store's labeled items; calibrate on items that are held out.
 
-    Every item of the splits "train" and "val" (or of a store without splits) is learned from, and what has to be chosen
-    is chosen by cross-validation, so that no label is wasted; the split "test" is never touched. With
-    `hold_out_validation`, or `few_shot` (that many training items per class and modality), the split "val" is not
-    learned from: it chooses and calibrates. A fit by steps (`config.loss`) always holds items out, and where there is
-    no split "val", makes a stratified one (seeded by `config.seed`). `model.summary` says what was done.
+    Every item of the splits "train" and "val" (or of a store without splits) is learned from. What has to be chosen is
+    chosen by cross-validation, whose held-out items calibrate, too, so that no label is wasted; the split "test" is
+    never touched. With `hold_out_validation`, or `few_shot` (that many training items per class and modality), the
+    split "val" is not learned from, but calibrates. A fit over batches (`config.loss` "multi_positive" or "released")
+    always holds items out, and where there is no split "val", makes a stratified one (seeded by `config.seed`). A
+    modality whose unfitted head is proven better stays unfitted, with a warning. `model.summary` says what was done.
 
     `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels. `classes` limits
     the model to these, and items of others take no part. A class without training items stands where its texts say.
@@ -77,11 +79,11 @@ def fit(
     are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a terminal)
     or a function that is called with (modality, step).
 
-    With a loss, descriptions that the knowledge has of training items are their own descriptions, before those that
-    came with the manifest; descriptions of the store's other items are left out, because they give labels away. Raises
-    UnibindError where no modality has labeled training items of two classes, UnknownNameError for a label without
-    descriptions, and ContractError where the store was encoded by another backbone. Also raises UnibindError where the
-    same content is in several splits, unless `allow_duplicates`: validation would measure memory.
+    With such a loss, descriptions that the knowledge has of training items are their own descriptions, before those
+    that came with the manifest; descriptions of the store's other items are left out, because they give labels away.
+    Raises UnibindError where no modality has labeled training items of two classes, UnknownNameError for a label
+    without descriptions, and ContractError where the store was encoded by another backbone. Also raises UnibindError
+    where the same content is in several splits, unless `allow_duplicates`: validation would measure memory.
     """
     config, opened = config or FitConfig(), open_store(store)
     refuse_leaks(opened, modalities, allow=allow_duplicates)
@@ -89,20 +91,21 @@ def fit(
         backbone, store=opened, weights=weights, precision=precision, device=device, options=options
     )
     hold_out = hold_out_validation or few_shot is not None
-    validation_use: Validation = "make" if config.loss else "hold out" if hold_out else "learn"
+    validation_use: Validation = "make" if config.by_batches else "hold out" if hold_out else "learn"
     split = _split(opened, encoder, modalities, classes, few_shot, validation_use, config.seed)
     base, texts = _learnable(knowledge, texts, classes, split, encoder)
     mean, texts = _mean_of_texts(opened, texts), centered_texts(texts)
     _warn_of_moved_files(base, opened)
     categories = tuple(dict.fromkeys(texts.categories))
-    own = _own_descriptions(split.train, base.of_items(), encoder) if config.loss else {}
+    own = _own_descriptions(split.train, base.of_items(), encoder) if config.by_batches else {}
     train = {
         m: Samples(e.vectors, _category_index(e, categories), own.get(m), object_ids(e)) for m, e in split.train.items()
     }
     validation = {m: Samples(e.vectors, _category_index(e, categories)) for m, e in split.validation.items()}
     outside = {m for m in split.train if not encoder.contract(m).shares_space(texts.contract)}
     largest = max(len(s.vectors) for s in train.values())
-    step = min(config.batch_size, largest) * texts.vectors.size if config.loss else largest * encoder.dim**2
+    columns = texts.vectors.size if config.by_batches else len(categories) * encoder.dim
+    step = (min(config.batch_size, largest) if config.by_batches else largest) * columns
     with suitable_threads(step), progress_stages(None if callable(progress) else progress) as stage:
         bars = {} if callable(progress) else {m: stage(f"fitting {m}", config.progress_steps) for m in train}
 
@@ -121,7 +124,7 @@ def fit(
             outside_anchor_space=outside,
             progress=report,
         )
-        return _assemble(encoder, fitted, texts, mean, split, base, centers or _CENTERS, opened.version)
+        return _assemble(encoder, fitted, texts, mean, split, base, centers or _CENTERS, opened.version, config.method)
 
 
 def _split(
@@ -190,6 +193,7 @@ def _assemble(
     knowledge: KnowledgeBase,
     config: CenterConfig,
     store_version: int,
+    method: str,
 ) -> UniBind:
     """Centers and calibration for fitted heads, and the summary of it all."""
     centers: dict[str, Centers] = {}
@@ -213,7 +217,9 @@ def _assemble(
         store_version,
         sum(f.learned_parameters for f in fitted.values()),
         {m: dict(Counter(split.train[m].known_labels())) for m in fitted},
-        {m: f.best_step for m, f in fitted.items()},
+        method,
+        {m: f.penalty for m, f in fitted.items()},
+        [m for m, f in fitted.items() if f.unfitted],
         accuracy,
         {m: _measured_on(split, m, result) for m, result in fitted.items()},
         {m: f.history for m, f in fitted.items()},
@@ -236,12 +242,17 @@ def _mean_of_texts(store: Store, descriptions: TextEmbeddings) -> Mean:
 
 
 def _warn_of_gaps(train: Mapping[str, Embeddings], fitted: Mapping[str, FittedHead], categories: Sequence[str]) -> None:
-    """Name the classes that a modality has no items of, and the modalities that are not calibrated."""
+    """Name the classes that a modality has no items of, and the modalities that stay unfitted or are not calibrated."""
     for m, stored in train.items():
         absent = [category for category in categories if category not in set(stored.labels)]
         if absent:
             shown = ", ".join(absent[:_SHOWN_CLASSES]) + (", ..." if len(absent) > _SHOWN_CLASSES else "")
             _log.warning(f"classes without {m} training items are known by their texts ({len(absent)}): {shown}")
+        if fitted[m].unfitted:
+            _log.warning(
+                f"{m} stays unfitted: its {len(stored)} training items do not prove that learning from them is better "
+                "than to remove the mean only; more labels may"
+            )
         if not len(fitted[m].held_out[1]):
             _log.warning(
                 f"no {m} items could be held out, since no class has two: its accuracy is not known, and its "

@@ -4,7 +4,7 @@ import pytest
 from tests.helpers.labs import BRIDGED, CATEGORIES, KNOWLEDGE, LABS, UNBRIDGED, item_store, labeled_items, open_labs
 from unibind import UniBind
 from unibind.align.bridge import BridgeConfig, build_bridges, fit_map
-from unibind.align.fit import FitConfig
+from unibind.align.problem import FitConfig
 from unibind.align.ridge import PENALTIES
 from unibind.backbones import create_backbone
 from unibind.backbones._shared.bridge_file import Bridge

@@ -5,7 +5,16 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from unibind.align import discriminant
-from unibind.align.discriminant import SHRINKAGES, Mixture, _Gaussians, _Model, _Moments, fit_discriminant
+from unibind.align.discriminant import (
+    SHRINKAGES,
+    Mixture,
+    _Gaussians,
+    _Model,
+    _Moments,
+    fit_discriminant,
+    fit_discriminant_head,
+)
+from unibind.align.problem import FitConfig, Problem, Samples
 from unibind.data.splits import stratified_folds
 
 DIM = 12
@@ -33,6 +42,16 @@ class World:
         x, y = self.samples(per_class)
         right = np.argmax(fitted.head(x) @ self.texts.T, axis=1) == y
         return right.mean() if of is None else right[y == of].mean()
+
+
+def problem(train, texts, validation=None):
+    """A problem whose class texts are one description each."""
+    held_out = None if validation is None else Samples(*validation)
+    return Problem(Samples(*train), texts, np.arange(len(texts)), FitConfig(method="gda"), held_out)
+
+
+def held_out_top1(fitted, world, y):
+    return np.mean(np.argmax(fitted.held_out @ world.texts.T, axis=1) == y[fitted.held_out_rows])
 
 
 def centered(texts):
@@ -118,10 +137,11 @@ def test_items_are_held_out_from_the_head_that_maps_them(per_class):
 
 def test_labels_undo_a_rotation():
     world = World(rotated=True)
-    fitted = fit_discriminant(world.samples(20), world.texts)
-    assert fitted.top1 > 0.9
+    x, y = world.samples(20)
+    fitted = fit_discriminant((x, y), world.texts)
+    assert held_out_top1(fitted, world, y) > 0.9
     assert world.top1(fitted) > 0.9
-    assert len(fitted.held_out[1]) == 80
+    assert sorted(fitted.held_out_rows) == list(range(80))
     assert fitted.learned_parameters == 4 * (DIM + 1) + DIM + 3
 
 
@@ -135,13 +155,20 @@ def test_text_helps_where_labels_are_few_and_texts_are_right():
 
 
 @pytest.mark.parametrize("rotated", [False, True])
-def test_one_item_per_class_holds_nothing_out_and_text_leads_where_it_is_right(rotated):
+def test_one_item_per_class_holds_nothing_out_and_stays_unfitted_where_texts_are_right(rotated):
     world = World(rotated=rotated, noise=0.1)
-    fitted = fit_discriminant(world.samples(1), world.texts)
-    assert fitted.top1 is None
-    assert len(fitted.held_out[0]) == len(fitted.held_out[1]) == 0
-    assert (fitted.mixture.text == 0) == rotated
+    fitted = fit_discriminant_head(problem(world.samples(1), world.texts))
+    assert len(fitted.held_out[0]) == (4 if fitted.unfitted else 0)
+    assert fitted.unfitted == (not rotated)
     assert world.top1(fitted) > 0.9
+
+
+def test_labels_that_say_nothing_leave_the_head_unfitted():
+    world = World(categories=8, noise=0.3)
+    x, y = world.samples(6)
+    fitted = fit_discriminant_head(problem((x, np.random.default_rng(0).permutation(y)), world.texts))
+    assert fitted.unfitted
+    assert fitted.learned_parameters == 0
 
 
 def test_a_class_without_items_is_where_its_text_says():
@@ -151,13 +178,13 @@ def test_a_class_without_items_is_where_its_text_says():
     assert world.top1(fitted) > 0.9
 
 
-def test_validation_items_weigh_the_candidates_and_are_held_out():
+def test_validation_items_calibrate_only():
     world = World(rotated=True)
-    train, validation = world.samples(2), world.samples(30)
-    fitted = fit_discriminant(train, world.texts, validation)
-    assert np.array_equal(fitted.held_out[0], fitted.head(validation[0]))
-    predicted = np.argmax(fitted.held_out[0] @ world.texts.T, axis=1)
-    assert fitted.top1 == pytest.approx(np.mean(predicted == validation[1]))
+    train, validation = world.samples(6), world.samples(30)
+    with_it, without = (fit_discriminant_head(problem(train, world.texts, v)) for v in (validation, None))
+    assert with_it.head.fingerprint == without.head.fingerprint
+    assert np.array_equal(with_it.held_out[0], with_it.head(validation[0]))
+    assert len(without.held_out[1]) == len(train[1])
 
 
 def test_items_of_one_object_are_held_out_together():
@@ -168,13 +195,13 @@ def test_items_of_one_object_are_held_out_together():
     objects = list(range(len(x))) * 2
     parted = fit_discriminant(twins, world.texts)
     together = fit_discriminant(twins, world.texts, objects=objects)
-    assert together.top1 < parted.top1 - 0.1
+    assert held_out_top1(together, world, twins[1]) < held_out_top1(parted, world, twins[1]) - 0.1
 
 
 def test_of_many_items_one_fold_is_held_out(monkeypatch):
     monkeypatch.setattr(discriminant, "_MANY_ITEMS", 50)
     fitted = fit_discriminant(World().samples(20), World().texts)
-    assert len(fitted.held_out[1]) == 80 / 5
+    assert len(fitted.held_out_rows) == 80 / 5
 
 
 def test_many_equal_vectors_do_no_harm():

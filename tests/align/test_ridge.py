@@ -45,6 +45,22 @@ def test_the_leave_one_out_error_equals_refitting_without_each_pair():
     assert Ridge(x, y).leave_one_out_error(penalty) == pytest.approx(np.mean(errors), rel=1e-4)
 
 
+def test_errors_without_the_rest_of_a_group_equal_refitting():
+    x, y = pairs(12)
+    groups = [0, 1, 2, 3] * 3
+    solver, smaller = Ridge(x, y), []
+    penalty, damping = 0.3, 0.3 * ((x - x.mean(axis=0)) ** 2).sum()
+    for group in range(4):
+        rest = np.array(groups) != group
+        scatter = ((x[rest] - x[rest].mean(axis=0)) ** 2).sum()
+        weight, bias = normal_equations(x[rest], y[rest], damping / scatter)
+        smaller.append(y[~rest] - x[~rest] @ weight.T - bias)
+    found = solver.leave_out_errors(penalty, groups)
+    for group in range(4):
+        assert found[np.array(groups) == group] == pytest.approx(smaller[group], rel=1e-3, abs=1e-3)
+    assert solver.leave_out_errors(penalty, list(range(12))) == pytest.approx(solver.leave_out_errors(penalty))
+
+
 def test_more_noise_selects_a_larger_penalty():
     def shrinkage(noise):
         x, y = pairs(10, noise=noise)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.helpers.toys import CATEGORIES, ToyBackbone
-from unibind.align.fit import FitConfig
+from unibind.align.problem import FitConfig
 from unibind.data.encode import embed
 from unibind.data.manifest import Item
 from unibind.data.store import Store

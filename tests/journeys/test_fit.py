@@ -25,14 +25,18 @@ def workplace(tmp_path, monkeypatch):
     return tmp_path
 
 
-def store_of(*groups):
-    """A store of groups of items: (modality, split, {label: count}) each; the label "none" stands for no label."""
+def store_of(*groups, mislabeled=False):
+    """A store of groups of items: (modality, split, {label: count}) each; the label "none" stands for no label.
+
+    `mislabeled` items of every label show each category as often.
+    """
     store, backbone = Store.create("store"), ToyBackbone()
     for number, (modality, split, counts) in enumerate(groups):
         items, raws = [], []
         for label, count in counts.items():
             shown = CATEGORIES[number % 3] if label == "none" else label
             for i in range(count):
+                shown = CATEGORIES[i % 3] if mislabeled else shown
                 name = f"{modality}-{number}-{label}-{i}"
                 items.append(
                     Item(name, modality, uri=f"/{name}", label=None if label == "none" else label, split=split)
@@ -144,6 +148,33 @@ def test_a_single_class_is_a_sentence(caplog):
     model, _ = both_ways(store)
     assert set(model.heads) == {"audio"}
     assert "image is left out: all 4 labeled image items have the same label, red" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["gda", "ridge"])
+def test_closed_forms_are_a_choice(method):
+    model, said = both_ways(
+        store_of(("image", "train", each(6))), "--method", method, config=unibind.FitConfig(method=method)
+    )
+    assert model.summary.method == method
+    assert model.summary.learned("image") in said
+    assert right(model)
+
+
+def test_rank_and_steps_are_a_choice():
+    config = unibind.FitConfig(rank=1, steps=40)
+    model, _ = both_ways(store_of(("image", "train", each(6))), "--rank", 1, "--steps", 40, config=config)
+    assert model.summary.learned_parameters == 8 + 2 + 2 + 1  # two factors, the bias along two directions, the scale
+    assert "the method gda has no rank" in run("fit", "store", "-o", "m", "--method", "gda", "--rank", 1, code=2).stderr
+    assert "unknown method 'lda'" in run("fit", "store", "-o", "m", "--method", "lda", code=2).stderr
+
+
+def test_labels_that_say_nothing_leave_a_modality_unfitted(caplog):
+    model, said = both_ways(store_of(("image", "train", each(6)), mislabeled=True))
+    assert model.summary.unfitted == ["image"]
+    assert model.summary.learned_parameters == 0
+    assert "unfitted" in said
+    assert "image stays unfitted: its 18 training items do not prove" in caplog.text
+    assert right(model)  # by the texts alone
 
 
 @pytest.mark.slow

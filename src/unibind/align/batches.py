@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..affine import AffineMap
+from ..errors import UnibindError
 from .heads import Head
 from .losses import LOSSES, Batch
 from .problem import FitConfig, FittedHead, Problem
@@ -125,8 +126,12 @@ def _optimizer(head: nn.Module, log_scale: nn.Parameter, config: FitConfig) -> t
         {"params": [log_scale]},
     ]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=0.0)
-    warm_up = 0.1 if config.step_count > 10 else 0.05  # OneCycleLR divides by zero where the warm-up is exactly one step
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.step_count, pct_start=warm_up)
+    warm_up = (
+        0.1 if config.step_count > 10 else 0.05
+    )  # OneCycleLR divides by zero where the warm-up is exactly one step
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.lr, total_steps=config.step_count, pct_start=warm_up
+    )
     return optimizer, schedule
 
 

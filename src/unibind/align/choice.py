@@ -18,7 +18,7 @@ _ENOUGH = 20_000  # items that a logit scale is measured on
 
 
 def best_scale(scores: Scores, category_index: CategoryIndex) -> float:
-    """The logit scale at which scores [N, C] make the categories [N] most likely, among a few, on some of many items."""
+    """The logit scale, of a few, at which scores [N, C] make the categories [N] most likely; by some of many items."""
     every = len(scores) // _ENOUGH + 1
     some, truth = scores[::every], category_index[::every]
     return float(min(_TEMPERATURES, key=lambda scale: cross_entropy(some, truth, scale).mean()))

@@ -198,8 +198,8 @@ def _text_slope(means: Texts, texts: Texts, seen: Bool[np.ndarray, " c"]) -> flo
 
 @dataclass(frozen=True, eq=False)
 class _HeldOut:
-    """Items, as rows [H], with a model that has not seen them: their vectors [H, R] about its center in units of its scale, their
-    categories [H], text scores [H, C], and for every shrinkage the log-likelihoods [H, C].
+    """Items, as rows [H], with a model that has not seen them: their vectors [H, R] about its center in units of its
+    scale, their categories [H], text scores [H, C], and for every shrinkage the log-likelihoods [H, C].
 
     `kept` [C, C] is what remains of log-likelihoods in the scores of a head (see `_Model`).
     """
@@ -290,7 +290,9 @@ class _Model:
             x, category_index = self.x[rows], self.category_index[rows]
             yield self._held_out(self.total - _Moments.of(x, category_index, len(self.texts)), rows, x, category_index)
 
-    def _held_out(self, moments: _Moments, rows: NDArray[np.intp], x: Matrix, category_index: CategoryIndex) -> _HeldOut:
+    def _held_out(
+        self, moments: _Moments, rows: NDArray[np.intp], x: Matrix, category_index: CategoryIndex
+    ) -> _HeldOut:
         gaussians = _Gaussians.of(moments, self.texts)
         centered, likelihood = x - gaussians.center, {}
         for shrinkage in SHRINKAGES:

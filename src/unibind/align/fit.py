@@ -97,6 +97,10 @@ def _check(config: FitConfig) -> None:
 
 def _check_samples(modality: str, samples: Samples) -> None:
     if not len(samples.vectors):
-        raise UnibindError(f"there are no labeled {modality} training items to fit a head on; check the manifest's split and label")
+        raise UnibindError(
+            f"there are no labeled {modality} training items to fit a head on; check the manifest's split and label"
+        )
     if len(np.unique(samples.category_index)) < 2:
-        raise UnibindError(f"all {modality} training items have the same label; a fit needs items of at least two classes")
+        raise UnibindError(
+            f"all {modality} training items have the same label; a fit needs items of at least two classes"
+        )

@@ -114,8 +114,9 @@ class _Change:
 class _Space:
     """The items of a problem in coordinates where the fit is easy.
 
-    `items` [N, K] are half whitened, by `whitening` [D, K], and `spread` [K] are their second moments. `directions` [D, Q] are orthonormal and span the class texts, whose products with them are `texts`
-    [C, Q]; `curvature` [Q] bounds that of the loss along each. `base` [N, C] are the unfitted logits, at `scale`.
+    `items` [N, K] are half whitened, by `whitening` [D, K], and `spread` [K] are their second moments. `directions`
+    [D, Q] are orthonormal and span the differences of the class texts, whose products with them are `texts` [C, Q];
+    `curvature` [Q] bounds that of the loss along each. `base` [N, C] are the unfitted logits, at `scale`.
     """
 
     whitening: Float[np.ndarray, "d k"]
@@ -139,13 +140,15 @@ class _Space:
         products = targets @ spanning
         centered = products - products.mean(axis=0)
         curvature, axes = np.linalg.eigh(centered.T @ centered)
+        telling = curvature > _EMPTY_DIRECTION * curvature[-1]  # the rest moves all classes alike
+        curvature, axes = curvature[telling], axes[:, telling]
         return cls(
             whitening,
             torch.from_numpy(spread),
             torch.from_numpy(vectors @ whitening),
             spanning @ axes,
             torch.from_numpy((products @ axes).astype(np.float32)),
-            torch.from_numpy(np.maximum(curvature, 0).astype(np.float32)),
+            torch.from_numpy(curvature.astype(np.float32)),
             torch.from_numpy(scale * base),
             torch.from_numpy(problem.train.category_index),
             scale,

@@ -1,4 +1,4 @@
-"""Losses for fitting heads. A loss maps a `Batch` to a scalar; `LOSSES` lists them by name."""
+"""Losses for fitting heads over batches. A loss maps a `Batch` to a scalar; `LOSSES` lists them by name."""
 
 from __future__ import annotations
 
@@ -94,9 +94,12 @@ def released_loss(batch: Batch) -> Float[Tensor, ""]:
 
 def _random_descriptions(batch: Batch) -> Float[Tensor, "b d"]:
     """One random description of each sample's category."""
-    order = torch.rand(len(batch.category_index), len(batch.text_category_index), generator=batch.generator)
-    other_category = batch.category_index[:, None] != batch.text_category_index
-    return batch.texts[order.masked_fill(other_category, -1.0).argmax(dim=1)]
+    order = torch.argsort(batch.text_category_index, stable=True)  # the descriptions of each category in a row
+    counts = torch.bincount(batch.text_category_index)
+    first = counts.cumsum(0) - counts
+    draw = torch.rand(len(batch.category_index), generator=batch.generator)
+    offsets = (draw * counts[batch.category_index]).long()
+    return batch.texts[order[first[batch.category_index] + offsets]]
 
 
 LOSSES: dict[str, Callable[[Batch], Tensor]] = {"multi_positive": multi_positive_loss, "released": released_loss}

@@ -43,7 +43,9 @@ class Ridge:
         """Mean squared error of each pair under the map that is fitted on all the other pairs."""
         return float(np.mean(np.sum(self.leave_out_errors(penalty) ** 2, axis=1)))
 
-    def leave_out_errors(self, penalty: float, groups: Sequence[Hashable] | None = None) -> Float[np.ndarray, "n d_out"]:
+    def leave_out_errors(
+        self, penalty: float, groups: Sequence[Hashable] | None = None
+    ) -> Float[np.ndarray, "n d_out"]:
         """Errors [N, D_out] of each pair, y less its prediction, under the map that is fitted on all the other pairs,
         or on those of all other `groups` [N].
         """

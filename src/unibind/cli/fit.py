@@ -51,7 +51,7 @@ def fit(
         bool,
         typer.Option(
             "--hold-out-val",
-            help="Do not learn from the split val: choose and calibrate on it. Implied by --few-shot and --loss.",
+            help="Do not learn from the split val: calibrate on it. Implied by --few-shot and by losses over batches.",
             rich_help_panel=INPUT,
         ),
     ] = False,
@@ -77,23 +77,38 @@ def fit(
             rich_help_panel=CENTERS,
         ),
     ] = False,
-    loss: Annotated[
-        str | None,
+    method: Annotated[
+        str,
         typer.Option(
             metavar="NAME",
-            help="Fit by steps on a loss, multi_positive or released (the paper's code), not in closed form.",
+            help="gradient; or in closed form gda (Gaussian classes and text scores) or ridge.",
+            rich_help_panel=ADVANCED,
+        ),
+    ] = "gradient",
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of the method gradient: cross_entropy, multi_positive or released (the paper's code).",
+            rich_help_panel=ADVANCED,
+        ),
+    ] = "cross_entropy",
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of the method gradient: rank of a head's learned change. Default: not limited.",
             rich_help_panel=ADVANCED,
         ),
     ] = None,
-    rank: Annotated[
-        int,
-        typer.Option(
-            min=0, help="With --loss: rank of a head's learned change; 0 learns all of it.", rich_help_panel=ADVANCED
-        ),
-    ] = 64,
     steps: Annotated[
-        int, typer.Option(min=1, help="With --loss: optimizer steps per modality.", rich_help_panel=ADVANCED)
-    ] = 400,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of the method gradient: steps per head. Default: 20 for cross_entropy, else 400.",
+            rich_help_panel=ADVANCED,
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of cross-validation, steps and splits.", rich_help_panel=ADVANCED)
     ] = 0,
@@ -104,16 +119,18 @@ def fit(
     """Fit one small head per modality on stored embeddings: seconds for some thousand items.
 
     Items with a label are learned from, except those of the split "test". Choices and confidences come from
-    cross-validation, so no split "val" is needed; where there is one, its labels are used, too. Without --knowledge,
-    classes are represented by their names.
+    cross-validation, so no split "val" is needed; where there is one, its labels are used, too. A modality whose
+    labels do not prove that learning from them helps stays unfitted. Without --knowledge, classes are represented by
+    their names.
 
     Examples:
       $ unibind fit runs/store --out runs/model --knowledge kb
       $ unibind fit runs/store --out runs/model -m audio -m image
       $ unibind fit runs/store --out runs/model --knowledge my_classes.jsonl --few-shot 16
+      $ unibind fit runs/store --out runs/model --knowledge kb --method gda
       $ unibind fit runs/store --out runs/paper --knowledge kb --strategy adaptive -k 50 --scoring max --loss released
     """
-    from ..align.fit import FitConfig
+    from ..align.problem import FitConfig
     from ..align.selection import CenterConfig
     from ..files import check_output
     from ..fitting import fit as fit_store
@@ -127,7 +144,7 @@ def fit(
         modalities=modality or None,
         few_shot=few_shot,
         hold_out_validation=hold_out_val,
-        config=FitConfig(loss=loss, rank=rank or None, steps=steps, seed=seed),
+        config=FitConfig(method=method, loss=loss, rank=rank, steps=steps, seed=seed),
         centers=CenterConfig(strategy=strategy, k=k, scoring=scoring, tune=tune_centers) if chosen else None,
         allow_duplicates=allow_duplicates,
         **backbone.arguments,
@@ -144,7 +161,16 @@ def fit(
 
 
 def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:
-    columns = ("modality", "items", "classes", "per class", "chance %", "most frequent class %", "held-out top-1 %")
+    columns = (
+        "modality",
+        "items",
+        "classes",
+        "per class",
+        "fit",
+        "chance %",
+        "most frequent class %",
+        "held-out top-1 %",
+    )
     rows = []
     for m, counts in summary.class_items.items():
         top1, chosen = summary.validation_top1[m], centers[m]
@@ -154,6 +180,7 @@ def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:
                 summary.train_items[m],
                 len(counts),
                 _span(counts.values()),
+                summary.learned(m),
                 percent(summary.chance[m]),
                 percent(summary.majority[m]),
                 "unknown" if top1 is None else percent(top1),

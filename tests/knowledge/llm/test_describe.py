@@ -22,7 +22,7 @@ from tests.helpers.bases import build
 from tests.helpers.llm_server import LLMServer, cut, descriptions, garbled, german, late, refusal, status
 from tests.helpers.toys import ToyBackbone
 from unibind import fit
-from unibind.align.fit import FitConfig
+from unibind.align.problem import FitConfig
 from unibind.data.encode import encode_items
 from unibind.data.intake import read_manifest
 from unibind.data.manifest import Item, write_manifest
