@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..align.centers import Scoring
-from ..align.fit import FitConfig
+from ..align.problem import FitConfig
 from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings
 from ..data.store import Store

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..align.fit import FitConfig
+from ..align.problem import FitConfig
 from ..data.store import Store
 from ..fitting import fit
 from ..knowledge import KnowledgeBase
