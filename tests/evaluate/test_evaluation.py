@@ -5,11 +5,13 @@ import json
 import pytest
 
 from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
+from tests.helpers import axes
 from tests.helpers.toys import CATEGORIES
 from unibind.evaluate.controls import CLASS_NAME, CONTROLS, SHUFFLED
 from unibind.evaluate.intervals import bootstrap, hierarchical_bootstrap
 from unibind.evaluate.methods import DESCRIPTIONS, FITTED, FITTED_ON
 from unibind.evaluate.protocols import evaluate
+from unibind.evaluate.report.tables import unknown_rows
 from unibind.evaluate.runs import Run, groups_of
 from unibind.fitting import fit
 from unibind.knowledge import KnowledgeBase
@@ -83,3 +85,17 @@ def test_a_run_gives_the_same_figures_as_its_evaluation(store, fitted):
 def test_a_run_without_a_fit_has_one_moment(store):
     run = evaluate(BACKBONE, store, knowledge=KNOWLEDGE).run("t", "d")
     assert {m for group in run.measures["recall@20 by class"].values() for m in group.correct} == {"before"}
+
+
+@pytest.mark.slow
+def test_a_full_evaluation_leaves_classes_out(tmp_path):
+    store = axes.labeled_store(tmp_path / "store", {"train": 8, "val": 12, "test": 20})
+    model = fit(store, knowledge=axes.KNOWLEDGE, backbone=axes.AxesBackbone(), progress=False)
+    found = evaluate(model.backbone, store, fitted=model, full=True)
+    told = found.unknown.by_modality["image"]
+    assert told.auroc > 0.9
+    assert len(found.unknown.groups[0]) == 6
+    assert found.to_json()["unknown_classes"]["by_modality"]["image"]["auroc"] == told.auroc
+    _, rows = unknown_rows(found)
+    assert [row[0] for row in rows] == ["image", "average"]
+    assert evaluate(model.backbone, store, fitted=model).unknown is None

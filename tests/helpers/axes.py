@@ -42,7 +42,8 @@ class AxesBackbone:
 
     def preprocess(self, modality, raw):
         if modality == "text":
-            return torch.from_numpy(vector_of(CLASSES.index(raw.text.split()[0])))
+            named = [word for word in raw.text.replace(",", " ").replace(".", " ").split() if word in CLASSES]
+            return torch.from_numpy(vector_of(CLASSES.index(named[0]) if named else DIM - 1))
         first, second, number = raw.pixels[0, 0].tolist()
         return torch.from_numpy(vector_of(*{first, second}, key=f"picture {number}"))
 

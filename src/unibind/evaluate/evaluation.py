@@ -22,6 +22,7 @@ from .runs import Run
 from .shortcomings import shortcomings
 from .spaces import Space
 from .texts import ClassTexts
+from .unknown import UnknownClasses
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class Evaluation:
     `recognition` is None where no measured item has a label that can be recognized. A space is measured `uncentered`,
     `before` a fit and `after` it; None where no modality can be compared. `calibrated` is by modality; `left_out` maps
     a modality to its measured items by label whose class no method knows; `outside_anchor_space` lists the modalities
-    that could not be compared with texts before the fit. `control_texts` is the number of texts per class of controls
-    that imitate descriptions. `leakage` is what measured items have in common with other splits.
+    that could not be compared with texts before the fit. `control_texts` is the number of texts per class of the
+    controls that imitate descriptions. `unknown` is how well the fit, done again without some classes, tells their
+    items; None unless the evaluation is full. `leakage` is what measured items have in common with other splits.
     """
 
     title: str
@@ -83,6 +85,7 @@ class Evaluation:
     calibrated: dict[str, Calibrated]
     left_out: dict[str, dict[str, int]]
     outside_anchor_space: tuple[str, ...]
+    unknown: UnknownClasses | None
     leakage: Leakage
 
     @property
@@ -101,7 +104,8 @@ class Evaluation:
 
         `recognition` is described in `Recognition.to_json`; `retrieval` and `unity` are by moment ("uncentered",
         "before" and "after" the fit), see `CrossModal.to_json` and `Unity.to_json`; `gains` maps the name of a
-        comparison to `Comparison.to_json`; `calibration_error` is by modality; `leakage` is that of `Leakage.to_json`.
+        comparison to `Comparison.to_json`; `unknown_classes` is that of `UnknownClasses.to_json`; `calibration_error`
+        is by modality; `leakage` is that of `Leakage.to_json`.
         """
         result: dict[str, Any] = {
             "title": self.title,
@@ -128,6 +132,8 @@ class Evaluation:
             result["outside_anchor_space"] = self.outside_anchor_space
         if self.comparisons:
             result["gains"] = {found.name: found.to_json() for found in self.comparisons}
+        if self.unknown is not None:
+            result["unknown_classes"] = self.unknown.to_json()
         if self.calibrated:
             result["calibration_error"] = {m: round(c.error, 4) for m, c in self.calibrated.items()}
         return result

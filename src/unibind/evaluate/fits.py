@@ -67,6 +67,23 @@ def fit_on(
     return models
 
 
+def fit_again(store: Store, model: UniBind, classes: Sequence[str], recipe: Recipe) -> UniBind:
+    """The fit of a model done again for some of its classes only; raises what `fit` raises."""
+    with _quiet():
+        return fit(
+            store,
+            knowledge=model.knowledge,
+            modalities=list(model.heads),
+            classes=classes,
+            few_shot=recipe.few_shot,
+            hold_out_validation=recipe.hold_out_validation,
+            config=recipe.config,
+            backbone=model.backbone,
+            allow_duplicates=True,
+            progress=False,
+        )
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the warnings of fits that nobody will use."""

@@ -19,7 +19,7 @@ from .leakage import find_leakage
 from .methods import FITTED, TextSources
 from .parts import TEST, Inventory, Part, labeled, load_part, recognized_modalities, sampled, store_name, take_inventory
 from .recognition import Recognition, Recognized, category_index
-from .recognizing import calibration_of, fits_on_controls, recognize
+from .recognizing import calibration_of, fits_on_controls, recognize, unknown_classes
 from .spaces import measure_space, searched_space
 from .texts import class_texts
 
@@ -39,10 +39,10 @@ def evaluate(
 
     Classes are those of `knowledge` (else of the fitted model's knowledge), else the labels of the store, by their
     names. `texts` are the embeddings of the knowledge's descriptions, where they are at hand. `title` defaults to the
-    name of the store. With `full`, controls always have as many texts as there are descriptions, and where there is a
-    split "test", heads are also fitted on the texts of every control. Raises UnibindError where there is nothing to
-    measure, UnknownNameError for a measured label that `knowledge` lacks, and ContractError for a store of another
-    backbone.
+    name of the store. With `full`, controls always have as many texts as there are descriptions; with a fitted model
+    and a split "test", the fit is also done again on the texts of every control, and without some classes, whose items
+    should be told from the others. Raises UnibindError where there is nothing to measure, UnknownNameError for a
+    measured label that `knowledge` lacks, and ContractError for a store of another backbone.
     """
     inventory = take_inventory(store)
     base = knowledge or (fitted.knowledge if fitted is not None else None)
@@ -52,7 +52,8 @@ def evaluate(
     if known.classes and ANCHOR in backbone.modalities:
         sources = TextSources(backbone, known, seed=seed, full=full)
     fits = {} if fitted is None else {FITTED: dict.fromkeys(fitted.centers, fitted)}
-    if full and fitted is not None and sources is not None and inventory.split == TEST:
+    refit = full and fitted is not None and inventory.split == TEST  # nothing that is measured may be learned from
+    if refit and fitted is not None and sources is not None:
         fits |= fits_on_controls(fitted, sources, store, seed=seed)
     samples, recognized, left_out = dict[str, Embeddings](), dict[str, Recognized](), dict[str, dict[str, int]]()
     for part in _parts(store, backbone, inventory):
@@ -63,14 +64,17 @@ def evaluate(
         if knowledge is not None:  # what was asked for must describe every measured class
             category_index(labeled(part.measured).known_labels(), known.classes)
         models = {name: by_modality[modality] for name, by_modality in fits.items() if modality in by_modality}
-        found, unknown = recognize(part, sources, models, seed=seed)
-        if unknown:
-            left_out[modality] = unknown
+        found, missing = recognize(part, sources, models, seed=seed)
+        if missing:
+            left_out[modality] = missing
         if found is not None:
             recognized[modality] = found
     comparable = {m: e for m, e in samples.items() if e.contract.in_anchor_space}
     if not recognized and len(comparable) < 2:
         raise _nothing_to_measure(store, inventory, comparable)
+    unknown = None
+    if refit and fitted is not None:
+        unknown = unknown_classes(fitted, store, {m: r.items for m, r in recognized.items()}, seed=seed)
     named = {} if sources is None else {"classes": sources.classes}
     return Evaluation(
         title=title or store_name(store),
@@ -87,6 +91,7 @@ def evaluate(
         calibrated={m: c for m, r in recognized.items() if (c := calibration_of(r.answers.get(FITTED))) is not None},
         left_out=left_out,
         outside_anchor_space=tuple(m for m in samples if m not in comparable),
+        unknown=unknown,
         leakage=find_leakage(store, inventory),
     )
 

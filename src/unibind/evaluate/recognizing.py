@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from ..data.embeddings import joined
+from ..data.embeddings import Embeddings, joined
 from ..data.store import Store
 from ..model import UniBind
 from .evaluation import Calibrated
-from .fits import Recipe, fit_on
+from .fits import Recipe, fit_again, fit_on
 from .methods import FITTED_ON, TextSources
 from .metrics import expected_calibration_error, reliability
 from .parts import Part, labeled
 from .recognition import Answers, Recognized, answers_of, probe_answers
+from .unknown import GROUP, UnknownClasses, leave_classes_out
 
 
 def recognize(
@@ -62,6 +63,20 @@ def fits_on_controls(
     """
     recipe = Recipe.of(model, store, seed=seed)
     return {FITTED_ON[name]: fit_on(store, sources, name, list(model.heads), recipe) for name in sources.names()}
+
+
+def unknown_classes(
+    model: UniBind, store: Store, measured: Mapping[str, Embeddings], *, seed: int = 0
+) -> UnknownClasses | None:
+    """How well the fit of `model`, done again without some classes, tells their items; None for too few classes.
+
+    `measured` are the labeled items of classes that the model knows, by modality.
+    """
+    classes = {label for items in measured.values() for label in items.known_labels()}
+    if model.knowledge is None or len(classes) < GROUP + 3:
+        return None
+    recipe = Recipe.of(model, store, seed=seed)
+    return leave_classes_out(lambda kept: fit_again(store, model, kept, recipe), measured, seed=seed)
 
 
 def calibration_of(answers: Answers | None) -> Calibrated | None:

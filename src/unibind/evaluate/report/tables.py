@@ -66,6 +66,7 @@ def tables(evaluation: Evaluation) -> dict[str, Table]:
         "Search between modalities": retrieval_rows(evaluation),
         "Search for the same object": same_object_rows(evaluation),
         "Unity and balance": unity_rows(evaluation),
+        "Items of unknown classes": unknown_rows(evaluation),
     }
 
 
@@ -183,3 +184,24 @@ def _unity_cells(unity: Unity) -> list[str]:
         _number(unity.cosines.other_class, 2),
         *([f"{100 * value:.1f}" for value in spreads] or [_MISSING] * 3),
     ]
+
+
+# --- unknown classes -------------------------------------------------------------------------------------------------
+
+
+def unknown_rows(evaluation: Evaluation) -> Table:
+    """How well items of classes that a fit never met are told from others, by modality, in percent."""
+    found = evaluation.unknown
+    if found is None:
+        return ["unknown classes, %"], []
+    rate = f"{100 * found.false_accept_rate:g} %"
+    header = ["unknown classes, %", "AUROC", f"accepted at {rate}: unknown", f"accepted at {rate}: known"]
+    figures = ("auroc", "false_accepts", "true_accepts")
+    rows = [
+        [names([m]), *(_share(getattr(told, figure)) for figure in figures)] for m, told in found.by_modality.items()
+    ]
+    return header, [*rows, ["average", *(_share(found.mean(figure)) for figure in figures)]]
+
+
+def _share(value: float | None) -> str:
+    return _MISSING if value is None else f"{100 * value:.1f}"
