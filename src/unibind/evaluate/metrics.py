@@ -146,3 +146,10 @@ def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) 
     below, up_to = (np.searchsorted(ordered, positive, side) for side in ("left", "right"))
     pairs = len(positive) * len(negative)
     return float((below + up_to).sum() / 2 / pairs) if pairs else float("nan")
+
+
+def calibration_error_by_chance(confidence: Float[np.ndarray, " n"], bins: int = 10, *, seed: int = 0) -> float:
+    """The calibration error that these confidences would show on average if they were exact, because items are few."""
+    rng, rounds = np.random.default_rng(seed), 50
+    correct = rng.random((rounds, len(confidence))) < confidence
+    return float(np.mean([expected_calibration_error(confidence, row, bins) for row in correct]))

@@ -129,5 +129,11 @@ def _average(found: Sequence[ToldApart]) -> ToldApart:
         values = [getattr(told, figure) for told in found]
         return None if None in values else float(np.mean(values))
 
-    figures = ("auroc", "false_accepts", "true_accepts", "none_probability", "unknown_share")
-    return ToldApart(*(mean(figure) for figure in figures), items=found[0].items)
+    return ToldApart(
+        auroc=mean("auroc"),
+        false_accepts=mean("false_accepts"),
+        true_accepts=mean("true_accepts"),
+        none_probability=mean("none_probability"),
+        unknown_share=mean("unknown_share"),
+        items=found[0].items,
+    )

@@ -66,7 +66,7 @@ def _read_again(explanation: Explanation) -> Raw:
 def _draw(figure: SubFigure, explanation: Explanation, raw: Raw) -> None:
     cases = _cases(explanation)
     figure.suptitle(shortened(explanation.prediction.item, 100), fontsize=10, color="#444444", parse_math=False)
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 2.6])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 2.6])[0]
     shown = left.subplots()
     shown.imshow(picture(raw, _PICTURE))
     shown.axis("off")
