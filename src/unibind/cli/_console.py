@@ -82,6 +82,15 @@ ClassesOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+UnlabeledOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--unlabeled",
+        metavar="STORE",
+        help="A store of items like these, of all classes: improves zero-shot answers without a label.",
+        rich_help_panel=MODEL,
+    ),
+]
 CalibrateOption = Annotated[
     Path | None,
     typer.Option(

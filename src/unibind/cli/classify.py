@@ -14,7 +14,6 @@ from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
     ADVANCED,
     ANSWERS,
-    MODEL,
     OUTPUT,
     CalibrateOption,
     ClassesOption,
@@ -23,6 +22,7 @@ from ._console import (
     KnowledgeOption,
     ModalityOption,
     ModelOption,
+    UnlabeledOption,
     notify,
     percent,
     print_json,
@@ -42,15 +42,7 @@ def classify(
     model: ModelOption = None,
     classes: ClassesOption = None,
     knowledge: KnowledgeOption = None,
-    unlabeled: Annotated[
-        Path | None,
-        typer.Option(
-            "--unlabeled",
-            metavar="STORE",
-            help="A store of items like these, of all classes: improves zero-shot answers without a label.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    unlabeled: UnlabeledOption = None,
     modality: ModalityOption = None,
     backbone: BackboneChoice = NO_CHOICE,
     none_prior: Annotated[

@@ -20,6 +20,7 @@ from ._console import (
     KnowledgeOption,
     ModalityOption,
     ModelOption,
+    UnlabeledOption,
     notify,
     percent,
     print_json,
@@ -37,6 +38,7 @@ def explain(
     model: ModelOption = None,
     classes: ClassesOption = None,
     knowledge: KnowledgeOption = None,
+    unlabeled: UnlabeledOption = None,
     calibrate: CalibrateOption = None,
     modality: ModalityOption = None,
     backbone: BackboneChoice = NO_CHOICE,
@@ -71,7 +73,7 @@ def explain(
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
     if png is not None:
         check_output(png, force=force)
-    opened = open_model(model, classes=classes, knowledge=knowledge, **backbone.arguments)
+    opened = open_model(model, classes=classes, knowledge=knowledge, unlabeled=unlabeled, **backbone.arguments)
     if calibrate is not None:
         opened.calibrate(calibrate)
     results = opened.explain(files, top=top, modality=modality, item_timeout=item_timeout, on_error="return")
