@@ -8,7 +8,7 @@ import pytest
 from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
 from tests.helpers.toys import CATEGORIES
 from unibind.align.centers import Scoring
-from unibind.align.fit import FitConfig
+from unibind.align.problem import FitConfig
 from unibind.data.manifest import Item
 from unibind.data.store import Store
 from unibind.errors import UnibindError
@@ -131,14 +131,15 @@ def test_a_store_without_splits_is_refused(tmp_path):
 def test_the_recipe_of_a_model(store, arguments, few_shot, held_out):
     model = fit(store, knowledge=KNOWLEDGE, backbone=BACKBONE, **arguments)
     recipe = Recipe.of(model, store, seed=3)
+    assert set(recipe.modalities) == {"audio", "image"}
     assert (recipe.few_shot, recipe.hold_out_validation, recipe.config.seed) == (few_shot, held_out, 3)
 
 
 def test_one_fit_serves_all_modalities_unless_their_texts_differ(store):
     sources = TextSources(BACKBONE, class_texts(KNOWLEDGE, CATEGORIES, BACKBONE))
-    models = fit_on(store, sources, RANDOM_WORDS, ["audio", "image"], Recipe())
+    models = fit_on(store, sources, RANDOM_WORDS, Recipe(("audio", "image")))
     assert models["audio"] is models["image"]
-    assert set(models["audio"].heads) == {"audio", "image"}
-    models = fit_on(store, sources, TEMPLATE, ["audio", "image"], Recipe())
-    assert set(models["audio"].heads) == {"audio"}
+    assert set(models["audio"].centers) == {"audio", "image", "text"}
+    models = fit_on(store, sources, TEMPLATE, Recipe(("audio", "image")))
+    assert set(models["audio"].centers) == {"audio", "text"}
     assert models["image"].knowledge.descriptions[0].text == "a photo of a red."

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..align.centers import Scoring
 from ..align.problem import FitConfig
+from ..align.selection import select_centers
 from ..backbones import Backbone
 from ..data.embeddings import TextEmbeddings
 from ..data.store import Store
@@ -19,7 +20,7 @@ from ..knowledge import KnowledgeBase
 from ..model import UniBind
 from .fits import Recipe, fit_on
 from .intervals import Group, Groups
-from .methods import DESCRIPTIONS, TextSources, centers_of
+from .methods import DESCRIPTIONS, TextSources
 from .parts import TEST, TRAIN, Part, labeled, load_part, recognized_modalities, shared_names, take_inventory
 from .recognition import answers_of
 from .texts import class_texts
@@ -141,8 +142,8 @@ def _measured(cell: Cell, store: Store, parts: Mapping[str, Part], sources: Text
     models: dict[str, UniBind] = {}
     if cell.shots != 0:
         config = replace(cell.fit or FitConfig(), seed=cell.seed)
-        recipe = Recipe(cell.shots, hold_out_validation=cell.shots is not None, config=config)
-        models = fit_on(store, sources, cell.texts, list(parts), recipe)
+        recipe = Recipe(tuple(parts), cell.shots, hold_out_validation=cell.shots is not None, config=config)
+        models = fit_on(store, sources, cell.texts, recipe)
     found = {}
     for modality, part in parts.items():
         items = labeled(part.measured)
@@ -151,8 +152,13 @@ def _measured(cell: Cell, store: Store, parts: Mapping[str, Part], sources: Text
             centers = model.centers[modality]
             vectors = model.centered(model.project(items).vectors, modality)
         else:
-            texts, samples = sources.embedded(cell.texts, modality), part.centered(part.train).vectors
-            centers = centers_of(texts, samples, strategy=cell.strategy, k=cell.k, scoring=cell.scoring)
+            centers = select_centers(
+                sources.embedded(cell.texts, modality),
+                strategy=cell.strategy,
+                k=cell.k,
+                scoring=cell.scoring,
+                samples=part.centered(part.train).vectors,
+            )
             vectors = part.centered(items).vectors
         right = answers_of(centers, vectors, items.known_labels()).correct
         found[modality] = Group(shared_names(items), {str(cell): right})

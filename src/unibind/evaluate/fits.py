@@ -12,6 +12,7 @@ from ..align.problem import FitConfig
 from ..data.store import Store
 from ..fitting import fit
 from ..knowledge import KnowledgeBase
+from ..modalities import ANCHOR
 from ..model import UniBind
 from .controls import CONTROLS
 from .methods import DESCRIPTIONS, TextSources
@@ -20,8 +21,12 @@ from .parts import TRAIN
 
 @dataclass(frozen=True)
 class Recipe:
-    """How heads are fitted, apart from the texts: items per class (None: all), use of the split val, and settings."""
+    """How heads are fitted, apart from the texts.
 
+    `few_shot` is the number of items per class, None for all; `hold_out_validation` keeps the split val from learning.
+    """
+
+    modalities: tuple[str, ...]
     few_shot: int | None = None
     hold_out_validation: bool = False
     config: FitConfig = field(default_factory=FitConfig)
@@ -30,24 +35,24 @@ class Recipe:
     def of(cls, model: UniBind, store: Store, *, seed: int = 0) -> Recipe:
         """The recipe of a fitted model, as far as its summary tells: its items per class are drawn anew."""
         if model.summary is None:
-            return cls(config=FitConfig(seed=seed))
+            return cls(tuple(m for m in model.heads if m != ANCHOR), config=FitConfig(seed=seed))
+        learned = {m: counts for m, counts in model.summary.class_items.items() if m != ANCHOR}
         held_out = "validation" in model.summary.measured_on.values()
-        used = max(max(counts.values()) for counts in model.summary.class_items.values())
-        labels = (store.vectors(m, TRAIN).labels for m in model.summary.class_items)
+        used = max(max(counts.values()) for counts in learned.values())
+        labels = (store.vectors(m, TRAIN).labels for m in learned)
         stored = max(max(Counter(each).values(), default=0) for each in labels)
-        return cls(used if held_out and used < stored else None, held_out, FitConfig(seed=seed))
+        config = FitConfig(method=model.summary.method, seed=seed)
+        return cls(tuple(learned), used if held_out and used < stored else None, held_out, config)
 
 
-def fit_on(
-    store: Store, sources: TextSources, name: str, modalities: Sequence[str], recipe: Recipe
-) -> dict[str, UniBind]:
+def fit_on(store: Store, sources: TextSources, name: str, recipe: Recipe) -> dict[str, UniBind]:
     """Models whose heads are fitted on the texts of a source, by modality: one for all where the texts are the same.
 
     Raises what `fit` raises.
     """
     by_modality = name != DESCRIPTIONS and CONTROLS[name].by_modality
     models: dict[str, UniBind] = {}
-    for group in [[m] for m in modalities] if by_modality else [list(modalities)]:
+    for group in [[m] for m in recipe.modalities] if by_modality else [list(recipe.modalities)]:
         texts = sources.embedded(name, group[0])
         with _quiet():
             model = fit(
@@ -73,7 +78,7 @@ def fit_again(store: Store, model: UniBind, classes: Sequence[str], recipe: Reci
         return fit(
             store,
             knowledge=model.knowledge,
-            modalities=list(model.heads),
+            modalities=recipe.modalities,
             classes=classes,
             few_shot=recipe.few_shot,
             hold_out_validation=recipe.hold_out_validation,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..align.centers import Centers, Scoring
+from ..align.centers import Centers
 from ..align.selection import select_centers
 from ..backbones import Backbone
-from ..data.embeddings import TextEmbeddings, Vectors
+from ..data.embeddings import TextEmbeddings
 from ..knowledge.embedding import embed_descriptions
 from .controls import CONTROLS, SHUFFLED, Request
 from .parts import Part
@@ -24,9 +24,6 @@ UNLEARNED = (*CONTROLS, DESCRIPTIONS)  # the methods that no label was learned f
 METHODS = (*UNLEARNED, NEIGHBORS, PROBE, *FITTED_ON.values(), FITTED)
 
 LEAST_TEXTS, FEW_TEXTS = 16, 1600  # of a control: per class, and in all, unless the evaluation is full
-
-_MEAN = Scoring("mean")
-_K = 16
 
 
 class TextSources:
@@ -74,18 +71,4 @@ class TextSources:
         """The centers of every source; they see the training items of the modality without their labels."""
         samples = part.centered(part.train).vectors if len(part.train) else None
         sources = [*self.names(), *([] if self.descriptions is None else [DESCRIPTIONS])]
-        return {name: centers_of(self.embedded(name, modality), samples) for name in sources}
-
-
-def centers_of(
-    texts: TextEmbeddings,
-    samples: Vectors | None,
-    *,
-    strategy: str | None = None,
-    k: int | None = None,
-    scoring: Scoring | None = None,
-) -> Centers:
-    """Centers from texts and centered unlabeled samples; what is not given is as in the library."""
-    strategy = strategy or ("all" if samples is None else "discriminative")
-    k = None if strategy == "all" else k or _K
-    return select_centers(texts, strategy=strategy, k=k, scoring=scoring or _MEAN, samples=samples)
+        return {name: select_centers(self.embedded(name, modality), samples=samples) for name in sources}

@@ -62,7 +62,7 @@ def fits_on_controls(
     The store must have a split "test", of which such fits learn nothing.
     """
     recipe = Recipe.of(model, store, seed=seed)
-    return {FITTED_ON[name]: fit_on(store, sources, name, list(model.heads), recipe) for name in sources.names()}
+    return {FITTED_ON[name]: fit_on(store, sources, name, recipe) for name in sources.names()}
 
 
 def unknown_classes(
