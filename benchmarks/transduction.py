@@ -6,7 +6,8 @@
 The stores are of Heptad, encoded by mini. Centers are of the packaged base, without a fit; means are those of the
 store, and confidences are calibrated on its split val. Pools are drawn from all items; nothing is learned from their
 labels. Figures are means over modalities, stores and draws, in percent: top-1 one by one, of both methods wherever they
-are used, and of both where the guard lets them; then the share of pools that it refuses.
+are used, and of both where the guard lets them; the share of pools that it refuses; and then, one by one and by "em",
+guarded: top-1 of items of rare classes (at most 3 in the pool), where there are some, and the calibration error.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from unibind.align.transduction import METHODS, transduce
 from unibind.data.embeddings import joined
 from unibind.data.store import Store
 from unibind.data.store_means import store_means
+from unibind.evaluate.metrics import expected_calibration_error
 from unibind.modalities import ANCHOR
 from unibind.model import UniBind
 
 CLASSES, EACH = 24, 42
+RARE = 3  # items in a pool
 POOLS = {
     "every item": [EACH] * CLASSES,
     "12 of each class": [12] * CLASSES,
@@ -46,7 +49,7 @@ POOLS = {
 
 
 def measure(model: UniBind, store: Store, modality: str, rng: np.random.Generator) -> Mapping[str, list[float]]:
-    """For every pool: top-1 one by one; of each method, everywhere and where it is allowed; refusals of each."""
+    """For every pool, the figures that are described above."""
     train, validation, test = (store.vectors(modality, split) for split in ("train", "val", "test"))
     everything = joined(joined(train, validation), test)
     vectors, centers = model.centered(everything.vectors, modality), model.centers[modality]
@@ -58,13 +61,20 @@ def measure(model: UniBind, store: Store, modality: str, rng: np.random.Generato
         pool = np.concatenate([rng.choice(np.flatnonzero(truth == c), count, replace=False) for c, count in drawn])
         probabilities = calibration.probabilities(centers.scores(vectors[pool]))
         alone = float(np.mean(probabilities.argmax(axis=1) == truth[pool]))
-        everywhere, refused = [], []
+        everywhere, refused, answers = [], [], [probabilities]
         for method in METHODS:
             posterior = transduce(vectors[pool], np.log(np.maximum(probabilities, 1e-300)), method=method)
             everywhere.append(float(np.mean(posterior.argmax(axis=1) == truth[pool])))
             refused.append(why_not_at_once(probabilities, method=method) is not None)
-        allowed = [alone if no else yes for yes, no in zip(everywhere, refused, strict=True)]
-        rows[name] = [alone, *everywhere, *allowed, *refused]
+            answers.append(probabilities if refused[-1] else posterior)
+        right = [answer.argmax(axis=1) == truth[pool] for answer in answers]
+        rare = np.bincount(truth[pool])[truth[pool]] <= RARE
+        rows[name] = [alone, *everywhere, *(each.mean() for each in right[1:]), *refused]
+        rows[name] += [each[rare].mean() if rare.any() else np.nan for each in right[:2]]
+        rows[name] += [
+            expected_calibration_error(answer.max(axis=1), each)
+            for answer, each in zip(answers[:2], right[:2], strict=True)
+        ]
     return rows
 
 
@@ -89,6 +99,7 @@ def main() -> None:
                     found[name].append(row)
     means = {name: [round(100 * value, 1) for value in np.mean(rows, axis=0)] for name, rows in found.items()}
     columns = ["one by one", *METHODS, *(f"{m} guarded" for m in METHODS), *(f"{m} refused" for m in METHODS)]
+    columns += [f"{figure} {how}" for figure in ("rare", "error") for how in ("one by one", "em")]
     print(f"{'':34}" + "".join(f"{column:>19}" for column in columns))
     for name, values in means.items():
         print(f"{name:34}" + "".join(f"{value:19.1f}" for value in values))

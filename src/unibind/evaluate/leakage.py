@@ -94,9 +94,9 @@ class Leakage:
                 f"may be too good; look at them: {first}{'' if count == 1 else ' and others in the JSON'}"
             )
         if self.objects:
-            count = "1 object has" if len(self.objects) == 1 else f"{len(self.objects)} objects have"
+            have = "1 object has" if len(self.objects) == 1 else f"{len(self.objects)} objects have"
             found.append(
-                f"{count} measured items and items in another split, such as {self.objects[0]}, so that the figures "
+                f"{have} measured items and items in another split, such as {self.objects[0]}, so that the figures "
                 "may be too good; give all items of an object one split"
             )
         return found
