@@ -140,11 +140,13 @@ def test_tables_of_recognition_and_retrieval(store, measured):
 def test_tables_of_gains_and_unity(measured):
     header, rows = gain_rows(measured)
     assert header == ["gain, points", "measured", "95 % interval"]
-    assert rows[0] == ["descriptions over class names, top-1 (class name)", "+0.0", "+0.0 to +0.0"]
+    assert rows[0] == ["descriptions over class names, top-1", "+0.0", "+0.0 to +0.0"]
+    assert rows[1][0] == "descriptions over the strongest control, top-1 (class name)"
     assert rows[-1][0] == "all pairs by object, after the fit over before, recall@20"
     header, rows = unity_rows(measured)
-    assert [row[0] for row in rows] == ["uncentered", "before a fit", "after the fit"]
-    assert {len(row) for row in rows} == {len(header)}
+    assert header == ["unity and balance", "uncentered", "before a fit", "after the fit"]
+    assert {len(row) for row in rows} == {4}
+    assert {row[0]: row[1:] for row in rows}["modalities told apart, % (by chance)"][0].endswith("(33.3)")
 
 
 def test_a_confusion_matrix_is_drawn_up_to_a_hundred_classes():

@@ -19,7 +19,6 @@ from ..shortcomings import shortcomings
 from .charts import confusion_matrix, reliability_points, space_map
 from .examples import Card, ExplainedItem, Search, explained_card, hit_cards, mistakes
 from .tables import (
-    Table,
     comparison_name,
     gain_rows,
     method_name,
@@ -52,7 +51,7 @@ def sections(
         "calibrated": {m: (c.error, reliability_points(c)) for m, c in evaluation.calibrated.items()},
         "retrieval": _retrieval(evaluation),
         "search_tables": [rows for rows in (retrieval_rows(evaluation), same_object_rows(evaluation)) if rows[1]],
-        "unity": _turned(unity_rows(evaluation)),
+        "unity": unity_rows(evaluation),
         "maps": _maps(evaluation),
         "searches": [_searched(search) for search in searches],
         "explanations": [(explained_card(item), item) for item in explanations],
@@ -260,15 +259,6 @@ def _by_text(moments: Sequence[tuple[str, CrossModal]]) -> list[tuple[str, list[
     galleries = [m for m in moments[0][1].modalities if m != ANCHOR]
     values = {m: [100 * measured.pair(ANCHOR, m) for _, measured in moments] for m in galleries}
     return [(names([m]), v) for m, v in values.items() if all(x == x for x in v)]
-
-
-def _turned(table: Table) -> Table:
-    """A table with its columns as rows, for few rows of many figures; without rows where it has none."""
-    header, rows = table
-    if not rows:
-        return header, []
-    first, *others = zip(header, *rows, strict=True)
-    return list(first), [list(row) for row in others]
 
 
 def _maps(evaluation: Evaluation) -> list[tuple[str, Any]]:

@@ -74,9 +74,9 @@ def tables(evaluation: Evaluation) -> dict[str, Table]:
 
 
 def comparison_name(comparison: Comparison, evaluation: Evaluation) -> str:
-    """What is compared, in words; where the baseline is the strongest of several, it is named."""
+    """What is compared, in words; where the baseline is the best of several, it is named."""
     better, baseline = (method_name(name, evaluation) for name in (comparison.better, comparison.baseline))
-    if comparison.better == "after":
+    if comparison.better == "after" or baseline in comparison.name:
         return comparison.name
     return comparison.name.replace(comparison.better, better, 1) + f" ({baseline})"
 
@@ -152,38 +152,34 @@ def _number(value: float, digits: int) -> str:
 
 
 def unity_rows(evaluation: Evaluation) -> Table:
-    """How united and balanced the space is at each moment; no rows for a single modality."""
-    header = [
-        "unity and balance",
-        "mean modality gap",
-        "told apart, % (chance)",
-        "neighbors of other modalities, % (if mixed)",
-        "of texts",
-        "cosine, same object",
-        "same class",
-        "other class",
-        "recall@20: mean",
-        "spread",
-        "residual spread, %",
-    ]
-    measured = {name: space.unity for name, space in evaluation.spaces.items()}
-    return header, [[MOMENTS[name], *_unity_cells(unity)] for name, unity in measured.items() if unity is not None]
+    """How united and balanced the space is, a column per moment; no rows for a single modality."""
+    found = {name: space.unity for name, space in evaluation.spaces.items() if space.unity is not None}
+    columns = [_unity_cells(unity) for unity in found.values()]
+    titles = dict.fromkeys(title for column in columns for title in column)
+    rows = [[title, *(column.get(title, _MISSING) for column in columns)] for title in titles]
+    return ["unity and balance", *(MOMENTS[name] for name in found)], rows
 
 
-def _unity_cells(unity: Unity) -> list[str]:
+def _unity_cells(unity: Unity) -> dict[str, str]:
     mixes, texts = list(unity.neighbors.values()), unity.neighbors.get(ANCHOR)
     even = unity.balance
-    spreads = [] if even is None else [even.mean, even.spread, even.residual_spread]
-    return [
-        _number(_mean(list(unity.gaps.values())), 2),
-        f"{100 * unity.separability:.1f} ({100 * unity.chance:.1f})",
-        f"{100 * _mean([m.share for m in mixes]):.1f} ({100 * _mean([m.expected for m in mixes]):.1f})",
-        _MISSING if texts is None else f"{100 * texts.share:.1f}",
-        _number(unity.cosines.same_object, 2),
-        _number(unity.cosines.same_class, 2),
-        _number(unity.cosines.other_class, 2),
-        *([f"{100 * value:.1f}" for value in spreads] or [_MISSING] * 3),
-    ]
+    cells = {
+        "modality gap, mean": _number(_mean(list(unity.gaps.values())), 2),
+        "modality gap of texts": _number(unity.gaps.get(ANCHOR, float("nan")), 2),
+        "modalities told apart, % (by chance)": f"{100 * unity.separability:.1f} ({100 * unity.chance:.1f})",
+        "neighbors of other modalities, % (if mixed)": (
+            f"{100 * _mean([m.share for m in mixes]):.1f} ({100 * _mean([m.expected for m in mixes]):.1f})"
+        ),
+        "the same of texts": (_MISSING if texts is None else f"{100 * texts.share:.1f} ({100 * texts.expected:.1f})"),
+        "cosine across modalities, same object": _number(unity.cosines.same_object, 2),
+        "same class": _number(unity.cosines.same_class, 2),
+        "other class": _number(unity.cosines.other_class, 2),
+    }
+    if even is not None:
+        cells["recall@20 of all pairs, mean, %"] = f"{100 * even.mean:.1f}"
+        cells["its spread"] = f"{100 * even.spread:.1f}"
+        cells["what tower accuracies leave of it (residual)"] = f"{100 * even.residual_spread:.1f}"
+    return cells
 
 
 # --- unknown classes -------------------------------------------------------------------------------------------------
