@@ -1,0 +1,1 @@
+"""The figures of docs/results.md: what is planned, the beds, what is measured on them, and the page."""
