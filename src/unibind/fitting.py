@@ -22,7 +22,7 @@ from .align.threads import suitable_threads
 from .backbones import Backbone
 from .centering import Mean
 from .data.duplicates import refuse_leaks
-from .data.embeddings import Embeddings, TextEmbeddings, Vectors
+from .data.embeddings import Embeddings, TextEmbeddings, Vectors, check_stored
 from .data.encode import embed
 from .data.file_facts import file_stamp
 from .data.opening import open_backbone, open_store
@@ -35,7 +35,7 @@ from .knowledge import KnowledgeBase, KnowledgeSource
 from .knowledge.embedding import embed_descriptions
 from .modalities import ANCHOR
 from .modalities.text import Text
-from .model import UniBind, check_stored
+from .model import UniBind
 from .progress import progress_stages
 
 _log = logging.getLogger(__name__)

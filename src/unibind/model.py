@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Unpack
 
 from . import serialization
-from .align.calibration import Calibration, LabelOdds, calibration_on
+from .align.calibration import Calibration
 from .align.centers import Centers
 from .align.heads import Head
 from .align.selection import CenterConfig
 from .align.transduction import method_named
-from .align.zero_shot import zero_shot_centers
+from .align.zero_shot import base_of, zero_shot_centers
 from .backbones import Backbone, Contract, as_queries
 from .centering import Mean
-from .data.embedded_batches import counted, joined_by_modality
-from .data.embeddings import Embeddings, Vectors
+from .data.embedded_batches import length, results_of_each
+from .data.embeddings import Embeddings, Vectors, check_stored, tensor_of
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
-from .data.loader import Failure
 from .data.opening import open_backbone, open_store
 from .data.store import Store
 from .data.unlabeled import UnlabeledSource, read_unlabeled, store_of
-from .errors import ContractError, UnibindError
+from .errors import UnibindError
 from .fit_summary import FitSummary, read_summary
-from .knowledge import Description, KnowledgeBase, KnowledgeSource
-from .knowledge.classes import read_classes
+from .knowledge import KnowledgeBase, KnowledgeSource
 from .modalities import ANCHOR
 from .modalities.text import Text
-from .predictions import Answering, Explanation, Prediction, Unreadable, explain, predict
+from .predictions import Answering, Explanation, Prediction
+from .predictions.classifier import Classifier
+from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
 from .retrieval import Hits, StoreSearch
 from .retrieval.centering import GENERIC_TEXTS
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_log = logging.getLogger(__name__)
-
-OnError = Literal["raise", "return"]
-_EXPLAINED = Answering(top=2)  # the winner and the runner-up
 
 
 class UniBind:
@@ -115,14 +107,7 @@ class UniBind:
         the space of its texts get no centers. Raises UnibindError without classes and knowledge, UnknownNameError for
         classes that the knowledge lacks, and ContractError for a store of another backbone.
         """
-        if isinstance(classes, str):
-            classes = read_classes(classes)
-        if not classes and knowledge is None:
-            raise UnibindError("zero-shot classification needs `classes` (names) or `knowledge` (descriptions of them)")
-        base = KnowledgeBase.from_names(classes or ()) if knowledge is None else KnowledgeBase.open(knowledge)
-        if classes is not None:
-            base = base.of_categories(classes)
-        store = store_of(unlabeled)
+        base, store = base_of(classes, knowledge), store_of(unlabeled)
         opened = open_backbone(backbone, store=store, weights=weights, precision=precision, device=device)
         items = None if unlabeled is None else read_unlabeled(store or unlabeled, opened)
         parts = zero_shot_centers(base, opened, items, centers)
@@ -162,11 +147,10 @@ class UniBind:
         for the first unreadable item, and UnknownNameError for a modality the backbone lacks.
         """
         single, iterable = one_or_many(items)
-        with progress_bar("embedding", _length(iterable), False if single else progress) as advance:
-            stream = self._stream(iterable, **reading)
-            vectors = in_order(stream, self.backbone.dim, advance)
+        with progress_bar("embedding", length(iterable), False if single else progress) as advance:
+            vectors = in_order(self._stream(iterable, **reading), self.backbone.dim, advance)
         result = vectors[0] if single else vectors
-        return _tensor(result, device) if as_tensor else result
+        return tensor_of(result, device) if as_tensor else result
 
     def _stream(
         self,
@@ -179,30 +163,6 @@ class UniBind:
         for batch in embed_stream(items, backbone or self.backbone, on_failure=on_failure, **reading):
             head = self.heads.get(batch.modality)
             yield batch if head is None else replace(batch, vectors=head(batch.vectors))
-
-    def _for_each(
-        self,
-        items: Any,
-        activity: str,
-        results_of: Callable[[EmbeddedBatch], Sequence[Any]],
-        *,
-        progress: bool | None,
-        failures: Mapping[int, Any] | None = None,
-        at_once: bool = False,
-        **reading: Any,
-    ) -> Any:
-        """One result for one item, or a list in order for many; `failures` fills the positions of unreadable items.
-
-        With `at_once`, all embeddings of a modality are one batch.
-        """
-        single, iterable = one_or_many(items)
-        results: dict[int, Any] = {}
-        with progress_bar(activity, _length(iterable), False if single else progress) as advance:
-            batches = counted(self._stream(iterable, **reading), advance)
-            for batch in joined_by_modality(batches) if at_once else batches:
-                results.update(zip(batch.positions, results_of(batch), strict=True))
-        results.update(failures or {})
-        return results[0] if single else [results[i] for i in range(len(results))]
 
     def project(self, stored: Embeddings) -> Embeddings:
         """Stored backbone embeddings after this model's head of their modality.
@@ -256,45 +216,11 @@ class UniBind:
             top, none_prior, false_accept_rate, multi_label, threshold, method_named(transductive), class_prior
         )
 
-        def predictions(batch: EmbeddedBatch) -> Sequence[Prediction]:
-            return self._predict(batch.vectors, batch.modality, batch.names, answering)
+        def predictions(batch: EmbeddedBatch) -> list[Prediction]:
+            return self._classifier.predictions(batch.vectors, batch.modality, batch.names, answering)
 
-        return self._answered(
-            items,
-            "classifying",
-            predictions,
-            on_error,
-            at_once=answering.transductive is not None,
-            progress=progress,
-            **reading,
-        )
-
-    def _answered(
-        self,
-        items: Any,
-        activity: str,
-        answers_of: Callable[[EmbeddedBatch], Sequence[Any]],
-        on_error: OnError,
-        **how: Any,
-    ) -> Any:
-        """An answer for one item, or a list for many; `on_error` decides about items that have none."""
-        failures: dict[int, Unreadable] = {}
-
-        def answers(batch: EmbeddedBatch) -> Sequence[Any]:
-            try:
-                return answers_of(batch)
-            except UnibindError as error:
-                if on_error == "raise":
-                    raise
-                kind = type(error).__name__
-                return [Unreadable(name, kind, f"{name} was not classified: {error}") for name in batch.names]
-
-        def on_failure(position: int, name: str, failure: Failure) -> None:
-            if on_error == "raise":
-                raise failure.as_error()
-            failures[position] = Unreadable(name, failure.error, failure.message)
-
-        return self._for_each(items, activity, answers, failures=failures, on_failure=on_failure, **how)
+        how = {"at_once": answering.transductive is not None, "progress": progress, **reading}
+        return answer_each(items, "classifying", self._stream, predictions, on_error, **how)
 
     def classify_vectors(
         self,
@@ -314,12 +240,7 @@ class UniBind:
         answering = Answering(
             top, none_prior, false_accept_rate, multi_label, threshold, method_named(transductive), class_prior
         )
-        predictions: dict[int, Prediction] = {}
-        for modality in dict.fromkeys(modalities):
-            rows = [i for i, m in enumerate(modalities) if m == modality]
-            predicted = self._predict(vectors[rows], modality, [names[i] for i in rows], answering)
-            predictions.update(zip(rows, predicted, strict=True))
-        return [predictions[i] for i in range(len(names))]
+        return self._classifier.mixed_predictions(vectors, modalities, names, answering)
 
     def calibrate(self, store: Store | str | Path, *, split: str | None = "val") -> UniBind:
         """Fit the confidences on labeled items of a store, for every modality that has some; returns the model.
@@ -328,19 +249,7 @@ class UniBind:
         (None: in all of the store); items whose label is none of the model's classes are left out. Raises UnibindError
         where no items remain, and ContractError where another backbone encoded them.
         """
-        opened = open_store(store)
-        found: dict[str, Calibration | None] = {}
-        for m in (m for m in opened.modalities() if m in self.centers):
-            projected = self.project(opened.vectors(m, split))
-            compared = replace(projected, vectors=self.centered(projected.vectors, m))
-            found[m] = calibration_on(self.centers[m], compared, learned=m in self.heads)
-        if not any(found.values()):
-            raise UnibindError(
-                f"{opened.path} has no items of the model's classes to calibrate it on"
-                + (f" in the split {split!r}" if split else "")
-                + "; encode some with labels"
-            )
-        self.calibration.update({m: calibration for m, calibration in found.items() if calibration is not None})
+        self.calibration.update(self._classifier.calibrated_on(open_store(store), split))
         return self
 
     def explain(
@@ -357,70 +266,19 @@ class UniBind:
         `top` limits the descriptions of the winner and of the runner-up. Otherwise as `classify`. An explanation keeps
         its item, to show it in a picture.
         """
-        sources: dict[int, Any] = {}
+        single, iterable = one_or_many(items)
+        kept = Kept(iterable)
 
         def explanations(batch: EmbeddedBatch) -> list[Explanation]:
-            predictions = self._predict(batch.vectors, batch.modality, batch.names, _EXPLAINED)
-            centers, vectors = self.centers[batch.modality], self.centered(batch.vectors, batch.modality)
-            return [
-                explain(
-                    vector,
-                    prediction,
-                    centers=centers,
-                    descriptions=self._descriptions,
-                    top=top,
-                    source=sources.pop(position),
-                )
-                for vector, prediction, position in zip(vectors, predictions, batch.positions, strict=True)
-            ]
+            return self._classifier.explanations(batch, kept, top)
 
-        def kept() -> Iterator[Any]:
-            for position, item in enumerate(iterable):
-                sources[position] = item
-                yield item
-
-        single, iterable = one_or_many(items)
-        explained = self._answered(kept(), "explaining", explanations, on_error, progress=progress, **reading)
+        how = {"progress": False if single else progress, **reading}
+        explained = answer_each(iter(kept), "explaining", self._stream, explanations, on_error, **how)
         return explained[0] if single else explained
 
     @cached_property
-    def _descriptions(self) -> dict[str, Description]:
-        """Description id -> description."""
-        return {} if self.knowledge is None else {d.id: d for d in self.knowledge.descriptions}
-
-    @cached_property
-    def _texts(self) -> dict[str, str]:
-        """Description id -> text."""
-        return {name: description.text for name, description in self._descriptions.items()}
-
-    def _predict(self, vectors: Vectors, modality: str, names: Sequence[str], answering: Answering) -> list[Prediction]:
-        self._check_centers(modality)
-        return predict(
-            self.centered(vectors, modality),
-            modality,
-            names,
-            centers=self.centers[modality],
-            calibration=self.calibration.get(modality) or self._uncalibrated(),
-            texts=self._texts,
-            answering=answering,
-        )
-
-    def _uncalibrated(self) -> Calibration:
-        """Probabilities as the backbone was trained to give them."""
-        scale, bias = self.backbone.logit_scale, getattr(self.backbone, "logit_bias", None)  # optional in the protocol
-        return Calibration(scale, label_odds=None if bias is None else LabelOdds(scale, (bias,)))
-
-    def _check_centers(self, modality: str) -> None:
-        if modality in self.centers:
-            return
-        if modality in self.modalities and not self.contract(modality).in_anchor_space:
-            raise UnibindError(
-                f"the {modality} tower is not in the space of the descriptions; fit it on labeled items, or bridge it "
-                "with `unibind bridge` if its model has a text tower"
-            )
-        raise UnibindError(
-            f"this model has no centers for {modality}; fit it on that modality or use UniBind.zero_shot"
-        )
+    def _classifier(self) -> Classifier:
+        return Classifier(self)
 
     # --- search ----------------------------------------------------------------------------------------------------
 
@@ -451,7 +309,7 @@ class UniBind:
         def hits(batch: EmbeddedBatch) -> list[Hits]:
             return searched.hits(batch.vectors, batch.modality, batch.names, k=k, per_modality=per_modality)
 
-        return self._for_each(query, "searching", hits, progress=progress, backbone=asking, **reading)
+        return results_of_each(query, "searching", self._stream, hits, progress=progress, backbone=asking, **reading)
 
     @cached_property
     def generic_texts(self) -> Vectors:
@@ -504,8 +362,7 @@ class UniBind:
         model, and ContractError where the installed backbone is not the one the model was fitted on.
         """
         given = {"weights": weights, "precision": precision, "device": device, **options}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        opened, parts = serialization.load(source, backbone, chosen, modalities=modalities, revision=revision)
+        opened, parts = serialization.load(source, backbone, given, modalities=modalities, revision=revision)
         return cls(
             opened,
             heads=parts.heads,
@@ -538,25 +395,3 @@ class UniBind:
             revision=revision,
             commit_message=commit_message,
         )
-
-
-def check_stored(stored: Embeddings, backbone: Backbone) -> None:
-    """Raise ContractError unless the backbone makes such vectors, of that width."""
-    backbone.contract(stored.modality).check_comparable(
-        stored.contract, here="the backbone's vectors", there="the stored ones"
-    )
-    if stored.vectors.shape[1] != backbone.dim:
-        raise ContractError(
-            f"the stored {stored.modality} vectors have {stored.vectors.shape[1]} numbers, those of {backbone.name} "
-            f"{backbone.dim}; encode with one backbone"
-        )
-
-
-def _length(items: Iterable[Any]) -> int | None:
-    return len(items) if isinstance(items, Sized) else None
-
-
-def _tensor(vectors: Vectors, device: str | None) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(vectors)).to(device or "cpu")

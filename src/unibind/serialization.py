@@ -119,13 +119,17 @@ def load(
     modalities: Sequence[str] | None,
     revision: str | None,
 ) -> tuple[Backbone, Parts]:
-    """The backbone of a saved model, open, and the parts for its modalities; see `UniBind.from_pretrained`."""
+    """The backbone of a saved model, open, and the parts for its modalities; see `UniBind.from_pretrained`.
+
+    The `options` of the backbone that are not None override those it was saved with.
+    """
     folder = locate(source, revision)
     parts = read(folder)
+    chosen = {name: value for name, value in options.items() if value is not None}
     if backbone is None:
-        opened = with_options(create_backbone, parts, options, folder, modalities=modalities)
+        opened = with_options(create_backbone, parts, chosen, folder, modalities=modalities)
     else:
-        opened = open_backbone(backbone, options={**options, **({"modalities": modalities} if modalities else {})})
+        opened = open_backbone(backbone, options=chosen | ({"modalities": modalities} if modalities else {}))
     check_widths(parts, opened.dim, folder)
     for modality in opened.modalities:
         fitted_on, installed = parts.contracts.get(modality), opened.contract(modality)

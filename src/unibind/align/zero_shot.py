@@ -10,7 +10,9 @@ from ..backbones import Backbone
 from ..centering import Mean
 from ..data.embeddings import TextEmbeddings
 from ..data.unlabeled import Unlabeled
-from ..knowledge import KnowledgeBase
+from ..errors import UnibindError
+from ..knowledge import KnowledgeBase, KnowledgeSource
+from ..knowledge.classes import read_classes
 from ..knowledge.embedding import embed_descriptions
 from ..modalities import ANCHOR
 from ..progress import progress_bar
@@ -28,6 +30,15 @@ class ZeroShot:
     centers: Mapping[str, Centers]
     means: Mapping[str, Mean]
     knowledge: KnowledgeBase
+
+
+def base_of(classes: Sequence[str] | str | None, knowledge: KnowledgeSource | None) -> KnowledgeBase:
+    """The descriptions of classes that `UniBind.zero_shot` is asked for, or their names; raises what it raises."""
+    names = read_classes(classes) if isinstance(classes, str) else classes
+    if not names and knowledge is None:
+        raise UnibindError("zero-shot classification needs `classes` (names) or `knowledge` (descriptions of them)")
+    base = KnowledgeBase.from_names(names or ()) if knowledge is None else KnowledgeBase.open(knowledge)
+    return base if names is None else base.of_categories(names)
 
 
 def zero_shot_centers(

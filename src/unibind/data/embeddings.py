@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 from numpy.typing import NDArray
 
 from ..backbones.contract import Contract
-from ..errors import UnibindError
+from ..errors import ContractError, UnibindError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..backbones.protocol import Backbone
 
 Vectors = Float32[np.ndarray, "n d"]
 StoredVectors = Float[np.ndarray, "n d"]  # float32, or float16 or mapped from a file where there are many
@@ -52,6 +57,13 @@ def category_sums(vectors: Rows, category_index: CategoryIndex, count: int) -> F
         members = csr_array((ones, (position, np.arange(len(position)))), shape=(len(present), len(position)))
         sums[present] += members @ np.asarray(vectors[rows], np.float32)
     return sums
+
+
+def tensor_of(vectors: Float32[np.ndarray, "... d"], device: str | None) -> Tensor:
+    """The vectors as a torch tensor on a device (None: cpu)."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(vectors)).to(device or "cpu")
 
 
 def class_means(vectors: Rows, category_index: CategoryIndex, count: int) -> Float32[np.ndarray, "count d"]:
@@ -158,3 +170,15 @@ class TextEmbeddings:
         """Position of each description's category in `category_names`, [M]."""
         position = {name: i for i, name in enumerate(self.category_names())}
         return np.array([position[name] for name in self.categories], np.intp)
+
+
+def check_stored(stored: Embeddings, backbone: Backbone) -> None:
+    """Raise ContractError unless the backbone makes such vectors, of that width."""
+    backbone.contract(stored.modality).check_comparable(
+        stored.contract, here="the backbone's vectors", there="the stored ones"
+    )
+    if stored.vectors.shape[1] != backbone.dim:
+        raise ContractError(
+            f"the stored {stored.modality} vectors have {stored.vectors.shape[1]} numbers, those of {backbone.name} "
+            f"{backbone.dim}; encode with one backbone"
+        )

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..backbones import Backbone
-from ..data.embeddings import Embeddings, TextEmbeddings
+from ..data.embeddings import Embeddings, TextEmbeddings, check_stored
 from ..data.store import Store
 from ..errors import UnibindError
 from ..knowledge import KnowledgeBase
 from ..modalities import ANCHOR
-from ..model import UniBind, check_stored
+from ..model import UniBind
 from .evaluation import Evaluation
 from .leakage import find_leakage
 from .methods import FITTED, TextSources
