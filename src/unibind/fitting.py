@@ -40,7 +40,7 @@ from .progress import progress_stages
 
 _log = logging.getLogger(__name__)
 
-_CENTERS = CenterConfig(strategy="all", scoring="mean")  # a head is fitted for the mean of all descriptions
+_CENTERS = CenterConfig(strategy="all", scoring="centroid")  # a head is fitted for the mean of all descriptions
 _SHOWN_CLASSES = 5
 
 

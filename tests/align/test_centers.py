@@ -49,16 +49,26 @@ def test_a_new_scoring_is_one_function_and_one_row(monkeypatch):
 
 
 PLAIN_SCORES = {
-    Scoring("max"): max,
-    Scoring("mean"): np.mean,
-    Scoring("top_mean", 2): lambda cosines: np.mean(sorted(cosines)[-2:]),
-    Scoring("log_mean_exp", 9.0): lambda cosines: np.log(np.mean(np.exp(9 * np.array(cosines)))) / 9,
+    Scoring("max"): lambda cosines, _: max(cosines),
+    Scoring("mean"): lambda cosines, _: np.mean(cosines),
+    Scoring("centroid"): lambda cosines, mean: np.mean(cosines) / np.sqrt(sum(mean**2)),
+    Scoring("top_mean", 2): lambda cosines, _: np.mean(sorted(cosines)[-2:]),
+    Scoring("log_mean_exp", 9.0): lambda cosines, _: np.log(np.mean(np.exp(9 * np.array(cosines)))) / 9,
 }
 
 
 def slow_scores(centers, samples, plain):
     pairs = list(itertools.pairwise(centers.offsets))
-    return np.array([[plain([float(z @ x) for z in centers.vectors[a:b]]) for a, b in pairs] for x in samples])
+    means = [centers.vectors[a:b].mean(axis=0) for a, b in pairs]
+    return np.array(
+        [
+            [
+                plain([float(z @ x) for z in centers.vectors[a:b]], mean)
+                for (a, b), mean in zip(pairs, means, strict=True)
+            ]
+            for x in samples
+        ]
+    )
 
 
 @pytest.mark.parametrize("scoring", PLAIN_SCORES, ids=str)
@@ -83,6 +93,12 @@ def test_scores_by_float16_texts_equal_those_by_float32_within_rounding(scoring)
     assert stored.nearest_descriptions(samples, np.zeros(7, int)) == exact.nearest_descriptions(
         samples, np.zeros(7, int)
     )
+
+
+def test_a_centroid_is_not_farther_for_being_the_mean_of_diverse_centers():
+    centers = center_sets([[1, 0, 0], [1, 0, 0], [0, 1, 1], [0, 1, -1]], (2, 2), Scoring("centroid"))
+    assert centers.scores(unit([[1, 1, 0]])) == pytest.approx(np.sqrt([[0.5, 0.5]]))
+    assert replace(centers, scoring=Scoring("mean")).scores(unit([[1, 1, 0]]))[0, 1] == pytest.approx(0.5)
 
 
 def test_top1_is_the_share_of_right_answers():

@@ -17,8 +17,8 @@ COSINES = np.array([0.5, 0.3, -0.2, 0.1])
 @pytest.mark.parametrize("parameter", [1.0, 2.0, 20.0])
 def test_contributions_add_up_to_the_score_that_was_used(kind, parameter):
     scoring = Scoring(kind, parameter)
-    expected = float(scoring(COSINES[None])[0])
-    assert contributions(COSINES, scoring).sum() == pytest.approx(expected, abs=1e-5)
+    expected = float(scoring(COSINES[None], 0.5)[0])
+    assert contributions(COSINES, scoring, 0.5).sum() == pytest.approx(expected, abs=1e-5)
 
 
 def softmax(scales):
@@ -29,6 +29,7 @@ def softmax(scales):
 
 def test_contributions_by_hand():
     assert contributions(COSINES, Scoring("mean")) == pytest.approx(COSINES / 4)
+    assert contributions(COSINES, Scoring("centroid"), 0.5) == pytest.approx(COSINES / 4 / 0.5)
     assert contributions(COSINES, Scoring("max")) == pytest.approx([0.5, 0, 0, 0])
     assert contributions(COSINES, Scoring("top_mean", 2)) == pytest.approx([0.25, 0.15, 0, 0])
     soft = contributions(COSINES, Scoring("log_mean_exp", 20.0))

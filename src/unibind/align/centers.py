@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32, Int
 
 from ..backbones._shared.safetensors_file import read_arrays
 from ..backbones.contract import Contract
-from ..data.embeddings import BLOCK, CategoryIndex, Vectors, category_sums
+from ..data.embeddings import BLOCK, CategoryIndex, Vectors, category_sums, unit
 from ..errors import UnibindError, UnknownNameError
 from ..files import write_whole
 from ..json_files import COUNT, OBJECT, POSITIVE, TEXT, check_fields, list_of, parse_json
@@ -45,10 +45,13 @@ Scores = Float[np.ndarray, "n c"]
 
 @dataclass(frozen=True, eq=False)
 class Sets:
-    """Where the centers of each of C categories are: the columns of a similarity that begin at `starts`."""
+    """Where the centers of each of C categories are: the columns of a similarity that begin at `starts`. `lengths` are
+    those of the mean centers.
+    """
 
     starts: Int[np.ndarray, " c"]
     sizes: Int[np.ndarray, " c"]
+    lengths: Float[np.ndarray, " c"]
 
 
 def _max(similarity: Similarity, sets: Sets, _: float) -> Scores:
@@ -59,6 +62,11 @@ def _max(similarity: Similarity, sets: Sets, _: float) -> Scores:
 def _mean(similarity: Similarity, sets: Sets, _: float) -> Scores:
     """The mean similarity of each set."""
     return np.asarray(np.add.reduceat(similarity, sets.starts, axis=1) / sets.sizes)
+
+
+def _centroid(similarity: Similarity, sets: Sets, parameter: float) -> Scores:
+    """The similarity to the mean center of each set."""
+    return np.asarray(_mean(similarity, sets, parameter) / np.maximum(sets.lengths, 1e-12))
 
 
 def _top_mean(similarity: Similarity, sets: Sets, count: float) -> Scores:
@@ -81,6 +89,7 @@ def _log_mean_exp(similarity: Similarity, sets: Sets, scale: float) -> Scores:
 
 SCORINGS: dict[str, Callable[[Similarity, Sets, float], Scores]] = {
     "mean": _mean,
+    "centroid": _centroid,
     "max": _max,
     "top_mean": _top_mean,
     "log_mean_exp": _log_mean_exp,
@@ -92,10 +101,11 @@ _WITH_PARAMETER = ("top_mean", "log_mean_exp")
 class Scoring:
     """How the cosines to a center set become one score.
 
-    `kind` is a name in `SCORINGS`: `mean`, `max` (the paper's), `top_mean` (of the `parameter` largest) or
-    `log_mean_exp` (a soft maximum at logit scale `parameter`). All are comparable between sets of different sizes,
-    but for `max`, which a larger set is favored by. Raises UnknownNameError for other kinds and UnibindError for a
-    parameter that is not positive.
+    `kind` is a name in `SCORINGS`: `mean`, `centroid` (the cosine to the mean center: the mean cosine, but not less for
+    sets that are more diverse), `max` (the paper's), `top_mean` (of the `parameter` largest) or `log_mean_exp` (a soft
+    maximum at logit scale `parameter`). All are comparable between sets of different sizes, but for `max`, which a
+    larger set is favored by. Raises UnknownNameError for other kinds and UnibindError for a parameter that is not
+    positive.
     """
 
     kind: str = "mean"
@@ -111,13 +121,15 @@ class Scoring:
     def __str__(self) -> str:
         return f"{self.kind} {self.parameter:g}" if self.kind in _WITH_PARAMETER else self.kind
 
-    def __call__(self, similarity: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
-        """Scores [N] from the cosines to the centers of one category [N, K]."""
-        return self.of_sets(similarity, np.array([similarity.shape[1]]))[:, 0]
+    def __call__(self, similarity: Float[np.ndarray, "n k"], length: float = 1.0) -> Float[np.ndarray, " n"]:
+        """Scores [N] from the cosines to the centers of one category [N, K], whose mean has this length."""
+        return self.of_sets(similarity, np.array([similarity.shape[1]]), np.array([length]))[:, 0]
 
-    def of_sets(self, similarity: Similarity, sizes: Int[np.ndarray, " c"]) -> Scores:
-        """Scores [N, C] from the cosines to the centers of C categories [N, M], which have these sizes."""
-        return SCORINGS[self.kind](similarity, Sets(np.cumsum(sizes) - sizes, sizes), self.parameter)
+    def of_sets(self, similarity: Similarity, sizes: Int[np.ndarray, " c"], lengths: Float[np.ndarray, " c"]) -> Scores:
+        """Scores [N, C] from the cosines to the centers of C categories [N, M], which have these sizes, and their means
+        these lengths.
+        """
+        return SCORINGS[self.kind](similarity, Sets(np.cumsum(sizes) - sizes, sizes, lengths), self.parameter)
 
 
 # --- center sets -----------------------------------------------------------------------------------------------------
@@ -154,16 +166,17 @@ class Centers:
 
     def scores(self, samples: Vectors) -> Float32[np.ndarray, "n c"]:
         """Scores of unit-length samples [N, D] for every category, in cosine units."""
-        if self.scoring.kind == "mean":
-            return np.asarray(samples @ self.means.T, np.float32)
-        offsets = self.offsets
+        if self.scoring.kind in ("mean", "centroid"):
+            means = self.means if self.scoring.kind == "mean" else unit(self.means)
+            return np.asarray(samples @ means.T, np.float32)
+        offsets, lengths = self.offsets, np.linalg.norm(self.means, axis=1)
         out = np.empty((len(samples), len(self.labels)), np.float32)
         for first, last in self._groups():
             vectors, sizes = self.vectors[offsets[first] : offsets[last]], np.array(self.sizes[first:last])
             step = max(1, BLOCK // len(vectors))
             for start in range(0, len(samples), step):
                 similarity = samples[start : start + step] @ vectors.T
-                out[start : start + step, first:last] = self.scoring.of_sets(similarity, sizes)
+                out[start : start + step, first:last] = self.scoring.of_sets(similarity, sizes, lengths[first:last])
         return out
 
     def top1(self, samples: Vectors, labels: Sequence[str]) -> float:

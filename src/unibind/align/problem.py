@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from ..affine import AffineMap
 from ..centering import Mean
-from ..data.embeddings import CategoryIndex, Vectors
+from ..data.embeddings import CategoryIndex, Vectors, class_means
+from ..data.splits import stratified_folds
 from .heads import Head
 from .ridge import best_ridge_map
 
 CROSS_ENTROPY = "cross_entropy"
 _DEFAULT_STEPS = {CROSS_ENTROPY: 20}  # over all items at once; it converges
 _DEFAULT_BATCHES = 400
+_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,8 @@ class Problem:
 
     @cached_property
     def targets(self) -> Vectors:
-        """Mean description of every category [C, D], whose products with vectors are the scores; the root of the mean
-        square length is 1.
-        """
-        categories = int(self.category_index.max()) + 1
-        sums = np.zeros((categories, self.texts.shape[1]))
-        np.add.at(sums, self.category_index, self.texts)
-        means = sums / np.maximum(np.bincount(self.category_index, minlength=categories), 1)[:, None]
-        scale = np.sqrt(np.mean(np.sum(means**2, axis=1)))
-        return (means / max(scale, 1e-12)).astype(np.float32)
+        """Mean description of every category [C, D], at unit length: what items are scored by."""
+        return class_means(self.texts, self.category_index, int(self.category_index.max()) + 1)
 
     @cached_property
     def start(self) -> AffineMap:
@@ -153,3 +148,10 @@ class Problem:
         head = Head(self.start)
         held_out = self.validation or self.train
         return FittedHead(head, 0, (head(held_out.vectors), held_out.category_index), None, True, history or [])
+
+
+def folds_of(problem: Problem) -> NDArray[np.intp]:
+    """A fold of every training item [N], -1 for an item that is alone with its label; see `stratified_folds`."""
+    labels = problem.train.category_index
+    count = min(_FOLDS, int(np.bincount(labels).max()))  # of two items per class, one stays in each fold
+    return stratified_folds(labels.tolist(), count, problem.config.seed, problem.train.objects)

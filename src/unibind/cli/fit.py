@@ -67,7 +67,7 @@ def fit(
     k: Annotated[int | None, typer.Option("-k", min=1, help="Centers per class.", rich_help_panel=CENTERS)] = None,
     scoring: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="mean, max, top_mean or log_mean_exp.", rich_help_panel=CENTERS),
+        typer.Option(metavar="NAME", help="mean, centroid, max, top_mean or log_mean_exp.", rich_help_panel=CENTERS),
     ] = None,
     tune_centers: Annotated[
         bool,

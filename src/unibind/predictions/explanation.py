@@ -122,7 +122,8 @@ def _case(
     category = centers.labels.index(label)
     rows = slice(centers.offsets[category], centers.offsets[category + 1])
     cosines = centers.vectors[rows].astype(np.float64) @ vector
-    added = contributions(cosines, centers.scoring)
+    length = float(np.linalg.norm(centers.means[category]))
+    added = contributions(cosines, centers.scoring, length)
     total = float(np.abs(added).sum())
     shares = np.abs(added) / total if total > 0 else np.full(len(added), 1 / len(added))
     ids = centers.description_ids[rows]
@@ -151,13 +152,15 @@ def _evidence(
     return Evidence(label, text, name, aspect, generator, cosine, contribution, share)
 
 
-def contributions(cosines: Float64[np.ndarray, " k"], scoring: Scoring) -> Float64[np.ndarray, " k"]:
-    """What each cosine [K] to the descriptions of a category adds to the category's score."""
+def contributions(
+    cosines: Float64[np.ndarray, " k"], scoring: Scoring, length: float = 1.0
+) -> Float64[np.ndarray, " k"]:
+    """What each cosine [K] to the descriptions of a category, whose mean has a length, adds to the category's score."""
     stops, weights = np.polynomial.legendre.leggauss(_STOPS)
-    along = np.stack([_slopes((stop + 1) / 2 * cosines, scoring) for stop in stops])
+    along = np.stack([_slopes((stop + 1) / 2 * cosines, scoring, length) for stop in stops])
     return np.asarray(cosines * (weights / 2 @ along), np.float64)
 
 
-def _slopes(cosines: Float64[np.ndarray, " k"], scoring: Scoring) -> Float64[np.ndarray, " k"]:
+def _slopes(cosines: Float64[np.ndarray, " k"], scoring: Scoring, length: float) -> Float64[np.ndarray, " k"]:
     nudges = _STEP * np.eye(len(cosines))  # [K, K]
-    return np.asarray((scoring(cosines + nudges) - scoring(cosines - nudges)) / (2 * _STEP), np.float64)
+    return np.asarray((scoring(cosines + nudges, length) - scoring(cosines - nudges, length)) / (2 * _STEP), np.float64)
