@@ -11,7 +11,7 @@ that with few labels a head stays near to the backbone. Four choices make that q
   own. With Nesterov's momentum a few steps over all items converge; there is no learning rate.
 - The decay counts the change of the logits, in coordinates where items are half whitened (divided by the square root of
   their standard deviation), so that directions in which items hardly vary can be used.
-- The logit scale is learned first, from the unfitted scores. Two fifths of the most likely one are used: then items that are
+- The logit scale is learned first, from the unfitted scores: two fifths of the most likely one, so that items that are
   right already teach, too.
 """
 
