@@ -231,6 +231,33 @@ def test_a_fitted_model_with_a_class_that_only_the_test_split_has():
 
 
 @pytest.mark.slow
+def test_a_full_evaluation_fits_on_controls_and_says_what_is_gained():
+    rows = items("image", splits=("train", "val", "test"), each=3) + items("audio", splits=("train", "test"), each=3)
+    Path("kb.csv").write_text("category,text\n" + "".join(f"{c},{c} thing {i}\n" for c in CATEGORIES for i in range(4)))
+    store = encoded(rows, backbone="deaf")
+    run("fit", store, "--knowledge", "kb.csv", "--out", "model")
+    facts, page, said = both_ways(store, "--model", "model", "--full", model="model", full=True)
+    top1 = facts["recognition"]["top1"]
+    assert top1["the same fit on class name"]["audio"] == top1["fitted UniBind"]["audio"] == 1
+    assert facts["recognition"]["texts_per_class"]["shuffled descriptions"]["image"] == 4
+    gain = facts["gains"]["fitted over the best unfitted, top-1"]
+    assert gain["points"] == 33.33
+    assert gain["interval"][0] > 0
+    assert facts["gains"]["fitted over the same fit on the strongest control, top-1"]["points"] == 0
+    assert facts["unity"].keys() == {"uncentered", "before", "after"}
+    assert "the same fit on class name" in page
+    for words in ("Gains", "Search between modalities", "Unity and balance", "modalities told apart"):
+        assert words in said
+
+
+def test_stores_without_descriptions_have_only_controls_of_names():
+    facts, *_ = both_ways(encoded(items(splits=("train", "test"), each=3)))
+    unfitted = set(facts["recognition"]["top1"]) - {"nearest neighbors", "linear probe"}
+    assert unfitted == {"class name", "prompt template", "template ensemble"}
+    assert facts["control_texts_per_class"] == 0
+
+
+@pytest.mark.slow
 def test_a_model_that_may_have_seen_the_measured_items_is_doubted():
     store = encoded(items(each=6))
     run("fit", store, "--out", "model")
