@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from unibind.evaluate.metrics import (
     Bin,
     ClassScores,
+    Ranked,
     auroc,
     category_relevance,
     class_scores,
@@ -17,6 +18,7 @@ from unibind.evaluate.metrics import (
     mean_score,
     modality_gap,
     r_precisions,
+    ranking,
     recall_at_k,
     recalls,
     reliability,
@@ -59,13 +61,25 @@ def test_recall_equals_the_slow_version(seed, queries, gallery, k):
 
 
 def test_hits_and_r_precision_by_hand():
-    ranks = np.array([[False, True, True, False], [True, False, False, True], [False, False, False, False]])
+    nearest = np.array([[False, True, True, False], [True, False, False, True], [False, False, False, False]])
+    ranks = Ranked(nearest, nearest.sum(axis=1))
     assert hits(ranks, 1)[:2].tolist() == [0, 1]
     assert hits(ranks, 2)[:2].tolist() == [1, 1]
     assert r_precisions(ranks)[:2].tolist() == [0.5, 0.5]  # of two relevant ones, one is among the first two
     assert recalls(ranks, 3)[:2].tolist() == [1, 0.5]
     assert all(math.isnan(scores[2]) for scores in (hits(ranks, 1), r_precisions(ranks), recalls(ranks, 1)))
     assert mean_score(recalls(ranks, 3)) == 0.75
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 60), st.integers(1, 20), st.integers(1, 30))
+def test_a_ranking_of_some_depth_is_the_beginning_of_the_whole(seed, queries, gallery, depth, values):
+    rng = np.random.default_rng(seed)
+    similarity = rng.integers(0, values, (queries, gallery)).astype(float)  # ties, also at the end
+    similarity[rng.random((queries, gallery)) < 0.05] = -np.inf
+    expected = [sorted(range(gallery), key=lambda j: (-row[j], j))[:depth] for row in similarity]
+    assert ranking(similarity, depth).tolist() == expected
+    assert ranking(similarity)[:, :depth].tolist() == expected
 
 
 def test_category_relevance():

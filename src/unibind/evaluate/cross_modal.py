@@ -7,6 +7,7 @@ The paper reports recall@20 without saying what counts as found. Here by categor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,8 @@ from ..modalities import ANCHOR
 from .intervals import Group, Groups
 from .metrics import (
     QueryScores,
-    Relevance,
+    Ranked,
+    Ranking,
     Similarity,
     category_relevance,
     hits,
@@ -27,28 +29,30 @@ from .metrics import (
     modality_gap,
     r_precisions,
     ranked,
+    ranking,
     recalls,
     spread,
 )
-from .parts import shared_names
+from .parts import labeled, shared_names
 
 Splits = Mapping[str, Embeddings]  # modality -> stored embeddings of one split
 Matrix = Float64[np.ndarray, "q g"]
 
-# measure -> relevance in order of rank -> a score per query
-BY_CLASS: dict[str, Callable[[Relevance], QueryScores]] = {
+# measure -> what is nearest -> a score per query
+BY_CLASS: dict[str, Callable[[Ranked], QueryScores]] = {
     "R-precision": r_precisions,
     "hit@1": lambda ranks: hits(ranks, 1),
     "hit@5": lambda ranks: hits(ranks, 5),
     "hit@20": lambda ranks: hits(ranks, 20),
     "recall@20": lambda ranks: recalls(ranks, 20),
 }
-BY_OBJECT: dict[str, Callable[[Relevance], QueryScores]] = {
+BY_OBJECT: dict[str, Callable[[Ranked], QueryScores]] = {
     "recall@1": lambda ranks: recalls(ranks, 1),
     "recall@5": lambda ranks: recalls(ranks, 5),
     "recall@20": lambda ranks: recalls(ranks, 20),
 }
 HEADLINE = "recall@20"  # the paper's measure
+_DEPTH = 20  # of all measures but R-precision
 
 
 @dataclass(frozen=True)
@@ -153,9 +157,10 @@ def cross_modal(embeddings: Splits, names: TextEmbeddings | None = None) -> Cros
                 np.fill_diagonal(similarity, -np.inf)
             gap[i, j] = modality_gap(query.vectors, gallery.vectors)
             pair = f"{query.modality} to {gallery.modality}"
-            found = {"class": _by_class(similarity, query, gallery, same=i == j)}
+            order = ranking(similarity, _depth(gallery.labels))
+            found = {"class": _by_class(similarity, order, query, gallery, same=i == j)}
             if i != j:
-                found["object"] = _by_object(similarity, query, gallery)
+                found["object"] = _by_object(order, query, gallery)
             for kind, (rows, scores) in found.items():
                 matrices = by_class if kind == "class" else by_object
                 for measure, values in scores.items():
@@ -169,7 +174,14 @@ def cross_modal(embeddings: Splits, names: TextEmbeddings | None = None) -> Cros
 Measured = tuple[list[int], dict[str, QueryScores]]  # rows of the queries, and their scores by measure
 
 
-def _by_class(similarity: Similarity, query: Embeddings, gallery: Embeddings, *, same: bool) -> Measured:
+def _depth(labels: Sequence[str | None]) -> int:
+    """How deep a ranking must be for all measures: as many items as the largest class has, and at least 20."""
+    return max([_DEPTH, *Counter(label for label in labels if label is not None).values()])
+
+
+def _by_class(
+    similarity: Similarity, order: Ranking, query: Embeddings, gallery: Embeddings, *, same: bool
+) -> Measured:
     """Scores of the labeled queries in the labeled gallery; nothing where there are none."""
     rows, columns = ([i for i, label in enumerate(e.labels) if label is not None] for e in (query, gallery))
     if not rows or not columns:
@@ -177,29 +189,33 @@ def _by_class(similarity: Similarity, query: Embeddings, gallery: Embeddings, *,
     relevant = category_relevance([query.labels[i] for i in rows], [gallery.labels[i] for i in columns])
     if same:
         np.fill_diagonal(relevant, False)
-    ranks = ranked(similarity[np.ix_(rows, columns)], relevant)
+    if relevant.shape != similarity.shape:
+        order = ranking(similarity[np.ix_(rows, columns)], _depth(gallery.labels))
+    ranks = ranked(order, relevant)
     return rows, {measure: score(ranks) for measure, score in BY_CLASS.items()}
 
 
-def _by_object(similarity: Similarity, query: Embeddings, gallery: Embeddings) -> Measured:
+def _by_object(order: Ranking, query: Embeddings, gallery: Embeddings) -> Measured:
     """Scores for the query's own object; nothing where an item has no known object."""
     if not all(query.objects) or not all(gallery.objects):
         return [], {}
-    ranks = ranked(similarity, category_relevance(query.objects, gallery.objects))
+    ranks = ranked(order, category_relevance(query.objects, gallery.objects))
     return list(range(len(query))), {measure: score(ranks) for measure, score in BY_OBJECT.items()}
 
 
 def _by_name(names: TextEmbeddings, embeddings: Splits) -> dict[str, dict[str, float]]:
-    """The means over class names as queries, by measure and gallery; without galleries that have none of the classes.
+    """The means over class names as queries, by measure and gallery of labeled items.
 
-    A store's texts are no gallery: they usually contain the name.
+    A store's texts are no gallery, because they usually contain the name.
     """
     found: dict[str, dict[str, float]] = {measure: {} for measure in BY_CLASS}
     for modality, gallery in embeddings.items():
-        if modality == ANCHOR:
+        known = labeled(gallery)
+        if modality == ANCHOR or not len(known):
             continue
         names.contract.check_comparable(gallery.contract, here="the class names", there=modality)
-        ranks = ranked(names.vectors @ gallery.vectors.T, category_relevance(names.categories, gallery.labels))
+        order = ranking(names.vectors @ known.vectors.T, _depth(known.labels))
+        ranks = ranked(order, category_relevance(names.categories, known.labels))
         for measure, score in BY_CLASS.items():
             mean = mean_score(score(ranks))
             if np.isfinite(mean):

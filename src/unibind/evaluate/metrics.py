@@ -18,32 +18,58 @@ from ..data.embeddings import Vectors
 
 Similarity = Float[np.ndarray, "q g"]
 Relevance = Bool[np.ndarray, "q g"]
+Ranking = Int[np.ndarray, "q k"]  # columns, nearest first
 QueryScores = Float64[np.ndarray, " q"]  # NaN for a query without a relevant item
 
-
-def ranked(similarity: Similarity, relevant: Relevance) -> Relevance:
-    """The relevance of the gallery in order of rank, nearest first; ties are broken by column order."""
-    return np.take_along_axis(relevant, np.argsort(-similarity, axis=1, kind="stable"), axis=1)
+_DEEP = 0.25  # share of the gallery, beyond which sorting all of it is quicker
 
 
-def recalls(ranks: Relevance, k: int) -> QueryScores:
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Which of the K nearest items are relevant [Q, K], nearest first, and how many relevant items there are [Q]."""
+
+    nearest: Bool[np.ndarray, "q k"]
+    relevant: Int[np.ndarray, " q"]
+
+
+def ranking(similarity: Similarity, depth: int | None = None) -> Ranking:
+    """The `depth` nearest columns of every row, or all of them; ties are broken by column order."""
+    gallery = similarity.shape[1]
+    if depth is None or depth >= _DEEP * gallery:
+        return np.argsort(-similarity, axis=1, kind="stable")[:, :depth]
+    last = np.partition(similarity, gallery - depth, axis=1)[:, gallery - depth, None]  # the depth-th best
+    found = np.empty((len(similarity), depth), np.intp)
+    tied = (similarity >= last).sum(axis=1) > depth
+    found[tied] = np.argsort(-similarity[tied], axis=1, kind="stable")[:, :depth]
+    rows, columns = np.nonzero((similarity >= last) & ~tied[:, None])
+    columns = columns.reshape(-1, depth)
+    order = np.argsort(-similarity[rows.reshape(-1, depth), columns], axis=1, kind="stable")
+    found[~tied] = np.take_along_axis(columns, order, axis=1)
+    return found
+
+
+def ranked(order: Ranking, relevant: Relevance) -> Ranked:
+    """The relevance of the ranked columns."""
+    return Ranked(np.take_along_axis(relevant, order, axis=1), relevant.sum(axis=1))
+
+
+def recalls(ranks: Ranked, k: int) -> QueryScores:
     """Relevant items among the k nearest / min(k, relevant items); 1 is the best possible value.
 
     With one relevant item per query this is the usual recall@k; with several, recall@1 is the precision of the first.
     """
-    return _shares(ranks[:, :k].sum(axis=1), np.minimum(min(k, ranks.shape[1]), ranks.sum(axis=1)))
+    return _shares(ranks.nearest[:, :k].sum(axis=1), np.minimum(k, ranks.relevant))
 
 
-def hits(ranks: Relevance, k: int) -> QueryScores:
+def hits(ranks: Ranked, k: int) -> QueryScores:
     """1 where any of the k nearest is relevant, otherwise 0."""
-    return _shares(ranks[:, :k].any(axis=1).astype(int), np.minimum(1, ranks.sum(axis=1)))
+    return _shares(ranks.nearest[:, :k].any(axis=1).astype(int), np.minimum(1, ranks.relevant))
 
 
-def r_precisions(ranks: Relevance) -> QueryScores:
-    """Relevant items among the R nearest / R, where the query has R relevant items."""
-    count = ranks.sum(axis=1)
-    among = ranks & (np.arange(ranks.shape[1]) < count[:, None])
-    return _shares(among.sum(axis=1), count)
+def r_precisions(ranks: Ranked) -> QueryScores:
+    """Relevant items among the R nearest / R, where the query has R relevant items; the ranking must be that deep."""
+    among = ranks.nearest & (np.arange(ranks.nearest.shape[1]) < ranks.relevant[:, None])
+    return _shares(among.sum(axis=1), ranks.relevant)
 
 
 def _shares(found: Int[np.ndarray, " q"], possible: Int[np.ndarray, " q"]) -> QueryScores:
@@ -58,7 +84,7 @@ def mean_score(scores: QueryScores) -> float:
 
 def recall_at_k(similarity: Similarity, relevant: Relevance, k: int) -> float:
     """The mean of `recalls` over the queries that have a relevant item; NaN if none has."""
-    return mean_score(recalls(ranked(similarity, relevant), k))
+    return mean_score(recalls(ranked(ranking(similarity, k), relevant), k))
 
 
 def category_relevance(queries: Sequence[str | None], gallery: Sequence[str | None]) -> Bool[np.ndarray, "q g"]:
