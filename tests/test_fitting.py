@@ -9,7 +9,8 @@ from unibind import UniBind
 from unibind.align.problem import FitConfig
 from unibind.data.encode import embed
 from unibind.errors import ContractError, UnibindError, UnknownNameError
-from unibind.fitting import _own_descriptions, fit
+from unibind.fitting import fit
+from unibind.fitting.own_descriptions import own_descriptions
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.knowledge.embedding import embed_descriptions
 from unibind.modalities.text import Text
@@ -132,7 +133,7 @@ def test_descriptions_of_training_items_in_the_knowledge_base_belong_to_the_item
     store = filled_store(tmp_path / "store", backbone)
     knowledge = with_items_described(*((f"image-train-{name}-{i}", name) for name in CATEGORIES for i in range(3)))
     described = knowledge.of_items()
-    own = _own_descriptions({m: store.vectors(m, "train") for m in ("image", "audio")}, described, backbone)
+    own = own_descriptions({m: store.vectors(m, "train") for m in ("image", "audio")}, described, backbone)
     assert set(own) == {"image"}
     expected = [described.get(name) for name in store.vectors("image", "train").ids]
     assert expected.count(None) == 3  # one of four per category has none
@@ -146,7 +147,7 @@ def test_descriptions_of_training_items_in_the_knowledge_base_belong_to_the_item
 def test_the_knowledge_base_takes_precedence_over_the_manifest(tmp_path):
     backbone = SwappedColors()
     stored = filled_store(tmp_path / "store", backbone, described=True).vectors("image", "train")
-    own = _own_descriptions({"image": stored}, {stored.ids[0]: "blue blue blue"}, backbone)["image"]
+    own = own_descriptions({"image": stored}, {stored.ids[0]: "blue blue blue"}, backbone)["image"]
     assert own[0] == pytest.approx(embed([Text("blue")], backbone)[0])
     assert own[1] == pytest.approx(embed([Text(stored.descriptions[1])], backbone)[0])
 

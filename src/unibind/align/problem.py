@@ -130,13 +130,8 @@ class Problem:
         """
         vectors = self.train.vectors
         if self.outside_anchor_space:
-            start = best_ridge_map(vectors, self.targets[self.train.category_index])
-        else:
-            identity = AffineMap.identity(vectors.shape[1])
-            start = AffineMap(identity.weight, -Mean.of(vectors).vector)
-        lengths = np.sqrt(np.mean(np.sum(start(vectors) ** 2, axis=1)))
-        scale = np.float32(1 / max(float(lengths), 1e-12))
-        return AffineMap(start.weight * scale, start.bias * scale)
+            return bringing(vectors, self.targets[self.train.category_index])
+        return removing(Mean.of(vectors), vectors)
 
     def calibrating(self, head: Head) -> tuple[Vectors, CategoryIndex]:
         """The validation items after a head, and their categories; no items where there is no validation."""
@@ -148,6 +143,22 @@ class Problem:
         head = Head(self.start)
         held_out = self.validation or self.train
         return FittedHead(head, 0, (head(held_out.vectors), held_out.category_index), None, True, history or [])
+
+
+def removing(mean: Mean, vectors: Vectors) -> AffineMap:
+    """The map that removes a mean from vectors [N, D], whose average length it makes 1."""
+    return _to_unit_length(AffineMap(np.eye(vectors.shape[1], dtype=np.float32), -mean.vector), vectors)
+
+
+def bringing(vectors: Vectors, targets: Vectors) -> AffineMap:
+    """The map that brings vectors [N, D] of another space next to their targets [N, D]; their average length is 1."""
+    return _to_unit_length(best_ridge_map(vectors, targets), vectors)
+
+
+def _to_unit_length(start: AffineMap, vectors: Vectors) -> AffineMap:
+    lengths = np.sqrt(np.mean(np.sum(start(vectors) ** 2, axis=1)))
+    scale = np.float32(1 / max(float(lengths), 1e-12))
+    return AffineMap(start.weight * scale, start.bias * scale)
 
 
 def folds_of(problem: Problem) -> NDArray[np.intp]:

@@ -41,8 +41,8 @@ def ranking(similarity: Similarity, depth: int | None = None) -> Ranking:
     found = np.empty((len(similarity), depth), np.intp)
     tied = (similarity >= last).sum(axis=1) > depth
     found[tied] = np.argsort(-similarity[tied], axis=1, kind="stable")[:, :depth]
-    rows, nearest = np.nonzero((similarity >= last) & ~tied[:, None])
-    columns = nearest.reshape(-1, depth)
+    rows, columns = np.nonzero((similarity >= last) & ~tied[:, None])
+    columns = columns.reshape(-1, depth)
     order = np.argsort(-similarity[rows.reshape(-1, depth), columns], axis=1, kind="stable")
     found[~tied] = np.take_along_axis(columns, order, axis=1)
     return found

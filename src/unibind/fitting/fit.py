@@ -12,31 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .align.calibration import Calibration, fit_calibration
-from .align.centered_texts import centered_texts, text_mean
-from .align.centers import Centers
-from .align.fit import fit_heads
-from .align.problem import FitConfig, FittedHead, Samples
-from .align.selection import CenterConfig, select_centers, tune_centers
-from .align.threads import suitable_threads
-from .backbones import Backbone
-from .centering import Mean
-from .data.duplicates import refuse_leaks
-from .data.embeddings import Embeddings, TextEmbeddings, Vectors, check_stored
-from .data.encode import embed
-from .data.file_facts import file_stamp
-from .data.opening import open_backbone, open_store
-from .data.splits import Split, Validation, few_shot, object_ids, train_and_validation
-from .data.store import Store
-from .data.store_means import store_means
-from .errors import UnknownNameError
-from .fit_summary import FitSummary, MeasuredOn
-from .knowledge import KnowledgeBase, KnowledgeSource
-from .knowledge.embedding import embed_descriptions
-from .modalities import ANCHOR
-from .modalities.text import Text
-from .model import UniBind
-from .progress import progress_stages
+from ..align.calibration import Calibration, fit_calibration
+from ..align.centered_texts import centered_texts, text_mean
+from ..align.centers import Centers
+from ..align.fit import fit_heads
+from ..align.problem import FitConfig, FittedHead, Samples
+from ..align.selection import CenterConfig, select_centers, tune_centers
+from ..align.threads import suitable_threads
+from ..backbones import Backbone
+from ..centering import Mean
+from ..data.duplicates import refuse_leaks
+from ..data.embeddings import Embeddings, TextEmbeddings, check_stored
+from ..data.file_facts import file_stamp
+from ..data.opening import open_backbone, open_store
+from ..data.splits import Split, Validation, few_shot, object_ids, train_and_validation
+from ..data.store import Store
+from ..data.store_means import store_means
+from ..errors import UnknownNameError
+from ..fit_summary import FitSummary, MeasuredOn
+from ..knowledge import KnowledgeBase, KnowledgeSource
+from ..knowledge.embedding import embed_descriptions
+from ..modalities import ANCHOR
+from ..model import UniBind
+from ..progress import progress_stages
+from .own_descriptions import own_descriptions
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ def fit(
     mean, texts = _mean_of_texts(opened, texts), centered_texts(texts)
     _warn_of_moved_files(base, opened)
     categories = tuple(dict.fromkeys(texts.categories))
-    own = _own_descriptions(split.train, base.of_items(), encoder) if config.by_batches else {}
+    own = own_descriptions(split.train, base.of_items(), encoder) if config.by_batches else {}
     train = {
         m: Samples(e.vectors, _category_index(e, categories), own.get(m), object_ids(e)) for m, e in split.train.items()
     }
@@ -274,21 +273,3 @@ def _category_index(stored: Embeddings, categories: Sequence[str]) -> NDArray[np
         if label not in index:
             raise UnknownNameError(f"{stored.modality} label", label, categories)
     return np.array([index[label] for label in labels], np.intp)
-
-
-def _own_descriptions(
-    stored: Mapping[str, Embeddings], described: Mapping[str, str], backbone: Backbone
-) -> dict[str, Vectors]:
-    """Embeddings [N, D] of the items' own descriptions, for the modalities that have some.
-
-    `described` (item id -> text) comes before the stored descriptions. An item without one has a row of zeros. The
-    files of one object share a description, so each distinct text is embedded once.
-    """
-    own = {m: [described.get(n, d) for n, d in zip(e.ids, e.descriptions, strict=True)] for m, e in stored.items()}
-    own = {m: texts for m, texts in own.items() if any(texts)}
-    row: dict[str | None, int] = {
-        text: i for i, text in enumerate(dict.fromkeys(t for texts in own.values() for t in texts if t))
-    }
-    vectors = np.zeros((len(row) + 1, backbone.dim), np.float32)  # the last row is for items without a description
-    vectors[:-1] = embed([Text(str(text)) for text in row], backbone)
-    return {m: vectors[[row.get(text, -1) for text in texts]] for m, texts in own.items()}
