@@ -17,7 +17,7 @@ from ..data.embeddings import CategoryIndex, Embeddings, Vectors
 from ..json_files import NUMBER, OBJECT, POSITIVE, check_fields, list_of, optional
 from .centers import Centers
 from .logistic import fit_logistic
-from .unknown import Unknowns, fit_unknowns
+from .unknown import Strangers, Unknowns, fit_unknowns
 
 _MOST_SCORES, _FEWEST_USED = 1 << 21, 1000  # scores that a calibration is fitted to; items, however many classes
 _LOG_SCALES = (-2.0, 8.0)  # of a scale in 1 / cosine: from no preference to certainty
@@ -54,25 +54,39 @@ class Calibration:
         return np.exp(_log_softmax(self.scale * scores.astype(np.float64)))
 
 
-def fit_calibration(centers: Centers, vectors: Vectors, category_index: CategoryIndex, *, learned: bool) -> Calibration:
+def fit_calibration(
+    centers: Centers,
+    vectors: Vectors,
+    category_index: CategoryIndex,
+    *,
+    learned: bool,
+    strangers: Strangers | None = None,
+) -> Calibration:
     """The calibration of maximum likelihood on held-out items: vectors [N, D] and their categories [N], N > 0.
 
-    `learned` says whether the vectors are those after a head that has learned the categories from other items. Of more
-    items than a calibration needs, evenly spaced ones are used.
+    `learned` says whether the vectors are those after a head that has learned the categories from other items;
+    `strangers` are items as they are after heads that have not (see `fit_unknowns`). Of more items than a calibration
+    needs, evenly spaced ones are used.
     """
     most = max(_FEWEST_USED, _MOST_SCORES // len(centers.labels))
-    if len(vectors) > most:
-        used = np.linspace(0, len(vectors) - 1, most).astype(np.intp)
-        vectors, category_index = vectors[used], category_index[used]
+    vectors, category_index = _evenly(vectors, category_index, most)
+    strangers = None if strangers is None else _evenly(*strangers, most)
     scores = centers.scores(vectors)
     truth = np.zeros(scores.shape)
     truth[np.arange(len(scores)), category_index] = 1
     slope, offsets = fit_logistic(scores, truth)
     return Calibration(
         fit_scale(scores, category_index),
-        fit_unknowns(centers, vectors, category_index, learned=learned),
+        fit_unknowns(centers, vectors, category_index, learned=learned, strangers=strangers),
         LabelOdds(slope, tuple(map(float, offsets))),
     )
+
+
+def _evenly(vectors: Vectors, category_index: CategoryIndex, most: int) -> tuple[Vectors, CategoryIndex]:
+    if len(vectors) <= most:
+        return vectors, category_index
+    used = np.linspace(0, len(vectors) - 1, most).astype(np.intp)
+    return vectors[used], category_index[used]
 
 
 def calibration_on(centers: Centers, items: Embeddings, *, learned: bool) -> Calibration | None:

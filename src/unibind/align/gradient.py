@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..affine import AffineMap
-from ..data.embeddings import BLOCK, Vectors
+from ..data.embeddings import BLOCK, CategoryIndex, Vectors
 from .choice import best_scale, candidate_row, choose
 from .heads import Head
 from .problem import FittedHead, Problem, folds_of
@@ -39,6 +39,7 @@ _DECAY = 0.014  # of the squared change of the logits, divided by the items per 
 _BIAS_DECAY = 0.1  # of that of R
 _SOFTENING = 0.4  # of the most likely logit scale
 _SCALES = (1.0, 100.0)
+_CATEGORY_GROUPS = 6  # that take turns in being left out, for the look of items of unknown categories
 _MANY_ITEMS = 20_000  # of which one fold is proof enough
 _EMPTY_DIRECTION = 1e-6  # of the largest second moment
 
@@ -65,7 +66,27 @@ def fit_gradient(problem: Problem) -> FittedHead:
     held_out = problem.calibrating(head)
     if problem.validation is None and parts:
         held_out = np.concatenate([Head(p.maps[choice])(train.vectors[p.rows]) for p in parts]), truth
-    return FittedHead(head, space.learned_parameters, held_out, PENALTIES[choice], False, history)
+    strangers = _strangers(problem, PENALTIES[choice])
+    return FittedHead(head, space.learned_parameters, held_out, PENALTIES[choice], False, history, strangers)
+
+
+def _strangers(problem: Problem, penalty: float) -> tuple[Vectors, CategoryIndex] | None:
+    """The validation items, or else the training items, as heads map them that were fitted without their category.
+
+    None where too few categories have items. Not even the coordinates may be those of all items: how little the others
+    vary in the directions of a category decides what becomes of it.
+    """
+    asked, labeled = problem.validation or problem.train, np.unique(problem.train.category_index)
+    groups = min(_CATEGORY_GROUPS, len(labeled))
+    if len(labeled) - -(-len(labeled) // groups) < 2:
+        return None
+    mapped, rows = list[Vectors](), list[Rows]()
+    for group in (labeled[start::groups] for start in range(groups)):
+        space = _Space.of(problem.without(group))
+        head = Head(space.map(space.fit(np.arange(len(space.items)), penalty)))
+        rows.append(np.flatnonzero(np.isin(asked.category_index, group)))
+        mapped.append(head(asked.vectors[rows[-1]]))
+    return np.concatenate(mapped), asked.category_index[np.concatenate(rows)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,7 +85,8 @@ class FittedHead:
     validation items, or by cross-validation the training items; H is 0 where nothing could be held out. `penalty` is
     how strongly the head was held to the identity, as a multiple of the default; None where it is not a choice.
     `unfitted` says that the head only removes the mean: nothing else was proven better. `history` has a row per
-    candidate, or per hundred steps.
+    candidate, or per hundred steps. `strangers` are items, with their categories, as heads map them that have learned
+    neither; None where the method does not say.
     """
 
     head: Head
@@ -94,6 +95,7 @@ class FittedHead:
     penalty: float | None = None
     unfitted: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
+    strangers: tuple[Vectors, CategoryIndex] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,20 @@ class Problem:
         train = Samples(self.train.vectors[rows], self.train.category_index[rows])
         return Problem(
             train, self.texts, self.category_index, self.config, outside_anchor_space=self.outside_anchor_space
+        )
+
+    def without(self, categories: NDArray[np.intp]) -> Problem:
+        """The same without some categories: their training items, their texts and their numbers."""
+        kept = np.setdiff1d(self.category_index, categories)
+        rows, texts = (np.flatnonzero(np.isin(i, kept)) for i in (self.train.category_index, self.category_index))
+        train = Samples(self.train.vectors[rows], np.searchsorted(kept, self.train.category_index[rows]))
+        return replace(
+            self,
+            train=train,
+            texts=self.texts[texts],
+            category_index=np.searchsorted(kept, self.category_index[texts]),
+            validation=None,
+            progress=None,
         )
 
     @cached_property

@@ -1,8 +1,8 @@
 """Telling items of unknown classes: how much more an item is like its best class than like the classes on average.
 
 No items of unknown classes are needed. Every held-out item counts twice: as it is, and as if the model had never
-heard of its class. For the second, its class is left out. Where a head has learned to move items of the class there,
-what sets it apart from the other classes is also taken out of the item's vector.
+heard of its class. For the second, its class is left out. Where a head has learned the class, the item is as a head
+maps it that has not; or else what sets the class apart from the others is taken out of the item's vector.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ..data.embeddings import CategoryIndex, Vectors, unit
 from ..errors import UnibindError
 from .centers import Centers
 from .logistic import fit_logistic
+
+Strangers = tuple[Vectors, CategoryIndex]
 
 FEWEST_CLASSES = 3  # with one left out, two remain to compare
 _LARGEST_GAIN = 2.0  # in length of what is left of an item without its class, which else may be next to nothing
@@ -70,18 +72,26 @@ def margins(scores: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
 
 
 def fit_unknowns(
-    centers: Centers, vectors: Vectors, category_index: CategoryIndex, *, learned: bool
+    centers: Centers,
+    vectors: Vectors,
+    category_index: CategoryIndex,
+    *,
+    learned: bool,
+    strangers: Strangers | None = None,
 ) -> Unknowns | None:
     """What held-out items [N, D] of known categories [N] tell about unknown ones; None with fewer than 3 categories.
 
-    `learned` says whether the vectors are those after a head that has learned the categories.
+    `strangers` are items as the model would embed them if it had never learned their categories, with these. By
+    default, they are the held-out items, without what a head has `learned` of their categories.
     """
     if len(centers.labels) < FEWEST_CLASSES:
         return None
     known = margins(centers.scores(vectors))
-    unlearned = without_own_direction(centers, vectors, category_index) if learned else vectors
-    scores = centers.scores(unlearned)
-    others = np.arange(len(centers.labels)) != np.asarray(category_index)[:, None]
+    if strangers is None:
+        unlearned = without_own_direction(centers, vectors, category_index) if learned else vectors
+        strangers = unlearned, category_index
+    scores = centers.scores(strangers[0])
+    others = np.arange(len(centers.labels)) != np.asarray(strangers[1])[:, None]
     unknown = np.sort(margins(scores[others].reshape(len(scores), -1)))[::-1]
     truth = np.repeat([1.0, 0.0], [len(known), len(unknown)])
     slope, (intercept,) = fit_logistic(np.concatenate([known, unknown])[:, None], truth[:, None])

@@ -208,7 +208,9 @@ def _assemble(
             centers[m] = config.select(texts, samples=samples, labels=known)
         accuracy[m] = centers[m].top1(held_out, labels) if labels else None
         if labels:
-            calibration[m] = fit_calibration(centers[m], held_out, category_index, learned=True)
+            calibration[m] = fit_calibration(
+                centers[m], held_out, category_index, learned=not result.unfitted, strangers=result.strangers
+            )
     if ANCHOR in backbone.modalities:
         centers[ANCHOR] = select_centers(texts)
     _warn_of_gaps(split.train, fitted, texts.category_names())
