@@ -220,3 +220,38 @@ def test_many_equal_vectors_do_no_harm():
     fitted = fit_gradient(problem(equal, texts, np.arange(2)))
     assert fitted.unfitted
     assert np.isfinite(fitted.head.affine.weight).all()
+
+
+# --- what unknown categories look like --------------------------------------------------------------------------------
+
+
+def test_strangers_are_mapped_by_heads_that_never_met_their_categories():
+    train, _, texts, category_index = rotated_world()
+    given = problem(train, texts, category_index)
+    fitted = fit_gradient(given)
+    vectors, truth = fitted.strangers
+    assert sorted(truth) == sorted(train.category_index)
+    asked = train.vectors[np.argsort(train.category_index, kind="stable")]
+    for category in np.unique(truth):  # six categories, six groups
+        rest = given.without(np.array([category]))
+        assert len(rest.targets) == len(given.targets) - 1
+        assert len(rest.train.vectors) == np.sum(train.category_index != category)
+        space = _Space.of(rest)
+        head = space.map(space.fit(everything(space), fitted.penalty))
+        expected = unit(head(asked[np.sort(train.category_index) == category]))
+        assert vectors[truth == category] == pytest.approx(expected, abs=1e-5)
+    own = np.mean(np.argmax(vectors @ given.targets.T, axis=1) == truth)
+    held_out = np.mean(np.argmax(fitted.held_out[0] @ given.targets.T, axis=1) == fitted.held_out[1])
+    assert own < held_out
+
+
+def test_strangers_are_validation_items_where_there_are_some():
+    train, test, texts, category_index = rotated_world()
+    fitted = fit_gradient(problem(train, texts, category_index, test))
+    assert sorted(fitted.strangers[1]) == sorted(test.category_index)
+
+
+def test_of_two_categories_none_can_be_left_out():
+    train, _, texts, category_index = rotated_world()
+    two = problem(train, texts, category_index).without(np.arange(2, category_index.max() + 1))
+    assert fit_gradient(two).strangers is None

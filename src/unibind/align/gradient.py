@@ -73,15 +73,15 @@ def fit_gradient(problem: Problem) -> FittedHead:
 def _strangers(problem: Problem, penalty: float) -> tuple[Vectors, CategoryIndex] | None:
     """The validation items, or else the training items, as heads map them that were fitted without their category.
 
-    None where too few categories have items. Not even the coordinates may be those of all items: how little the others
-    vary in the directions of a category decides what becomes of it.
+    Of many items, those of one group of categories; None where too few categories have items. Not even the coordinates
+    may be those of all items: how little the others vary in the directions of a category decides what becomes of it.
     """
     asked, labeled = problem.validation or problem.train, np.unique(problem.train.category_index)
     groups = min(_CATEGORY_GROUPS, len(labeled))
     if len(labeled) - -(-len(labeled) // groups) < 2:
         return None
     mapped, rows = list[Vectors](), list[Rows]()
-    for group in (labeled[start::groups] for start in range(groups)):
+    for group in (labeled[start::groups] for start in range(1 if len(asked.vectors) > _MANY_ITEMS else groups)):
         space = _Space.of(problem.without(group))
         head = Head(space.map(space.fit(np.arange(len(space.items)), penalty)))
         rows.append(np.flatnonzero(np.isin(asked.category_index, group)))
