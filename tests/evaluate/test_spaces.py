@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
-from tests.helpers.toys import CATEGORIES
+from tests.helpers.toys import CATEGORIES, DIM
+from unibind.affine import AffineMap
+from unibind.align.heads import Head
 from unibind.evaluate.parts import split_of
 from unibind.evaluate.spaces import measure_space, searched_space
 from unibind.fitting import fit
@@ -56,3 +58,16 @@ def test_unity_of_the_toy_space(store, models):
     facts = spaces["bare"].unity.to_json()
     assert facts["neighbors"]["text"].keys() == {"share", "expected"}
     assert facts["balance"]["pairs"] == 6
+
+
+def test_in_a_unified_space_texts_and_class_names_pass_the_head_of_texts(store):
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(DIM, DIM)))[0].astype(np.float32)
+    heads = dict.fromkeys(("image", "audio", "text"), Head(AffineMap(turn, np.zeros(DIM, np.float32))))
+    samples = split_of(store, "test")
+    unified = searched_space(UniBind(BACKBONE, heads=heads, unified="all turned"), store, samples, CATEGORIES)
+    plain = measure_space(samples)  # a rotation of everything changes nothing, and these heads remove no mean
+    for measure, matrix in plain.retrieval.by_class.items():
+        assert unified.retrieval.by_class[measure] == pytest.approx(matrix, nan_ok=True)
+    assert unified.retrieval.by_name["hit@1"] == {"image": 1, "audio": pytest.approx(1 / 3)}
+    assert unified.unity.neighbors == plain.unity.neighbors
+    assert "unified" in unified.embeddings["text"].contract.space
