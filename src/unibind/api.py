@@ -109,7 +109,7 @@ def open_model(
     fitted on.
     """
     if unlabeled is not None and classes is None and knowledge is None:
-        raise UnibindError("unlabeled items help to classify by classes or knowledge only; pass one of them, no model")
+        raise UnibindError("unlabeled items improve zero-shot answers only; pass classes or knowledge, and no model")
     if model is not None and (classes is not None or knowledge is not None):
         raise UnibindError("a fitted model has its own classes; leave out the model, or the classes and knowledge")
     if model is None:

@@ -108,6 +108,8 @@ class UniBind:
         classes that the knowledge lacks, and ContractError for a store of another backbone.
         """
         base, store = base_of(classes, knowledge), store_of(unlabeled)
+        if centers is not None and centers.tune:
+            raise UnibindError("without labels there is nothing to tune centers on; leave out `tune`, or fit a model")
         opened = open_backbone(backbone, store=store, weights=weights, precision=precision, device=device)
         items = None if unlabeled is None else read_unlabeled(store or unlabeled, opened)
         parts = zero_shot_centers(base, opened, items, centers)

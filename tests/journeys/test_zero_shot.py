@@ -90,3 +90,37 @@ def test_python_takes_no_missing_file_for_a_text(folder):
         unibind.encode([folder / "holiday.jpg"], folder / "store")
         with pytest.raises(MissingFileError, match=r"no such file: holliday\.jpg"):
             ask("holliday.jpg")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [("--knowledge", "kb.jsonl"), ("--classes", "cat,dog"), ("--classes", "cat")])
+def test_unlabeled_items_help_the_command_and_python_alike(classes, folder):
+    for shade in range(0, 250, 40):
+        Image.fromarray(np.full((16, 16, 3), (shade, 90, 250 - shade), np.uint8)).save(f"unlabeled_{shade}.png")
+    unibind.encode(sorted(folder.glob("unlabeled_*.png")), "store")
+    (with_items,) = run_json("classify", "holiday.jpg", *classes, "--unlabeled", "store")
+    (without,) = run_json("classify", "holiday.jpg", *classes)
+    given = {"knowledge": "kb.jsonl"} if "--knowledge" in classes else {"classes": classes[1]}
+    model = unibind.UniBind.zero_shot(**given, unlabeled="store")
+    assert [list(pair) for pair in model.classify("holiday.jpg").candidates] == with_items["candidates"]
+    assert set(model.means) == {"image", "text"}
+    if classes[1] == "cat":
+        assert with_items["candidates"] == without["candidates"] == [["cat", 1.0]]
+    else:
+        assert with_items["candidates"] != without["candidates"]
+    as_items = unibind.UniBind.zero_shot(**given, unlabeled=sorted(folder.glob("unlabeled_*.png")))
+    assert as_items.classify("holiday.jpg").probability == pytest.approx(with_items["probability"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--model", "model", "--unlabeled", "store"), "improve zero-shot answers only"),
+        (("--knowledge", "kb.jsonl", "--unlabeled", "no_store"), "no_store"),
+        (("--classes", "cat,dog", "--unlabeled", "holiday.jpg"), "holiday.jpg"),
+    ],
+)
+def test_unlabeled_items_that_cannot_help_are_refused(arguments, words):
+    done = run("classify", "holiday.jpg", *arguments, code=2)
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from ..centering import Mean
-from ..data.embeddings import TextEmbeddings, Vectors, category_sums
+from ..data.embeddings import TextEmbeddings, Vectors, category_sums, row_blocks
 
 
 def text_mean(texts: TextEmbeddings) -> Mean:
@@ -56,7 +56,11 @@ class CenteredVectors:
         return len(self.stored)
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> Vectors:
-        return self.mean(np.asarray(self.stored[rows], np.float32))
+        chosen = self.stored[rows]
+        vectors = np.empty(chosen.shape, np.float32)
+        for block in row_blocks(*chosen.shape):
+            vectors[block] = self.mean(np.asarray(chosen[block], np.float32))
+        return vectors
 
     def reordered(self, rows: NDArray[np.intp]) -> CenteredVectors:
         """These vectors in the order of `rows`, which has every one of them; without a copy if that is their order."""

@@ -273,6 +273,11 @@ class CenterConfig:
                 raise UnibindError("a scoring parameter needs the scoring that it belongs to; give both or neither")
             Scoring(self.scoring, self.scoring_parameter)
 
+    @property
+    def needs_samples(self) -> bool:
+        """Whether a strategy was asked for that fails without samples."""
+        return self.strategy is not None and STRATEGIES[self.strategy].needs_samples
+
     def select(
         self,
         texts: TextEmbeddings,

@@ -51,7 +51,8 @@ def zero_shot_centers(
 
     Where `knowledge` has only names, each class is represented by its name in the templates of each modality. Of
     `unlabeled` come the means of modalities and the samples that centers are selected with. The mean of texts is that
-    of the descriptions where no text is among the unlabeled items.
+    of the descriptions where no text is among the unlabeled items. A modality without items gets no centers if the
+    strategy that `config` asks for needs them.
     """
     config, items = config or CenterConfig(), unlabeled or Unlabeled({}, lambda _: ())
     modalities = [m for m in backbone.modalities if backbone.contract(m).shares_space(backbone.contract(ANCHOR))]
@@ -65,7 +66,7 @@ def zero_shot_centers(
         samples = items.samples(modality)
         if samples is not None:
             centers[modality] = config.select(own, samples=samples)
-        else:
+        elif not (config.needs_samples and items.means):
             if id(own) not in selected:
                 selected[id(own)] = config.select(own)
             centers[modality] = selected[id(own)]
