@@ -159,14 +159,6 @@ def test_samples_may_come_in_batches():
     assert batched.description_ids == whole.description_ids
 
 
-def test_samples_of_one_class_are_reported(caplog):
-    select_centers(PLAIN, samples=unit([[1, 0.1, 0]] * 20))
-    assert "100% of 20 unlabeled samples are nearest to 'a'" in caplog.text
-    caplog.clear()
-    select_centers(PLAIN, samples=unit([[1, 0.1, 0], [0.1, 1, 0]] * 10))
-    assert caplog.text == ""
-
-
 def plain_ratings(strategy, vectors, categories, samples):
     """Ratings one text at a time, with an unlabeled sample in the category of the nearest mean text."""
     names = list(dict.fromkeys(categories))

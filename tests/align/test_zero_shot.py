@@ -93,6 +93,17 @@ def test_the_same_texts_serve_names_with_items(tmp_path, caplog):
     assert labels(model) == 2 * list(CATEGORIES)
 
 
+def test_items_of_few_of_the_classes_are_not_used(caplog):
+    items = [picture("red", i) for i in range(20)] + [tone(c, i) for i in range(4) for c in CATEGORIES]
+    model = zero_shot(unlabeled=items)
+    assert "the unlabeled image items are not used: they seem to be of about 1 of 3 classes" in caplog.text
+    assert model.means.keys() == {"audio", ANCHOR}
+    assert (model.centers["image"].strategy, model.centers["audio"].strategy) == ("all", "discriminative")
+    assert labels(model) == 2 * list(CATEGORIES)
+    asked = zero_shot(unlabeled=items[:20], centers=CenterConfig(strategy="adaptive", k=1))
+    assert asked.centers.keys() == {"image"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("with_items", [False, True])
 def test_a_single_class_is_the_answer(tmp_path, with_items):

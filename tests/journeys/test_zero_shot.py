@@ -8,6 +8,8 @@ from PIL import Image
 
 import unibind
 from tests.helpers.command import run, run_json
+from tests.helpers.registered import entry, register, spec
+from tests.helpers.toys import ToyBackbone
 from unibind.backbones.starter.model import Starter
 from unibind.errors import MissingFileError, UnibindError
 
@@ -92,24 +94,46 @@ def test_python_takes_no_missing_file_for_a_text(folder):
             ask("holliday.jpg")
 
 
+COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
+
+
+@pytest.fixture
+def unlabeled(folder, monkeypatch):
+    """Red and blue pictures, a store of them made by a backbone that knows colors, and texts about colors."""
+    kind = spec("toy", lambda modalities=None, **_: ToyBackbone(), modalities=ToyBackbone.modalities)
+    register(monkeypatch, entry("toy", kind))
+    for i in range(4):
+        for name, color in COLORS.items():
+            pixels = np.full((16, 16, 3), np.array(color) + 8 * i, np.uint8)
+            Image.fromarray(pixels).save(f"{name}_{i}.png")
+    rows = [{"category": c, "text": text.format(c)} for c in COLORS for text in ("{} square", "something {}", "{}")]
+    (folder / "colors.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = sorted(folder.glob("*_?.png"))
+    unibind.encode(files, folder / "store", backbone="toy")
+    return files
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("classes", [("--knowledge", "kb.jsonl"), ("--classes", "cat,dog"), ("--classes", "cat")])
-def test_unlabeled_items_help_the_command_and_python_alike(classes, folder):
-    for shade in range(0, 250, 40):
-        Image.fromarray(np.full((16, 16, 3), (shade, 90, 250 - shade), np.uint8)).save(f"unlabeled_{shade}.png")
-    unibind.encode(sorted(folder.glob("unlabeled_*.png")), "store")
-    (with_items,) = run_json("classify", "holiday.jpg", *classes, "--unlabeled", "store")
-    (without,) = run_json("classify", "holiday.jpg", *classes)
-    given = {"knowledge": "kb.jsonl"} if "--knowledge" in classes else {"classes": classes[1]}
+@pytest.mark.parametrize("classes", [("--knowledge", "colors.jsonl"), ("--classes", "red,blue"), ("--classes", "red")])
+def test_unlabeled_items_help_the_command_and_python_alike(classes, unlabeled):
+    (with_items,) = run_json("classify", "red_0.png", *classes, "--unlabeled", "store")
+    (without,) = run_json("classify", "red_0.png", *classes, "--backbone", "toy")
+    given = {"knowledge": classes[1]} if "--knowledge" in classes else {"classes": classes[1]}
     model = unibind.UniBind.zero_shot(**given, unlabeled="store")
-    assert [list(pair) for pair in model.classify("holiday.jpg").candidates] == with_items["candidates"]
+    assert model.backbone.name == "toy"  # as the store remembers
+    assert [list(pair) for pair in model.classify("red_0.png").candidates] == with_items["candidates"]
     assert set(model.means) == {"image", "text"}
-    if classes[1] == "cat":
-        assert with_items["candidates"] == without["candidates"] == [["cat", 1.0]]
-    else:
-        assert with_items["candidates"] != without["candidates"]
-    as_items = unibind.UniBind.zero_shot(**given, unlabeled=sorted(folder.glob("unlabeled_*.png")))
-    assert as_items.classify("holiday.jpg").probability == pytest.approx(with_items["probability"], abs=1e-4)
+    assert with_items["label"] == without["label"] == "red"
+    assert (with_items["candidates"] == without["candidates"]) == (classes[1] == "red")  # the only class is certain
+    as_items = unibind.UniBind.zero_shot(**given, unlabeled=unlabeled, backbone="toy")
+    assert as_items.classify("red_0.png").probability == pytest.approx(with_items["probability"], abs=1e-4)
+
+
+def test_unlabeled_items_of_one_class_are_not_used_and_the_command_says_so(unlabeled, folder, caplog):
+    unibind.encode(sorted(folder.glob("red_?.png")), folder / "red_store", backbone="toy")
+    done = run("classify", "red_0.png", "--classes", "red,blue", "--unlabeled", "red_store")
+    assert "the unlabeled image items are not used" in caplog.text
+    assert done.stdout == run("classify", "red_0.png", "--classes", "red,blue", "--backbone", "toy").stdout
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,11 @@ description). By default nothing is chosen by validation: see `select_centers`; 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32
-from numpy.typing import NDArray
 
 from ..centering import Mean
 from ..data.embeddings import CategoryIndex, TextEmbeddings, Vectors, category_sums, class_means, row_blocks, unit
@@ -21,13 +19,10 @@ from ..errors import UnibindError, UnknownNameError
 from .centered_texts import CenteredVectors, text_mean
 from .centers import SCORINGS, Centers, Scoring
 
-_log = logging.getLogger(__name__)
-
 Ratings = Float[np.ndarray, " m"]
 
 DEFAULT_K = 16  # enough to average the noise of single texts, few enough to leave out what fits other categories too
 _TEXT_WEIGHT = 0.5  # of the mean description in a category's mean sample, in samples: where there are few, they mislead
-_LOPSIDED = 0.9  # share of the samples that one category gets
 
 # --- strategies: evidence -> a rating per description ----------------------------------------------------------------
 
@@ -184,30 +179,20 @@ def _means(
     if samples is None:
         return _Means(texts, None)
     batches = [samples] if isinstance(samples, np.ndarray) else samples
-    found = _assigned(batches, texts) if labels is None else zip(batches, [_positions(labels, names)], strict=True)
-    sums, counts = _TEXT_WEIGHT * texts.astype(np.float64), np.zeros(len(names), np.intp)
+    found = nearest_means(batches, texts) if labels is None else zip(batches, [_positions(labels, names)], strict=True)
+    sums = _TEXT_WEIGHT * texts.astype(np.float64)
     for batch, index in found:
         sums += category_sums(batch, index, len(names))
-        counts += np.bincount(index, minlength=len(names))
-    if labels is None:
-        _warn_if_lopsided(counts, names)
     return _Means(texts, unit(sums).astype(np.float32))
 
 
-def _assigned(batches: Iterable[Vectors], means: Float32[np.ndarray, "c d"]) -> Iterator[tuple[Vectors, CategoryIndex]]:
+def nearest_means(
+    batches: Iterable[Vectors], means: Float32[np.ndarray, "c d"]
+) -> Iterator[tuple[Vectors, CategoryIndex]]:
     """The samples in parts, with the category of the nearest mean description of each."""
     for batch in batches:
         for rows in row_blocks(len(batch), max(means.shape)):
             yield batch[rows], np.argmax(batch[rows] @ means.T, axis=1)
-
-
-def _warn_if_lopsided(counts: NDArray[np.intp], names: Sequence[str]) -> None:
-    share = counts.max() / max(1, counts.sum())
-    if len(names) > 1 and share > _LOPSIDED:
-        _log.warning(
-            f"{share:.0%} of {counts.sum()} unlabeled samples are nearest to {names[int(counts.argmax())]!r}; samples "
-            "of all classes in about equal numbers help, those of one class mislead"
-        )
 
 
 def _positions(labels: Sequence[str], names: Sequence[str]) -> CategoryIndex:
