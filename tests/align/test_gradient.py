@@ -93,6 +93,15 @@ def test_twenty_steps_are_nearly_as_good_as_three_hundred():
     assert losses[1] - losses[2] < 0.02 * (losses[0] - losses[2])
 
 
+def test_scores_are_those_of_the_map():
+    train, test, texts, category_index = rotated_world()
+    given = problem(train, texts, category_index)
+    space = _Space.of(given)
+    change = space.fit(everything(space), 1.0)
+    expected = space.map(change)(test.vectors) @ given.targets.T
+    assert space.scores(given.start(test.vectors), change) == pytest.approx(expected, abs=1e-4)
+
+
 # --- the decay -------------------------------------------------------------------------------------------------------
 
 

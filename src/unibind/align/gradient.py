@@ -65,7 +65,7 @@ def fit_gradient(problem: Problem) -> FittedHead:
     head = Head(space.map(space.fit(np.arange(len(train.vectors)), PENALTIES[choice])))
     held_out = problem.calibrating(head)
     if problem.validation is None and parts:
-        held_out = np.concatenate([Head(p.maps[choice])(train.vectors[p.rows]) for p in parts]), truth
+        held_out = np.concatenate([part.head(choice)(train.vectors[part.rows]) for part in parts]), truth
     strangers = _strangers(problem, PENALTIES[choice])
     return FittedHead(head, space.learned_parameters, held_out, PENALTIES[choice], False, history, strangers)
 
@@ -89,13 +89,24 @@ def _strangers(problem: Problem, penalty: float) -> tuple[Vectors, CategoryIndex
     return np.concatenate(mapped), asked.category_index[np.concatenate(rows)]
 
 
+def fit_one(problem: Problem, penalty: float = 1.0) -> Head:
+    """The head for one penalty, a multiple of the default; nothing is held out."""
+    space = _Space.of(problem)
+    return Head(space.map(space.fit(np.arange(len(problem.train.vectors)), penalty)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Items held out, and per penalty the map that was fitted without them and what scores they have after it."""
+    """Items held out, and per penalty the change that was fitted without them and the scores they have after it."""
 
     rows: Rows
-    maps: list[AffineMap]
+    space: _Space
+    changes: list[_Change]
     scores: list[Vectors]
+
+    def head(self, choice: int) -> Head:
+        """The head of a penalty."""
+        return Head(self.space.map(self.changes[choice]))
 
 
 def _cross_validation(problem: Problem, space: _Space) -> Iterator[_Part]:
@@ -105,9 +116,9 @@ def _cross_validation(problem: Problem, space: _Space) -> Iterator[_Part]:
     for rest, held in _folds(problem):
         if problem.outside_anchor_space:
             space, rest = _Space.of(problem.of(rest)), np.arange(len(rest))
-        maps = [space.map(space.fit(rest, penalty)) for penalty in PENALTIES]
-        vectors = problem.train.vectors[held]
-        yield _Part(held, maps, [fitted(vectors) @ problem.targets.T for fitted in maps])
+        changes = [space.fit(rest, penalty) for penalty in PENALTIES]
+        vectors = space.problem.start(problem.train.vectors[held])
+        yield _Part(held, space, changes, [space.scores(vectors, change) for change in changes])
 
 
 def _folds(problem: Problem) -> Iterator[tuple[Rows, Rows]]:
@@ -220,12 +231,18 @@ class _Space:
             slope_of_bias += surplus.sum(dim=0)
         return self.texts.T @ slope / len(items), self.texts.T @ slope_of_bias / len(items)
 
+    def scores(self, vectors: Vectors, change: _Change) -> Vectors:
+        """Scores [H, C] of vectors that the start has mapped, after a change."""
+        moved = (vectors @ self.whitening) @ change.along.numpy().T + change.shift.numpy()
+        return np.asarray(vectors @ self.problem.targets.T + moved @ self.texts.numpy().T / self.scale, np.float32)
+
     def map(self, change: _Change) -> AffineMap:
         """The start, and then the identity plus R, plus b."""
+        start = self.problem.start
         along, shift = (t.numpy().astype(np.float64) / self.scale for t in (change.along, change.shift))
-        residual = self.directions @ along @ self.whitening.T  # [D, D]
-        weight = self.problem.start.weight + residual @ self.problem.start.weight
-        bias = self.problem.start.bias + residual @ self.problem.start.bias + self.directions @ shift
+        along = along @ self.whitening.T  # [Q, D]
+        weight = start.weight + self.directions @ (along @ start.weight)
+        bias = start.bias + self.directions @ (along @ start.bias + shift)
         return AffineMap(weight.astype(np.float32), bias.astype(np.float32))
 
 

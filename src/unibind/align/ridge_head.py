@@ -18,7 +18,7 @@ from .heads import Head
 from .problem import FittedHead, Problem, folds_of
 from .ridge import Ridge
 
-PENALTIES = (math.inf, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # multiples of the default; infinite: unfitted
+PENALTIES = (math.inf, 3.0, 1.0, 0.3, 0.1, 0.01)  # multiples of the default; infinite: unfitted
 _UNFITTED, _DEFAULT = 0, PENALTIES.index(1.0)
 _DECAY = 100.0  # of the mean eigenvalue of the items' scatter, divided by the items per class
 _FEW_ITEMS = 1000
