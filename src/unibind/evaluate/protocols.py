@@ -52,9 +52,9 @@ def evaluate(
     if known.classes and ANCHOR in backbone.modalities:
         sources = TextSources(backbone, known, seed=seed, full=full)
     fits = {} if fitted is None else {FITTED: dict.fromkeys(fitted.centers, fitted)}
-    refit = full and fitted is not None and inventory.split == TEST  # nothing that is measured may be learned from
-    if refit and fitted is not None and sources is not None:
-        fits |= fits_on_controls(fitted, sources, store, seed=seed)
+    refit = fitted if full and inventory.split == TEST else None  # nothing that is measured may be learned from
+    if refit is not None and sources is not None:
+        fits |= fits_on_controls(refit, sources, store, seed=seed)
     samples, recognized, left_out = dict[str, Embeddings](), dict[str, Recognized](), dict[str, dict[str, int]]()
     for part in _parts(store, backbone, inventory):
         modality = part.measured.modality
@@ -73,8 +73,8 @@ def evaluate(
     if not recognized and len(comparable) < 2:
         raise _nothing_to_measure(store, inventory, comparable)
     unknown = None
-    if refit and fitted is not None:
-        unknown = unknown_classes(fitted, store, {m: r.items for m, r in recognized.items()}, seed=seed)
+    if refit is not None:
+        unknown = unknown_classes(refit, store, {m: r.items for m, r in recognized.items()}, seed=seed)
     named = {} if sources is None else {"classes": sources.classes}
     return Evaluation(
         title=title or store_name(store),
