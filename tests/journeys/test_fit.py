@@ -185,3 +185,18 @@ def test_ten_steps_on_a_loss(caplog):
     assert "there is no validation split: 15 items are used for training and 3 for validation" in caplog.text
     assert model.summary.history["image"][-1]["step"] == 10
     assert np.isfinite(model.heads["image"].affine.weight).all()
+
+
+@pytest.mark.slow
+def test_centers_are_tuned_only_where_that_is_asked_for():
+    store = store_of(("image", "train", each(6)), ("image", "val", each(4)))
+    given, _ = both_ways(store, "--strategy", "consensus", "-k", "1", centers=unibind.CenterConfig("consensus", 1))
+    assert (given.centers["image"].strategy, given.centers["image"].sizes) == ("consensus", (1, 1, 1))
+    assert str(given.centers["image"].scoring) == "mean"
+    tuned, _ = both_ways(
+        store, "--tune-centers", "--scoring", "max", "--force", centers=unibind.CenterConfig(scoring="max", tune=True)
+    )
+    assert str(tuned.centers["image"].scoring) == "max"
+    assert tuned.centers["image"].strategy == "all"  # of equals the simplest
+    default, _ = both_ways(store, "--force")
+    assert (default.centers["image"].strategy, str(default.centers["image"].scoring)) == ("all", "centroid")
