@@ -8,6 +8,7 @@ from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone
 from unibind import UniBind
 from unibind.align.problem import FitConfig
 from unibind.data.encode import embed
+from unibind.data.manifest import Item
 from unibind.errors import ContractError, UnibindError, UnknownNameError
 from unibind.fitting import fit
 from unibind.fitting.own_descriptions import own_descriptions
@@ -173,3 +174,17 @@ def test_a_fit_may_be_limited_to_classes(store):
         quick_fit(store, classes=["red"])
     with pytest.raises(UnknownNameError, match="unknown category 'purple'"):
         quick_fit(store, classes=["red", "blue", "purple"])
+
+
+def test_labeled_texts_of_the_validation_split_calibrate_what_is_said_of_texts(tmp_path):
+    backbone, store = SwappedColors(), filled_store(tmp_path / "store", SwappedColors())
+    items = [
+        Item(f"text-{split}-{name}-{i}", "text", text=f"{name} {i}", label=name, split=split)
+        for split in ("train", "val")
+        for name in CATEGORIES
+        for i in range(3)
+    ]
+    store.add(items, embed([Text(item.text) for item in items], backbone), backbone.contract("text"))
+    model = quick_fit(store)
+    assert set(model.calibration) == {"audio", "image", "text"}
+    assert model.classify("blue indeed", modality="text", none_prior=0.1).none_probability < 0.5

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..align.calibration import Calibration, fit_calibration
+from ..align.calibration import Calibration, calibration_on, fit_calibration
 from ..align.centered_texts import centered_texts, text_mean
 from ..align.centers import Centers
 from ..align.fit import fit_heads
@@ -123,7 +123,8 @@ def fit(
             outside_anchor_space=outside,
             progress=report,
         )
-        return _assemble(encoder, fitted, texts, mean, split, base, centers or _CENTERS, opened.version, config.method)
+        model = _assemble(encoder, fitted, texts, mean, split, base, centers or _CENTERS, opened.version, config.method)
+    return _with_calibrated_texts(model, opened)
 
 
 def _split(
@@ -235,6 +236,19 @@ def _assemble(
         knowledge=knowledge,
         summary=summary,
     )
+
+
+def _with_calibrated_texts(model: UniBind, store: Store) -> UniBind:
+    """The model, whose confidences about texts are calibrated where the split val has labeled ones: no fit learns from
+    their labels.
+    """
+    if ANCHOR in model.centers and "val" in store.splits().get(ANCHOR, set()):
+        stored = model.project(store.vectors(ANCHOR, "val"))
+        compared = replace(stored, vectors=model.centered(stored.vectors, ANCHOR))
+        calibration = calibration_on(model.centers[ANCHOR], compared, learned=False)
+        if calibration is not None:
+            model.calibration[ANCHOR] = calibration
+    return model
 
 
 def _mean_of_texts(store: Store, descriptions: TextEmbeddings) -> Mean:
