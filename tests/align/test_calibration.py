@@ -34,6 +34,7 @@ def test_probabilities_of_several_labels_by_hand():
     assert shared.probabilities(np.array([[0.5, 0.0]]))[0] == pytest.approx([0.5, 1 / (1 + np.e)])
 
 
+@pytest.mark.slow
 def test_the_scale_is_that_of_maximum_likelihood_less_what_leaving_each_item_out_tells():
     centers, items, truth = world(3, 0.6)
     scores = centers.scores(items).astype(np.float64)
