@@ -42,9 +42,9 @@ def ranking(similarity: Similarity, depth: int | None = None) -> Ranking:
     tied = (similarity >= last).sum(axis=1) > depth
     found[tied] = np.argsort(-similarity[tied], axis=1, kind="stable")[:, :depth]
     rows, columns = np.nonzero((similarity >= last) & ~tied[:, None])
-    columns = columns.reshape(-1, depth)
-    order = np.argsort(-similarity[rows.reshape(-1, depth), columns], axis=1, kind="stable")
-    found[~tied] = np.take_along_axis(columns, order, axis=1)
+    candidates = columns.reshape(-1, depth)
+    order = np.argsort(-similarity[rows.reshape(-1, depth), candidates], axis=1, kind="stable")
+    found[~tied] = np.take_along_axis(candidates, order, axis=1)
     return found
 
 
