@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,18 +87,10 @@ def large(items: int, dim: int, classes: int, epochs: int) -> Iterator[dict[str,
     with suitable_threads(items * classes * dim):
         loop, (weight, bias) = measured(lambda: plain_loop(problem, epochs))
         yield row(f"plain loop, {epochs} epochs", loop, problem.start(test.vectors) @ weight.T + bias, loop)
-        before = peak_mib()
         took, head = measured(lambda: fit_one(problem))
-        yield {
-            **row(f"gradient, {epochs} steps over all items", took, head(test.vectors), loop),
-            "mib": peak_mib() - before,
-        }
+        yield row(f"gradient, {epochs} steps over all items", took, head(test.vectors), loop)
         took, fitted = measured(lambda: fit_heads({"a": train}, texts, np.arange(classes), FitConfig(steps=epochs)))
         yield row("with the choice of its penalty", took, fitted["a"].head(test.vectors), loop)
-
-
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def small(losses: bool) -> Iterator[dict[str, Any]]:
@@ -136,7 +127,7 @@ def main() -> None:
         given.json.write_text(json.dumps(rows, indent=1))
 
 
-_COLUMNS = (("times_the_loop", 9, ".1f"), ("top1", 9, ".3f"), ("mib", 9, ".0f"))  # times by processors
+_COLUMNS = (("times_the_loop", 9, ".1f"), ("top1", 9, ".3f"))  # times by processors
 
 
 if __name__ == "__main__":

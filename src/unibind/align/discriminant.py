@@ -38,7 +38,7 @@ _ROUNDS = 4  # of cross-validation, with other folds each time, where items are 
 _FEW_ITEMS = 300
 _MANY_ITEMS = 20_000  # of which one fold is proof enough
 _TEXT_RIDGE = 0.01  # of the mean eigenvalue: nearly equal class texts are not pulled apart without bound
-_TRUSTED_TEXT = 0.5  # with one item per class, the head stays unfitted if text alone gets this share of them right
+_PROOF = 2.0  # standard errors above chance
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Discriminant:
 def fit_discriminant_head(problem: Problem) -> FittedHead:
     """The head of a problem, or the unfitted one where items held out prove that it is better.
 
-    Where no class has two items, nothing can be held out: the head stays unfitted if the texts alone get half of the
-    items right.
+    Where no class has two items, nothing can be held out: the head stays unfitted if the texts alone are right more
+    often than by chance.
     """
     train, targets = problem.train, problem.targets
     fitted = fit_discriminant(
@@ -88,12 +88,18 @@ def fit_discriminant_head(problem: Problem) -> FittedHead:
             history = [candidate_row(s, truth) for s in scores]
             stays = choose(scores, truth, default=1, unfitted=0) == 0
         else:
-            stays = bool(np.mean(unfitted.argmax(axis=1) == train.category_index) >= _TRUSTED_TEXT)
+            stays = _better_than_chance(unfitted, train.category_index)
         if stays:
             return problem.unfitted(history)
     if problem.validation is None:
         held_out = fitted.held_out, train.category_index[rows]
     return FittedHead(fitted.head, fitted.learned_parameters, held_out, history=history)
+
+
+def _better_than_chance(scores: Logits, category_index: CategoryIndex) -> bool:
+    chance = 1 / scores.shape[1]
+    right = np.mean(scores.argmax(axis=1) == category_index)
+    return bool(right > chance + _PROOF * np.sqrt(chance * (1 - chance) / len(scores)))
 
 
 def fit_discriminant(
