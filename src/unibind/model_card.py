@@ -21,6 +21,10 @@ _SHOWN_LABELS = 12
 # Punctuation that can begin a link, a tag, a table cell, emphasis, a heading or an address in Markdown; a backslash
 # before it makes it text (https://spec.commonmark.org/0.31.2/#backslash-escapes)
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>#|~&$!@:.]")
+_UNIFIED = (
+    "This model is unified: text has a head, too, and all modalities were fitted together. Compare its vectors with",
+    "those of this model only: text vectors of the bare backbone are in another space.",
+)
 
 
 def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
@@ -47,6 +51,8 @@ def model_card(parts: Parts, measured: Mapping[str, Any], name: str) -> str:
         "print(model.modalities, vector.shape)",
         "```",
     ]
+    if parts.unified:
+        lines += ["", *_UNIFIED]
     if parts.summary:
         learned = f"{parts.summary['learned_parameters']:,} learned parameters"
         lines += ["", "## Fit", "", f"{learned}, from version {parts.summary['store_version']} of the store.", ""]

@@ -35,22 +35,23 @@ def plain_contrast(z, modality, names, scale):
 def test_the_contrast_is_that_of_its_definition(seed):
     rng = np.random.default_rng(seed)
     z = unit(rng.normal(size=(11, DIM)).astype(np.float32))
-    modality, names = rng.integers(0, 3, 11), rng.integers(-1, 3, 11)
+    modality, names = rng.integers(0, 3, 11), rng.integers(-1, 3, (2, 11))
     got = contrast_across(torch.from_numpy(z), torch.from_numpy(modality), torch.from_numpy(names), 7.0)
-    assert float(got) == pytest.approx(plain_contrast(z, modality, names, 7.0), rel=1e-4)
+    assert got.tolist() == pytest.approx([plain_contrast(z, modality, own, 7.0) for own in names], rel=1e-4)
 
 
 def test_the_contrast_of_four_items_by_hand():
     z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])  # two modalities, a pair of each of two classes
-    modality, names = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1])
+    modality, names = torch.tensor([0, 1, 0, 1]), torch.tensor([[0, 0, 1, 1]])
     assert float(contrast_across(z, modality, names, 1.0)) == pytest.approx(math.log(math.e + 2) - 1, rel=1e-5)
 
 
 def test_items_of_one_modality_are_never_positives():
-    z = torch.eye(3)
-    alone = contrast_across(z, torch.zeros(3, dtype=torch.long), torch.zeros(3, dtype=torch.long), 5.0)
-    nameless = contrast_across(z, torch.arange(3), torch.full((3,), -1), 5.0)
-    assert float(alone) == float(nameless) == 0.0
+    z, names = torch.eye(3, requires_grad=True), torch.tensor([[0, 0, 0], [-1, -1, -1]])
+    alone, nameless = contrast_across(z, torch.zeros(3, dtype=torch.long), names, 5.0)
+    assert alone.item() == nameless.item() == 0.0
+    (alone + nameless).backward()
+    assert torch.equal(z.grad, torch.zeros(3, 3))
 
 
 # --- toys ----------------------------------------------------------------------------------------------------------

@@ -52,23 +52,25 @@ _FOLDS = 3
 def contrast_across(
     z: Float[Tensor, "n d"],
     modality: Int[Tensor, " n"],
-    names: Int[Tensor, " n"],
+    names: Int[Tensor, "k n"],
     logit_scale: Float[Tensor, ""] | float,
-) -> Float[Tensor, ""]:
-    """Supervised contrast of N unit vectors across modalities: positives of an item are those of its name in others.
+) -> Float[Tensor, " k"]:
+    """Supervised contrast of N unit vectors across modalities, for each of K ways to name the items.
 
-    Its negatives are all other items, and those of its name in its own modality are among them: nothing is gained by
-    modalities that keep to themselves. A name below 0 is none. Items without positives only serve as negatives; 0 where
-    no item has any.
+    The positives of an item are those of its name in other modalities. Its negatives are all other items, and those of
+    its name in its own modality are among them: nothing is gained by modalities that keep to themselves. A name below 0
+    is none. Items without positives only serve as negatives; 0 where no item has any.
     """
     logits = (logit_scale * z @ z.T).fill_diagonal_(-math.inf)
-    positive = (names[:, None] == names) & (modality[:, None] != modality) & (names >= 0)
-    counts = positive.sum(dim=1)
-    some = counts > 0
-    if not some.any():
-        return logits.new_zeros(()) * z.sum()
-    pull = torch.where(positive, logits, 0.0).sum(dim=1)[some] / counts[some]
-    return (logits[some].logsumexp(dim=1) - pull).mean()
+    total, across = logits.logsumexp(dim=1), modality[:, None] != modality
+    losses = []
+    for name in names:
+        positive = (name[:, None] == name) & across & (name >= 0)
+        counts = positive.sum(dim=1)
+        pull = torch.where(positive, logits, 0.0).sum(dim=1) / counts.clamp(min=1)
+        some = counts > 0
+        losses.append(torch.where(some, total - pull, 0.0).sum() / some.sum().clamp(min=1))
+    return torch.stack(losses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,11 +249,9 @@ class _Items:
         }
 
     def _contrast(self, z: Tensor, rows: Rows, logit_scale: Tensor | float) -> Tensor:
-        modality, category, objects = (
-            torch.from_numpy(column[rows]) for column in (self.modality, self.category, self.objects)
-        )
-        of_classes = contrast_across(z, modality, category, logit_scale)
-        return of_classes + _OBJECT_WEIGHT * contrast_across(z, modality, objects, logit_scale)
+        names = torch.from_numpy(np.stack([self.category[rows], self.objects[rows]]))
+        of_classes, of_objects = contrast_across(z, torch.from_numpy(self.modality[rows]), names, logit_scale)
+        return of_classes + _OBJECT_WEIGHT * of_objects
 
     def _batch(self, rows: Rows, size: int, generator: torch.Generator) -> Rows:
         """At most `size` rows of every group, ordered by group, of the same classes and objects where possible."""

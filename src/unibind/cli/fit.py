@@ -55,6 +55,15 @@ def fit(
             rich_help_panel=INPUT,
         ),
     ] = False,
+    unify: Annotated[
+        bool,
+        typer.Option(
+            "--unify",
+            help="Fit all modalities together, text too, so that they mix: finds far more of a class across "
+            "modalities; older text vectors cannot be compared with the model's, and classes and properties that no "
+            "label names are found less.",
+        ),
+    ] = False,
     backbone: BackboneChoice = NO_CHOICE,
     strategy: Annotated[
         str | None,
@@ -105,7 +114,7 @@ def fit(
         int | None,
         typer.Option(
             min=1,
-            help="Of the method gradient: steps per head. Default: 20 for cross_entropy, else 400.",
+            help="Of the method gradient: steps per head. Default: 20 for cross_entropy, else 400; 150 for --unify.",
             rich_help_panel=ADVANCED,
         ),
     ] = None,
@@ -128,6 +137,7 @@ def fit(
       $ unibind fit runs/store --out runs/model -m audio -m image
       $ unibind fit runs/store --out runs/model --knowledge my_classes.jsonl --few-shot 16
       $ unibind fit runs/store --out runs/model --knowledge kb --method gda
+      $ unibind fit runs/store --out runs/one_space --knowledge kb --unify
       $ unibind fit runs/store --out runs/paper --knowledge kb --strategy adaptive -k 50 --scoring max --loss released
     """
     from ..align.problem import FitConfig
@@ -146,6 +156,7 @@ def fit(
         hold_out_validation=hold_out_val,
         config=FitConfig(method=method, loss=loss, rank=rank, steps=steps, seed=seed),
         centers=CenterConfig(strategy=strategy, k=k, scoring=scoring, tune=tune_centers) if chosen else None,
+        unify=unify,
         allow_duplicates=allow_duplicates,
         **backbone.arguments,
     )

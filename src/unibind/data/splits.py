@@ -149,8 +149,11 @@ def train_and_validation(
     validation: Validation = "hold out",
     validation_fraction: float = 0.2,
     seed: int = 0,
+    texts: bool = False,
 ) -> Split:
     """The labeled training and validation items of a store, for `modalities` (by default all but text).
+
+    With `texts`, text joins them where the store has labeled training texts.
 
     Training items are those of the split "train", or all items if none has a split. Those of "val" are held out, or
     with `validation="learn"` join the training items, so that no label is wasted. With `validation="make"`, training
@@ -164,6 +167,8 @@ def train_and_validation(
     modalities = [m for m in store.modalities() if m != ANCHOR] if modalities is None else list(modalities)
     if not modalities:
         raise UnibindError(f"the store {store.path} contains no modality to fit other than {ANCHOR}; encode some files")
+    if texts and ANCHOR in store.modalities():
+        modalities = list(dict.fromkeys([*modalities, ANCHOR]))
     splits = set[str | None]().union(*(store.splits().get(m, set()) for m in modalities))
     pool = None if splits == {None} else "train"
     non_train_ids = frozenset(store.non_train_ids() if pool else ())
@@ -178,7 +183,7 @@ def train_and_validation(
         train = {m: joined(e, held_out[m]) if len(e) and m in held_out else e for m, e in train.items()}
         held_out = {}
     labeled = {m: _labeled(e) for m, e in train.items()}
-    left_out = _left_out(labeled, asked)
+    left_out = _left_out(labeled, asked, {ANCHOR} if texts else set())
     learned = {m: e for m, e in labeled.items() if m not in left_out}
     validated = {m: e for m in learned if m in held_out and len(e := _labeled(held_out[m]))}
     unlabeled = {m: len(train[m]) - len(e) for m, e in learned.items() if len(e) < len(train[m])}
@@ -235,8 +240,11 @@ def _labeled(embeddings: Embeddings) -> Embeddings:
     return embeddings if len(rows) == len(embeddings) else embeddings.take(rows)
 
 
-def _left_out(train: Mapping[str, Embeddings], asked: bool) -> dict[str, str]:
-    """The modalities that cannot be fitted, and why; raises UnibindError if they were asked for or no other remains."""
+def _left_out(train: Mapping[str, Embeddings], asked: bool, optional: Collection[str]) -> dict[str, str]:
+    """The modalities that cannot be fitted, and why; raises UnibindError if they were asked for or no other remains.
+
+    For `optional` ones it does not matter.
+    """
     reasons = {}
     for m, embeddings in train.items():
         labels = set(embeddings.known_labels())
@@ -244,9 +252,10 @@ def _left_out(train: Mapping[str, Embeddings], asked: bool) -> dict[str, str]:
             reasons[m] = f"the store has no labeled train items of {m}"
         elif len(labels) == 1:
             reasons[m] = f"all {len(embeddings)} labeled {m} items have the same label, {labels.pop()}"
-    if reasons and (asked or len(reasons) == len(train)):
+    fatal = {m: reason for m, reason in reasons.items() if m not in optional}
+    if fatal and (asked or len(fatal) == len(train.keys() - optional)):
         raise UnibindError(
-            f"{'; '.join(reasons.values())}; a fit needs training items of at least two classes (with a split column, "
+            f"{'; '.join(fatal.values())}; a fit needs training items of at least two classes (with a split column, "
             "those of train)"
         )
     return reasons

@@ -23,13 +23,15 @@ from .parts import TRAIN
 class Recipe:
     """How heads are fitted, apart from the texts.
 
-    `few_shot` is the number of items per class, None for all; `hold_out_validation` keeps the split val from learning.
+    `few_shot` is the number of items per class, None for all; `hold_out_validation` keeps the split val from learning,
+    and `unify` fits all modalities together.
     """
 
     modalities: tuple[str, ...]
     few_shot: int | None = None
     hold_out_validation: bool = False
     config: FitConfig = field(default_factory=FitConfig)
+    unify: bool = False
 
     @classmethod
     def of(cls, model: UniBind, store: Store, *, seed: int = 0) -> Recipe:
@@ -41,8 +43,9 @@ class Recipe:
         used = max(max(counts.values()) for counts in learned.values())
         labels = (store.vectors(m, TRAIN).labels for m in learned)
         stored = max(max(Counter(each).values(), default=0) for each in labels)
-        config = FitConfig(method=model.summary.method, seed=seed)
-        return cls(tuple(learned), used if held_out and used < stored else None, held_out, config)
+        unify = model.unified is not None
+        config = FitConfig(seed=seed) if unify else FitConfig(method=model.summary.method, seed=seed)
+        return cls(tuple(learned), used if held_out and used < stored else None, held_out, config, unify)
 
 
 def fit_on(store: Store, sources: TextSources, name: str, recipe: Recipe) -> dict[str, UniBind]:
@@ -63,6 +66,7 @@ def fit_on(store: Store, sources: TextSources, name: str, recipe: Recipe) -> dic
                 few_shot=recipe.few_shot,
                 hold_out_validation=recipe.hold_out_validation,
                 config=recipe.config,
+                unify=recipe.unify,
                 backbone=sources.backbone,
                 texts=texts,
                 allow_duplicates=True,
@@ -83,6 +87,7 @@ def fit_again(store: Store, model: UniBind, classes: Sequence[str], recipe: Reci
             few_shot=recipe.few_shot,
             hold_out_validation=recipe.hold_out_validation,
             config=recipe.config,
+            unify=recipe.unify,
             backbone=model.backbone,
             allow_duplicates=True,
             progress=False,

@@ -69,7 +69,7 @@ def searched_space(
     compared = {
         m: replace(e, vectors=centering.vectors(e.vectors, m), contract=centering.contract(e.contract))
         for m, e in found.items()
-        if e.contract.in_anchor_space
+        if e.contract.in_anchor_space and (model.unified is None or m in model.heads)
     }
     if not compared:
         return None

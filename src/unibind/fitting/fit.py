@@ -16,13 +16,14 @@ from ..align.calibration import Calibration, calibration_on, fit_calibration
 from ..align.centered_texts import centered_texts, text_mean
 from ..align.centers import Centers
 from ..align.fit import fit_heads
+from ..align.heads import heads_fingerprint
 from ..align.problem import FitConfig, FittedHead, Samples
 from ..align.selection import CenterConfig, select_centers, tune_centers
 from ..align.threads import suitable_threads
 from ..backbones import Backbone
 from ..centering import Mean
 from ..data.duplicates import refuse_leaks
-from ..data.embeddings import Embeddings, TextEmbeddings, check_stored
+from ..data.embeddings import Embeddings, TextEmbeddings, Vectors, check_stored
 from ..data.file_facts import file_stamp
 from ..data.opening import open_backbone, open_store
 from ..data.splits import Split, Validation, few_shot, object_ids, train_and_validation
@@ -36,6 +37,8 @@ from ..modalities import ANCHOR
 from ..model import UniBind
 from ..progress import progress_stages
 from .own_descriptions import own_descriptions
+from .unified import METHOD as UNIFIED
+from .unified import LearnedTexts, check_unified, fit_together, learned_texts, moved, reported_steps
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ def fit(
     hold_out_validation: bool = False,
     config: FitConfig | None = None,
     centers: CenterConfig | None = None,
+    unify: bool = False,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,
@@ -78,32 +82,60 @@ def fit(
     are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a terminal)
     or a function that is called with (modality, step).
 
-    With such a loss, descriptions that the knowledge has of training items are their own descriptions, before those
-    that came with the manifest; descriptions of the store's other items are left out, because they give labels away.
-    Raises UnibindError where no modality has labeled training items of two classes, UnknownNameError for a label
-    without descriptions, and ContractError where the store was encoded by another backbone. Also raises UnibindError
-    where the same content is in several splits, unless `allow_duplicates`: validation would measure memory.
+    With `unify`, the heads of all modalities, one of them for text, are fitted together, so that modalities mix (see
+    `unibind.align.unify`): an item finds its class in other modalities far more often, and its own object about as
+    often as before. It costs what text does not cost otherwise: all vectors, those of text too, get a space of their
+    own, and older text vectors cannot be compared with them; classes and properties that the store's labels do not tell
+    apart are found less often. Stored texts of training items, and descriptions that items have of their own, are
+    learned from. `config` then has `steps` and `seed` only.
+
+    With `unify` or a loss over batches, descriptions that the knowledge has of training items are their own
+    descriptions, before those that came with the manifest; descriptions of the store's other items are left out,
+    because they give labels away. Raises UnibindError where no modality has labeled training items of two classes,
+    UnknownNameError for a label without descriptions, and ContractError where the store was encoded by another
+    backbone. Also raises UnibindError where the same content is in several splits, unless `allow_duplicates`:
+    validation would measure memory.
     """
     config, opened = config or FitConfig(), open_store(store)
+    if unify:
+        check_unified(config)
     refuse_leaks(opened, modalities, allow=allow_duplicates)
     encoder = open_backbone(
         backbone, store=opened, weights=weights, precision=precision, device=device, options=options
     )
     hold_out = hold_out_validation or few_shot is not None
     validation_use: Validation = "make" if config.by_batches else "hold out" if hold_out else "learn"
-    split = _split(opened, encoder, modalities, classes, few_shot, validation_use, config.seed)
+    split = _split(opened, encoder, modalities, classes, few_shot, validation_use, config.seed, texts=unify)
     base, texts = _learnable(knowledge, texts, classes, split, encoder)
-    mean, texts = _mean_of_texts(opened, texts), centered_texts(texts)
     _warn_of_moved_files(base, opened)
-    categories = tuple(dict.fromkeys(texts.categories))
-    own = own_descriptions(split.train, base.of_items(), encoder) if config.by_batches else {}
-    train = {
-        m: Samples(e.vectors, _category_index(e, categories), own.get(m), object_ids(e)) for m, e in split.train.items()
-    }
-    validation = {m: Samples(e.vectors, _category_index(e, categories)) for m, e in split.validation.items()}
-    outside = {m for m in split.train if not encoder.contract(m).shares_space(texts.contract)}
+    if not unify:
+        mean, texts = _mean_of_texts(opened, texts), centered_texts(texts)
+        fitted = _one_by_one(split, base, texts, encoder, config, progress)
+        model = _assemble(
+            encoder, fitted, texts, {ANCHOR: mean}, split, base, centers or _CENTERS, opened.version, config.method
+        )
+        return _with_calibrated_texts(model, opened)
+    learned = learned_texts(split, texts, base, encoder)
+    split = replace(split, train=split.train | {ANCHOR: learned.items})
+    fitted = _together(split, learned, texts, encoder, config, progress)
+    texts = moved(texts, fitted, texts.contract)
+    return _assemble(encoder, fitted, texts, {}, split, base, centers or _CENTERS, opened.version, UNIFIED)
+
+
+def _one_by_one(
+    split: Split,
+    base: KnowledgeBase,
+    texts: TextEmbeddings,
+    backbone: Backbone,
+    config: FitConfig,
+    progress: bool | Callable[[str, int], None] | None,
+) -> dict[str, FittedHead]:
+    """The head of every modality, fitted against centered texts."""
+    categories = texts.category_names()
+    own = own_descriptions(split.train, base.of_items(), backbone) if config.by_batches else {}
+    train = {m: _samples(e, categories, own.get(m)) for m, e in split.train.items()}
     largest = max(len(s.vectors) for s in train.values())
-    columns = texts.vectors.size if config.by_batches else len(categories) * encoder.dim
+    columns = texts.vectors.size if config.by_batches else len(categories) * backbone.dim
     step = (min(config.batch_size, largest) if config.by_batches else largest) * columns
     with suitable_threads(step), progress_stages(None if callable(progress) else progress) as stage:
         bars = {} if callable(progress) else {m: stage(f"fitting {m}", config.progress_steps) for m in train}
@@ -114,17 +146,51 @@ def fit(
             else:
                 bars[modality](1)
 
-        fitted = fit_heads(
+        return fit_heads(
             train,
             texts.vectors,
-            np.array([categories.index(c) for c in texts.categories], np.intp),
+            texts.category_index(),
             config,
-            validation=validation,
-            outside_anchor_space=outside,
+            validation={m: _samples(e, categories) for m, e in split.validation.items()},
+            outside_anchor_space=_outside(split, texts, backbone),
             progress=report,
         )
-        model = _assemble(encoder, fitted, texts, mean, split, base, centers or _CENTERS, opened.version, config.method)
-    return _with_calibrated_texts(model, opened)
+
+
+def _together(
+    split: Split,
+    learned: LearnedTexts,
+    texts: TextEmbeddings,
+    backbone: Backbone,
+    config: FitConfig,
+    progress: bool | Callable[[str, int], None] | None,
+) -> dict[str, FittedHead]:
+    """The heads of all modalities, fitted together."""
+    categories = texts.category_names()
+    train = {m: _samples(e, categories) for m, e in split.train.items()}
+    train[ANCHOR] = replace(train[ANCHOR], objects=learned.objects)
+    validation = {m: _samples(e, categories) for m, e in split.validation.items()}
+    done = 0
+    with progress_stages(None if callable(progress) else progress) as stage:
+        bar = stage("fitting all modalities together", reported_steps(config, validation))
+
+        def report(steps: int) -> None:
+            nonlocal done
+            done += steps
+            bar(steps)
+            if callable(progress):
+                progress("all modalities", done)
+
+        return fit_together(train, validation, config, _outside(split, texts, backbone), report)
+
+
+def _samples(items: Embeddings, categories: Sequence[str], own: Vectors | None = None) -> Samples:
+    return Samples(items.vectors, _category_index(items, categories), own, object_ids(items))
+
+
+def _outside(split: Split, texts: TextEmbeddings, backbone: Backbone) -> set[str]:
+    """The modalities that are not in the space of the texts."""
+    return {m for m in split.train if not backbone.contract(m).shares_space(texts.contract)}
 
 
 def _split(
@@ -135,9 +201,11 @@ def _split(
     shots: int | None,
     validation: Validation,
     seed: int,
+    *,
+    texts: bool,
 ) -> Split:
-    """Training and validation items of every modality but the anchor, checked against the backbone."""
-    split = train_and_validation(store, modalities, validation=validation, seed=seed)
+    """Training and validation items, checked against the backbone; stored texts are among them with `texts`."""
+    split = train_and_validation(store, modalities, validation=validation, seed=seed, texts=texts)
     for stored in split.train.values():
         check_stored(stored, backbone)
     if split.message:
@@ -188,7 +256,7 @@ def _assemble(
     backbone: Backbone,
     fitted: Mapping[str, FittedHead],
     texts: TextEmbeddings,
-    mean: Mean,
+    means: Mapping[str, Mean],
     split: Split,
     knowledge: KnowledgeBase,
     config: CenterConfig,
@@ -212,7 +280,7 @@ def _assemble(
             calibration[m] = fit_calibration(
                 centers[m], held_out, category_index, learned=not result.unfitted, strangers=result.strangers
             )
-    if ANCHOR in backbone.modalities:
+    if ANCHOR in backbone.modalities and ANCHOR not in fitted:
         centers[ANCHOR] = select_centers(texts)
     _warn_of_gaps(split.train, fitted, texts.category_names())
     summary = FitSummary(
@@ -232,9 +300,10 @@ def _assemble(
         heads=heads,
         centers=centers,
         calibration=calibration,
-        means={ANCHOR: mean},
+        means=means,
         knowledge=knowledge,
         summary=summary,
+        unified=heads_fingerprint(heads) if ANCHOR in heads else None,
     )
 
 

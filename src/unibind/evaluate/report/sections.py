@@ -256,7 +256,8 @@ def _by_text(moments: Sequence[tuple[str, CrossModal]]) -> list[tuple[str, list[
     """Recall@20 of every modality by text, in percent, one value per moment."""
     if not moments or any(ANCHOR not in measured.modalities for _, measured in moments):
         return []
-    galleries = [m for m in moments[0][1].modalities if m != ANCHOR]
+    common = set[str](moments[0][1].modalities).intersection(*(measured.modalities for _, measured in moments))
+    galleries = [m for m in moments[0][1].modalities if m in common - {ANCHOR}]
     values = {m: [100 * measured.pair(ANCHOR, m) for _, measured in moments] for m in galleries}
     return [(names([m]), v) for m, v in values.items() if all(x == x for x in v)]
 
