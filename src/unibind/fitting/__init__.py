@@ -1,5 +1,5 @@
 """Fitting: from a store to a model with heads, centers and calibration."""
 
-from .fit import fit
+from .from_store import fit
 
 __all__ = ["fit"]
