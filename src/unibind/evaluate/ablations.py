@@ -32,7 +32,8 @@ class Cell:
 
     `texts` names a control or the descriptions, and `base_size` limits their number per class (drawn by seed). With
     `shots` 0 nothing is fitted, and `strategy`, `k` and `scoring` select centers, which see the training items without
-    labels. Otherwise heads are fitted on so many labeled items per class, None for all of train and val, by `fit`.
+    labels. Otherwise heads are fitted on so many labeled items per class, None for all of train and val, by `fit`
+    and, with `unify`, of all modalities together.
     """
 
     texts: str = DESCRIPTIONS
@@ -42,6 +43,7 @@ class Cell:
     k: int | None = None
     scoring: Scoring | None = None
     fit: FitConfig | None = None
+    unify: bool = False
     seed: int = 0
 
     def __str__(self) -> str:
@@ -142,7 +144,9 @@ def _measured(cell: Cell, store: Store, parts: Mapping[str, Part], sources: Text
     models: dict[str, UniBind] = {}
     if cell.shots != 0:
         config = replace(cell.fit or FitConfig(), seed=cell.seed)
-        recipe = Recipe(tuple(parts), cell.shots, hold_out_validation=cell.shots is not None, config=config)
+        recipe = Recipe(
+            tuple(parts), cell.shots, hold_out_validation=cell.shots is not None, config=config, unify=cell.unify
+        )
         models = fit_on(store, sources, cell.texts, recipe)
     found = {}
     for modality, part in parts.items():

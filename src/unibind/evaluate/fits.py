@@ -51,16 +51,18 @@ class Recipe:
 def fit_on(store: Store, sources: TextSources, name: str, recipe: Recipe) -> dict[str, UniBind]:
     """Models whose heads are fitted on the texts of a source, by modality: one for all where the texts are the same.
 
+    A fit that unifies is always of all modalities; templates are then the neutral ones of texts.
+
     Raises what `fit` raises.
     """
-    by_modality = name != DESCRIPTIONS and CONTROLS[name].by_modality
+    by_modality = name != DESCRIPTIONS and CONTROLS[name].by_modality and not recipe.unify
     models: dict[str, UniBind] = {}
     for group in [[m] for m in recipe.modalities] if by_modality else [list(recipe.modalities)]:
-        texts = sources.embedded(name, group[0])
+        suited_to = ANCHOR if recipe.unify else group[0]
         with _quiet():
             model = fit(
                 store,
-                knowledge=KnowledgeBase.open(sources.texts(name, group[0])),
+                knowledge=KnowledgeBase.open(sources.texts(name, suited_to)),
                 modalities=group,
                 classes=sources.classes,
                 few_shot=recipe.few_shot,
@@ -68,7 +70,7 @@ def fit_on(store: Store, sources: TextSources, name: str, recipe: Recipe) -> dic
                 config=recipe.config,
                 unify=recipe.unify,
                 backbone=sources.backbone,
-                texts=texts,
+                texts=sources.embedded(name, suited_to),
                 allow_duplicates=True,
                 progress=False,
             )
