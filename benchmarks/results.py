@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 from method.plan import RESULTS, Plan, Run, Towers
-from method.records import UNIFIED_SUFFIX, read_record, write_record
+from method.records import ABLATIONS, UNIFIED, UNKNOWN, read_record, write_record
 
 DOCS = Path(__file__).parents[1] / "docs"
 _DEVELOPMENT_SEED = 101
@@ -58,28 +59,26 @@ def measure(arguments: argparse.Namespace) -> None:
                 write_record(arguments.records, bed, record)
                 print(f"{bed}: measured in {record['seconds']:.0f} s", flush=True)
         return
-    for run in plan:
-        for unified in (False, True):
-            name = run.name + UNIFIED_SUFFIX * unified
+    for part, runs in {"": list(plan), UNIFIED: list(plan), UNKNOWN: plan.main, ABLATIONS: plan.varied}.items():
+        for run in runs:
+            name = f"{run.name}-{part}" if part else run.name
             if read_record(arguments.records, name) is None:
-                print(f"{name}: {measure_run(run, name, plan, arguments, unified=unified)}", flush=True)
+                print(f"{name}: {measure_run(run, part, name, plan, arguments)}", flush=True)
 
 
-def measure_run(run: Run, name: str, plan: Plan, arguments: argparse.Namespace, *, unified: bool) -> str:
-    """Measure one run and write its record; what became of it in words."""
+def measure_run(run: Run, part: str, name: str, plan: Plan, arguments: argparse.Namespace) -> str:
+    """Measure a part of a run and write its record; what became of it in words."""
     from method.beds import open_towers, prepare
-    from method.measure import measure, measure_unified
+    from method.measure import measure, measure_ablations, measure_unified, measure_unknown
 
     backbone = open_towers(arguments.work, run.towers)
     if backbone is None:
         return "its towers are not trained; see benchmarks/heptad_towers.py"
     start = time.monotonic()
     path = prepare(arguments.work, run, backbone, plan.objects, arguments.workers)
-    if unified:
-        record = measure_unified(run, backbone, path)
-    else:
-        in_full, with_ablations = run in plan.main, run in plan.main and run in plan.grid
-        record = measure(run, backbone, path, in_full=in_full, with_ablations=with_ablations)
+    parts = {UNIFIED: measure_unified, UNKNOWN: measure_unknown, ABLATIONS: measure_ablations}
+    measured = parts.get(part, partial(measure, in_full=run in plan.main))
+    record = measured(run, backbone, path)
     write_record(arguments.records, name, record)
     return f"measured in {time.monotonic() - start:.0f} s"
 

@@ -32,10 +32,6 @@ class Runs:
         incomplete = {run.towers for run in runs if run not in records}
         return cls([records[run] for run in runs if run.towers not in incomplete])
 
-    def with_measure(self, measure: str) -> Runs:
-        """The runs that have a measure."""
-        return Runs([record for record in self.records if measure in record["run"]["measures"]])
-
     def __bool__(self) -> bool:
         return bool(self.records)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from unibind.evaluate.controls import CLASS_NAME, CONTROLS
 from unibind.evaluate.intervals import Gain
+from unibind.evaluate.methods import FITTED_ON, NEIGHBORS, PROBE
 from unibind.modalities import ANCHOR
 
 from .estimates import Runs
@@ -121,25 +122,36 @@ def gains_table(runs: Runs) -> str:
 
 
 def fits_table(runs: Runs) -> str:
-    """What learns from all labels: accuracy, calibration, learned numbers and time."""
+    """What learns from all labels: accuracy, what the default gains over it, calibration, learned numbers and time."""
     rows = []
-    for method, facts in runs.first["fits"].items():
+    rivals = [*(m for m in (NEIGHBORS, PROBE) if m in runs.methods("top1")), *learned_on_controls(runs)]
+    for method in [*runs.first["fits"], *rivals]:
+        facts = runs.first["fits"].get(method, {})
         learned = facts.get("learned_parameters")
         figures = {
             name: runs.mean(lambda record, m=method, n=name: record["fits"][m][n])
             for name in ("calibration_error", "seconds")
             if facts.get(name) is not None
         }
+        ahead = runs.difference("top1", DEFAULT_FIT, method, runs.modalities)
         rows.append(
             [
                 method,
                 percent_of(runs.share("top1", method, runs.modalities)),
+                "" if method == DEFAULT_FIT else points(ahead),
                 percent(figures.get("calibration_error")),
                 MISSING if learned is None else f"{learned:,}",
                 f"{figures['seconds']:.1f}" if "seconds" in figures else MISSING,
             ]
         )
-    return table(["all labels", "top-1, %", "calibration error, %", "learned parameters", "seconds"], rows)
+    header = ["all labels", "top-1, %", f"{DEFAULT_FIT} over it, points", "calibration error, %"]
+    return table([*header, "learned parameters", "seconds"], rows)
+
+
+def learned_on_controls(runs: Runs) -> list[str]:
+    """The default fit on the texts of controls, the strongest first."""
+    found = [method for method in FITTED_ON.values() if method in runs.methods("top1")]
+    return sorted(found, key=lambda method: -runs.share("top1", method, runs.modalities)[0])
 
 
 def unknown(runs: Runs) -> dict[str, str]:

@@ -89,7 +89,7 @@ class Bed:
         self.samples = {m: part.measured for m, part in parts.items()}
         self.measured = {m: labeled(self.samples[m]) for m in recognized_modalities(inventory)}
 
-    def fit(self, config: FitConfig, classes: Sequence[str] | None = None) -> UniBind:
+    def fit(self, config: FitConfig, classes: Sequence[str] | None = None, *, unify: bool = False) -> UniBind:
         """A model that learned from all labels."""
         return fit(
             self.store,
@@ -98,6 +98,8 @@ class Bed:
             backbone=self.backbone,
             config=config,
             classes=classes,
+            unify=unify,
+            allow_duplicates=True,  # captions of two objects can be the same words
             progress=False,
         )
 
@@ -137,7 +139,7 @@ def _averaged(by_modality: Groups) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def measure(run: Run, backbone: Backbone, path: Path, *, in_full: bool, with_ablations: bool) -> Record:
+def measure(run: Run, backbone: Backbone, path: Path, *, in_full: bool) -> Record:
     """The record of a run; without `in_full`, only what the grid reports."""
     start = time.monotonic()
     bed = Bed(backbone, path, KnowledgeBase.open("heptad"))
@@ -147,8 +149,6 @@ def measure(run: Run, backbone: Backbone, path: Path, *, in_full: bool, with_abl
     measures = {"top1": recognized(bed, evaluation, models), "recall@20": text_queries(spaces)}
     if in_full:
         measures["few labels"] = bed.grid(FEW_LABELS)
-        if with_ablations:
-            measures["ablations"] = bed.grid(ABLATIONS)
     return {
         "bed": "heptad",
         "towers": {"named": run.towers.named, "objects": run.towers.objects, "seed": run.towers.seed},
@@ -156,7 +156,6 @@ def measure(run: Run, backbone: Backbone, path: Path, *, in_full: bool, with_abl
         "modalities": list(bed.measured),
         "tower_parameters": sum(p.numel() for build in TOWERS.values() for p in build().parameters()),
         "fits": fits,
-        "unknown": unknown(bed, run.data_seed) if in_full else {},
         "search": {moment: searched(space) for moment, space in spaces.items() if moment != "uncentered"},
         "unity": {moment: unity(space) for moment, space in spaces.items()},
         "run": MeasuredRun(run.towers.name, str(run.data_seed), measures).to_json(),
@@ -164,11 +163,30 @@ def measure(run: Run, backbone: Backbone, path: Path, *, in_full: bool, with_abl
     }
 
 
-def measure_unified(run: Run, backbone: Backbone, path: Path) -> Record:
-    """The record of unified heads on a run, which `with_unified` joins to that of `measure`."""
+def measure_ablations(run: Run, backbone: Backbone, path: Path) -> Record:
+    """The record of a run in which one thing is varied at a time."""
     start = time.monotonic()
     bed = Bed(backbone, path, KnowledgeBase.open("heptad"))
-    model = bed.fit(FitConfig(unify=True))
+    measured = MeasuredRun(run.towers.name, str(run.data_seed), {"ablations": bed.grid(ABLATIONS)})
+    return {"run": measured.to_json(), "seconds": time.monotonic() - start}
+
+
+def measure_unknown(run: Run, backbone: Backbone, path: Path) -> Record:
+    """How well the default fit tells items of six classes that it has never heard of; other six for other seeds."""
+    start = time.monotonic()
+    bed = Bed(backbone, path, KnowledgeBase.open("heptad"))
+    found = leave_classes_out(
+        lambda classes: bed.fit(FITS[DEFAULT_FIT], classes), bed.measured, groups=1, seed=run.data_seed
+    )
+    figures = {name: found.mean(name) for name in ("auroc", "false_accepts", "true_accepts")}
+    return {"unknown": figures, "seconds": time.monotonic() - start}
+
+
+def measure_unified(run: Run, backbone: Backbone, path: Path) -> Record:
+    """The record of unified heads on a run."""
+    start = time.monotonic()
+    bed = Bed(backbone, path, KnowledgeBase.open("heptad"))
+    model = bed.fit(FitConfig(), unify=True)
     seconds = time.monotonic() - start
     space = searched_space(model, bed.store, bed.samples, tuple(bed.knowledge.categories))
     assert space is not None
@@ -214,12 +232,6 @@ def recognized(bed: Bed, evaluation: Evaluation, models: Mapping[str, UniBind]) 
         found[modality] = Group(group.objects, correct | fits)
         assert list(group.objects) == shared_names(bed.measured[modality])
     return found
-
-
-def unknown(bed: Bed, seed: int) -> Record:
-    """How well the default fit tells items of six classes that it has never heard of; other six for other seeds."""
-    found = leave_classes_out(lambda classes: bed.fit(FITS[DEFAULT_FIT], classes), bed.measured, groups=1, seed=seed)
-    return {name: found.mean(name) for name in ("auroc", "false_accepts", "true_accepts")}
 
 
 def text_queries(spaces: Mapping[str, Space]) -> Groups:

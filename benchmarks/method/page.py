@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import heptad_page as heptad
@@ -11,8 +11,8 @@ from . import photo_page
 from .aims import aims_table, what_did_not_work
 from .estimates import Runs
 from .grid_page import grid_table
-from .plan import Plan
-from .records import Record, read_record, read_runs
+from .plan import Plan, Run
+from .records import ABLATIONS, UNKNOWN, Record, read_record, read_runs
 from .tables import listed, table
 
 _WIDTH = 120
@@ -36,7 +36,8 @@ strongest in each replicate: {strongest}."""
 _SHOTS = """The same fit, with other texts and few labels per class and modality. "none" learns nothing. A fit may
 find by cross-validation that it does not help, and then changes nothing."""
 _FITS = """All 24 training labels per class (the closed forms also learn from the split `val`). Linear probe and
-nearest neighbors are without text: they cannot search, and know no class without labels. {parameters}"""
+nearest neighbors are without text: they cannot search, and know no class without labels. {parameters} Seconds were
+measured beside other load."""
 _SEARCH = """Before a fit, the mean of each modality is removed, as search does. "Unified" heads are fitted to all
 modalities at once, texts included (`--unify`): they bring texts and items together, and give up a part of what tells
 objects of a class apart. That is why they are an option, and why both sides are here."""
@@ -73,9 +74,16 @@ class Found:
         self.plan = plan
         found = read_runs(folder, [run.name for run in plan])
         self.records = {run: found[run.name] for run in plan if run.name in found}
+        self.varied = Runs(_parts(folder, plan.varied, ABLATIONS))
+        self.unknown = Runs(_parts(folder, plan.main, UNKNOWN))
         self.main = Runs.planned(plan.main, self.records)
         self.photographs: Record | None = read_record(folder, "photographs")
         self.named: Record | None = read_record(folder, "photographs-named")
+
+
+def _parts(folder: Path, runs: Sequence[Run], part: str) -> list[Record]:
+    """The records of a part that were measured."""
+    return [record for run in runs if (record := read_record(folder, f"{run.name}-{part}")) is not None]
 
 
 def page(found: Found) -> str:
@@ -104,7 +112,8 @@ def _heptad(found: Found) -> Iterator[str]:
     yield from ("## Few labels", _SHOTS, f"![Top-1 by labels per class]({CURVES})", heptad.shots_table(runs))
     yield heptad.gains_table(runs)
     yield from ("## Ways to fit", _FITS.format(parameters=heptad.parameters_in_words(runs)), heptad.fits_table(runs))
-    yield _UNKNOWN.format(**heptad.unknown(runs))
+    if found.unknown:
+        yield _UNKNOWN.format(**heptad.unknown(found.unknown))
     yield from ("## Search", _SEARCH, heptad.measures_table(runs), _TEXT_SEARCH, heptad.text_search_table(runs))
     for moment in heptad.moments_of(runs):
         measure = heptad.SHOWN_MEASURE
@@ -112,10 +121,10 @@ def _heptad(found: Found) -> Iterator[str]:
         yield heptad.matrix_table(runs, moment, "by_class", measure)
         yield "</details>"
     yield from ("## Unity and balance", _UNITY, heptad.unity_table(runs), _SPACE, f"![The space]({SPACE})")
-    varied = runs.with_measure("ablations")
-    yield from ("## Ablations", _ABLATIONS)
-    for what in heptad.ablations_of(varied) if varied else ():
-        yield heptad.ablation_table(varied, what)
+    if found.varied:
+        yield from ("## Ablations", _ABLATIONS)
+        for what in heptad.ablations_of(found.varied):
+            yield heptad.ablation_table(found.varied, what)
     seeds = _seeds(len(found.plan.declared["grid"]["data_seeds"]))
     yield from ("## Other towers", _GRID.format(seeds=seeds), grid_table(found.plan.grid, found.records))
 
@@ -141,15 +150,17 @@ def _measured(found: Found) -> str:
     part, used = found.plan.declared["heptad"], len(found.main.records)
     data, planned = len(part["data_seeds"]), len(found.plan.main)
     towers, objects = used // data, found.plan.objects
-    missing = [run.name for run in found.plan if run not in found.records]
+    missing = list(dict.fromkeys(run.towers.name for run in found.plan if run not in found.records))
     text = (
         f"[Heptad](concepts/heptad.md), backbone mini: {_seeds(towers)} of the towers, {_seeds(data)} of the data, "
-        f" {objects['train']} training, {objects['val']} validation and {objects['test']} "
+        f"{objects['train']} training, {objects['val']} validation and {objects['test']} "
         "test objects for each of 24 classes, in six modalities beside text."
     )
     if used < planned:
         text += f" Planned were {planned // data} seeds of the towers; {planned - used} runs are left out."
-    return text + (f" Missing runs: {listed(missing)}." if missing else " No planned run is missing.")
+    return text + (
+        f" Runs are missing with the towers {listed(missing)}." if missing else " No planned run is missing."
+    )
 
 
 def _seeds(count: int) -> str:

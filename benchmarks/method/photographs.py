@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unibind.align.selection import centered_texts
+from unibind.align.centered_texts import centered_texts
 from unibind.backbones import Backbone
 from unibind.backbones.classifier.model import ClassifierBackbone
 from unibind.backbones.photo.efficientnet import MEAN, STD, load_network
@@ -36,7 +36,7 @@ from unibind.evaluate.controls import CLASS_NAME, SHUFFLED
 from unibind.evaluate.cross_modal import BY_CLASS
 from unibind.evaluate.intervals import Group, Groups
 from unibind.evaluate.methods import DESCRIPTIONS, TextSources
-from unibind.evaluate.metrics import category_relevance, mean_score, ranked
+from unibind.evaluate.metrics import category_relevance, mean_score, ranked, ranking
 from unibind.evaluate.parts import TEST, TRAIN
 from unibind.evaluate.runs import Run as MeasuredRun
 from unibind.evaluate.texts import class_texts
@@ -127,6 +127,7 @@ def measure(bed: str, work: Path, folder: Path, shots: Sequence[int], draws: Seq
     start = time.monotonic()
     backbone, base, pictures = BEDS[bed](), KnowledgeBase.open(BASE), read_pictures(folder)
     beds = [Bed(backbone, path, base) for path in stores(work / "stores" / bed, work, folder, pictures, backbone)]
+    found = search(backbone, beds[0], pictures)
     fits = [fitted(each, CHOSEN)[0] for each in beds]
     evaluations = [each.evaluate() for each in beds]
     measures = {
@@ -139,7 +140,7 @@ def measure(bed: str, work: Path, folder: Path, shots: Sequence[int], draws: Seq
         "of_families": sum(p.half is not None for p in pictures),
         "families": len({p.family for p in pictures if p.family}),
         "modalities": list(beds[0].measured),
-        "search": search(backbone, beds[0], pictures),
+        "search": found,
         "run": MeasuredRun(bed, "photographs", measures).to_json(),
         "seconds": time.monotonic() - start,
     }
@@ -178,14 +179,14 @@ def search(backbone: Backbone, bed: Bed, pictures: Sequence[Picture]) -> Record:
     for source in (CLASS_NAME, SHUFFLED, DESCRIPTIONS):
         texts = centered_texts(sources.embedded(source, stored.modality))
         means = class_means(texts.vectors, texts.category_index(), len(texts.category_names()))
-        ranks = ranked(means @ vectors.T, category_relevance(texts.category_names(), families))
+        ranks = ranked(ranking(means @ vectors.T), category_relevance(texts.category_names(), families))
         found[f"family by {source}"] = {name: mean_score(score(ranks)) for name, score in BY_CLASS.items()}
     names = embed_descriptions({p.name: [p.name] for p in pictures}, backbone)
     own = category_relevance(list(names.categories), [p.name for p in pictures])
     similarity = centered_texts(names).vectors @ vectors.T
     for direction, ranks in (
-        ("picture by its own name", ranked(similarity, own)),
-        ("own name by picture", ranked(similarity.T, own.T)),
+        ("picture by its own name", ranked(ranking(similarity), own)),
+        ("own name by picture", ranked(ranking(similarity.T), own.T)),
     ):
         found[direction] = {name: mean_score(score(ranks)) for name, score in BY_CLASS.items() if "hit" in name}
     return found

@@ -64,6 +64,11 @@ class Plan:
         cells = [Towers(float(n), o) for n in part["named"] for o in part["objects"]]
         return [Run(towers, d) for towers in cells for d in part["data_seeds"]]
 
+    @property
+    def varied(self) -> list[Run]:
+        """The runs of which ablations are measured: those that are both in main and in the grid."""
+        return [run for run in self.main if run in self.grid]
+
     def __iter__(self) -> Iterator[Run]:
         """All runs, each once, those of the most weight first."""
         yield from dict.fromkeys([*self.main, *self.grid])

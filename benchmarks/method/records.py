@@ -17,7 +17,7 @@ from unibind.files import write_whole
 
 Record = dict[str, Any]
 FORMAT = 1  # rises when what a record holds changes: older ones are measured again
-UNIFIED_SUFFIX = "-unified"  # of the names of records of unified heads
+UNIFIED, UNKNOWN, ABLATIONS = "unified", "unknown", "ablations"  # parts that have records of their own: "...-unified"
 _DIGITS = 4
 
 
@@ -35,7 +35,7 @@ def read_record(folder: Path, name: str) -> Record | None:
 def read_runs(folder: Path, names: Sequence[str]) -> dict[str, Record]:
     """The records of runs that were measured; with those of their unified heads, if every run has one."""
     found = {name: record for name in names if (record := read_record(folder, name)) is not None}
-    unified = {name: read_record(folder, name + UNIFIED_SUFFIX) for name in found}
+    unified = {name: read_record(folder, f"{name}-{UNIFIED}") for name in found}
     if not all(unified.values()):
         return found
     return {name: with_unified(record, unified[name] or {}) for name, record in found.items()}

@@ -5,34 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unibind.align.problem import FitConfig
 from unibind.backbones import Backbone
 from unibind.data.store import Store
-from unibind.data.store_means import store_means
 from unibind.evaluate.cross_modal import Splits
 from unibind.evaluate.parts import TEST, split_of
 from unibind.evaluate.report.charts import Map, space_map
-from unibind.evaluate.spaces import centered
+from unibind.evaluate.spaces import searched_space
 from unibind.evaluate.unity import neighbor_mix
 from unibind.fitting import fit
 from unibind.knowledge import KnowledgeBase
 from unibind.modalities import ANCHOR
+from unibind.model import UniBind
 
 _SHOWN_CLASSES = 6
 _QUIET, _INK = "#d5d9e0", "#111111"
 
 
-def spaces(backbone: Backbone, store: Store, seed: int = 0) -> dict[str, Splits]:
-    """The test items as the backbone leaves them, without the mean of each modality, after a fit, and unified."""
+def spaces(backbone: Backbone, store: Store) -> dict[str, Splits]:
+    """The test items as the backbone leaves them, and as a search compares them: before, after a fit, and unified."""
     base, stored = KnowledgeBase.open("heptad"), split_of(store, TEST)
-    fitted = {
-        title: fit(store, knowledge=base, backbone=backbone, config=config, progress=False)
-        for title, config in {"fitted": FitConfig(), "unified": FitConfig(unify=True)}.items()
-    }
-    found = {"the backbone as it is": stored, "centered, as it is searched": centered(stored, store_means(store))}
-    for title, model in fitted.items():
-        means = {m: mean for m, mean in store_means(store).items() if m not in model.heads} | model.means
-        found[title] = centered({m: model.project(e) for m, e in stored.items()}, means)
+    models = {"centered, as it is searched": UniBind(backbone)}
+    for title, unify in (("fitted", False), ("unified", True)):
+        models[title] = fit(store, knowledge=base, backbone=backbone, unify=unify, progress=False)
+    found: dict[str, Splits] = {"the backbone as it is": stored}
+    for title, model in models.items():
+        space = searched_space(model, store, stored)
+        assert space is not None
+        found[title] = space.embeddings
     return found
 
 
