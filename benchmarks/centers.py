@@ -28,9 +28,10 @@ import scipy.sparse  # noqa: F401  so that its import is not timed
 from unibind.align.centers import Centers, Scoring
 from unibind.align.selection import STRATEGIES, Evidence, select_centers
 from unibind.backbones.contract import Contract
+from unibind.centering import Mean
 from unibind.data.embeddings import TextEmbeddings, Vectors, unit
 
-CONTRACT = Contract("random", "random", "text", "random").centered_by("0" * 12)
+CONTRACT = Contract("random", "random", "text", "random")
 SCORINGS = (Scoring("mean"), Scoring("max"), Scoring("top_mean", 5), Scoring("log_mean_exp", 20.0))
 SPREAD = 2.0  # of the texts of a category, relative to that of categories
 
@@ -52,13 +53,14 @@ def plain_selection(texts: TextEmbeddings, strategy: str, samples: Vectors, k: i
     """The centers of each category, one category after the other."""
     chosen, index = STRATEGIES[strategy], texts.category_index()
     rows = [np.flatnonzero(index == c) for c in range(len(texts.category_names()))]
-    text_means = np.stack([unit(texts.vectors[own].astype(np.float32).sum(axis=0)) for own in rows])
+    sums = [texts.vectors[own].astype(np.float32).mean(axis=0) for own in rows]
+    mean = Mean.of_sum(np.mean(sums, axis=0, dtype=np.float64) * len(texts), len(texts))
+    text_means = unit(np.stack([mean(texts.vectors[own].astype(np.float32)).sum(axis=0) for own in rows]))
     nearest = (samples @ text_means.T).argmax(axis=1)
-    sums = [0.5 * text_means[c] + samples[nearest == c].sum(axis=0) for c in range(len(rows))]
-    sample_means = unit(np.stack(sums))
+    sample_means = unit(np.stack([0.5 * text_means[c] + samples[nearest == c].sum(axis=0) for c in range(len(rows))]))
     centers = []
     for own in rows:
-        vectors = unit(texts.vectors[own].astype(np.float32))
+        vectors = mean(texts.vectors[own].astype(np.float32))
         ratings = chosen.rate(Evidence(vectors, index[own], text_means, sample_means))
         centers.append(vectors[np.argsort(-ratings, kind="stable")[:k]] if chosen.limited else vectors)
     return centers
@@ -125,7 +127,7 @@ def main() -> None:
     parser.add_argument("--categories", type=int, default=1000)
     parser.add_argument("--texts", type=int, default=1000, help="of each category")
     parser.add_argument("--width", type=int, default=1024)
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("-k", type=int, default=50, help="centers of each category")
     parser.add_argument("--strategy", choices=list(STRATEGIES), help="only this one, as JSON")
     parser.add_argument("--no-plain", dest="plain", action="store_false", help="no loops over categories")

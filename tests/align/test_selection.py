@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ from unibind.align.selection import (
 )
 from unibind.backbones.contract import Contract
 from unibind.centering import PRIOR_ITEMS
-from unibind.data.embeddings import TextEmbeddings
+from unibind.data.embeddings import TextEmbeddings, row_blocks
 from unibind.errors import UnibindError, UnknownNameError
 
 CONTRACT = Contract(space="toy@1", backbone="toy", modality="text", weights="w")
@@ -183,7 +185,9 @@ def plain_ratings(strategy, vectors, categories, samples):
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("precision", [np.float32, np.float16])
 def test_selection_by_blocks_equals_the_plain_one(strategy, classes, precision, monkeypatch):
-    monkeypatch.setattr("unibind.data.embeddings._COPIED", 40)  # a few texts per block
+    monkeypatch.setattr("unibind.align.selection.MULTIPLIED", 40)  # a few texts per block
+    monkeypatch.setattr("unibind.data.embeddings.row_blocks", partial(row_blocks, numbers=24))
+    monkeypatch.setattr("unibind.align.centered_texts.row_blocks", partial(row_blocks, numbers=24))
     rng = np.random.default_rng(7)
     vectors, categories = unit(rng.normal(size=(45, 8))), [f"c{i % classes}" for i in rng.integers(0, 9, 45)]
     samples = unit(rng.normal(size=(12, 8)))

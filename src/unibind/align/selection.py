@@ -14,7 +14,16 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from ..centering import Mean
-from ..data.embeddings import CategoryIndex, TextEmbeddings, Vectors, category_sums, class_means, row_blocks, unit
+from ..data.embeddings import (
+    MULTIPLIED,
+    CategoryIndex,
+    TextEmbeddings,
+    Vectors,
+    category_sums,
+    class_means,
+    row_blocks,
+    unit,
+)
 from ..errors import UnibindError, UnknownNameError
 from .centered_texts import CenteredVectors, text_mean
 from .centers import SCORINGS, Centers, Scoring
@@ -191,7 +200,7 @@ def nearest_means(
 ) -> Iterator[tuple[Vectors, CategoryIndex]]:
     """The samples in parts, with the category of the nearest mean description of each."""
     for batch in batches:
-        for rows in row_blocks(len(batch), max(means.shape)):
+        for rows in row_blocks(len(batch), max(means.shape), MULTIPLIED):
             yield batch[rows], np.argmax(batch[rows] @ means.T, axis=1)
 
 
@@ -208,7 +217,7 @@ def _positions(labels: Sequence[str], names: Sequence[str]) -> CategoryIndex:
 def _ratings(strategy: Strategy, texts: CenteredVectors, category_index: CategoryIndex, means: _Means) -> Ratings:
     parts = [
         strategy.rate(Evidence(texts[rows], category_index[rows], means.texts, means.samples))
-        for rows in row_blocks(len(texts), max(len(means.texts), texts.shape[1]))
+        for rows in row_blocks(len(texts), max(len(means.texts), texts.shape[1]), MULTIPLIED)
     ]
     return np.concatenate(parts)
 

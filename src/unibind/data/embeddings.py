@@ -23,7 +23,7 @@ StoredVectors = Float[np.ndarray, "n d"]  # float32, or float16 or mapped from a
 CategoryIndex = Int[np.ndarray, " n"]  # row of each item's category in a list of categories
 
 BLOCK = 1 << 24  # most similarities computed at once
-_COPIED = 1 << 22  # most numbers copied at once
+_CACHED, MULTIPLIED = 1 << 18, 1 << 22  # numbers at once: what a processor's cache holds, and fast matrix products need
 
 
 def unit(vectors: Float32[np.ndarray, "... d"]) -> Float32[np.ndarray, "... d"]:
@@ -31,9 +31,9 @@ def unit(vectors: Float32[np.ndarray, "... d"]) -> Float32[np.ndarray, "... d"]:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def row_blocks(count: int, width: int) -> Iterator[slice]:
-    """Slices over `count` rows of `width` numbers, each small enough to be copied."""
-    step = max(1, _COPIED // max(1, width))
+def row_blocks(count: int, width: int, numbers: int = _CACHED) -> Iterator[slice]:
+    """Slices over `count` rows of `width` numbers, each with at most so many `numbers`."""
+    step = max(1, numbers // max(1, width))
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
