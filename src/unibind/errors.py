@@ -51,6 +51,10 @@ class UnknownNameError(UnibindError):
         super().__init__(f"unknown {kind} {name!r}; choose one of: {names}")
 
 
+class NoLabelsError(UnibindError):
+    """No item that a fit could learn from has a label."""
+
+
 class ContractError(UnibindError):
     """Vectors of different contracts were about to be compared or mixed."""
 

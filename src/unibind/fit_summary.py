@@ -17,7 +17,8 @@ class FitSummary:
     the penalty that was chosen (a multiple of the method's default; None where there is no choice), the top-1 on items
     that were held out, how they were (by cross-validation, or as the split of that name), and the record of the fit.
     `unfitted` are the modalities that learned nothing but their mean. Where no item could be held out,
-    `validation_top1` is None. `store_version` is the version of the store that was learned from.
+    `validation_top1` is None. `store_version` is the version of the store that was learned from. `captioned` counts the
+    training items of a fit from captions, which has no classes: `class_items` and `validation_top1` are empty there.
     """
 
     store_version: int
@@ -29,11 +30,12 @@ class FitSummary:
     validation_top1: dict[str, float | None]
     measured_on: dict[str, MeasuredOn]
     history: dict[str, list[dict[str, float]]] = field(repr=False)
+    captioned: dict[str, int] = field(default_factory=dict)
 
     @property
     def train_items(self) -> dict[str, int]:
         """Number of training items per modality."""
-        return {m: sum(counts.values()) for m, counts in self.class_items.items()}
+        return {m: sum(counts.values()) for m, counts in self.class_items.items()} | self.captioned
 
     def learned(self, modality: str) -> str:
         """How a modality's head was fitted, in a few words."""
@@ -68,6 +70,7 @@ _SUMMARY = {
     "validation_top1": table_of(optional(NUMBER)),
     "measured_on": table_of(TEXT),
     "history": table_of(list_of(OBJECT)),
+    "captioned": table_of(COUNT),
 }
 
 

@@ -119,13 +119,18 @@ def _base_models(backbone: str, options: Mapping[str, Any]) -> list[str]:
 def _fit_row(modality: str, parts: Parts) -> str:
     """A model that was loaded in part knows more of its fit than it has: only its own heads get a row."""
     assert parts.summary is not None
-    centers, items = parts.centers[modality], sum(parts.summary["class_items"][modality].values())
-    top1 = parts.summary["validation_top1"][modality]
+    centers, items = parts.centers.get(modality), parts.summary["class_items"].get(modality)
+    top1 = parts.summary["validation_top1"].get(modality)
     measured = (
         "not measured" if top1 is None else f"{100 * top1:.1f} % ({_text(parts.summary['measured_on'][modality])})"
     )
-    chosen = f"{_text(centers.strategy)}, K = {max(centers.sizes)}, {_text(str(centers.scoring))}"
-    return f"| {_text(modality)} | {items} | {measured} | {chosen} |"
+    learned = f"{parts.summary['captioned'][modality]} captions" if items is None else str(sum(items.values()))
+    chosen = (
+        "none"
+        if centers is None
+        else f"{_text(centers.strategy)}, K = {max(centers.sizes)}, {_text(str(centers.scoring))}"
+    )
+    return f"| {_text(modality)} | {learned} | {measured} | {chosen} |"
 
 
 def _text(name: str) -> str:

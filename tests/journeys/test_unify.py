@@ -19,6 +19,8 @@ from unibind.evaluate.fits import Recipe
 from unibind.evaluate.unity import neighbor_mix
 from unibind.modalities.text import Text
 
+pytestmark = pytest.mark.slow
+
 STEPS = 40
 OFFSET_AXIS = {"text": 4, "image": 5, "audio": 6}
 

@@ -49,12 +49,13 @@ def choose(candidates: Sequence[Scores], category_index: CategoryIndex, *, defau
     losses = [cross_entropy(s, category_index, best_scale(s, category_index)) for s in candidates]
     shares = np.bincount(category_index) / len(category_index)
     guessing = -np.log(shares[category_index])
-    if not _proven_better(losses[default], guessing):
+    if not proven_better(losses[default], guessing):
         return unfitted
     best = int(np.argmin([loss.mean() for loss in losses]))
-    return best if _proven_better(losses[best], losses[default]) else default
+    return best if proven_better(losses[best], losses[default]) else default
 
 
-def _proven_better(losses: Losses, others: Losses) -> bool:
+def proven_better(losses: Losses, others: Losses) -> bool:
+    """Whether losses [N] are smaller than others on the same items by more than chance explains."""
     difference = others - losses
     return bool(difference.mean() > _PROOF * difference.std() / np.sqrt(len(difference)))

@@ -20,7 +20,6 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from ..affine import AffineMap
 from ..centering import Mean
@@ -29,6 +28,7 @@ from ..data.splits import stratified_folds
 from ..errors import UnibindError
 from ..modalities import ANCHOR
 from .heads import Head
+from .learning import Change, learn
 from .problem import Samples, bringing, removing
 from .threads import suitable_threads
 
@@ -37,10 +37,7 @@ Rows = NDArray[np.intp]
 PENALTIES = (16.0, 4.0, 1.0)  # multiples of the decay toward the start; the first, where nothing can be held out
 SHARE = 0.7  # of what was learned, in the average with the start
 STEPS = 150
-_DECAY = 0.02  # of the change, at a full step
-_LEARNING_RATE = 0.08  # of an output for an input of unit length; Adam moves each of D weights by its own share
-_LOGIT_SCALE, _MAX_LOGIT_SCALE = 20.0, 100.0
-_INPUT_NOISE = 0.02
+_DECAY = 0.02
 _OBJECT_WEIGHT = 0.3  # of the contrast of objects, beside that of classes
 _BATCH = 64  # items of each modality
 _BATCH_CLASSES = 32  # few enough that items of one class meet
@@ -202,31 +199,16 @@ class _Items:
 
     def fit(self, rows: Rows, penalty: float, run: _Run) -> dict[str, AffineMap]:
         """The maps of all modalities that are learned from some of the rows."""
-        changes = {m: _Change.nothing(self.dim) for m in self.vectors}
+        changes = {m: Change.nothing(self.dim) for m in self.vectors}
         generator = torch.Generator().manual_seed(run.seed)
-        log_scale = torch.tensor(math.log(_LOGIT_SCALE), requires_grad=True)
-        learned = [parameter for change in changes.values() for parameter in (change.residual, change.bias)]
-        rate = _LEARNING_RATE / math.sqrt(self.dim)
-        settings: list[dict[str, object]] = [
-            {"params": learned, "weight_decay": penalty * _DECAY / rate},
-            {"params": [log_scale], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(settings, lr=rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=run.steps, pct_start=0.15)
-        for _ in range(run.steps):
+
+        def loss(logit_scale: Tensor) -> Tensor:
             batch = self._batch(rows, _BATCH, generator)
-            z = torch.cat([changes[m](x + _noise(x, generator)) for m, x in self._started(batch)])
-            loss = self._contrast(z, batch, log_scale.exp())
-            if not math.isfinite(loss.item()):
-                raise UnibindError(f"the unified fit diverged (its loss is {loss.item()}); check the stored vectors")
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                log_scale.clamp_(0.0, math.log(_MAX_LOGIT_SCALE))
-            run.report(1)
-        return {m: changes[m].after(start) for m, start in self.starts.items()}
+            z = torch.cat([changes[m](x, generator) for m, x in self._started(batch)])
+            return self._contrast(z, batch, logit_scale)
+
+        learn(changes.values(), loss, decay=penalty * _DECAY, steps=run.steps, report=run.report)
+        return {m: changes[m].after(start, SHARE) for m, start in self.starts.items()}
 
     def loss(self, maps: Mapping[str, AffineMap], held: Rows, seed: int) -> float:
         """The contrast of items that were held out, and of descriptions, at the best of a few logit scales."""
@@ -289,12 +271,14 @@ def _starts(
     captions = np.array([name is not None for name in texts], bool)
     kinds = [Mean.of(some) for some in (vectors[captions], vectors[~captions]) if len(some)]
     mean = Mean(np.mean([kind.vector for kind in kinds], axis=0, dtype=np.float32), len(vectors))
-    starts = {ANCHOR: removing(mean, vectors)}
+    text_start = removing(mean, vectors)
     categories = 1 + max(int(s.category_index.max()) for s in train.values())
-    targets = class_means(starts[ANCHOR](vectors), category, categories)
-    for m in train.keys() - {ANCHOR}:
-        samples = train[m]
-        if m in outside_anchor_space:
+    targets = class_means(text_start(vectors), category, categories)
+    starts = {}
+    for m, samples in train.items():
+        if m == ANCHOR:
+            starts[m] = text_start
+        elif m in outside_anchor_space:
             starts[m] = bringing(samples.vectors, targets[samples.category_index])
         else:
             starts[m] = removing(Mean.of(samples.vectors), samples.vectors)
@@ -312,31 +296,3 @@ def _objects(modality: str, samples: Samples) -> list[Hashable | None]:
     if modality == ANCHOR:
         return known
     return [(modality, i) if name is None else name for i, name in enumerate(known)]
-
-
-# --- heads while they are learned ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Change:
-    """What a head does after its start: z = unit(x + residual @ x + bias)."""
-
-    residual: Float[Tensor, "d d"]
-    bias: Float[Tensor, " d"]
-
-    @classmethod
-    def nothing(cls, dim: int) -> _Change:
-        return cls(torch.zeros(dim, dim, requires_grad=True), torch.zeros(dim, requires_grad=True))
-
-    def __call__(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-        return functional.normalize(x + x @ self.residual.T + self.bias, dim=-1)
-
-    def after(self, start: AffineMap) -> AffineMap:
-        """The start and then `SHARE` of the change, as one map."""
-        residual, bias = (SHARE * t.detach().numpy() for t in (self.residual, self.bias))
-        weight = start.weight + residual @ start.weight
-        return AffineMap(weight.astype(np.float32), (start.bias + residual @ start.bias + bias).astype(np.float32))
-
-
-def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
-    return _INPUT_NOISE * torch.randn(x.shape, generator=generator)

@@ -132,6 +132,9 @@ def fit(
     labels do not prove that learning from them helps stays unfitted. Without --knowledge, classes are represented by
     their names.
 
+    A store without labels is fitted from the descriptions of its items, which teach what they speak of: a caption that
+    speaks of color does not teach sounds. With --knowledge the model then knows its classes, else it only searches.
+
     Examples:
       $ unibind fit runs/store --out runs/model --knowledge kb
       $ unibind fit runs/store --out runs/model -m audio -m image
@@ -166,7 +169,10 @@ def fit(
     if json:
         print_json({"model": str(out), **summary.to_json()})
         return
-    _print_summary(summary, model.centers)
+    if summary.captioned:
+        _print_captioned(summary)
+    else:
+        _print_summary(summary, model.centers)
     learned = f"{summary.learned_parameters:,} learned parameters from version {summary.store_version} of the store"
     notify(f"{learned}; the model is in {out}")
 
@@ -200,6 +206,16 @@ def _print_summary(summary: FitSummary, centers: Mapping[str, Centers]) -> None:
             )
         )
     print_table((*columns, "held out by", "centers"), rows)
+
+
+def _print_captioned(summary: FitSummary) -> None:
+    """How often a held-out item is nearest to its own caption, before and after the fit."""
+    rows = []
+    for m, count in summary.captioned.items():
+        by_penalty = {row.get("penalty"): percent(row["held_out_top1"]) for row in summary.history[m]}
+        fitted = "" if m in summary.unfitted else by_penalty.get(summary.penalty[m], "unknown")
+        rows.append((m, count, summary.learned(m), by_penalty.get(None, "unknown"), fitted))
+    print_table(("modality", "captions", "fit", "own caption nearest, unfitted %", "fitted %"), rows)
 
 
 def _span(counts: Collection[int]) -> str:

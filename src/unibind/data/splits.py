@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UnibindError
+from ..errors import NoLabelsError, UnibindError
 from ..modalities import ANCHOR
 from .embeddings import Embeddings, joined
 from .store import Store
@@ -161,7 +161,7 @@ def train_and_validation(
     together on one side in all modalities.
 
     Raises UnibindError if there are no modalities, or if a modality that was asked for by name, or every one, has no
-    training items of at least two classes.
+    training items of at least two classes; NoLabelsError if none of them has a label.
     """
     asked = modalities is not None
     modalities = [m for m in store.modalities() if m != ANCHOR] if modalities is None else list(modalities)
@@ -189,6 +189,14 @@ def train_and_validation(
     unlabeled = {m: len(train[m]) - len(e) for m, e in learned.items() if len(e) < len(train[m])}
     report = _report(learned, validated, unlabeled, left_out, automatic, seed)
     return Split(learned, validated, non_train_ids, report)
+
+
+def training_items(store: Store, modality: str) -> Embeddings:
+    """The items of the splits "train" and "val" of a modality, labeled or not, or all of a store without splits."""
+    if set[str | None]().union(*store.splits().values()) == {None}:
+        return store.vectors(modality)
+    train, validation = (store.vectors(modality, split) for split in ("train", "val"))
+    return joined(train, validation) if len(train) and len(validation) else train if len(train) else validation
 
 
 def _rows_by(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:
@@ -254,9 +262,10 @@ def _left_out(train: Mapping[str, Embeddings], asked: bool, optional: Collection
             reasons[m] = f"all {len(embeddings)} labeled {m} items have the same label, {labels.pop()}"
     fatal = {m: reason for m, reason in reasons.items() if m not in optional}
     if fatal and (asked or len(fatal) == len(train.keys() - optional)):
-        raise UnibindError(
+        labeled = any(label is not None for m, e in train.items() if m not in optional for label in e.labels)
+        raise (UnibindError if labeled else NoLabelsError)(
             f"{'; '.join(fatal.values())}; a fit needs training items of at least two classes (with a split column, "
-            "those of train)"
+            "those of train), or descriptions of items to learn from without labels"
         )
     return reasons
 

@@ -57,10 +57,13 @@ def recognize(
 def fits_on_controls(
     model: UniBind, sources: TextSources, store: Store, *, seed: int = 0
 ) -> dict[str, dict[str, UniBind]]:
-    """The fit of `model` done again on the texts of every control: method -> modality -> model.
+    """The fit of `model` done again on the texts of every control: method -> modality -> model; none where the model
+    was fitted from captions, whatever the classes are.
 
     The store must have a split "test", of which such fits learn nothing.
     """
+    if _learned_no_labels(model):
+        return {}
     recipe = Recipe.of(model, store, seed=seed)
     return {FITTED_ON[name]: fit_on(store, sources, name, recipe) for name in sources.names()}
 
@@ -73,10 +76,14 @@ def unknown_classes(
     `measured` are the labeled items of classes that the model knows, by modality.
     """
     classes = {label for items in measured.values() for label in items.known_labels()}
-    if model.knowledge is None or len(classes) < GROUP + 3:
+    if model.knowledge is None or len(classes) < GROUP + 3 or _learned_no_labels(model):
         return None
     recipe = Recipe.of(model, store, seed=seed)
     return leave_classes_out(lambda kept: fit_again(store, model, kept, recipe), measured, seed=seed)
+
+
+def _learned_no_labels(model: UniBind) -> bool:
+    return model.summary is not None and not model.summary.class_items
 
 
 def calibration_of(answers: Answers | None) -> Calibrated | None:

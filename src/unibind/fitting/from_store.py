@@ -29,16 +29,17 @@ from ..data.opening import open_backbone, open_store
 from ..data.splits import Split, Validation, few_shot, object_ids, train_and_validation
 from ..data.store import Store
 from ..data.store_means import store_means
-from ..errors import UnknownNameError
+from ..errors import NoLabelsError, UnibindError, UnknownNameError
 from ..fit_summary import FitSummary, MeasuredOn
 from ..knowledge import KnowledgeBase, KnowledgeSource
 from ..knowledge.embedding import embed_descriptions
 from ..modalities import ANCHOR
 from ..model import UniBind
 from ..progress import progress_stages
+from .captions import captioned_store, fit_from_captions
 from .own_descriptions import own_descriptions
 from .unified import METHOD as UNIFIED
-from .unified import LearnedTexts, check_unified, fit_together, learned_texts, moved, reported_steps
+from .unified import LearnedTexts, check_plain, fit_together, learned_texts, moved, reported_steps
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +83,12 @@ def fit(
     are the knowledge's embeddings where they are at hand. `progress` is a bool (None: a bar where there is a terminal)
     or a function that is called with (modality, step).
 
+    Of a store without labels, whose items have captions, heads are fitted from these alone (see
+    `unibind.align.captions`): descriptions that the knowledge or the manifest has of training items, or the stored
+    texts of their objects. Captions teach what they speak of: one that speaks of colors does not teach what a thing
+    sounds like, so a modality whose held-out captions do not prove that it learns stays unfitted. The model has centers
+    only where `knowledge` is given; then they are those of `UniBind.zero_shot` with the store as its unlabeled items.
+
     With `unify`, the heads of all modalities, one of them for text, are fitted together, so that modalities mix (see
     `unibind.align.unify`): an item finds its class in other modalities far more often, and its own object about as
     often as before. It costs what text does not cost otherwise: all vectors, those of text too, get a space of their
@@ -98,14 +105,24 @@ def fit(
     """
     config, opened = config or FitConfig(), open_store(store)
     if unify:
-        check_unified(config)
+        check_plain(config, "a unified fit")
     refuse_leaks(opened, modalities, allow=allow_duplicates)
     encoder = open_backbone(
         backbone, store=opened, weights=weights, precision=precision, device=device, options=options
     )
     hold_out = hold_out_validation or few_shot is not None
     validation_use: Validation = "make" if config.by_batches else "hold out" if hold_out else "learn"
-    split = _split(opened, encoder, modalities, classes, few_shot, validation_use, config.seed, texts=unify)
+    try:
+        split = _split(opened, encoder, modalities, classes, few_shot, validation_use, config.seed, texts=unify)
+    except NoLabelsError:
+        base = None if knowledge is None else _of_classes(KnowledgeBase.open(knowledge), classes)
+        captioned = captioned_store(opened, modalities, base, encoder)
+        if not captioned.items:
+            raise
+        for name, asked in (("unify", unify), ("few_shot", few_shot), ("hold_out_validation", hold_out_validation)):
+            if asked:
+                raise UnibindError(f"the store has captions, but no labels, which {name} needs; leave it out") from None
+        return fit_from_captions(captioned, encoder, config=config, centers=centers, progress=progress)
     base, texts = _learnable(knowledge, texts, classes, split, encoder)
     _warn_of_moved_files(base, opened)
     if not unify:
@@ -211,7 +228,7 @@ def _split(
     if split.message:
         _log.warning(split.message)
     if classes is not None:
-        split = split.of_classes(classes)
+        split = split._of_classes(classes)
     if shots is None:
         return split
     return replace(split, train={m: few_shot(e, shots, seed) for m, e in split.train.items()})
@@ -233,12 +250,16 @@ def _learnable(
         base = KnowledgeBase.from_names(sorted(labels))
     else:
         base = KnowledgeBase.open(knowledge)
-    described = base if classes is None else base.of_categories(classes)
-    learnable = described.without_items(split.non_train_ids)
+    learnable = _of_classes(base, classes).without_items(split.non_train_ids)
     if texts is None:
         return learnable, embed_descriptions(learnable, backbone)
     dropped = {d.id for d in base.descriptions} - {d.id for d in learnable.descriptions}
     return learnable, texts.without(dropped)
+
+
+def _of_classes(base: KnowledgeBase, classes: Sequence[str] | None) -> KnowledgeBase:
+    """The descriptions of some classes; None: of all."""
+    return base if classes is None else base.of_categories(classes)
 
 
 def _warn_of_moved_files(base: KnowledgeBase, store: Store) -> None:

@@ -22,12 +22,12 @@ METHOD = "unified"  # in the summary of a fit
 _SAME_TEXT = 0.9999  # cosine of two vectors of it
 
 
-def check_unified(config: FitConfig) -> None:
-    """Raise UnibindError for settings that a unified fit does not have."""
+def check_plain(config: FitConfig, fit: str) -> None:
+    """Raise UnibindError for settings that a fit with a method of its own does not have."""
     plain = FitConfig()
     chosen = [name for name in ("method", "loss", "rank") if getattr(config, name) != getattr(plain, name)]
     if chosen:
-        raise UnibindError(f"a unified fit has a method of its own; leave out {', '.join(chosen)}")
+        raise UnibindError(f"{fit} has a method of its own; leave out {', '.join(chosen)}")
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
