@@ -20,7 +20,6 @@ from unibind.errors import NoLabelsError, UnibindError
 from unibind.knowledge import Description, KnowledgeBase
 from unibind.modalities.text import Text
 
-
 STEPS = 10
 
 

@@ -228,7 +228,7 @@ def _split(
     if split.message:
         _log.warning(split.message)
     if classes is not None:
-        split = split._of_classes(classes)
+        split = split.of_classes(classes)
     if shots is None:
         return split
     return replace(split, train={m: few_shot(e, shots, seed) for m, e in split.train.items()})
