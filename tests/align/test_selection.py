@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -211,6 +212,19 @@ def test_all_of_many_texts_are_not_copied_before_they_are_used():
     mixed = select_centers(TextEmbeddings(["x", "z", "y"], list("aba"), stored.vectors[[0, 2, 1]], CONTRACT))
     assert mixed.description_ids == centers.description_ids == ("x", "y", "z")
     np.testing.assert_array_equal(mixed.vectors, centers.vectors)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_texts_may_be_mapped_from_a_file(strategy, tmp_path):
+    rng = np.random.default_rng(9)
+    vectors, categories = unit(rng.normal(size=(40, 6))).astype(np.float16), [f"c{i % 2}" for i in range(40)]
+    np.save(tmp_path / "texts.npy", vectors)
+    ids, samples = [f"d{i}" for i in range(40)], unit(rng.normal(size=(9, 6)))
+    mapped = TextEmbeddings(ids, categories, np.load(tmp_path / "texts.npy", mmap_mode="r"), CONTRACT)
+    found = select_centers(mapped, strategy=strategy, samples=samples)
+    expected = select_centers(replace(mapped, vectors=vectors), strategy=strategy, samples=samples)
+    assert found.description_ids == expected.description_ids
+    np.testing.assert_array_equal(found.scores(samples), expected.scores(samples))
 
 
 def test_every_strategy_gives_every_category_its_centers():
