@@ -1,50 +1,39 @@
-"""Fitting: from a store with labels and descriptions to a UniBind with heads, centers and calibration."""
+"""The fit of a store: what is learned from, and which way, by what the store has."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..align.calibration import Calibration, calibration_on, fit_calibration
 from ..align.centered_texts import centered_texts, text_mean
-from ..align.centers import Centers
-from ..align.fit import fit_heads
-from ..align.heads import heads_fingerprint
-from ..align.problem import FitConfig, FittedHead, Samples
-from ..align.selection import CenterConfig, select_centers, tune_centers
-from ..align.threads import suitable_threads
+from ..align.problem import FitConfig
+from ..align.selection import CenterConfig
 from ..backbones import Backbone
 from ..centering import Mean
 from ..data.duplicates import refuse_leaks
-from ..data.embeddings import Embeddings, TextEmbeddings, Vectors, check_stored
+from ..data.embeddings import TextEmbeddings, check_stored
 from ..data.file_facts import file_stamp
 from ..data.opening import open_backbone, open_store
-from ..data.splits import Split, Validation, few_shot, object_ids, train_and_validation
+from ..data.splits import Split, Validation, few_shot, train_and_validation
 from ..data.store import Store
 from ..data.store_means import store_means
-from ..errors import NoLabelsError, UnibindError, UnknownNameError
-from ..fit_summary import FitSummary, MeasuredOn
+from ..errors import NoLabelsError, UnibindError
 from ..knowledge import KnowledgeBase, KnowledgeSource
 from ..knowledge.embedding import embed_descriptions
 from ..modalities import ANCHOR
 from ..model import UniBind
-from ..progress import progress_stages
+from .assembly import assemble, with_calibrated_texts
 from .captions import captioned_store, fit_from_captions
-from .own_descriptions import own_descriptions
+from .labels import one_by_one
 from .unified import METHOD as UNIFIED
-from .unified import LearnedTexts, check_plain, fit_together, learned_texts, moved, reported_steps
+from .unified import check_plain, learned_texts, moved, together
 
 _log = logging.getLogger(__name__)
 
 _CENTERS = CenterConfig(strategy="all", scoring="centroid")  # a head is fitted for the mean of all descriptions
-_SHOWN_CLASSES = 5
 
 
 def fit(
@@ -127,87 +116,16 @@ def fit(
     _warn_of_moved_files(base, opened)
     if not unify:
         mean, texts = _mean_of_texts(opened, texts), centered_texts(texts)
-        fitted = _one_by_one(split, base, texts, encoder, config, progress)
-        model = _assemble(
+        fitted = one_by_one(split, base, texts, encoder, config, progress)
+        model = assemble(
             encoder, fitted, texts, {ANCHOR: mean}, split, base, centers or _CENTERS, opened.version, config.method
         )
-        return _with_calibrated_texts(model, opened)
+        return with_calibrated_texts(model, opened)
     learned = learned_texts(split, texts, base, encoder)
     split = replace(split, train=split.train | {ANCHOR: learned.items})
-    fitted = _together(split, learned, texts, encoder, config, progress)
+    fitted = together(split, learned, texts, encoder, config, progress)
     texts = moved(texts, fitted, texts.contract)
-    return _assemble(encoder, fitted, texts, {}, split, base, centers or _CENTERS, opened.version, UNIFIED)
-
-
-def _one_by_one(
-    split: Split,
-    base: KnowledgeBase,
-    texts: TextEmbeddings,
-    backbone: Backbone,
-    config: FitConfig,
-    progress: bool | Callable[[str, int], None] | None,
-) -> dict[str, FittedHead]:
-    """The head of every modality, fitted against centered texts."""
-    categories = texts.category_names()
-    own = own_descriptions(split.train, base.of_items(), backbone) if config.by_batches else {}
-    train = {m: _samples(e, categories, own.get(m)) for m, e in split.train.items()}
-    largest = max(len(s.vectors) for s in train.values())
-    columns = texts.vectors.size if config.by_batches else len(categories) * backbone.dim
-    step = (min(config.batch_size, largest) if config.by_batches else largest) * columns
-    with suitable_threads(step), progress_stages(None if callable(progress) else progress) as stage:
-        bars = {} if callable(progress) else {m: stage(f"fitting {m}", config.progress_steps) for m in train}
-
-        def report(modality: str, step: int) -> None:
-            if callable(progress):
-                progress(modality, step)
-            else:
-                bars[modality](1)
-
-        return fit_heads(
-            train,
-            texts.vectors,
-            texts.category_index(),
-            config,
-            validation={m: _samples(e, categories) for m, e in split.validation.items()},
-            outside_anchor_space=_outside(split, texts, backbone),
-            progress=report,
-        )
-
-
-def _together(
-    split: Split,
-    learned: LearnedTexts,
-    texts: TextEmbeddings,
-    backbone: Backbone,
-    config: FitConfig,
-    progress: bool | Callable[[str, int], None] | None,
-) -> dict[str, FittedHead]:
-    """The heads of all modalities, fitted together."""
-    categories = texts.category_names()
-    train = {m: _samples(e, categories) for m, e in split.train.items()}
-    train[ANCHOR] = replace(train[ANCHOR], objects=learned.objects)
-    validation = {m: _samples(e, categories) for m, e in split.validation.items()}
-    done = 0
-    with progress_stages(None if callable(progress) else progress) as stage:
-        bar = stage("fitting all modalities together", reported_steps(config, validation))
-
-        def report(steps: int) -> None:
-            nonlocal done
-            done += steps
-            bar(steps)
-            if callable(progress):
-                progress("all modalities", done)
-
-        return fit_together(train, validation, config, _outside(split, texts, backbone), report)
-
-
-def _samples(items: Embeddings, categories: Sequence[str], own: Vectors | None = None) -> Samples:
-    return Samples(items.vectors, _category_index(items, categories), own, object_ids(items))
-
-
-def _outside(split: Split, texts: TextEmbeddings, backbone: Backbone) -> set[str]:
-    """The modalities that are not in the space of the texts."""
-    return {m for m in split.train if not backbone.contract(m).shares_space(texts.contract)}
+    return assemble(encoder, fitted, texts, {}, split, base, centers or _CENTERS, opened.version, UNIFIED)
 
 
 def _split(
@@ -273,109 +191,6 @@ def _warn_of_moved_files(base: KnowledgeBase, store: Store) -> None:
         )
 
 
-def _assemble(
-    backbone: Backbone,
-    fitted: Mapping[str, FittedHead],
-    texts: TextEmbeddings,
-    means: Mapping[str, Mean],
-    split: Split,
-    knowledge: KnowledgeBase,
-    config: CenterConfig,
-    store_version: int,
-    method: str,
-) -> UniBind:
-    """Centers and calibration for fitted heads, and the summary of it all."""
-    centers: dict[str, Centers] = {}
-    calibration: dict[str, Calibration] = {}
-    accuracy: dict[str, float | None] = {}
-    for m, result in fitted.items():
-        train, (held_out, category_index) = split.train[m], result.held_out
-        labels = [texts.category_names()[c] for c in category_index]
-        samples, known = result.head(train.vectors), train.known_labels()
-        if config.tune:
-            centers[m], _ = tune_centers(texts, (held_out, labels), samples=samples, labels=known, config=config)
-        else:
-            centers[m] = config.select(texts, samples=samples, labels=known)
-        accuracy[m] = centers[m].top1(held_out, labels) if labels else None
-        if labels:
-            calibration[m] = fit_calibration(
-                centers[m], held_out, category_index, learned=not result.unfitted, strangers=result.strangers
-            )
-    if ANCHOR in backbone.modalities and ANCHOR not in fitted:
-        centers[ANCHOR] = select_centers(texts)
-    _warn_of_gaps(split.train, fitted, texts.category_names())
-    summary = FitSummary(
-        store_version,
-        sum(f.learned_parameters for f in fitted.values()),
-        {m: dict(Counter(split.train[m].known_labels())) for m in fitted},
-        method,
-        {m: f.penalty for m, f in fitted.items()},
-        [m for m, f in fitted.items() if f.unfitted],
-        accuracy,
-        {m: _measured_on(split, m, result) for m, result in fitted.items()},
-        {m: f.history for m, f in fitted.items()},
-    )
-    heads = {m: f.head for m, f in fitted.items()}
-    return UniBind(
-        backbone,
-        heads=heads,
-        centers=centers,
-        calibration=calibration,
-        means=means,
-        knowledge=knowledge,
-        summary=summary,
-        unified=heads_fingerprint(heads) if ANCHOR in heads else None,
-    )
-
-
-def _with_calibrated_texts(model: UniBind, store: Store) -> UniBind:
-    """The model, whose confidences about texts are calibrated where the split val has labeled ones: no fit learns from
-    their labels.
-    """
-    if ANCHOR in model.centers and "val" in store.splits().get(ANCHOR, set()):
-        stored = model.project(store.vectors(ANCHOR, "val"))
-        compared = replace(stored, vectors=model.centered(stored.vectors, ANCHOR))
-        calibration = calibration_on(model.centers[ANCHOR], compared, learned=False)
-        if calibration is not None:
-            model.calibration[ANCHOR] = calibration
-    return model
-
-
 def _mean_of_texts(store: Store, descriptions: TextEmbeddings) -> Mean:
     """The mean of the store's texts, or of the descriptions where it has none."""
     return store_means(store)[ANCHOR] if ANCHOR in store.modalities() else text_mean(descriptions)
-
-
-def _warn_of_gaps(train: Mapping[str, Embeddings], fitted: Mapping[str, FittedHead], categories: Sequence[str]) -> None:
-    """Name the classes that a modality has no items of, and the modalities that stay unfitted or are not calibrated."""
-    for m, stored in train.items():
-        absent = [category for category in categories if category not in set(stored.labels)]
-        if absent:
-            shown = ", ".join(absent[:_SHOWN_CLASSES]) + (", ..." if len(absent) > _SHOWN_CLASSES else "")
-            _log.warning(f"classes without {m} training items are known by their texts ({len(absent)}): {shown}")
-        if fitted[m].unfitted:
-            _log.warning(
-                f"{m} stays unfitted: its {len(stored)} training items do not prove that learning from them is better "
-                "than to remove the mean only; more labels may"
-            )
-        if not len(fitted[m].held_out[1]):
-            _log.warning(
-                f"no {m} items could be held out, since no class has two: its accuracy is not known, and its "
-                "confidences are not calibrated"
-            )
-
-
-def _measured_on(split: Split, modality: str, fitted: FittedHead) -> MeasuredOn:
-    if modality in split.validation:
-        return "validation"
-    return "cross-validation" if len(fitted.held_out[1]) else "nothing"
-
-
-def _category_index(stored: Embeddings, categories: Sequence[str]) -> NDArray[np.intp]:
-    """Category index of every stored item, [N]."""
-    index = {name: i for i, name in enumerate(categories)}
-    labels = stored.known_labels()
-    for label in labels:
-        if label not in index:
-            raise UnknownNameError(f"{stored.modality} label", label, categories)
-    return np.array([index[label] for label in labels], np.intp)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..align.heads import heads_fingerprint
-from ..align.problem import FitConfig, FittedHead, Samples
+from ..align.problem import FitConfig, FittedHead
 from ..align.unify import STEPS, fit_unified, planned_steps
 from ..backbones import Backbone, Contract
 from ..data.embeddings import Embeddings, TextEmbeddings, Vectors
@@ -16,6 +16,8 @@ from ..data.splits import Split, object_ids
 from ..errors import UnibindError
 from ..knowledge import KnowledgeBase
 from ..modalities import ANCHOR
+from ..progress import progress_stages
+from .labels import outside, samples
 from .own_descriptions import own_descriptions
 
 METHOD = "unified"  # in the summary of a fit
@@ -89,23 +91,39 @@ def _stored(items: Embeddings | None) -> Iterator[tuple[str, str, Vectors, Hasha
 # --- heads -----------------------------------------------------------------------------------------------------------
 
 
-def fit_together(
-    train: Mapping[str, Samples],
-    validation: Mapping[str, Samples],
+def together(
+    split: Split,
+    learned: LearnedTexts,
+    texts: TextEmbeddings,
+    backbone: Backbone,
     config: FitConfig,
-    outside_anchor_space: Collection[str],
-    progress: Callable[[int], None],
+    progress: bool | Callable[[str, int], None] | None,
 ) -> dict[str, FittedHead]:
     """The heads of all modalities, fitted together; see `unibind.align.unify`."""
-    unified = fit_unified(
-        train,
-        validation=validation or None,
-        outside_anchor_space=outside_anchor_space,
-        steps=config.steps or STEPS,
-        seed=config.seed,
-        progress=progress,
-    )
-    empty = {m: (samples.vectors[:0], samples.category_index[:0]) for m, samples in train.items()}
+    categories = texts.category_names()
+    train = {m: samples(e, categories) for m, e in split.train.items()}
+    train[ANCHOR] = replace(train[ANCHOR], objects=learned.objects)
+    validation = {m: samples(e, categories) for m, e in split.validation.items()}
+    steps, done = config.steps or STEPS, 0
+    with progress_stages(None if callable(progress) else progress) as stage:
+        bar = stage("fitting all modalities together", planned_steps(steps, validated=bool(validation)))
+
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            bar(count)
+            if callable(progress):
+                progress("all modalities", done)
+
+        unified = fit_unified(
+            train,
+            validation=validation or None,
+            outside_anchor_space=outside(split, texts, backbone),
+            steps=steps,
+            seed=config.seed,
+            progress=report,
+        )
+    empty = {m: (s.vectors[:0], s.category_index[:0]) for m, s in train.items()}
     return {
         m: FittedHead(
             head,
@@ -116,11 +134,6 @@ def fit_together(
         )
         for m, head in unified.heads.items()
     }
-
-
-def reported_steps(config: FitConfig, validation: Mapping[str, Samples]) -> int:
-    """How many steps `fit_together` reports at most."""
-    return planned_steps(config.steps or STEPS, validated=bool(validation))
 
 
 def moved(texts: TextEmbeddings, fitted: Mapping[str, FittedHead], contract: Contract) -> TextEmbeddings:
