@@ -122,30 +122,29 @@ def gains_table(runs: Runs) -> str:
 
 
 def fits_table(runs: Runs) -> str:
-    """What learns from all labels: accuracy, what the default gains over it, calibration, learned numbers and time."""
+    """What learns from all labels: accuracy, what the default gains over it, calibration, and learned numbers."""
     rows = []
     rivals = [*(m for m in (NEIGHBORS, PROBE) if m in runs.methods("top1")), *learned_on_controls(runs)]
     for method in [*runs.first["fits"], *rivals]:
         facts = runs.first["fits"].get(method, {})
         learned = facts.get("learned_parameters")
-        figures = {
-            name: runs.mean(lambda record, m=method, n=name: record["fits"][m][n])
-            for name in ("calibration_error", "seconds")
-            if facts.get(name) is not None
-        }
+        error = (
+            runs.mean(lambda record, m=method: record["fits"][m]["calibration_error"])
+            if facts.get("calibration_error") is not None
+            else None
+        )
         ahead = runs.difference("top1", DEFAULT_FIT, method, runs.modalities)
         rows.append(
             [
                 method,
                 percent_of(runs.share("top1", method, runs.modalities)),
                 "" if method == DEFAULT_FIT else points(ahead),
-                percent(figures.get("calibration_error")),
+                percent(error),
                 MISSING if learned is None else f"{learned:,}",
-                f"{figures['seconds']:.1f}" if "seconds" in figures else MISSING,
             ]
         )
     header = ["all labels", "top-1, %", f"{DEFAULT_FIT} over it, points", "calibration error, %"]
-    return table([*header, "learned parameters", "seconds"], rows)
+    return table([*header, "learned parameters"], rows)
 
 
 def learned_on_controls(runs: Runs) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from unibind.evaluate.controls import CLASS_NAME
+
 from . import heptad_page as heptad
 from .estimates import Runs
 from .records import Record
@@ -45,3 +47,9 @@ def over_names(record: Record) -> Estimate:
 def over_strongest(record: Record) -> tuple[str, Estimate]:
     """The strongest control, and what descriptions gain over it."""
     return heptad.over_strongest(Runs([record]))
+
+
+def by_names(record: Record) -> str:
+    """How many pictures are recognized by class names, in percent."""
+    runs = Runs([record])
+    return percent(runs.share("top1", CLASS_NAME, runs.modalities)[0])

@@ -60,9 +60,11 @@ def _sentences(runs: Runs, pictures: Record | None) -> list[str]:
         f"and {points(gain)} over {control}, the strongest of the controls, which know nothing but the name."
     )
     if pictures is not None:
-        control, gain = photo_page.over_strongest(pictures)
-        names = points(photo_page.over_names(pictures))
-        text += f" On real photographs it is {names} over class names and {points(gain)} over {control}."
+        _, gain = photo_page.over_strongest(pictures)
+        text += (
+            f" On real photographs, where class names find {photo_page.by_names(pictures)} % already, they gain "
+            f"{points(photo_page.over_names(pictures))} over these, and {points(gain)} over the strongest control."
+        )
     few = heptad.few_over_unfitted(runs, 4)
     if few is not None:
         text += f" Four labels per class add {points(few)} points."
