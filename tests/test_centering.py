@@ -24,10 +24,10 @@ def test_it_is_removed_and_the_rest_is_scaled_to_unit_length():
     np.testing.assert_allclose(mean(np.float32([[4, 4], [1, -2], [1, 0]])), [[0.6, 0.8], [0, -1], [0, 0]], atol=1e-6)
 
 
-def test_no_vector_loses_more_of_the_mean_than_it_has_of_it():
+def test_at_most_as_much_of_the_mean_is_removed_as_a_vector_has_of_it():
     mean = Mean(np.float32([2, 0]), 9)
     # [1, 1] has half of the mean, [-3, 4] none of it, and [5, 4] more than all of it
-    found = mean(np.float32([[1, 1], [-3, 4], [5, 4]]))
+    found = mean.at_most(np.float32([[1, 1], [-3, 4], [5, 4]]))
     np.testing.assert_allclose(found, [[0, 1], [-0.6, 0.8], [0.6, 0.8]], atol=1e-6)
 
 

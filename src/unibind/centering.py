@@ -53,16 +53,23 @@ class Mean:
         return cls(np.zeros(dim, np.float32), 0)
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        """Vectors [N, D] without the mean, at unit length; a vector that is the mean becomes zero.
+        """Vectors [N, D] without the mean, at unit length; a vector that is the mean becomes zero."""
+        return _unit(vectors - self.vector)
 
-        A vector loses no more of the mean than it has of it: from a vector unlike those that the mean was learned from,
-        such as a name where captions were seen, less is removed, and from one that points away from it, nothing.
+    def at_most(self, vectors: Vectors) -> Vectors:
+        """Vectors [N, D] without as much of the mean as each has of it, at unit length.
+
+        For vectors that may be unlike those that the mean was learned from, such as a name where captions were seen:
+        from them less is removed, and nothing from one that points away from the mean.
         """
         share = vectors @ self.vector / max(float(self.vector @ self.vector), 1e-12)
-        rest = vectors - np.clip(share, 0, 1)[..., None] * self.vector
-        return np.asarray(rest / np.maximum(np.linalg.norm(rest, axis=-1, keepdims=True), 1e-12), np.float32)
+        return _unit(vectors - np.clip(share, 0, 1)[..., None] * self.vector)
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that identify the vector."""
         return hashlib.sha256(np.ascontiguousarray(self.vector).tobytes()).hexdigest()[:12]
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)

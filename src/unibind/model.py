@@ -34,7 +34,7 @@ from .predictions.classifier import Classifier
 from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
 from .retrieval import Hits, StoreSearch
-from .retrieval.centering import GENERIC_TEXTS
+from .retrieval.centering import GENERIC_TEXTS, without
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,7 +96,7 @@ class UniBind:
 
         With `classes` alone (a list, names separated by commas, or a .txt file), each category is represented by its
         name in the control templates of every modality. With `knowledge` (whatever `KnowledgeBase.open` takes), its
-        descriptions represent it, and `classes` limits the categories. An item's score is its mean cosine to them.
+        descriptions represent it, and `classes` limits the categories. An item's score is its cosine to their mean.
 
         `unlabeled` is a store, or a list of items of any kind that `embed` takes, with items like those that will be
         classified: the mean of each modality is removed, and the 16 descriptions that tell a class best from the others
@@ -180,7 +180,7 @@ class UniBind:
     def centered(self, vectors: Vectors, modality: str) -> Vectors:
         """Vectors [N, D] that this model has embedded, as they are compared: without the mean of their modality."""
         mean = self.means.get(modality)
-        return vectors if mean is None else mean(vectors)
+        return vectors if mean is None else without(mean, vectors, modality)
 
     # --- classification --------------------------------------------------------------------------------------------
 

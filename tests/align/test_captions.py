@@ -79,7 +79,7 @@ def test_a_tower_from_another_space_is_brought_to_its_captions():
     assert not found.unfitted
     fresh, captions = turned(1)
     centered = unit(captions - captions.mean(axis=0))
-    assert recall(found.head(fresh @ turn), centered) > 0.3 > recall(fresh @ turn, centered) + 0.1
+    assert recall(found.head(fresh @ turn), centered) > 0.2 > recall(fresh @ turn, centered) + 0.1
 
 
 def test_equal_captions_are_one():

@@ -48,7 +48,7 @@ def selected(centers, label):
 
 def test_without_samples_all_descriptions_count_by_their_mean():
     centers = select_centers(PLAIN)
-    assert (centers.strategy, centers.scoring, centers.sizes) == ("all", Scoring("mean"), (3, 3))
+    assert (centers.strategy, centers.scoring, centers.sizes) == ("all", Scoring("centroid"), (3, 3))
 
 
 @pytest.mark.parametrize("labels", [None, ["c0", "c1"]])
@@ -318,7 +318,7 @@ def test_a_given_strategy_that_needs_samples_is_refused_without_them():
 def test_without_tune_nothing_is_tuned():
     samples = unit([[1, 0.1, 0], [0, 1, 0.1]])
     assert CenterConfig().select(PLAIN, samples=samples).strategy == "discriminative"
-    assert CenterConfig().select(PLAIN).scoring == Scoring("mean")
+    assert CenterConfig().select(PLAIN).scoring == Scoring("centroid")
     chosen = CenterConfig(strategy="consensus", k=1, scoring="top_mean").select(PLAIN)
     assert (chosen.strategy, chosen.sizes, chosen.scoring) == ("consensus", (1, 1), Scoring("top_mean", 5))
 

@@ -36,7 +36,7 @@ def test_without_items_every_description_counts_for_every_modality():
     texts = embed_descriptions(KNOWLEDGE, ToyBackbone())
     assert set(model.centers) == set(ToyBackbone.modalities)
     for centers in model.centers.values():
-        assert (centers.strategy, centers.scoring, centers.sizes) == ("all", Scoring("mean"), (3, 3, 3))
+        assert (centers.strategy, centers.scoring, centers.sizes) == ("all", Scoring("centroid"), (3, 3, 3))
     assert model.means.keys() == {ANCHOR}
     np.testing.assert_array_equal(model.means[ANCHOR].vector, text_mean(texts).vector)
     assert labels(model) == 2 * list(CATEGORIES)

@@ -65,7 +65,7 @@ def learn(
         {"params": learned, "weight_decay": decay / rate},
         {"params": [log_scale], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(settings, lr=rate)
+    optimizer = torch.optim.AdamW(settings, lr=rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=_WARM_UP)
     for _ in range(steps):
         loss = loss_of(log_scale.exp())

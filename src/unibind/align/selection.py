@@ -87,15 +87,19 @@ def _discriminative(evidence: Evidence) -> Ratings:
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way to rate descriptions. `needs_samples`: fails without samples; `limited`: keeps only the K best."""
+    """A way to rate descriptions. `needs_samples`: fails without samples; `limited`: keeps only the K best.
+
+    `scoring` is the kind of score that it is used with unless another is asked for.
+    """
 
     rate: Callable[[Evidence], Ratings]
     needs_samples: bool = False
     limited: bool = True
+    scoring: str = "mean"
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "all": Strategy(_all, limited=False),
+    "all": Strategy(_all, limited=False, scoring="centroid"),
     "consensus": Strategy(_consensus),
     "adaptive": Strategy(_adaptive, needs_samples=True),
     "discriminative": Strategy(_discriminative),
@@ -117,7 +121,8 @@ def select_centers(
     """The descriptions that stand for each category, centered (see `centered_texts`).
 
     By default these are the 16 of every category that tell it best from the others where `samples` are at hand
-    ("discriminative"), or else all of them ("all"), and a category's score is the mean cosine to its descriptions.
+    ("discriminative"), and a category's score is the mean cosine to them; or else all of them ("all"), and the score is
+    the cosine to their mean ("centroid"), so that categories whose descriptions differ more are not at a disadvantage.
     `strategy` is a name in `STRATEGIES`, and `k` the number of descriptions per category that it keeps; a category with
     fewer keeps all of them.
 
@@ -151,7 +156,7 @@ def select_centers(
         names,
         tuple(texts.ids[row] for row in rows),
         strategy,
-        scoring or Scoring(),
+        scoring or Scoring(chosen.scoring),
         texts.contract if is_centered else texts.contract.centered_by(mean.fingerprint),
     )
 
@@ -236,6 +241,7 @@ def _best_rows(category_index: CategoryIndex, ratings: Ratings, limit: int) -> C
 CANDIDATE_KS = (8, 16, 32, 50)
 CANDIDATE_SCORINGS = (
     Scoring("mean"),
+    Scoring("centroid"),
     Scoring("log_mean_exp", 20.0),
     Scoring("top_mean", 5),
     Scoring("max"),

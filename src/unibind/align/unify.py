@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ from .problem import Samples, bringing, removing
 from .threads import suitable_threads
 
 Rows = NDArray[np.intp]
+_Array = TypeVar("_Array", Vectors, Tensor)
 
 PENALTIES = (16.0, 4.0, 1.0)  # multiples of the decay toward the start; the first, where nothing can be held out
 SHARE = 0.7  # of what was learned, in the average with the start
@@ -183,6 +186,11 @@ class _Items:
             objects,
         )
 
+    @cached_property
+    def started(self) -> dict[str, Tensor]:
+        """The vectors after the starts."""
+        return {m: torch.from_numpy(start(self.vectors[m])) for m, start in self.starts.items()}
+
     @property
     def dim(self) -> int:
         """Width of the vectors after the start."""
@@ -204,7 +212,7 @@ class _Items:
 
         def loss(logit_scale: Tensor) -> Tensor:
             batch = self._batch(rows, _BATCH, generator)
-            z = torch.cat([changes[m](x, generator) for m, x in self._started(batch)])
+            z = torch.cat([changes[m](x, generator) for m, x in self._of(batch, self.started)])
             return self._contrast(z, batch, logit_scale)
 
         learn(changes.values(), loss, decay=penalty * _DECAY, steps=run.steps, report=run.report)
@@ -214,14 +222,14 @@ class _Items:
         """The contrast of items that were held out, and of descriptions, at the best of a few logit scales."""
         described = np.flatnonzero(self.objects < 0)
         batch = self._batch(np.concatenate([held, described]), _MEASURED, torch.Generator().manual_seed(seed))
-        z = torch.cat([torch.from_numpy(Head(maps[m])(vectors)) for m, vectors in self._of(batch)])
+        z = torch.cat([torch.from_numpy(Head(maps[m])(vectors)) for m, vectors in self._of(batch, self.vectors)])
         return min(float(self._contrast(z, batch, float(scale))) for scale in _SCALES)
 
     def mapped(self, parts: Sequence[tuple[Mapping[str, AffineMap], Rows]]) -> dict[str, tuple[Vectors, CategoryIndex]]:
         """Rows after the maps of their part, and their categories, by modality."""
         found: dict[str, list[tuple[Vectors, CategoryIndex]]] = {m: [] for m in self.vectors}
         for maps, rows in parts:
-            for m, vectors in self._of(rows):
+            for m, vectors in self._of(rows, self.vectors):
                 own = rows[self.modality[rows] == list(self.vectors).index(m)]
                 found[m].append((Head(maps[m])(vectors), self.category[own]))
         return {
@@ -248,16 +256,12 @@ class _Items:
         chosen = [_smallest(keys, np.flatnonzero(groups == g), size) for g in np.unique(groups)]
         return rows[np.concatenate(chosen)]
 
-    def _of(self, rows: Rows) -> Iterator[tuple[str, Vectors]]:
+    def _of(self, rows: Rows, vectors: Mapping[str, _Array]) -> Iterator[tuple[str, _Array]]:
         """The vectors of the rows, modality by modality."""
         for i, m in enumerate(self.vectors):
             own = rows[self.modality[rows] == i] - self.first[m]
             if len(own):
-                yield m, self.vectors[m][own]
-
-    def _started(self, rows: Rows) -> Iterator[tuple[str, Tensor]]:
-        for m, vectors in self._of(rows):
-            yield m, torch.from_numpy(self.starts[m](vectors))
+                yield m, vectors[m][own]
 
 
 def _starts(

@@ -33,7 +33,7 @@ from .unified import check_plain, learned_texts, moved, together
 
 _log = logging.getLogger(__name__)
 
-_CENTERS = CenterConfig(strategy="all", scoring="centroid")  # a head is fitted for the mean of all descriptions
+_CENTERS = CenterConfig(strategy="all")  # a head is fitted for the mean of all descriptions
 
 
 def fit(

@@ -56,6 +56,14 @@ class Searcher(Protocol):
     def contract(self, modality: str) -> Contract: ...  # noqa: D102
 
 
+def without(mean: Mean, vectors: Vectors, modality: str) -> Vectors:
+    """Vectors [N, D] of a modality without its mean, as they are compared.
+
+    Texts come in kinds (names, captions, questions), so a text loses no more of a mean of texts than it has of it.
+    """
+    return mean.at_most(vectors) if modality == ANCHOR else mean(vectors)
+
+
 class Centering:
     """Removes the means of modalities from what a model embeds, for a search in one store."""
 
@@ -64,7 +72,7 @@ class Centering:
 
     def vectors(self, vectors: Vectors, modality: str) -> Vectors:
         """Vectors [N, D] after the model's heads, without the mean of their modality."""
-        return vectors if modality in self._model.heads else self._mean(modality)(vectors)
+        return vectors if modality in self._model.heads else without(self._mean(modality), vectors, modality)
 
     def contract(self, contract: Contract) -> Contract:
         """The contract of vectors after the mean was removed, by the head or here."""
