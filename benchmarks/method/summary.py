@@ -60,11 +60,7 @@ def _sentences(runs: Runs, pictures: Record | None) -> list[str]:
         f"and {points(gain)} over {control}, the strongest of the controls, which know nothing but the name."
     )
     if pictures is not None:
-        _, gain = photo_page.over_strongest(pictures)
-        text += (
-            f" On real photographs, where class names find {photo_page.by_names(pictures)} % already, they gain "
-            f"{points(photo_page.over_names(pictures))} over these, and {points(gain)} over the strongest control."
-        )
+        text += f" {_on_photographs(pictures)}"
     few = heptad.few_over_unfitted(runs, 4)
     if few is not None:
         text += f" Four labels per class add {points(few)} points."
@@ -72,6 +68,15 @@ def _sentences(runs: Runs, pictures: Record | None) -> list[str]:
     if found is not None:
         text += f" Unified heads find {points(found)} points more of a caption's class among the first 20 hits."
     return [text]
+
+
+def _on_photographs(pictures: Record) -> str:
+    control, gain = photo_page.over_strongest(pictures)
+    found = f"On real photographs, class names already find {photo_page.by_names(pictures)} %"
+    if control == CLASS_NAME:
+        return f"{found}, more than any other control; descriptions gain {points(gain)}."
+    over_names = points(photo_page.over_names(pictures))
+    return f"{found}; descriptions gain {over_names} over them, and {points(gain)} over {control}, the strongest control."
 
 
 def with_summary(document: Path, block: str) -> str:
