@@ -1,7 +1,7 @@
 """Conditions on what is known about items: the parts that a filter is made of (see `retrieval.filters`).
 
-Each is checked when it is made, and then used in two ways that agree row for row: as SQL that LanceDB evaluates while it
-searches, and as a mask of rows in memory. They answer as SQL does: a comparison with a cell that has no value is
+Each is checked when it is made, and then used in two ways that agree row for row: as SQL that LanceDB evaluates while
+it searches, and as a mask of rows in memory. They answer as SQL does: a comparison with a cell that has no value is
 neither true nor false, so `label != 'dog'` leaves out items without a label.
 """
 
@@ -72,7 +72,8 @@ class Filter(ABC):
 class Comparison(Filter):
     """A column compared with a value by one of `COMPARISONS`.
 
-    Raises UnknownNameError for another column, and UnibindError for a value that is not of the column's kind.
+    Raises UnknownNameError for another column or operator, and UnibindError for a value that is not of the column's
+    kind.
     """
 
     column: str
@@ -80,7 +81,9 @@ class Comparison(Filter):
     value: Value
 
     def __post_init__(self) -> None:
-        """Check the column and the value."""
+        """Check the column, the operator and the value."""
+        if self.operator not in _COMPARED:
+            raise UnknownNameError("operator in the filter:", self.operator, _COMPARED)
         check_value(self.column, self.value)
 
     def to_sql(self) -> str:
@@ -135,7 +138,7 @@ class Like(Filter):
         check_value(self.column, self.pattern)
         if "\\" in self.pattern:
             raise UnibindError(
-                f"the pattern {self.pattern!r} of the filter contains a backslash; write _ for it, which is any character"
+                f"the pattern {self.pattern!r} of the filter contains a backslash; write _ for it: any character"
             )
 
     def to_sql(self) -> str:

@@ -40,10 +40,10 @@ __all__ = ["COLUMNS", "Filter", "parse_filter"]
 
 _LONGEST, _DEEPEST = 10_000, 50  # characters of a filter; brackets and negations within each other
 _TOKEN = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')"
+    r"(?P<text>'(?:[^']|'')*')"
     r"|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))"
     r"|(?P<word>[A-Za-z_][A-Za-z_0-9]*)"
-    r"|(?P<sign><=|>=|!=|=|<|>|\(|\)|,))",
+    r"|(?P<sign><=|>=|!=|=|<|>|\(|\)|,)",
     re.ASCII,
 )
 _EXAMPLE = "write it like: label = 'dog' and start_s >= 30"
@@ -154,7 +154,9 @@ class _Parser:
             self._fail(word)
 
     def _next(self) -> None:
-        self._start = self._place + len(self._text[self._place :]) - len(self._text[self._place :].lstrip())
+        while self._place < len(self._text) and self._text[self._place].isspace():
+            self._place += 1
+        self._start = self._place
         if self._start == len(self._text):
             self._kind, self._token = "end", ""
         else:

@@ -2,7 +2,7 @@
 
 A searchable has the present items of one store as one model compares them: after its heads and, in a centered search,
 without the mean of their modality. A query is one unit vector in the same space (see `retrieval.queries`). How hits of
-several modalities are mixed, fused with words and spread out is decided above it (see `retrieval.asking`), once for all.
+several modalities are mixed, fused with words and spread out is decided above it, once for all.
 """
 
 from __future__ import annotations
