@@ -421,6 +421,11 @@ class Store:
         count, tables = self._tables.read_batches(_ITEMS, columns, _present(modality, split), size)
         return count, ((rows_of(t, self._places), self._sound(t, modality)) for t in tables)
 
+    @property
+    def width(self) -> int:
+        """The number of dimensions D of the stored vectors; 0 while it is empty."""
+        return self._tables.width(_ITEMS) or 0
+
     def fragments(self) -> tuple[Fragment, ...]:
         """The parts that its items were written in; one that is unchanged has the same name in every version."""
         return self._tables.fragments(_ITEMS)
@@ -444,6 +449,10 @@ class Store:
     def take(self, columns: Sequence[str], numbers: Sequence[int]) -> pyarrow.Table:
         """These columns of the items with these ROW_NUMBERs, in their order."""
         return self._tables.take(_ITEMS, columns, numbers)
+
+    def place(self, own_id: str | None, location: str, uri: str | None) -> tuple[str, str | None]:
+        """The id of an item and a path that can be opened, from its cells `id`, `location` and `uri`."""
+        return own_id or self._places.location(location, uri), self._places.uri(uri)
 
     def stored_items(self, table: pyarrow.Table) -> list[StoredItem]:
         """What is known about the items of a table with the columns `FACTS` and "modality"."""
