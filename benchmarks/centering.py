@@ -21,14 +21,17 @@ import numpy as np
 from unibind import UniBind
 from unibind.centering import Mean
 from unibind.data.embeddings import Embeddings, Vectors
-from unibind.data.encode import embed
+from unibind.data.encode import EmbeddedBatch, embed
 from unibind.data.opening import open_backbone
 from unibind.data.store import Store
 from unibind.evaluate.intervals import Group, bootstrap
 from unibind.evaluate.parts import TEST, TRAIN, split_of
 from unibind.modalities import ANCHOR
 from unibind.modalities.text import Text
-from unibind.retrieval import StoreSearch
+from unibind.retrieval import Hits, ItemSearch, SearchOptions
+from unibind.retrieval.conditions import Comparison
+from unibind.retrieval.queries import composed, parts_of
+from unibind.retrieval.streamed import StreamedItems
 
 K, FEW = 20, (1, 3, 10)
 PLAIN, CENTERED, NO_TEXTS = "plain", "centered", "centered, no texts in the store"
@@ -57,10 +60,17 @@ def means_of(vectors: Mapping[str, Vectors], generic: Vectors) -> dict[str, Mean
     return {m: Mean.of(texts if m == ANCHOR else own) for m, own in vectors.items()}
 
 
-def scores(searched: StoreSearch, texts: Embeddings, names: Vectors, categories: list[str]) -> dict[str, np.ndarray]:
+def found_by(items: StreamedItems, vectors: Vectors, names: list[str], k: int) -> list[Hits]:
+    """The k hits of each of these embedded texts among the test items."""
+    parts = parts_of(EmbeddedBatch(list(range(len(names))), names, ANCHOR, vectors), items)
+    search = ItemSearch(items, SearchOptions(k, where=Comparison("split", "=", TEST)))
+    return search.hits([composed(parts[place], (), ()) for place in range(len(names))])
+
+
+def scores(items: StreamedItems, texts: Embeddings, names: Vectors, categories: list[str]) -> dict[str, np.ndarray]:
     """Per query: recall@K of its category, of its own object, and of categories by name."""
-    hits = searched.hits(texts.vectors, ANCHOR, texts.ids, k=K, per_modality=None)
-    by_name = searched.hits(names, ANCHOR, categories, k=K, per_modality=None)
+    hits = found_by(items, texts.vectors, texts.ids, K)
+    by_name = found_by(items, names, categories, K)
     sizes = {c: texts.labels.count(c) for c in categories}
     return {
         "category": recalls(hits, texts.labels, sizes),
@@ -74,9 +84,9 @@ def recalls(hits, labels, sizes) -> np.ndarray:
     return np.array(found)
 
 
-def others_near(searched: StoreSearch, texts: Embeddings) -> np.ndarray:
+def others_near(items: StreamedItems, texts: Embeddings) -> np.ndarray:
     """Per text, the share of its K nearest items, itself apart, that are not texts."""
-    hits = searched.hits(texts.vectors, ANCHOR, texts.ids, k=K + 1, per_modality=None)
+    hits = found_by(items, texts.vectors, texts.ids, K + 1)
     near = [[h for h in found if h.id != own][:K] for found, own in zip(hits, texts.ids, strict=True)]
     return np.array([sum(hit.modality != ANCHOR for hit in found) / K for found in near])
 
@@ -98,10 +108,10 @@ def main() -> None:
         objects["names"] += [f"{seed}/{name}" for name in categories]
         for setting, searcher, center in settings(model, store, train, seed):
             for gallery in [m for m in test if m != ANCHOR]:
-                searched = StoreSearch(store, searcher, modalities=[gallery], split=TEST, center=center)
+                searched = StreamedItems(store, searcher, modalities=[gallery], center=center)
                 for measure, values in scores(searched, texts, names, categories).items():
                     found.setdefault(measure, {}).setdefault(gallery, {}).setdefault(setting, []).append(values)
-            every = StoreSearch(store, searcher, modalities=None, split=TEST, center=center)
+            every = StreamedItems(store, searcher, center=center)
             near = found.setdefault("not texts among the nearest", {}).setdefault(ANCHOR, {})
             near.setdefault(setting, []).append(others_near(every, texts))
     report = {measure: summary(measure, by, objects) for measure, by in found.items()}

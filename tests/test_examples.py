@@ -69,7 +69,7 @@ def test_fit_on_your_files_then_search(run, files, tmp_path):
     assert "items: 12 encoded, 0 replaced, 0 updated, 0 unchanged, 0 missing, 0 quarantined" in output
     assert (tmp_path / "model" / "unibind.json").is_file()
 
-    arguments = ("--store", tmp_path / "store", "--model", tmp_path / "model", "--modality", "audio")
+    arguments = ("--store", tmp_path / "store", "--model", tmp_path / "model", "--in", "audio")
     output = run("search_by_text_or_file", "the sound of a bell", *arguments)
     assert len(output.splitlines()) == 6
     assert all("audio" in line for line in output.splitlines())

@@ -30,7 +30,7 @@ from .model import UniBind
 from .predictions import Answering
 from .predictions.writing import StoreAnswers, check_streamed_name, write_answers
 from .progress import progress_bar
-from .retrieval import Hits
+from .retrieval import Filter, Hits
 from .retrieval.opening import INDEXED_FROM
 from .retrieval.views import ViewDescription, build_view, describe_view, describe_views, drop_views, keep_view
 
@@ -158,28 +158,35 @@ def search(
     store: Store | str | Path,
     *,
     model: UniBind | str | Path | None = None,
+    items: Any = None,
+    negatives: Any = None,
+    weights: Sequence[float] | None = None,
+    where: str | Filter | None = None,
     modalities: Sequence[str] | None = None,
     k: int = 10,
     per_modality: int | None = None,
-    split: str | None = None,
+    diverse: bool = False,
+    hybrid: bool = False,
     center: bool = True,
     query_modality: str | None = None,
     backbone: Backbone | str | None = None,
-    weights: str | Path | None = None,
+    backbone_weights: str | Path | None = None,
     precision: str | None = None,
     device: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Hits | list[Hits]:
     """Search a store by one query (Hits) or many (a list of Hits), with a model's heads or the bare backbone.
 
-    See `UniBind.search`; without `model`, the store's own backbone embeds the query.
+    See `UniBind.search`; without `model`, the store's own backbone embeds the query. `query_modality` is the modality
+    of a query whose name does not tell it. `weights` are those of the query's parts; those of the backbone are
+    `backbone_weights`.
     """
     opened = open_store(store)
     searcher = open_model(
         model,
         store=opened,
         backbone=backbone,
-        weights=weights,
+        weights=backbone_weights,
         precision=precision,
         device=device,
         options=options,
@@ -187,10 +194,15 @@ def search(
     results: Hits | list[Hits] = searcher.search(
         query,
         opened,
+        items=items,
+        negatives=negatives,
+        weights=weights,
+        where=where,
         modalities=modalities,
         k=k,
         per_modality=per_modality,
-        split=split,
+        diverse=diverse,
+        hybrid=hybrid,
         center=center,
         modality=query_modality,
     )

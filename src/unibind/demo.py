@@ -33,6 +33,7 @@ from .knowledge.embedding import embed_descriptions
 from .modalities.text import Text
 from .model import UniBind
 from .progress import progress_stages
+from .retrieval.conditions import Comparison
 
 _SHOWN = 5  # results of a search before and after the fit
 _BACKBONE = "mini"  # has the flaw that a fit corrects
@@ -124,13 +125,16 @@ def _report(
 ) -> Path:
     before = split_of(store, TEST)
     after = {m: model.project(e) for m, e in before.items()}
-    bare = UniBind(backbone)
+    bare, tested = UniBind(backbone), Comparison("split", "=", TEST)
     searches = [
         Search(
             QUERY,
             QUERY_LABEL,
             gallery,
-            *(found.search(Text(QUERY), store, modalities=[gallery], split=TEST, k=_SHOWN) for found in (bare, model)),
+            *(
+                found.search(Text(QUERY), store, modalities=[gallery], where=tested, k=_SHOWN)
+                for found in (bare, model)
+            ),
         )
         for gallery in GALLERIES
         if gallery in before and before[gallery].contract.in_anchor_space

@@ -33,8 +33,10 @@ from .predictions import Answering, Explanation, Prediction
 from .predictions.classifier import Classifier
 from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
-from .retrieval import Hits, StoreSearch
+from .retrieval import Filter, Hits, ItemSearch, SearchOptions, parse_filter
 from .retrieval.centering import GENERIC_TEXTS, without
+from .retrieval.opening import open_items
+from .retrieval.queries import Part, composed, parts_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -312,27 +314,58 @@ class UniBind:
         query: Any,
         store: Store | str | Path,
         *,
+        items: Any = None,
+        negatives: Any = None,
+        weights: Sequence[float] | None = None,
+        where: str | Filter | None = None,
         modalities: Sequence[str] | None = None,
         k: int = 10,
         per_modality: int | None = None,
-        split: str | None = None,
+        diverse: bool = False,
+        hybrid: bool = False,
         center: bool = True,
         progress: bool | None = None,
         **reading: Unpack[ReadOptions],
     ) -> Any:
         """Find the k nearest stored items of one query (Hits) or of many (a list of Hits).
 
-        A query is an item of any kind that `embed` takes. `modalities` and `split` limit what is searched, and
-        `per_modality` how many hits may be of one modality; `center` removes each modality's mean from both sides (see
-        `unibind.retrieval`). Modalities outside the query's space are left out and named in
-        `Hits.outside_anchor_space`; they raise ContractError where they were asked for by name. A backbone that has a
-        prompt of its own for queries uses it (`QueryBackbone`). Raises MissingFileError where there is no store.
+        A query is an item of any kind that `embed` takes. `items` are further parts of it, and `negatives` what it is
+        not; each is embedded by itself, and their vectors are added (see `retrieval.queries`). `weights` has a number
+        for the query and one for each of the items, and may go on with one for each negative; these are 1, and 0.5 for
+        negatives, by default. `where` is a condition on the items, such as "label = 'dog' and split != 'train'" (see
+        `retrieval.filters`), and `modalities` those that are searched.
+
+        `per_modality` is the most hits of one modality. `diverse` takes hits that are relevant and unlike the hits
+        before them (MMR). `hybrid` also searches labels and texts by the query's words (BM25), and fuses both rankings;
+        it needs a query with a text. Scores are cosines in any case. `center` removes each modality's mean from both
+        sides (see `unibind.retrieval`). `reading` is for the query.
+
+        Modalities outside the query's space are left out and named in `Hits.outside_anchor_space`; they raise
+        ContractError where they were asked for by name. A backbone that has a prompt of its own for queries uses it
+        (`QueryBackbone`). Raises MissingFileError where there is no store, and UnibindError for a filter that cannot be
+        read, for weights that do not fit, and for parts that cancel each other out.
         """
-        searched = StoreSearch(open_store(store), self, modalities=modalities, split=split, center=center)
-        asking = as_queries(self.backbone)
+        options = SearchOptions(
+            k=k,
+            modalities=tuple(modalities) if modalities else None,
+            per_modality=per_modality,
+            where=parse_filter(where) if isinstance(where, str) else where,
+            diverse=diverse,
+            hybrid=hybrid,
+        )
+        searched = open_items(open_store(store), self, modalities=modalities, center=center)
+        search, asking = ItemSearch(searched, options), as_queries(self.backbone)
+
+        def parts(also: Any) -> list[Part]:
+            embedded = self._stream([] if also is None else one_or_many(also)[1], backbone=asking)
+            found = {place: part for batch in embedded for place, part in parts_of(batch, searched).items()}
+            return [found[place] for place in sorted(found)]
+
+        beside, against = parts(items), parts(negatives)
 
         def hits(batch: EmbeddedBatch) -> list[Hits]:
-            return searched.hits(batch.vectors, batch.modality, batch.names, k=k, per_modality=per_modality)
+            asked = parts_of(batch, searched)
+            return search.hits([composed(asked[place], beside, against, weights) for place in batch.positions])
 
         return results_of_each(query, "searching", self._stream, hits, progress=progress, backbone=asking, **reading)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.labs import BRIDGED, CATEGORIES, KNOWLEDGE, LABS, UNBRIDGED, item_store, labeled_items, open_labs
+from tests.helpers.plain_items import items_of, search_in
 from unibind import UniBind
 from unibind.align.bridge import BridgeConfig, build_bridges, fit_map
 from unibind.align.problem import FitConfig
@@ -17,7 +18,6 @@ from unibind.evaluate.protocols import evaluate
 from unibind.evaluate.report import charts, recognition_rows, write_report
 from unibind.fitting import fit
 from unibind.knowledge import KnowledgeBase
-from unibind.retrieval import Index
 
 CHANCE = 1 / len(CATEGORIES)
 
@@ -256,7 +256,9 @@ def test_a_fit_brings_parts_into_the_anchor_space(unbridged, tmp_path):
         predictions = model.classify(raws)
         assert np.mean([p.label == i.label for p, i in zip(predictions, items, strict=True)]) > 0.75
     projected = model.project(store.vectors("audio", "test"))
-    hits = Index({"audio": projected}).search(model.embed(["drum drum"], modality="text"), model.contract("text"), 5)
+    hits = search_in(
+        items_of({"audio": projected}), model.embed(["drum drum"], modality="text"), model.contract("text"), 5
+    )
     assert [hit.label for hit in hits[0]].count("drum") >= 4
 
 
@@ -271,15 +273,16 @@ def test_a_head_over_a_bridge_keeps_both_in_its_contract(file, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_index_refuses_parts_outside_the_anchor_space_and_an_evaluation_leaves_them_out(
+def test_a_search_refuses_parts_outside_the_anchor_space_and_an_evaluation_leaves_them_out(
     unbridged, tmp_path, monkeypatch
 ):
     store = item_store(tmp_path / "store", unbridged, ("image", "audio"), ("train", "val", "test"), each=8)
     parts = {m: store.vectors(m, "test") for m in ("image", "audio")}
+    query, contract = embed(["drum"], unbridged, modality="text"), unbridged.contract("text")
     with pytest.raises(ContractError, match="the audio tower has its own space, lab_b@1; fit it on labeled items, or"):
-        Index(parts)
-    with pytest.raises(ContractError, match="the query and the index's audio part cannot be compared"):
-        Index({"audio": parts["audio"]}).search(embed(["drum"], unbridged, modality="text"), unbridged.contract("text"))
+        search_in(items_of(parts), query, contract, modalities=("image", "audio"))
+    with pytest.raises(ContractError, match="the query and the stored audio items cannot be compared"):
+        search_in(items_of({"audio": parts["audio"]}), query, contract)
 
     bare = evaluate(unbridged, store, knowledge=KNOWLEDGE)
     assert bare.outside_anchor_space == ("audio",)

@@ -164,10 +164,10 @@ def test_classify_continues_after_an_unreadable_file(demo, tmp_path):
 def test_search_takes_a_text_or_a_file(demo, tmp_path):
     out, _ = demo
     common = ("--store", out / "store", "--model", out / "model", "-k", 4)
-    by_text = run_json("search", "A photo of a drum", *common, "-m", "event", "-m", "image")
+    by_text = run_json("search", "A photo of a drum", *common, "--in", "event,image")
     assert {h["modality"] for h in by_text["hits"]} <= {"event", "image"}
     assert [h["rank"] for h in by_text["hits"]] == [1, 2, 3, 4]
-    by_file = run_json("search", out / "heptad" / "test" / "dog" / "0000.wav", *common, "-m", "audio")
+    by_file = run_json("search", out / "heptad" / "test" / "dog" / "0000.wav", *common, "--in", "audio")
     assert by_file["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
     run("search", "a dog", *common, "--png", tmp_path / "hits.png")
     assert Image.open(tmp_path / "hits.png").width > 100

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.evaluate.test_protocols import BACKBONE, KNOWLEDGE, filled_store
+from tests.helpers.plain_items import items_of, search_in
 from unibind.evaluate.leakage import Copy, Leakage
 from unibind.evaluate.parts import split_of
 from unibind.evaluate.protocols import evaluate
@@ -23,7 +24,6 @@ from unibind.evaluate.report import (
     write_report,
 )
 from unibind.fitting import fit
-from unibind.retrieval import Index
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_page_shows_what_there_is_to_say(store, fitted, measured, tmp_path, 
     before = split_of(store, "test")
     after = {m: fitted.project(e) for m, e in before.items()}
     query, contract = before["text"].vectors[:1], before["text"].contract
-    hits = [Index({"image": e["image"]}).search(query, contract, 3)[0] for e in (before, after)]
+    hits = [search_in(items_of({"image": e["image"]}), query, contract, 3)[0] for e in (before, after)]
     prediction = fitted.classify_vectors(after["image"].vectors[:1], ["image"], ["0.x"])[0]
     path = write_report(
         tmp_path,

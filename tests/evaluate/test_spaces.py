@@ -27,7 +27,9 @@ def models(store):
 def test_class_names_find_what_a_search_finds(store, models, name):
     space = searched_space(models[name], store, split_of(store, "test"), CATEGORIES)
     for modality in ("image", "audio"):
-        hits = [models[name].search(c, store, modalities=[modality], split="test", k=1)[0] for c in CATEGORIES]
+        hits = [
+            models[name].search(c, store, modalities=[modality], where="split = 'test'", k=1)[0] for c in CATEGORIES
+        ]
         right = np.mean([hit.label == c for hit, c in zip(hits, CATEGORIES, strict=True)])
         assert space.retrieval.by_name["hit@1"][modality] == pytest.approx(right)
 

@@ -17,11 +17,11 @@ def random_vectors(count, seed, dim=DIM):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def add_items(store, modality, first, count, *, contents=None, split=None):
-    """Add items <modality>-<number> with labels in turn; `contents` are those of their files, by number."""
+def add_items(store, modality, first, count, *, split=None):
+    """Add items <modality>-<number> with labels in turn."""
     names = [f"{modality}-{number:06}" for number in range(first, first + count)]
     items = [Item(name, modality, uri=f"{name}.file", label=LABELS[i % 3], split=split) for i, name in enumerate(names)]
-    facts = [FileFacts(1, 1, (contents or {}).get(first + i, name)) for i, name in enumerate(names)]
+    facts = [FileFacts(1, 1, name) for name in names]
     store.add(items, random_vectors(count, [first, len(modality)]), TOY.contract(modality), facts)
 
 
@@ -34,17 +34,12 @@ def random_store(path, **counts):
 
 
 def plain_nearest(store, model, queries, k, modality, *, keep=lambda row: True, center=True):
-    """For each query the ids and scores of the k nearest distinct items, by a plain loop."""
+    """For each query the ids and scores of the k nearest items, by a plain loop."""
     rows = {row.id: row for row in store.rows()}
     stored = store.vectors(modality)
     _, compared = Comparison(model, store, center=center).items(stored.vectors, modality)
     found = []
     for query in queries:
         scored = sorted((-float(vector @ query), name) for name, vector in zip(stored.ids, compared, strict=True))
-        seen, best = set(), []
-        for score, name in scored:
-            if keep(rows[name]) and rows[name].content not in seen:
-                seen.add(rows[name].content)
-                best.append((name, -score))
-        found.append(best[:k])
+        found.append([(name, -score) for score, name in scored if keep(rows[name])][:k])
     return found

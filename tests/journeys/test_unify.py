@@ -100,7 +100,7 @@ def test_modalities_mix_and_answers_are_right(places, model):
 
 
 def test_queries_go_through_the_text_head(places, model):
-    hits = model.search("green", places / "store", split="test", k=12)
+    hits = model.search("green", places / "store", where="split = 'test'", k=12)
     assert {hit.label for hit in hits} == {"green"}
     assert {hit.modality for hit in hits} == {"text", "image", "audio"}
     model.save_pretrained(places / "searched")
@@ -131,7 +131,7 @@ def part(places):
 
 def test_a_modality_that_was_not_fitted_stays_outside(places, part):
     assert sorted(part.heads) == ["image", "text"]
-    hits = part.search("red", places / "store", split="test")
+    hits = part.search("red", places / "store", where="split = 'test'")
     assert hits.outside_anchor_space == ("audio",)
     with pytest.raises(ContractError, match="what it has no head for stays where it was"):
         part.search("red", places / "store", modalities=["audio"])

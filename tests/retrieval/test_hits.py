@@ -16,6 +16,7 @@ from pyarrow import parquet
 from unibind.errors import UnibindError, UnknownNameError
 from unibind.retrieval import Hit, Hits
 
+COLUMNS = ["rank", "score", "id", "modality", "uri", "label", "text", "start_s", "end_s", "same_as"]
 EVIL = "<script>alert('x')</script>"
 
 
@@ -47,7 +48,7 @@ def read_csv(path):
 def test_a_csv_has_one_row_per_hit(hits, tmp_path):
     hits.save(tmp_path / "hits.csv")
     rows = read_csv(tmp_path / "hits.csv")
-    assert [list(row) for row in rows] == [["rank", "score", "id", "modality", "uri", "label", "text"]] * 4
+    assert [list(row) for row in rows] == [COLUMNS] * 4
     assert [(float(r["score"]), r["uri"]) for r in rows] == [(h.score, h.uri or "") for h in hits]
     assert rows[3]["text"] == hits[3].text
 

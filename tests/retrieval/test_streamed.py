@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers.random_store import TOY, add_items, plain_nearest, random_store, random_vectors
+from tests.helpers.random_store import TOY, plain_nearest, random_store, random_vectors
 from unibind import UniBind
 from unibind.affine import AffineMap
 from unibind.align.heads import Head
@@ -34,9 +34,11 @@ def store(tmp_path_factory):
     return random_store(tmp_path_factory.mktemp("stores") / "store", image=120, audio=20)
 
 
-@pytest.fixture
-def small_blocks(monkeypatch):
-    """The store is read nine items at a time."""
+@pytest.fixture(params=["kept", "streamed"])
+def small_blocks(request, monkeypatch):
+    """The store is read nine items at a time, once or for every search."""
+    if request.param == "streamed":
+        monkeypatch.setattr("unibind.retrieval.streamed._KEPT_BYTES", 0)
     scan = Store.scan
     monkeypatch.setattr(Store, "scan", lambda self, *which, size=0: scan(self, *which, size=9))
 
@@ -65,14 +67,6 @@ def test_vectors_are_those_after_the_head(store):
     assert items.contracts["image"].centered == head.fingerprint
     plain = head(store.vectors("image").vectors)
     np.testing.assert_allclose(items.means["image"], plain.mean(axis=0), atol=1e-6)
-
-
-def test_copies_are_found_once_however_many_there_are(tmp_path, small_blocks):
-    store = random_store(tmp_path / "store", audio=30)
-    add_items(store, "image", 0, 60, contents=dict.fromkeys(range(40), "the same"))
-    model = UniBind(TOY)
-    for k in (1, 3, 30):
-        check_equal(found(StreamedItems(store, model), k, "image"), plain_nearest(store, model, QUERIES, k, "image"))
 
 
 def test_equal_scores_are_in_the_order_of_ids(tmp_path, small_blocks):

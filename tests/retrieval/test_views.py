@@ -172,12 +172,20 @@ def test_a_view_in_the_place_of_another_models_is_not_used(store, caplog):
     assert "of another model" in caplog.text
 
 
-def test_copies_are_found_once(tmp_path):
-    store = random_store(tmp_path / "store", audio=30)
-    add_items(store, "image", 0, 60, contents=dict.fromkeys(range(40), "the same"))
-    record = build_view(store, MODEL)
-    assert record.index is None  # too few
+def test_a_small_view_has_no_vector_index_and_is_exact(tmp_path):
+    store = random_store(tmp_path / "store", image=60, audio=30)
+    assert build_view(store, MODEL).index is None
     check_close(found(current_view(store, MODEL), 30, "image"), fixed_nearest(store, 30, "image"))
+
+
+def test_words_are_found_as_without_a_view(store):
+    add_items(store, "image", 5000, 12)
+    items, streamed = current_view(store, MODEL), StreamedItems(store, MODEL)
+    for where in (None, parse_filter("id like 'image-0000%'")):
+        one, other = (found.matching("GREEN thing", 20, modality="image", where=where) for found in (items, streamed))
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-3)
+        assert {row.label for row in items.rows(one.keys)[0]} == {"green"}
+    assert len(items.matching("purple", 20, modality="image")) == 0
 
 
 def test_an_older_version_is_not_answered_by_the_view_of_now(store):

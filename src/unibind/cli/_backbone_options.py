@@ -6,8 +6,9 @@ import functools
 import inspect
 import json
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -89,25 +90,41 @@ NO_CHOICE = BackboneChoice()
 
 
 def with_backbone_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb that takes `backbone: BackboneChoice` the options that make one."""
+    """Give a verb that takes `backbone: BackboneChoice` the options that make one.
+
+    An option whose name the verb has for something of its own is called `--backbone-NAME` there.
+    """
+    signature = inspect.signature(verb, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name != "backbone"]
+    called = {name: f"backbone_{name}" if name in signature.parameters else name for name in _OPTIONS}
 
     @functools.wraps(verb)
     def with_options(**arguments: Any) -> None:
-        given = {name: arguments.pop(name) for name in _OPTIONS}
+        given = {name: arguments.pop(there) for name, there in called.items()}
         settings = dict(_setting(text) for text in given.pop("settings") or ())
         verb(**arguments, backbone=BackboneChoice(**given, options=settings))
 
-    signature = inspect.signature(verb, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.name != "backbone"]
     added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in _OPTIONS.items()
+        inspect.Parameter(
+            there, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(_OPTIONS[name], name, there)
+        )
+        for name, there in called.items()
     ]
     with_options.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
     )
     with_options.__annotations__ = {}
     return with_options
+
+
+def _option(annotation: Any, name: str, there: str) -> Any:
+    """The annotation of an option under the name it has in a verb."""
+    if name == there:
+        return annotation
+    kind, option = get_args(annotation)
+    named = copy(option)
+    named.param_decls = (f"--{there.replace('_', '-')}",)
+    return Annotated[kind, named]
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -20,6 +20,7 @@ from ..modalities.interleaved import Interleaved
 from ..modalities.limits import Limits
 from ..modalities.reading import modality_of, read, suffixes
 from ..modalities.source import is_file, is_url
+from ..modalities.text import Text
 from .loader import Failure, RawItem, read_item
 from .manifest import Item, modality_in_time
 
@@ -50,6 +51,8 @@ def item_name(item: object, index: int) -> str:
     """How results and messages refer to an item."""
     if isinstance(item, tuple):
         return " + ".join(item_name(part, index) for part in item)
+    if isinstance(item, Text):
+        return item.text
     return str(item) if isinstance(item, str | Path) else f"item {index}"
 
 

@@ -1,4 +1,4 @@
-"""Cross-modal retrieval: an index over stored embeddings, searched by vectors of any modality.
+"""Cross-modal retrieval: the items of a store, searched by queries of any modality, of several parts, and by words.
 
 Modalities occupy different cones of one space (the modality gap), so in a mixed index a query's own modality, and
 whichever lies nearest, crowds out the rest. So the mean of each modality is removed from both sides, after Liang et al.
@@ -7,8 +7,8 @@ whichever lies nearest, crowds out the rest. So the mean of each modality is rem
 
 from __future__ import annotations
 
+from .filters import Filter, parse_filter
 from .hits import Hit, Hits
-from .index import Index
-from .stores import StoreSearch
+from .search import ItemSearch, SearchOptions
 
-__all__ = ["Hit", "Hits", "Index", "StoreSearch"]
+__all__ = ["Filter", "Hit", "Hits", "ItemSearch", "SearchOptions", "parse_filter"]

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 def row_of(item: StoredItem) -> Row:
     """The row of a stored item."""
-    return Row(item.key, item.id, item.modality, item.uri, item.label, item.split, item.object, item.description)
+    return Row(
+        item.key,
+        item.id,
+        item.modality,
+        item.uri,
+        item.label,
+        item.split,
+        item.object,
+        item.description,
+        content=item.content,
+    )
 
 
 def facts_table(rows: Sequence[Row]) -> pyarrow.Table:

@@ -34,6 +34,8 @@ class Ranking:
 class Row:
     """What is known about one item; `filters.COLUMNS` says which of it a filter may name.
 
+    `content` is the SHA-256 of its file, None where there is none: of items with the same content, one becomes a hit.
+
     `uri` is a path that can be opened from the working directory, or a URL; None for an inline text. `text` is the
     item's description, or the inline text itself. `start_s` and `end_s` are where a segment is in its file, in
     seconds; None for a whole item.
@@ -49,13 +51,11 @@ class Row:
     text: str | None
     start_s: float | None = None
     end_s: float | None = None
+    content: str | None = None
 
 
 class Searchable(Protocol):
-    """Items of one or several modalities, which can be searched by vectors and by words.
-
-    Of items of one modality with the same content and the same `start_s`, only the first by id is ever found.
-    """
+    """Items of one or several modalities, which can be searched by vectors and by words."""
 
     @property
     def contracts(self) -> Mapping[str, Contract]:

@@ -48,7 +48,8 @@ def _parquet(rows: Rows, columns: Sequence[str]) -> bytes:
     import pyarrow
     from pyarrow import parquet
 
-    kinds = {"rank": pyarrow.int64(), "score": pyarrow.float64()}
+    whole, real = pyarrow.int64(), pyarrow.float64()
+    kinds = {"rank": whole, "score": real, "start_s": real, "end_s": real, "same_as": whole}
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])
     cells = [{name: _valid(value) for name, value in row.items()} for row in rows]
     sink = io.BytesIO()

@@ -14,20 +14,17 @@ from ...data.embeddings import Vectors
 from ...data.rows import matrix
 from ...data.store import Store
 from ...modalities import check_modality
-from ..best import Candidate, Known, distinct
+from ..best import Candidate, Known, ordered, ranking
 from ..compared import Comparison
 from ..conditions import Comparison as Condition
 from ..conditions import Filter
 from ..searchable import Ranking, Row
-from ..streamed import ranking
 from .record import ViewRecord
 from .rows import OF_HIT, rows_told
 from .table import ViewTable
 
 if TYPE_CHECKING:
     import pyarrow
-
-_COPIES = 4  # more than are asked for: some may have the same content
 
 
 class ViewItems:
@@ -74,6 +71,10 @@ class ViewItems:
         condition = self._condition(modality, where)
         return [ranking(self._nearest(vector, k, condition)) for vector in vectors]
 
+    def matching(self, words: str, k: int, *, modality: str, where: Filter | None = None) -> Ranking:
+        """See `Searchable`."""
+        return Ranking(*self._table.matching(words, k, self._condition(modality, where)))
+
     def rows(self, keys: Sequence[str]) -> tuple[Sequence[Row], Vectors]:
         """See `Searchable`."""
         return self._known.told(keys, self._store.width, self._fetched)
@@ -81,26 +82,20 @@ class ViewItems:
     def _fetched(self, keys: Sequence[str]) -> list[Candidate]:
         return self._candidates(self._table.rows(keys, OF_HIT), np.zeros(self._store.width, np.float32))
 
-    def _condition(self, modality: str, where: Filter | None) -> str | None:
-        """What rows must meet, in LanceDB's SQL; None where all do."""
-        parts = [] if len(self.record.contracts) == 1 else [Condition("modality", "=", modality)]
-        parts += [] if where is None else [where]
-        return " AND ".join(f"({part.to_sql()})" for part in parts) or None
+    def _condition(self, modality: str, where: Filter | None) -> Filter | None:
+        """What rows must meet; None where all do."""
+        if len(self.record.contracts) == 1:
+            return where
+        of: Filter = Condition("modality", "=", modality)
+        return of if where is None else of & where
 
-    def _nearest(self, vector: Float32[np.ndarray, " d"], k: int, condition: str | None) -> list[Candidate]:
-        asked = k + _COPIES
-        while True:
-            table = self._table.nearest(vector, asked, OF_HIT, self.record.index, condition)
-            found = distinct(self._candidates(table, vector))[:k]
-            if len(found) == k or len(table) < asked:
-                self._known.note(found)
-                return found
-            asked *= 2  # many have the same content
+    def _nearest(self, vector: Float32[np.ndarray, " d"], k: int, condition: Filter | None) -> list[Candidate]:
+        table = self._table.nearest(vector, k, OF_HIT, self.record.index, condition)
+        found = ordered(self._candidates(table, vector))
+        self._known.note(found)
+        return found
 
     def _candidates(self, table: pyarrow.Table, query: Float32[np.ndarray, " d"]) -> list[Candidate]:
         vectors = matrix(table["vector"]).astype(np.float32)
-        scores = vectors @ query
-        return [
-            Candidate(row, content, vector, float(score))
-            for (row, content), vector, score in zip(rows_told(self._store, table), vectors, scores, strict=True)
-        ]
+        told = zip(rows_told(self._store, table), vectors, vectors @ query, strict=True)
+        return [Candidate(row, vector, float(score)) for row, vector, score in told]

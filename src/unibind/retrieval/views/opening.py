@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from ...data.store import Store
 from ...disk_errors import writing
-from ...errors import UnibindError
+from ...errors import ContractError, UnibindError
 from ...files import OutputKind, recover, scratch, staged
 from ...modalities import ANCHOR
 from ..centering import Searcher
@@ -91,6 +93,9 @@ def current_view(store: Store, model: Searcher) -> ViewItems | None:
     It is not of that where the store was opened at a version before, where another process is changing the view, and
     where it cannot be written. Raises ContractError for a store of another backbone.
     """
+    known = _opened.setdefault(store, {})
+    if id(model) in known and known[id(model)].stamp == _stamp(known[id(model)].place, store):
+        return known[id(model)].items
     folder = store.path / VIEWS
     if not folder.is_dir() or store.commit is None:
         return None
@@ -99,19 +104,49 @@ def current_view(store: Store, model: Searcher) -> ViewItems | None:
     if not (place / RECORD).exists():
         return None
     try:
-        record = ViewRecord.read(place)
-        if record.commit != store.commit:
-            followed = _followed(store, model, place)
-            if followed is None:
-                return None
-            record = followed
-        table = ViewTable(place, store.path)
-        wrong = table.damage() or (None if len(table) == record.rows else "it has other rows than were written")
-        if wrong is not None:
-            raise UnibindError(f"the search view {place} is damaged ({wrong})")
+        items = _opened_at(place, store, model)
+    except ContractError:
+        raise
     except (OSError, UnibindError) as error:
         _log.warning(f"{error}; every item is looked at instead: `unibind index build` makes the view anew")
         return None
+    if items is not None:
+        known[id(model)] = _Opened(place, _stamp(place, store), items)
+    return items
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A view that is open; it keeps its model, so that nothing else gets its id."""
+
+    place: Path
+    stamp: Any
+    items: ViewItems
+
+
+_opened = WeakKeyDictionary[Store, dict[int, _Opened]]()
+
+
+def _stamp(place: Path, store: Store) -> Any:
+    """What changes with a view and with what the store is read as."""
+    try:
+        found = (place / RECORD).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, store.commit
+
+
+def _opened_at(place: Path, store: Store, model: Searcher) -> ViewItems | None:
+    """The view in a folder, brought up to date; None where it cannot follow, or is of another model."""
+    record: ViewRecord | None = ViewRecord.read(place)
+    if record is not None and record.commit != store.commit:
+        record = _followed(store, model, place)
+    if record is None:
+        return None
+    table = ViewTable(place, store.path)
+    wrong = table.damage() or (None if len(table) == record.rows else "it has other rows than were written")
+    if wrong is not None:
+        raise UnibindError(f"the search view {place} is damaged ({wrong})")
     comparison = Comparison(model, store, fixed=record.means)
     for modality, contract in record.contracts.items():
         if modality in store.modalities() and comparison.contract_of(modality, store.width) != contract:

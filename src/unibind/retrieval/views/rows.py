@@ -12,6 +12,7 @@ from ...data.rows import FACTS, FACTS_SUM, VECTOR_SUM
 from ...data.store import Store
 from ...data.stored_text import cells, stored
 from ..searchable import Row
+from ..words import WORDS, searched_words
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,6 +35,7 @@ def schema(width: int) -> pyarrow.Schema:
             *((name, pyarrow.string()) for name in _TEXTS),
             ("start_s", pyarrow.float64()),
             ("end_s", pyarrow.float64()),
+            (WORDS, pyarrow.string()),
             ("checksum", pyarrow.int64()),
             ("vector", pyarrow.list_(pyarrow.float16(), width)),
         ]
@@ -58,6 +60,7 @@ def view_rows(store: Store, rows: pyarrow.Table, vectors: Vectors) -> pyarrow.Ta
         "id": pyarrow.array(map(stored, names), pyarrow.string()),
         "own_id": rows["id"],
         "text": rows["description"],
+        WORDS: pyarrow.array(map(searched_words, rows["label"].to_pylist(), rows["description"].to_pylist())),
         "start_s": nothing,
         "end_s": nothing,
         "checksum": pyarrow.array(checksums(rows), pyarrow.int64()),
@@ -68,18 +71,12 @@ def view_rows(store: Store, rows: pyarrow.Table, vectors: Vectors) -> pyarrow.Ta
     return pyarrow.table({name: columns[name] for name in schema(width).names}).cast(schema(width))
 
 
-def rows_told(store: Store, found: pyarrow.Table) -> list[tuple[Row, str | None]]:
-    """What rows of a view with the columns `OF_HIT` tell about their items, and the content of each."""
+def rows_told(store: Store, found: pyarrow.Table) -> list[Row]:
+    """What rows of a view with the columns `OF_HIT` tell about their items."""
     names = [name for name in OF_HIT if name != "vector"]
-    columns = [cells(found[name]) for name in names]
     told = []
-    for values in zip(*columns, strict=True):
+    for values in zip(*(cells(found[name]) for name in names), strict=True):
         cell = dict(zip(names, values, strict=True))
-        name, uri = store.place(cell["own_id"], cell["location"], cell["uri"])
-        row = Row(
-            *(cell["key"], name, cell["modality"], uri, cell["label"], cell["split"], cell["object"], cell["text"]),
-            start_s=cell["start_s"],
-            end_s=cell["end_s"],
-        )
-        told.append((row, cell["content"]))
+        name, uri = store.place(cell.pop("own_id"), cell.pop("location"), cell["uri"])
+        told.append(Row(**(cell | {"id": name, "uri": uri})))
     return told

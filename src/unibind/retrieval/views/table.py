@@ -9,9 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import Float32
+
 from ...data.lance_errors import lance_errors
 from ...data.lance_files import TableFiles
 from ...files import sync, sync_folder
+from ..conditions import Filter
+from ..words import index_words, match_words
 from .vector_index import NAME, VectorIndex, unindexed_rows
 
 if TYPE_CHECKING:
@@ -62,12 +67,13 @@ class ViewTable:
                 self._table.delete(condition)
 
     def build(self, index: VectorIndex | None) -> None:
-        """Build its indexes: for the values of some columns, and for vectors."""
+        """Build its indexes: for the values of some columns, for words, and for vectors."""
         from lancedb.index import Bitmap
 
         with self._errors():
             for column in _BY_VALUE:
                 self._table.create_index(column, config=Bitmap(), name=f"{column}_index", replace=True)
+            index_words(self._table)
             if index is not None:
                 index.build(self._table)
 
@@ -124,19 +130,24 @@ class ViewTable:
         return pyarrow.concat_tables(parts)
 
     def nearest(
-        self, vector: Any, count: int, columns: Sequence[str], index: VectorIndex | None, condition: str | None
+        self, vector: Any, count: int, columns: Sequence[str], index: VectorIndex | None, where: Filter | None
     ) -> pyarrow.Table:
-        """These columns of about the `count` nearest rows to a vector [D] that meet a condition in SQL.
+        """These columns of about the `count` nearest rows to a vector [D] that a filter keeps.
 
         Rows that are not in the index yet are compared one by one.
         """
         with self._errors():
             search = self._table.search(vector, vector_column_name="vector").distance_type("l2").limit(count)
-            if condition is not None:
-                search = search.where(condition, prefilter=True)
+            if where is not None:
+                search = search.where(where.to_sql(), prefilter=True)
             if index is not None:
                 search = index.asked(search, count)
             return search.select([*columns, "_distance"]).to_arrow()
+
+    def matching(self, words: str, count: int, where: Filter | None) -> tuple[list[str], Float32[np.ndarray, " n"]]:
+        """The keys of the `count` rows that match words best and that a filter keeps, and their scores."""
+        with self._errors():
+            return match_words(self._table, words, count, where=where)
 
     def _errors(self) -> AbstractContextManager[None]:
         return lance_errors(self._store, "searched by its view")

@@ -1,10 +1,11 @@
-"""Searching a store without the means of its modalities: whose mean is removed, from what, and what contracts say."""
+"""A store held in memory, without the means of its modalities: whose mean is removed, and what is found."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
+from tests.helpers.plain_items import items_of, search_in
 from tests.helpers.toy_store import filled_store
 from tests.helpers.toys import DIM, ToyBackbone, text_items
 from unibind import UniBind
@@ -17,8 +18,9 @@ from unibind.data.store import Store
 from unibind.data.store_means import store_means
 from unibind.errors import ContractError
 from unibind.modalities.text import Text
-from unibind.retrieval import Index, StoreSearch
+from unibind.retrieval import parse_filter
 from unibind.retrieval.centering import GENERIC_TEXTS, Centering
+from unibind.retrieval.streamed import StreamedItems
 
 TOY = ToyBackbone()
 MEAN = Mean(np.float32([0.5, 0, 0, 0, 0, 0, 0, 0.5]), 9)
@@ -36,11 +38,6 @@ def a_head():
 
 def centering(store, **parts):
     return Centering(UniBind(TOY, **parts), store)
-
-
-def searched(store, model, **changes):
-    settings = {"modalities": None, "split": None, "center": True} | changes
-    return StoreSearch(store, model, **settings)
 
 
 def test_the_mean_of_the_store_is_removed_and_the_contract_has_its_fingerprint(store):
@@ -96,40 +93,88 @@ def test_generic_texts_are_embedded_once_per_model_and_only_for_texts(store):
     model.search("red", store)
     assert backbone.encoded["text"] == 3 + len(GENERIC_TEXTS)
     alone = UniBind(ToyBackbone())
-    searched(store, alone).hits(store.vectors("image").vectors[:1], "image", ["x"], k=1, per_modality=None)
+    StreamedItems(store, alone).as_compared(store.vectors("image").vectors[:1], "image")
     UniBind(backbone, means={"text": MEAN}).search("red", store)
     assert alone.backbone.encoded["text"] == 0
     assert backbone.encoded["text"] == 4 + len(GENERIC_TEXTS)
 
 
-def test_items_and_queries_are_centered_alike_and_gaps_are_those_before(store):
-    model = UniBind(TOY)
+def test_items_and_queries_are_centered_alike_and_means_are_those_before(store):
+    held, means = StreamedItems(store, UniBind(TOY)), store_means(store)
     images, tones = store.vectors("image", "test"), store.vectors("audio", "test")
-    hits = searched(store, model, split="test").hits(tones.vectors[:1], "audio", ["a tone"], k=99, per_modality=None)[0]
-    means = store_means(store)
-    query = means["audio"](tones.vectors[:1])
-    scores = {e.ids[i]: s for e in (images, tones) for i, s in enumerate(means[e.modality](e.vectors) @ query[0])}
-    assert [hit.id for hit in hits] == sorted(scores, key=lambda name: -scores[name])
-    assert {hit.id: hit.score for hit in hits} == pytest.approx(scores, abs=1e-6)
-    gap = float(np.linalg.norm(images.vectors.mean(axis=0) - tones.vectors.mean(axis=0)))
-    assert hits.gaps == pytest.approx({"image": gap, "audio": gap})
+    query, contract = held.as_compared(tones.vectors[:1], "audio")
+    np.testing.assert_array_equal(query, means["audio"](tones.vectors[:1]))
+    assert contract == held.contracts["audio"]
+    for part in (images, tones):
+        scores = dict(zip(part.ids, means[part.modality](part.vectors) @ query[0], strict=True))
+        (ranking,) = held.nearest(query, 99, modality=part.modality, where=parse_filter("split = 'test'"))
+        rows, vectors = held.rows(ranking.keys)
+        assert {row.id: score for row, score in zip(rows, ranking.scores, strict=True)} == pytest.approx(
+            scores, abs=1e-6
+        )
+        np.testing.assert_allclose(ranking.scores, vectors @ query[0], atol=1e-6)
+        assert ranking.scores.tolist() == sorted(ranking.scores, reverse=True)
+    every = store.vectors("image").vectors
+    np.testing.assert_allclose(held.means["image"], every.mean(axis=0), atol=1e-6)
+
+
+def test_rows_are_what_the_store_knows_and_words_are_found_in_labels(store):
+    held = StreamedItems(store, UniBind(TOY))
+    ranking = held.matching("GREEN", 99, modality="audio", where=parse_filter("split in ('train', 'val')"))
+    rows, _ = held.rows(ranking.keys)
+    assert len(rows) == 8
+    assert {(row.label, row.modality) for row in rows} == {("green", "audio")}
+    assert {row.split for row in rows} == {"train", "val"}
+    assert len(held.matching("green", 3, modality="audio")) == 3
+    assert len(held.matching("purple", 3, modality="audio")) == 0
+
+
+def test_a_filter_that_keeps_nothing_gives_nothing(store):
+    held = StreamedItems(store, UniBind(TOY), modalities=["image"])
+    (ranking,) = held.nearest(TOY_RED, 5, modality="image", where=parse_filter("label = 'purple'"))
+    assert len(ranking) == 0
+    assert list(held.contracts) == ["image"]
+
+
+def test_many_queries_give_the_results_of_single_ones(store, monkeypatch):
+    held = StreamedItems(store, UniBind(TOY))
+    queries = unit(np.random.default_rng(0).normal(size=(9, DIM)).astype(np.float32))
+    single = [held.nearest(q[None], 4, modality="image")[0].keys for q in queries]
+    scan = Store.scan
+    monkeypatch.setattr(Store, "scan", lambda self, *which: scan(self, *which, size=5))
+    held = StreamedItems(store, UniBind(TOY))
+    assert [ranking.keys for ranking in held.nearest(queries, 4, modality="image")] == single
+
+
+@pytest.mark.parametrize("k", [1, 4, 36, 99])
+def test_the_nearest_k_equal_a_full_sort(k, store):
+    held, query = StreamedItems(store, UniBind(TOY)), np.eye(1, DIM, dtype=np.float32)
+    (every,) = held.nearest(query, 1000, modality="image")
+    by_id = sorted(zip(held.rows(every.keys)[0], every.scores, strict=True), key=lambda pair: pair[0].id)
+    order = sorted(by_id, key=lambda pair: -pair[1])
+    assert [*held.nearest(query, k, modality="image")[0].keys] == [row.key for row, _ in order][:k]
+    assert len(order) == 36
 
 
 def test_without_centering_vectors_are_compared_as_they_are(store):
     found = UniBind(TOY, means={"image": MEAN, "text": MEAN}).search("red", store, center=False, k=3)
-    plain = Index({m: store.vectors(m) for m in ("audio", "image")}).search(TOY_RED, TOY.contract("text"), 3)[0]
-    assert list(found) == plain
+    parts = {m: store.vectors(m) for m in ("audio", "image")}
+    plain = search_in(items_of(parts), TOY_RED, TOY.contract("text"), 3)[0]
+    assert [hit.id for hit in found] == [hit.id for hit in plain]
+    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in plain])
 
 
 TOY_RED = embed([Text("red")], TOY)
 
 
 def test_the_store_is_read_once_for_all_queries(store, monkeypatch):
-    reads, read = [], Store.vectors
-    monkeypatch.setattr(Store, "vectors", lambda self, **which: reads.append(which) or read(self, **which))
+    reads, read = [], Store.scan
+    monkeypatch.setattr(
+        Store, "scan", lambda self, columns, *which: reads.append(*which) or read(self, columns, *which)
+    )
     results = UniBind(TOY).search(["red", "green", "blue"], store, batch_size=1)
     assert len(results) == 3
-    assert sorted(which["modality"] for which in reads) == ["audio", "image"]
+    assert sorted(reads) == ["audio", "image"]
 
 
 def test_other_spaces_are_refused_as_before(store):
