@@ -30,8 +30,8 @@ from unibind.modalities import ANCHOR
 from unibind.modalities.text import Text
 from unibind.retrieval import Hits, ItemSearch, SearchOptions
 from unibind.retrieval.conditions import Comparison
-from unibind.retrieval.held import HeldItems
 from unibind.retrieval.queries import composed, parts_of
+from unibind.retrieval.streamed import StreamedItems
 
 K, FEW = 20, (1, 3, 10)
 PLAIN, CENTERED, NO_TEXTS = "plain", "centered", "centered, no texts in the store"
@@ -60,14 +60,14 @@ def means_of(vectors: Mapping[str, Vectors], generic: Vectors) -> dict[str, Mean
     return {m: Mean.of(texts if m == ANCHOR else own) for m, own in vectors.items()}
 
 
-def found_by(items: HeldItems, vectors: Vectors, names: list[str], k: int) -> list[Hits]:
+def found_by(items: StreamedItems, vectors: Vectors, names: list[str], k: int) -> list[Hits]:
     """The k hits of each of these embedded texts among the test items."""
     parts = parts_of(EmbeddedBatch(list(range(len(names))), names, ANCHOR, vectors), items)
     search = ItemSearch(items, SearchOptions(k, where=Comparison("split", "=", TEST)))
     return search.hits([composed(parts[place], (), ()) for place in range(len(names))])
 
 
-def scores(items: HeldItems, texts: Embeddings, names: Vectors, categories: list[str]) -> dict[str, np.ndarray]:
+def scores(items: StreamedItems, texts: Embeddings, names: Vectors, categories: list[str]) -> dict[str, np.ndarray]:
     """Per query: recall@K of its category, of its own object, and of categories by name."""
     hits = found_by(items, texts.vectors, texts.ids, K)
     by_name = found_by(items, names, categories, K)
@@ -84,7 +84,7 @@ def recalls(hits, labels, sizes) -> np.ndarray:
     return np.array(found)
 
 
-def others_near(items: HeldItems, texts: Embeddings) -> np.ndarray:
+def others_near(items: StreamedItems, texts: Embeddings) -> np.ndarray:
     """Per text, the share of its K nearest items, itself apart, that are not texts."""
     hits = found_by(items, texts.vectors, texts.ids, K + 1)
     near = [[h for h in found if h.id != own][:K] for found, own in zip(hits, texts.ids, strict=True)]
@@ -108,10 +108,10 @@ def main() -> None:
         objects["names"] += [f"{seed}/{name}" for name in categories]
         for setting, searcher, center in settings(model, store, train, seed):
             for gallery in [m for m in test if m != ANCHOR]:
-                searched = HeldItems(store, searcher, modalities=[gallery], center=center)
+                searched = StreamedItems(store, searcher, modalities=[gallery], center=center)
                 for measure, values in scores(searched, texts, names, categories).items():
                     found.setdefault(measure, {}).setdefault(gallery, {}).setdefault(setting, []).append(values)
-            every = HeldItems(store, searcher, center=center)
+            every = StreamedItems(store, searcher, center=center)
             near = found.setdefault("not texts among the nearest", {}).setdefault(ANCHOR, {})
             near.setdefault(setting, []).append(others_near(every, texts))
     report = {measure: summary(measure, by, objects) for measure, by in found.items()}

@@ -17,7 +17,16 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .align.problem import FitConfig
     from .align.selection import CenterConfig
-    from .api import encode, export, search, similarity
+    from .api import (
+        build_index,
+        classify_store,
+        drop_indexes,
+        encode,
+        export,
+        search,
+        show_indexes,
+        similarity,
+    )
     from .backbones import (
         Backbone,
         BackboneSpec,
@@ -57,7 +66,16 @@ if TYPE_CHECKING:
 _MODULES = {
     "align.problem": ("FitConfig",),
     "align.selection": ("CenterConfig",),
-    "api": ("encode", "export", "search", "similarity"),
+    "api": (
+        "build_index",
+        "classify_store",
+        "drop_indexes",
+        "encode",
+        "export",
+        "search",
+        "show_indexes",
+        "similarity",
+    ),
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
     "backbones.classifier.model": ("ClassifierBackbone",),
     "centering": ("Mean",),
@@ -128,7 +146,10 @@ __all__ = [
     "Unreadable",
     "Video",
     "__version__",
+    "build_index",
+    "classify_store",
     "create_backbone",
+    "drop_indexes",
     "encode",
     "export",
     "fit",
@@ -136,6 +157,7 @@ __all__ = [
     "read",
     "read_manifest",
     "search",
+    "show_indexes",
     "similarity",
     "store_means",
 ]

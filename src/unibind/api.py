@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +27,14 @@ from .files import check_output
 from .knowledge import KnowledgeSource
 from .modalities.limits import Limits
 from .model import UniBind
+from .predictions import Answering
+from .predictions.writing import StoreAnswers, check_streamed_name, write_answers
 from .progress import progress_bar
 from .retrieval import Filter, Hits
+from .retrieval.opening import INDEXED_FROM
+from .retrieval.views import ViewDescription, build_view, describe_view, describe_views, drop_views, keep_view
+
+_log = logging.getLogger(__name__)
 
 
 def encode(
@@ -86,7 +93,18 @@ def encode(
             limits=limits,
             progress=advance,
         )
+    if len(opened) >= INDEXED_FROM:
+        _keep_indexed(opened, encoder, progress)
     return replace(summary, intake=items.report)
+
+
+def _keep_indexed(store: Store, backbone: Backbone, progress: bool | None) -> None:
+    """Build the index of a large store, or make it follow; search does without it where that is not possible."""
+    try:
+        with progress_bar("indexing", None, progress) as advance:
+            keep_view(store, UniBind(backbone), progress=advance)
+    except UnibindError as error:
+        _log.warning(f"the items are stored, but their index was not built: {error}")
 
 
 def open_model(
@@ -189,6 +207,89 @@ def search(
         modality=query_modality,
     )
     return results
+
+
+def classify_store(
+    store: Store | str | Path,
+    out: str | Path,
+    *,
+    model: UniBind | str | Path | None = None,
+    classes: Sequence[str] | str | None = None,
+    knowledge: KnowledgeSource | None = None,
+    unlabeled: UnlabeledSource | None = None,
+    calibrate: Store | str | Path | None = None,
+    modalities: Sequence[str] | None = None,
+    split: str | None = None,
+    force: bool = False,
+    answering: Answering | None = None,
+    progress: bool | None = None,
+    **backbone: Any,
+) -> StoreAnswers:
+    """Classify the items of a store, and write the answers as a table: `.csv`, `.jsonl` or `.parquet`.
+
+    See `UniBind.classify_store`, which has the columns; nothing is read but the store, and memory does not grow with
+    it. The model and `backbone` (backbone, weights, precision, device, options) are as for `open_model`. Raises
+    UnknownNameError for another suffix, and UnibindError for a file that exists, unless `force` is set, and where there
+    are no items.
+    """
+    check_streamed_name(Path(out))
+    check_output(out, force=force)
+    opened = open_store(store)
+    named = {"store": opened, **backbone}
+    fitted = open_model(model, classes=classes, knowledge=knowledge, unlabeled=unlabeled, **named)
+    if calibrate is not None:
+        fitted.calibrate(calibrate)
+    how = Answering(top=1) if answering is None else answering
+    tables = fitted.classify_store(opened, modalities=modalities, split=split, **how.of_one_item())
+    with progress_bar("classifying", None, progress) as advance:
+        return write_answers(tables, Path(out), advance)
+
+
+def build_index(
+    store: Store | str | Path,
+    *,
+    model: UniBind | str | Path | None = None,
+    memory: int | None = None,
+    backbone: Backbone | str | None = None,
+    weights: str | Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> ViewDescription:
+    """Make searches of a large store fast, with a model's heads or the bare backbone.
+
+    `encode` does this by itself for stores of 50,000 items and more, with their backbone. The index is of the items as
+    the model compares them; every model has its own. It follows the store by itself: items that are added, changed or
+    removed later need no new one. The means that a search removes stay those of now until it is built again. `memory`
+    is what the machine that searches has, in bytes, which the kind of index depends on (None: as this one). Memory does
+    not grow with the store. Raises UnibindError for an empty store, and where another process is building.
+    """
+    opened = open_store(store)
+    fitted = open_model(
+        model,
+        store=opened,
+        backbone=backbone,
+        weights=weights,
+        precision=precision,
+        device=device,
+        options=options,
+    )
+    with progress_bar("indexing", len(opened), progress) as advance:
+        return describe_view(opened, build_view(opened, fitted, memory=memory, progress=advance))
+
+
+def show_indexes(store: Store | str | Path) -> list[ViewDescription]:
+    """The indexes of a store, one for each model that it was indexed with."""
+    return describe_views(open_store(store))
+
+
+def drop_indexes(store: Store | str | Path, name: str | None = None) -> list[str]:
+    """Remove one index of a store, or all; returns the names of those that were there. The items stay.
+
+    Raises UnibindError for a name that no index has.
+    """
+    return drop_views(open_store(store), name)
 
 
 def export(

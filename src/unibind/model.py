@@ -35,10 +35,11 @@ from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
 from .retrieval import Filter, Hits, ItemSearch, SearchOptions, parse_filter
 from .retrieval.centering import GENERIC_TEXTS, without
-from .retrieval.held import HeldItems
+from .retrieval.opening import open_items
 from .retrieval.queries import Part, composed, parts_of
 
 if TYPE_CHECKING:
+    import pyarrow
     from torch import Tensor
 
 
@@ -246,6 +247,28 @@ class UniBind:
         )
         return self._classifier.mixed_predictions(vectors, modalities, names, answering)
 
+    def classify_store(
+        self,
+        store: Store | str | Path,
+        *,
+        modalities: Sequence[str] | None = None,
+        split: str | None = None,
+        top: int = 1,
+        none_prior: float = 0.0,
+        false_accept_rate: float | None = None,
+        multi_label: bool = False,
+        threshold: float = 0.5,
+    ) -> Iterator[pyarrow.Table]:
+        """Classify the stored items, as `classify` would their files: an Arrow table for each few thousand of them.
+
+        Nothing is read but the store, in no particular order; memory does not grow with it. The columns are those of
+        `predictions.stored`. `modalities` (None: those that the model has centers for) and `split` limit the items.
+        Raises UnibindError for a modality without centers, and ContractError for a store of another backbone.
+        """
+        opened = open_store(store)
+        answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold)
+        return self._classifier.answers_of_store(opened, modalities, split, answering)
+
     def calibrate(self, store: Store | str | Path, *, split: str | None = "val") -> UniBind:
         """Fit the confidences on labeled items of a store, for every modality that has some; returns the model.
 
@@ -330,7 +353,7 @@ class UniBind:
             diverse=diverse,
             hybrid=hybrid,
         )
-        searched = HeldItems(open_store(store), self, modalities=modalities, center=center)
+        searched = open_items(open_store(store), self, modalities=modalities, center=center)
         search, asking = ItemSearch(searched, options), as_queries(self.backbone)
 
         def parts(also: Any) -> list[Part]:

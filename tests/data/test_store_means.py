@@ -43,7 +43,7 @@ def expected():
 
 
 def forbid_learning(monkeypatch):
-    monkeypatch.setattr(module, "_made", lambda store: pytest.fail("the means were learned again"))
+    monkeypatch.setattr(module, "_made", lambda *_: pytest.fail("the means were learned again"))
 
 
 def test_means_are_those_of_the_training_items_or_of_all_where_a_modality_has_none(store):
@@ -84,6 +84,18 @@ def test_a_store_opened_at_a_version_leaves_the_file_as_it_is(store):
     assert (store.path / MEANS).read_bytes() == content
 
 
+def test_only_what_was_written_since_is_read(store, monkeypatch):
+    store_means(store)
+    rows, read = [], Store.sound_vectors
+    monkeypatch.setattr(Store, "sound_vectors", lambda *of: rows.append(len(of[1])) or read(*of))
+    store.add(pictures("e", split="train"), unit(1), IMAGE)
+    assert store_means(store)["image"].items == 4
+    assert sum(rows) == 1
+    store.remove([row for row in store.rows() if row.id == "a"])
+    assert store_means(store)["image"].items == 3
+    assert sum(rows) == 1 + 2  # those beside the one that was removed
+
+
 @pytest.mark.slow
 def test_a_compaction_a_removal_and_a_relabeling_are_followed(store):
     store_means(store)
@@ -108,17 +120,17 @@ def test_a_version_number_that_comes_again_is_not_mistaken_for_the_first(store, 
 
 
 def test_memory_does_not_grow_with_the_store(store, monkeypatch):
-    sizes, read = [], Store.vector_batches
+    sizes, read = [], Store.scan_fragments
 
-    def watched(self, modality, split=None, *, size=4096):
-        for batch in read(self, modality, split, size=2):
-            sizes.append(len(batch))
-            yield batch
+    def watched(self, *which, **options):
+        for fragment, table in read(self, *which, **options, size=2):
+            sizes.append(len(table))
+            yield fragment, table
 
-    monkeypatch.setattr(Store, "vector_batches", watched)
+    monkeypatch.setattr(Store, "scan_fragments", watched)
     assert vectors_of(store_means(store)) == expected()
     assert max(sizes) == 2
-    assert sum(sizes) == 5
+    assert sum(sizes) == 6
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
@@ -140,9 +152,9 @@ def damaged_contents(content):
     at = content.index(np.float64(2).tobytes())
     yield content[:at] + np.float64(3).tobytes() + content[at + 8 :]
     yield content.replace(b'\\"items\\": 3', b'\\"items\\": 4')
-    yield content.replace(b'\\"format\\": 1', b'\\"format\\": 2')
+    yield content.replace(b'\\"format\\": 2', b'\\"format\\": 3')
     yield content.replace(b'"sums"', b'"summ"')
-    yield module._content({"image": module.Sum(np.full(4, 1e38), 1, None)}, "x")
+    yield module._content({"x": {("image", False): (np.full(4, 1e38), 1)}})
 
 
 @pytest.mark.slow

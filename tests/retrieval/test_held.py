@@ -20,7 +20,7 @@ from unibind.errors import ContractError
 from unibind.modalities.text import Text
 from unibind.retrieval import parse_filter
 from unibind.retrieval.centering import GENERIC_TEXTS, Centering
-from unibind.retrieval.held import HeldItems
+from unibind.retrieval.streamed import StreamedItems
 
 TOY = ToyBackbone()
 MEAN = Mean(np.float32([0.5, 0, 0, 0, 0, 0, 0, 0.5]), 9)
@@ -93,14 +93,14 @@ def test_generic_texts_are_embedded_once_per_model_and_only_for_texts(store):
     model.search("red", store)
     assert backbone.encoded["text"] == 3 + len(GENERIC_TEXTS)
     alone = UniBind(ToyBackbone())
-    HeldItems(store, alone).as_compared(store.vectors("image").vectors[:1], "image")
+    StreamedItems(store, alone).as_compared(store.vectors("image").vectors[:1], "image")
     UniBind(backbone, means={"text": MEAN}).search("red", store)
     assert alone.backbone.encoded["text"] == 0
     assert backbone.encoded["text"] == 4 + len(GENERIC_TEXTS)
 
 
 def test_items_and_queries_are_centered_alike_and_means_are_those_before(store):
-    held, means = HeldItems(store, UniBind(TOY)), store_means(store)
+    held, means = StreamedItems(store, UniBind(TOY)), store_means(store)
     images, tones = store.vectors("image", "test"), store.vectors("audio", "test")
     query, contract = held.as_compared(tones.vectors[:1], "audio")
     np.testing.assert_array_equal(query, means["audio"](tones.vectors[:1]))
@@ -119,7 +119,7 @@ def test_items_and_queries_are_centered_alike_and_means_are_those_before(store):
 
 
 def test_rows_are_what_the_store_knows_and_words_are_found_in_labels(store):
-    held = HeldItems(store, UniBind(TOY))
+    held = StreamedItems(store, UniBind(TOY))
     ranking = held.matching("GREEN", 99, modality="audio", where=parse_filter("split in ('train', 'val')"))
     rows, _ = held.rows(ranking.keys)
     assert len(rows) == 8
@@ -130,23 +130,25 @@ def test_rows_are_what_the_store_knows_and_words_are_found_in_labels(store):
 
 
 def test_a_filter_that_keeps_nothing_gives_nothing(store):
-    held = HeldItems(store, UniBind(TOY), modalities=["image"])
+    held = StreamedItems(store, UniBind(TOY), modalities=["image"])
     (ranking,) = held.nearest(TOY_RED, 5, modality="image", where=parse_filter("label = 'purple'"))
     assert len(ranking) == 0
     assert list(held.contracts) == ["image"]
 
 
 def test_many_queries_give_the_results_of_single_ones(store, monkeypatch):
-    held = HeldItems(store, UniBind(TOY))
+    held = StreamedItems(store, UniBind(TOY))
     queries = unit(np.random.default_rng(0).normal(size=(9, DIM)).astype(np.float32))
     single = [held.nearest(q[None], 4, modality="image")[0].keys for q in queries]
-    monkeypatch.setattr("unibind.retrieval.held.BLOCK", 100)  # two queries per block
+    scan = Store.scan
+    monkeypatch.setattr(Store, "scan", lambda self, *which: scan(self, *which, size=5))
+    held = StreamedItems(store, UniBind(TOY))
     assert [ranking.keys for ranking in held.nearest(queries, 4, modality="image")] == single
 
 
 @pytest.mark.parametrize("k", [1, 4, 36, 99])
 def test_the_nearest_k_equal_a_full_sort(k, store):
-    held, query = HeldItems(store, UniBind(TOY)), np.eye(1, DIM, dtype=np.float32)
+    held, query = StreamedItems(store, UniBind(TOY)), np.eye(1, DIM, dtype=np.float32)
     (every,) = held.nearest(query, 1000, modality="image")
     by_id = sorted(zip(held.rows(every.keys)[0], every.scores, strict=True), key=lambda pair: pair[0].id)
     order = sorted(by_id, key=lambda pair: -pair[1])
@@ -166,8 +168,10 @@ TOY_RED = embed([Text("red")], TOY)
 
 
 def test_the_store_is_read_once_for_all_queries(store, monkeypatch):
-    reads, read = [], Store.batches
-    monkeypatch.setattr(Store, "batches", lambda self, modality: reads.append(modality) or read(self, modality))
+    reads, read = [], Store.scan
+    monkeypatch.setattr(
+        Store, "scan", lambda self, columns, *which: reads.append(*which) or read(self, columns, *which)
+    )
     results = UniBind(TOY).search(["red", "green", "blue"], store, batch_size=1)
     assert len(results) == 3
     assert sorted(reads) == ["audio", "image"]

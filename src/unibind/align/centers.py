@@ -199,12 +199,12 @@ class Centers:
 
     def nearest_descriptions(self, samples: Vectors, category_index: CategoryIndex) -> list[str]:
         """For every sample [N, D], the id of the nearest description within its category, given by index [N]."""
-        offsets = self.offsets
-        nearest = []
-        for x, c in zip(samples, category_index, strict=True):
-            row = offsets[c] + int(np.argmax(self.vectors[offsets[c] : offsets[c + 1]] @ x))
-            nearest.append(self.description_ids[row])
-        return nearest
+        offsets, rows = self.offsets, np.empty(len(samples), np.intp)
+        for category in np.unique(category_index):
+            of = np.flatnonzero(category_index == category)
+            centers = self.vectors[offsets[category] : offsets[category + 1]]
+            rows[of] = offsets[category] + np.argmax(samples[of] @ centers.T, axis=1)
+        return [self.description_ids[row] for row in rows]
 
 
 def save_centers(centers: Mapping[str, Centers], path: Path) -> None:

@@ -25,6 +25,7 @@ from . import (
     export,
     fit,
     heptad,
+    index,
     inspect,
     knowledge,
     search,
@@ -55,6 +56,7 @@ add_verb(app, "export", export.export)
 add_verb(app, "doctor", doctor.doctor)
 app.add_typer(heptad.app, name="heptad")
 app.add_typer(store.app, name="store")
+app.add_typer(index.app, name="index")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(weights.app, name="weights")
 app.add_typer(knowledge.app, name="knowledge")

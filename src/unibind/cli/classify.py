@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,11 @@ from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
 from ._console import (
     ADVANCED,
     ANSWERS,
+    INPUT,
     OUTPUT,
     CalibrateOption,
     ClassesOption,
+    ForceOption,
     ItemTimeoutOption,
     JsonOption,
     KnowledgeOption,
@@ -34,11 +36,21 @@ if TYPE_CHECKING:
     from ..predictions import Prediction, Unreadable
 
 _GROUP = 100  # files whose answers are printed together
+_LISTED = 50  # labels whose numbers of items are printed
 
 
 @with_backbone_options
 def classify(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Files of any modality.", show_default=False)
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="Instead: all items of a store, into --out.", rich_help_panel=INPUT),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --store: only this split.", rich_help_panel=INPUT)
+    ] = None,
     model: ModelOption = None,
     classes: ClassesOption = None,
     knowledge: KnowledgeOption = None,
@@ -90,9 +102,20 @@ def classify(
         int, typer.Option(min=0, help="Processes that read files; 0 reads in this one.", rich_help_panel=ADVANCED)
     ] = 0,
     item_timeout: ItemTimeoutOption = 60,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="With --store: the table to write, .csv, .jsonl or .parquet.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Classify files with a fitted model, or zero-shot by class names or descriptions.
+    """Classify files, or all items of a store, with a fitted model, or zero-shot by class names or descriptions.
 
     Percentages are probabilities given that a file belongs to one of the classes. One unreadable file does not stop the
     others; the exit code is then 2.
@@ -105,6 +128,7 @@ def classify(
       $ unibind classify inbox/*.wav --model runs/demo/model --multi-label
       $ unibind classify photos/*.jpg --model runs/demo/model --transductive
       $ unibind classify dog.wav --knowledge my_classes.jsonl --unlabeled runs/store
+      $ unibind classify --store runs/mine --model runs/my_model --out answers.parquet
     """
     from ..align.transduction import method_named
     from ..api import open_model
@@ -114,7 +138,13 @@ def classify(
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
     at_once = method_named(transductive_method or transductive)
     answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold, at_once)
-    opened = open_model(model, classes=classes, knowledge=knowledge, unlabeled=unlabeled, **backbone.arguments)
+    model_options = {"model": model, "classes": classes, "knowledge": knowledge, "unlabeled": unlabeled}
+    if store is not None or not files:
+        modalities = None if modality is None else [modality]
+        given = {**model_options, **backbone.arguments, "calibrate": calibrate, "answering": answering}
+        _classify_store(store, files, out, json, modalities=modalities, split=split, force=force, **given)
+        return
+    opened = open_model(**model_options, **backbone.arguments)
     if calibrate is not None:
         opened.calibrate(calibrate)
     size = _GROUP if answering.transductive is None else len(files)
@@ -132,6 +162,20 @@ def classify(
             print_json([asdict(result) for result in results])
     if any(isinstance(result, Unreadable) for result in results):
         raise typer.Exit(2)
+
+
+def _classify_store(store: Path | None, files: list[Path] | None, out: Path | None, json: bool, **options: Any) -> None:
+    """Classify the items of a store into a table, and print how many are of each class."""
+    from ..api import classify_store
+
+    if store is None or files or out is None:
+        raise UnibindError("name the files to classify, or pass --store STORE with --out FILE and no files")
+    found = classify_store(store, out, **options)
+    if json:
+        print_json(asdict(found))
+        return
+    print_table(("label", "items"), list(found.labels.items())[:_LISTED])
+    notify(f"{found.items:,} items classified, {found.none_of_these:,} of them as none of these: {found.out}")
 
 
 def _print(results: list[Prediction | Unreadable], *, answers: bool) -> None:

@@ -124,6 +124,13 @@ class Embeddings:
         return self if len(kept) == len(self) else self.take(kept)
 
 
+def bare_embeddings(vectors: Vectors, contract: Contract) -> Embeddings:
+    """Vectors [N, D] as the heads of a model take them, of items of which nothing else is told."""
+    nothing: list[str | None] = [None] * len(vectors)
+    ids = [""] * len(vectors)
+    return Embeddings(contract.modality, ids, nothing, vectors, contract, nothing, nothing, nothing, nothing)
+
+
 def joined(first: Embeddings, second: Embeddings) -> Embeddings:
     """The items of both, which are of one modality and contract."""
     first.contract.check_comparable(second.contract, here="the first items", there="the second")

@@ -34,11 +34,16 @@ _Field = int | bytes
 
 @dataclass(frozen=True)
 class Fragment:
-    """A part of a table that was written at once: its number, its rows, and how many of them were deleted since."""
+    """A part of a table that was written at once: its number, its rows, and how many of them were deleted since.
+
+    `name` is of these rows alone: the fragment has another one when rows are deleted or written anew, and no other
+    table has a fragment with this name, unless it is a copy of it.
+    """
 
     number: int
     rows: int
     deleted: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -219,21 +224,24 @@ def _fragment(message: bytes, files: dict[str, int | None]) -> Fragment:
     """One fragment; its files are added to `files`."""
     number = rows = deleted = 0
     deletions: dict[int, _Field] | None = None
+    names: list[str] = []
     for field, value in _fields(message):
         if field == 1 and isinstance(value, int):
             number = value
         elif field == 2 and isinstance(value, bytes):
             data = dict(_fields(value))
             size = data.get(6)
-            files[f"{_DATA}/{_name(data[1])}"] = size if isinstance(size, int) and size else None
+            names.append(_name(data[1]))
+            files[f"{_DATA}/{names[-1]}"] = size if isinstance(size, int) and size else None
         elif field == 3 and isinstance(value, bytes):
             deletions = dict(_fields(value))
         elif field == 4 and isinstance(value, int):
             rows = value
     if deletions is not None:
         kind, read, name, deleted = (int(deletions.get(field, 0)) for field in (1, 2, 3, 4))
-        files[f"{_DELETIONS}/{number}-{read}-{name}.{'bin' if kind else 'arrow'}"] = None
-    return Fragment(number, rows, deleted)
+        names.append(f"{number}-{read}-{name}.{'bin' if kind else 'arrow'}")
+        files[f"{_DELETIONS}/{names[-1]}"] = None
+    return Fragment(number, rows, deleted, " ".join(names))
 
 
 def _name(value: _Field) -> str:

@@ -7,19 +7,17 @@ with the table.
 
 from __future__ import annotations
 
-import errno
 import logging
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnibindError
+from .lance_errors import lance_errors
 from .lance_files import Fragment, TableFiles
 from .store_lock import Reading, remove_unread
-from .stored_text import cells
 
 if TYPE_CHECKING:
     import pyarrow
@@ -27,12 +25,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 VECTOR = "vector"
+ROW_NUMBER = "_rowid"  # Lance's name of a row at one version: the number of its fragment, then its own
+_FRAGMENT_BITS = 32  # by which the number of the fragment is shifted
 _KEY = "key"
 _NULLABLE = ("id", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content")
-_READ_ONLY = re.compile("permission denied|read-only|not permitted", re.IGNORECASE)
-_FULL = re.compile("no space left|quota exceeded|file too large", re.IGNORECASE)
-_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REASON = 160  # characters of Lance's message
 
 # Fragments of one tier are merged when there are this many. Those of the last tier are never merged, so that a commit
 # to a large table rewrites little of it.
@@ -134,6 +130,14 @@ class LanceTables:
         with self.errors("read"):
             return self._files[name].read(pin).transaction or str(pin)
 
+    def fragments(self, name: str) -> tuple[Fragment, ...]:
+        """The fragments of the version that is read; none before the table's first complete append."""
+        pin = self._pins[name]
+        if pin is None:
+            return ()
+        with self.errors("read"):
+            return self._files[name].read(pin).fragments
+
     def kept(self, name: str) -> list[int]:
         """The versions of a table that are kept, the newest first."""
         return self._files[name].numbers()
@@ -184,28 +188,49 @@ class LanceTables:
             return 0, iter(())
         with self.errors("read"):
             count = table.count_rows(condition)
+        return count, self.scan(name, columns, condition, size)
 
-        def batches() -> Iterator[pyarrow.Table]:
-            import pyarrow
+    def scan(self, name: str, columns: Sequence[str], condition: str | None, size: int) -> Iterator[pyarrow.Table]:
+        """These columns, and ROW_NUMBER if it is one of them, of the rows that meet a condition, `size` rows at a time.
 
-            with self.errors("read"):
-                search = table.search()
-                found = search if condition is None else search.where(condition)
-                for batch in found.select(list(columns)).to_batches(size):
-                    part = pyarrow.Table.from_batches([batch])
-                    self._check_filled(name, part)
-                    yield part
+        Rows that are appended meanwhile are not read. Raises what `read` raises.
+        """
+        import pyarrow
 
-        return count, batches()
-
-    def counted(self, name: str, columns: tuple[str, ...]) -> dict[tuple[str, ...], int]:
-        """How many rows have the same values in these columns of texts."""
-        table = self.read(name, columns)
+        table = self._open(name)
         if table is None:
-            return {}
-        groups = table.group_by(list(columns)).aggregate([([], "count_all")])
-        values = [cells(groups[column]) for column in columns]
-        return dict(zip(zip(*values, strict=True), groups["count_all"].to_pylist(), strict=True))
+            return
+        with self.errors("read"):
+            search = table.search().with_row_id(ROW_NUMBER in columns)
+            found = search if condition is None else search.where(condition)
+            for batch in found.select([column for column in columns if column != ROW_NUMBER]).to_batches(size):
+                part = pyarrow.Table.from_batches([batch])
+                self._check_filled(name, part)
+                yield part
+
+    def scan_fragments(
+        self, name: str, columns: Sequence[str], fragments: Sequence[Fragment], size: int
+    ) -> Iterator[tuple[Fragment, pyarrow.Table]]:
+        """These columns of the rows of some fragments, at most `size` rows at a time; nothing else is read.
+
+        Raises what `read` raises.
+        """
+        table = self._open(name)
+        for fragment in fragments:
+            first = fragment.number << _FRAGMENT_BITS
+            for start in range(first, first + fragment.rows, size):
+                numbers = list(range(start, min(start + size, first + fragment.rows)))
+                with self.errors("read"):  # rows that were deleted are left out
+                    part = table.take_row_ids(numbers).select(list(columns)).to_arrow()
+                self._check_filled(name, part)
+                yield fragment, part
+
+    def take(self, name: str, columns: Sequence[str], numbers: Sequence[int]) -> pyarrow.Table:
+        """These columns of the rows with these ROW_NUMBERs, in their order."""
+        with self.errors("read"):
+            found = self._open(name).take_row_ids(list(numbers)).select(list(columns)).to_arrow()
+        self._check_filled(name, found)
+        return found
 
     def width(self, name: str) -> int | None:
         """The width of a table's vectors; None before its first complete append."""
@@ -263,7 +288,7 @@ class LanceTables:
             if not full:
                 self._merge_tiers(name)
                 continue
-            small = [f for f in self._fragments(name) if f.rows < _TIERS[-1] or f.deleted * _WORN > f.rows]
+            small = [f for f in self._mergeable(name) if f.rows < _TIERS[-1] or f.deleted * _WORN > f.rows]
             if len(small) > 1 or any(f.deleted for f in small):
                 self._merge_fragments(name, small)
             self._remove_old(name, kept=1)
@@ -271,14 +296,14 @@ class LanceTables:
     def _merge_tiers(self, name: str) -> None:
         """Merge the fragments of each tier that has enough of them."""
         for lower, upper in zip((0, *_TIERS), _TIERS, strict=False):
-            tier = [f for f in self._fragments(name) if lower <= f.rows < upper]
+            tier = [f for f in self._mergeable(name) if lower <= f.rows < upper]
             if len(tier) >= _FAN_IN:
                 self._merge_fragments(name, tier)
                 self._remove_old(name)
 
-    def _fragments(self, name: str) -> tuple[Fragment, ...]:
-        pin = self._pins[name]
-        return () if pin is None or _KEY not in self._columns[name] else self._files[name].read(pin).fragments
+    def _mergeable(self, name: str) -> tuple[Fragment, ...]:
+        """The fragments of a table whose rows have keys."""
+        return self.fragments(name) if _KEY in self._columns[name] else ()
 
     def _merge_fragments(self, name: str, fragments: Sequence[Fragment]) -> None:
         """Write the rows of fragments anew, a full fragment at a time; each is one commit that changes no row."""
@@ -291,11 +316,11 @@ class LanceTables:
     def _row_numbers(self, name: str, fragments: Sequence[Fragment]) -> list[int]:
         """Lance's numbers of the rows of these fragments, without deleted ones: the fragment's, then the row's."""
         if not any(f.deleted for f in fragments):
-            return [(f.number << 32) + row for f in fragments for row in range(f.rows)]
+            return [(f.number << _FRAGMENT_BITS) + row for f in fragments for row in range(f.rows)]
         chosen = {f.number for f in fragments}
         with self.errors("read"):
             found = self._open(name).search().with_row_id(True).select(["_rowid"]).to_arrow()["_rowid"].to_pylist()
-        return [number for number in found if number >> 32 in chosen]
+        return [number for number in found if number >> _FRAGMENT_BITS in chosen]
 
     def _remove_old(self, name: str, *, kept: int | None = None) -> None:
         """Remove versions that nobody reads; if only so many are `kept`, at once."""
@@ -365,25 +390,6 @@ class LanceTables:
     def _refuse(self, reason: str) -> None:
         raise UnibindError(f"the store {self._folder} is damaged: {reason}; encode into a new store")
 
-    @contextmanager
-    def errors(self, done: str) -> Iterator[None]:
-        """Turn what Lance raises (also its panics, which are no Exceptions) into one sentence that names the store."""
-        try:
-            yield
-        except UnibindError as error:
-            if str(self._folder) in str(error):
-                raise
-            raise UnibindError(f"the store {self._folder} cannot be {done} ({error})") from error
-        except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:
-            raise UnibindError(self._sentence(error, done)) from error
-
-    def _sentence(self, error: BaseException, done: str) -> str:
-        reason = " ".join(str(error).split())
-        start = f"the store {self._folder} cannot be {done}"
-        if _READ_ONLY.search(reason):
-            return f"{start}: permission denied; check who may write there"
-        if _FULL.search(reason) or getattr(error, "errno", None) in _FULL_CODES:
-            return f"{start}: the disk is full; what was stored before is kept, so make room and run the command again"
-        return f"{start} ({reason[:_REASON]}); if it is damaged, encode into a new store"
+    def errors(self, done: str) -> AbstractContextManager[None]:
+        """Turn what Lance raises into one sentence that names the store."""
+        return lance_errors(self._folder, done)

@@ -33,6 +33,8 @@ from ..files import OutputKind, check_output
 from ..modalities import check_modality
 from .embeddings import Embeddings, Vectors
 from .file_facts import FileFacts
+from .fragment_counts import Kind, count_rows
+from .lance_files import Fragment
 from .lance_tables import VECTOR, LanceTables
 from .manifest import Item, check_unique
 from .rows import (
@@ -66,6 +68,7 @@ _COLUMNS = {
     _CONTRACTS: ("hash", "json"),
     _QUARANTINE: ("key", "id", "uri", "modality", "error", "message", "size", "mtime_ns"),
 }
+_COUNTED = ("modality", "contract", "split", "state")
 _UPDATED = (*FACTS, FACTS_SUM)
 _WRITTEN = (*_UPDATED, "modality", "contract")  # beside the vector and its checksum
 
@@ -114,7 +117,12 @@ class Store:
             if wrong not in self._reported:
                 self._reported.add(wrong)
                 _log.warning(f"the store {self.path} was not written completely: {wrong}")
-        counts = self._tables.counted(_ITEMS, ("modality", "contract", "state"))
+        counts = Counter[tuple[str, str, str]]()
+        self._splits: dict[str, set[str | None]] = {}
+        for (modality, contract, split, state), count in self._kinds().items():
+            counts[str(modality), str(contract), str(state)] += count
+            if state == PRESENT:
+                self._splits.setdefault(str(modality), set()).add(split)
         texts = {row["hash"]: row["json"] for row in self._rows(_CONTRACTS, ["hash", "json"])}
         self._taken: _Taken | None = None  # read when it is first asked for
         self._counts = Counter[str]()
@@ -129,6 +137,9 @@ class Store:
         self._contracts = {
             m: Contract.from_json(texts[name], f"the contract {name} of {self.path}") for m, name in used.items()
         }
+
+    def _kinds(self) -> Counter[Kind]:
+        return count_rows(self._tables, _ITEMS, _COUNTED, self.path, keep=self._fixed is None)
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -227,6 +238,7 @@ class Store:
             self._append(_ITEMS, self._with_contract(rows, contract), vectors)
             taken.add(rows)
             self._counts[contract.modality] += len(rows)
+            self._splits.setdefault(contract.modality, set()).update(row.split for row in rows)
             self._release(rows)
 
     def replace(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> None:
@@ -336,11 +348,7 @@ class Store:
 
     def splits(self) -> dict[str, set[str | None]]:
         """The splits that the items of each modality belong to; None for items without a split."""
-        splits: dict[str, set[str | None]] = {modality: set() for modality in self.modalities()}
-        for modality, split, state in self._tables.counted(_ITEMS, ("modality", "split", "state")):
-            if state == PRESENT:
-                splits[modality].add(split)
-        return splits
+        return {modality: set(self._splits[modality]) for modality in self.modalities()}
 
     def __len__(self) -> int:
         return sum(self._counts.values())
@@ -412,6 +420,47 @@ class Store:
         columns = [*FACTS, "modality", VECTOR, VECTOR_SUM]
         count, tables = self._tables.read_batches(_ITEMS, columns, _present(modality, split), size)
         return count, ((rows_of(t, self._places), self._sound(t, modality)) for t in tables)
+
+    @property
+    def width(self) -> int:
+        """The number of dimensions D of the stored vectors; 0 while it is empty."""
+        return self._tables.width(_ITEMS) or 0
+
+    def fragments(self) -> tuple[Fragment, ...]:
+        """The parts that its items were written in; one that is unchanged has the same name in every version."""
+        return self._tables.fragments(_ITEMS)
+
+    def scan(
+        self, columns: Sequence[str], modality: str | None = None, split: str | None = None, *, size: int = 4096
+    ) -> Iterator[pyarrow.Table]:
+        """These columns of the table of items, at most `size` at a time and in no particular order; without those whose
+        files are missing.
+
+        Memory does not grow with the store. ROW_NUMBER may be one of the columns, for `take`.
+        """
+        return self._tables.scan(_ITEMS, columns, _present(modality, split), size)
+
+    def scan_fragments(
+        self, columns: Sequence[str], fragments: Sequence[Fragment], *, size: int = 4096
+    ) -> Iterator[tuple[Fragment, pyarrow.Table]]:
+        """The same of the items of some fragments, those included whose files are missing; nothing else is read."""
+        return self._tables.scan_fragments(_ITEMS, columns, fragments, size)
+
+    def take(self, columns: Sequence[str], numbers: Sequence[int]) -> pyarrow.Table:
+        """These columns of the items with these ROW_NUMBERs, in their order."""
+        return self._tables.take(_ITEMS, columns, numbers)
+
+    def place(self, own_id: str | None, location: str, uri: str | None) -> tuple[str, str | None]:
+        """The id of an item and a path that can be opened, from its cells `id`, `location` and `uri`."""
+        return own_id or self._places.location(location, uri), self._places.uri(uri)
+
+    def stored_items(self, table: pyarrow.Table) -> list[StoredItem]:
+        """What is known about the items of a table with the columns `FACTS` and "modality"."""
+        return rows_of(table, self._places)
+
+    def sound_vectors(self, table: pyarrow.Table, modality: str) -> Vectors:
+        """Vectors [N, D] of a table with VECTOR and VECTOR_SUM; UnibindError if they are not what was written."""
+        return self._sound(table, modality)
 
     def vector_batches(self, modality: str, split: str | None = None, *, size: int = 4096) -> Iterator[Vectors]:
         """The embeddings [B, D] of `batches`, without what is known about their items."""
@@ -538,10 +587,10 @@ class _Taken:
             new.add((row.modality, row.location))
 
 
-def _present(modality: str, split: str | None) -> str:
+def _present(modality: str | None, split: str | None) -> str:
     """The condition, in LanceDB's SQL, of the rows whose embeddings are used."""
-    condition = f"modality = {_quoted(modality)} AND state = {_quoted(PRESENT)}"
-    return condition if split is None else f"{condition} AND split = {_quoted(split)}"
+    values = {"state": PRESENT, "modality": modality, "split": split}
+    return " AND ".join(f"{name} = {_quoted(value)}" for name, value in values.items() if value is not None)
 
 
 def _quoted(text: str) -> str:

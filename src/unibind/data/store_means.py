@@ -1,8 +1,9 @@
-"""The means of a store's modalities, which search removes, kept in its folder for the items they were learned from.
+"""The means of a store's modalities, which search removes: of the sums of its fragments, which are kept in its folder.
 
-The file `means.safetensors` has the sum of each modality's vectors in float64, and in its header how many they are and
-the commit of the store that they belong to. It has nothing that the store cannot tell: where it is missing, damaged or
-of other items, the sums are made again, and where it cannot be written, they are made every time.
+The file `means.safetensors` has the sum of the vectors of each modality in each fragment, in float64, those of the
+split "train" and the others apart; its header says how many they are, and names the fragments. A fragment never changes
+under its name, so only what was written since is read. The file has nothing that the store cannot tell: where it is
+missing or damaged, the sums are made again, and where it cannot be written, they are made every time.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +24,27 @@ from ..centering import Mean
 from ..disk_errors import writing
 from ..errors import UnibindError
 from ..files import write_whole
-from ..json_files import COUNT, OBJECT, TEXT, check_fields, optional, parse_json
+from ..json_files import COUNT, TEXT, Kind, check_fields, list_of, parse_json
+from .lance_files import Fragment
+from .lance_tables import VECTOR
+from .rows import PRESENT, VECTOR_SUM
 from .store import Store
+from .stored_text import cells
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _log = logging.getLogger(__name__)
 
 MEANS = "means.safetensors"
 _TRAIN = "train"
-_HEADER_KEY = "sums"
-_FORMAT = 1
-_HEADER = {"format": COUNT, "commit": TEXT, "modalities": OBJECT, "sha256": TEXT}
-_FACTS = {"items": COUNT, "split": optional(TEXT)}
-_MAX_BYTES = 1 << 26
+_COLUMNS = ("modality", "split", "state", VECTOR, VECTOR_SUM)
+_TOTALS, _HEADER_KEY = "totals", "sums"
+_FORMAT = 2
+_YES_OR_NO = Kind("true or false", lambda value: isinstance(value, bool))
+_HEADER = {"format": COUNT, "sums": list_of(Kind("an object", lambda value: isinstance(value, dict))), "sha256": TEXT}
+_FACTS = {"fragment": TEXT, "modality": TEXT, "train": _YES_OR_NO, "items": COUNT}
+_MAX_BYTES = 1 << 28
 _HUGE = 1e30  # no sum of vectors of unit length
 _FIX = "it is made again when it is needed"
 
@@ -52,28 +62,49 @@ class Sum:
         return Mean.of_sum(self.total, self.items)
 
 
+_Group = tuple[str, bool]  # a modality, and whether these are its training items
+_Sums = dict[_Group, tuple[NDArray[np.float64], int]]  # their sums and numbers
+
+
 def store_means(store: Store) -> dict[str, Mean]:
     """The mean of each stored modality: of its training items, or of all items where it has none.
 
-    A modality whose vectors cannot be read is left out, with a warning. Memory does not grow with the store.
+    A modality whose vectors cannot be read is left out, with a warning. Memory does not grow with the store, and only
+    what was written since the last call is read.
     """
     return {m: found.mean() for m, found in store_sums(store).items()}
 
 
 def store_sums(store: Store) -> dict[str, Sum]:
     """What `store_means` divides; see there."""
-    commit = store.commit
-    if commit is None:
-        return {}
+    fragments, kept = store.fragments(), dict[str, _Sums]()
     with suppress(OSError, UnibindError):
-        kept, of = _read(store.path / MEANS)
-        if of == commit:
-            return kept
-    sums = _made(store)
-    if not store.at_a_version and sums.keys() == set(store.modalities()):
+        kept = _read(store.path / MEANS)
+    new = [fragment for fragment in fragments if fragment.name not in kept]
+    unsound = set[str]()
+    if new:
+        kept |= _made(store, new, unsound)
+    if new and not unsound and not store.at_a_version:
         with suppress(OSError, UnibindError):  # a folder that is read-only, or a disk that is full
-            write_whole(store.path / MEANS, _content(sums, commit))
-    return sums
+            write_whole(store.path / MEANS, _content({f.name: kept[f.name] for f in fragments}))
+    groups = _added(kept[fragment.name] for fragment in fragments)
+    found = {m: _sum_of(m, groups) for m in store.modalities() if m not in unsound}
+    return {m: total for m, total in found.items() if total.items}
+
+
+def _sum_of(modality: str, groups: _Sums) -> Sum:
+    if (modality, True) in groups:
+        return Sum(*groups[modality, True], _TRAIN)
+    return Sum(*groups.get((modality, False), (np.zeros(0), 0)), None)
+
+
+def _added(sums: Iterable[_Sums]) -> _Sums:
+    added: _Sums = {}
+    for found in sums:
+        for group, (total, items) in found.items():
+            before, count = added.get(group, (np.zeros(()), 0))
+            added[group] = before + total, count + items
+    return added
 
 
 def damaged_means(store: Path) -> str | None:
@@ -99,72 +130,84 @@ def remove_damaged_means(store: Path) -> bool:
 # --- making sums -----------------------------------------------------------------------------------------------------
 
 
-def _made(store: Store) -> dict[str, Sum]:
-    splits, sums = store.splits(), dict[str, Sum]()
-    for modality in store.modalities():
-        try:
-            sums[modality] = _sum(store, modality, _TRAIN if _TRAIN in splits[modality] else None)
-        except UnibindError as error:
-            _log.warning(f"the mean of {modality} is not known: {error}")
-    return sums
+def _made(store: Store, fragments: Sequence[Fragment], unsound: set[str]) -> dict[str, _Sums]:
+    """The sums of fragments, by their names; modalities whose vectors cannot be read are added to `unsound`."""
+    made: dict[str, _Sums] = {fragment.name: {} for fragment in fragments}
+    for fragment, table in store.scan_fragments(_COLUMNS, fragments):
+        for modality in store.modalities():
+            if modality in unsound:
+                continue
+            try:
+                made[fragment.name] = _added((made[fragment.name], _of_some(store, table, modality)))
+            except UnibindError as error:
+                _log.warning(f"the mean of {modality} is not known: {error}")
+                unsound.add(modality)
+    return made
 
 
-def _sum(store: Store, modality: str, split: str | None) -> Sum:
-    total, items = np.zeros(()), 0
-    for vectors in store.vector_batches(modality, split):
-        total, items = total + vectors.sum(axis=0, dtype=np.float64), items + len(vectors)
-    return Sum(total, items, split)
+def _of_some(store: Store, table: pyarrow.Table, modality: str) -> _Sums:
+    """The sums of the items of a modality in a part of the table."""
+    from pyarrow import compute
+
+    of = compute.and_(compute.equal(table["modality"], modality), compute.equal(table["state"], PRESENT))
+    vectors = store.sound_vectors(table.filter(of), modality)
+    train = np.array([split == _TRAIN for split in cells(table.filter(of)["split"])], bool)
+    groups = {(modality, True): vectors[train], (modality, False): vectors[~train]}
+    return {group: (found.sum(axis=0, dtype=np.float64), len(found)) for group, found in groups.items() if len(found)}
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-def _content(sums: Mapping[str, Sum], commit: str) -> bytes:
+def _content(sums: Mapping[str, _Sums]) -> bytes:
     from safetensors.numpy import save
 
-    totals = {m: np.ascontiguousarray(found.total) for m, found in sums.items()}
-    facts = {m: {"items": found.items, "split": found.split} for m, found in sums.items()}
-    header = {"format": _FORMAT, "commit": commit, "modalities": facts}
-    signed = header | {"sha256": _checksum(header, totals)}
-    return save(totals, metadata={_HEADER_KEY: json.dumps(signed)})
+    rows = [(name, group, found) for name, groups in sums.items() for group, found in sorted(groups.items())]
+    totals = np.stack([total for _, _, (total, _) in rows]) if rows else np.zeros((0, 0))
+    facts = [
+        {"fragment": name, "modality": modality, "train": train, "items": items}
+        for name, (modality, train), (_, items) in rows
+    ]
+    empty = [
+        {"fragment": name, "modality": "", "train": False, "items": 0} for name, groups in sums.items() if not groups
+    ]
+    header = {"format": _FORMAT, "sums": facts + empty}
+    return save({_TOTALS: totals}, metadata={_HEADER_KEY: json.dumps(header | {"sha256": _checksum(header, totals)})})
 
 
-def _read(path: Path) -> tuple[dict[str, Sum], str]:
-    """The sums in a file, and the commit they belong to; raises UnibindError for a damaged one or another format."""
+def _read(path: Path) -> dict[str, _Sums]:
+    """The sums in a file, by the names of fragments; raises UnibindError for a damaged one or another format."""
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
         raise UnibindError(f"{path} is not a file of means; {_FIX}")
-    totals, text = _tensors(path)
+    totals, text = _tensor(path)
     header = check_fields(parse_json(text, f"the header of {path}", _FIX), _HEADER, str(path), _FIX)
-    signed = {name: value for name, value in header.items() if name != "sha256"}
-    if header["format"] != _FORMAT or header["modalities"].keys() != totals.keys():
+    if header["format"] != _FORMAT:
         raise UnibindError(f"{path} has another format; {_FIX}")
-    if _checksum(signed, totals) != header["sha256"]:
+    if _checksum({name: header[name] for name in ("format", "sums")}, totals) != header["sha256"]:
         raise UnibindError(f"{path} is not what was written; {_FIX}")
-    where = f"the sum of {{}} in {path}"
-    facts = {m: check_fields(v, _FACTS, where.format(m), _FIX) for m, v in header["modalities"].items()}
-    return {m: _checked(Sum(totals[m], **facts[m]), where.format(m)) for m in totals}, header["commit"]
+    facts = [check_fields(row, _FACTS, f"a sum in {path}", _FIX) for row in header["sums"]]
+    if totals.dtype != np.float64 or totals.ndim != 2 or not (np.abs(totals) < _HUGE).all():
+        raise UnibindError(f"the sums in {path} are not finite rows; {_FIX}")
+    if sum(row["items"] > 0 for row in facts) != len(totals):
+        raise UnibindError(f"{path} does not name each of its sums; {_FIX}")
+    found: dict[str, _Sums] = {row["fragment"]: {} for row in facts}
+    for row, total in zip(facts, totals, strict=False):  # those of nothing come last
+        found[row["fragment"]][row["modality"], row["train"]] = total, row["items"]
+    return found
 
 
-def _tensors(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
-    """The tensors of a safetensors file, and the entry of its header that is ours."""
+def _tensor(path: Path) -> tuple[NDArray[Any], str]:
+    """The tensor of a safetensors file, and the entry of its header that is ours."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get(_HEADER_KEY, "")  # noqa: SIM118
+            return file.get_tensor(_TOTALS), (file.metadata() or {}).get(_HEADER_KEY, "")
     except (SafetensorError, TypeError, ValueError) as error:
         raise UnibindError(f"{path} is damaged ({error}); {_FIX}") from error
 
 
-def _checked(found: Sum, where: str) -> Sum:
-    total = found.total
-    if total.dtype != np.float64 or total.ndim != 1 or not (np.abs(total) < _HUGE).all() or found.items < 1:
-        raise UnibindError(f"{where} is not one finite row for one item or more; {_FIX}")
-    return found
-
-
-def _checksum(header: Mapping[str, Any], totals: Mapping[str, NDArray[Any]]) -> str:
+def _checksum(header: Mapping[str, Any], totals: NDArray[Any]) -> str:
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for modality in sorted(totals):
-        digest.update(np.ascontiguousarray(totals[modality]).tobytes())
+    digest.update(np.ascontiguousarray(totals).tobytes())
     return digest.hexdigest()

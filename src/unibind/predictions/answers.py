@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..align.transduction import check_method
 from ..errors import UnibindError
@@ -55,6 +56,13 @@ class Answering:
             raise UnibindError("items of several labels cannot be classified at once; leave out transductive")
         if self.transductive is None and self.class_prior is not None:
             raise UnibindError("a class prior is for items that are classified at once; pass transductive=True with it")
+
+    def of_one_item(self) -> dict[str, Any]:
+        """The settings but for those of items that are classified at once; raises UnibindError where these are set."""
+        settings = asdict(self)
+        if settings.pop("transductive") is not None or settings.pop("class_prior") is not None:
+            raise UnibindError("a whole store is classified item by item; leave out transductive")
+        return settings
 
     @property
     def open(self) -> bool:

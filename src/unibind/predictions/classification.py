@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -11,13 +12,47 @@ from numpy.typing import NDArray
 from ..align.calibration import Calibration
 from ..align.centers import Centers
 from ..align.unknown import FEWEST_CLASSES
-from ..data.embeddings import Vectors
+from ..data.embeddings import CategoryIndex, Vectors
 from ..errors import UnibindError
 from .answers import Answering, Prediction
 from .transductive import probabilities_at_once
 
 _LIKELY = 0.5  # from this probability of "none of these" on, it is the answer
 _FIX = "fit the model on labeled items, or calibrate it on some with `calibrate`"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is known of N embeddings of one modality.
+
+    `probabilities` [N, C] are those of the classes, and `alone` those item by item where they were judged at once;
+    `none` [N] is that of "none of these", where it can be said. `accepted` [N] says which belong to a class, `best` [N]
+    to which most likely, and `nearest` [N] is the id of the nearest description of that.
+    """
+
+    probabilities: Float64[np.ndarray, "n c"]
+    alone: Float64[np.ndarray, "n c"] | None
+    none: Float64[np.ndarray, " n"] | None
+    accepted: NDArray[np.bool_]
+    best: CategoryIndex
+    nearest: list[str]
+
+
+def judge(
+    vectors: Vectors, modality: str, *, centers: Centers, calibration: Calibration, answering: Answering
+) -> Judged:
+    """Judge embeddings [N, D] of one modality, at once where `answering` says so and there are enough of them.
+
+    Raises UnibindError where `answering` asks for what the calibration does not have.
+    """
+    scores = centers.scores(vectors)
+    alone = _probabilities(scores, calibration, modality, answering)
+    together = probabilities_at_once(vectors, alone, modality, centers.labels, answering)
+    none, accepted = _none_of_these(scores, calibration, modality, answering)
+    probabilities = alone if together is None else together
+    best = np.argmax(probabilities, axis=1)
+    nearest = centers.nearest_descriptions(vectors, best)
+    return Judged(probabilities, None if together is None else alone, none, accepted, best, nearest)
 
 
 def predict(
@@ -30,18 +65,10 @@ def predict(
     texts: Mapping[str, str],
     answering: Answering,
 ) -> list[Prediction]:
-    """Classify embeddings [N, D] of one modality; `texts` maps description ids to descriptions.
-
-    Where `answering` says so, they are classified at once, if there are enough of them and they are of enough classes.
-    Raises UnibindError where `answering` asks for what the calibration does not have.
-    """
-    scores = centers.scores(vectors)
-    alone = _probabilities(scores, calibration, modality, answering)
-    together = probabilities_at_once(vectors, alone, modality, centers.labels, answering)
-    probabilities = alone if together is None else together
-    none, accepted = _none_of_these(scores, calibration, modality, answering)
-    best = np.argmax(probabilities, axis=1)
-    nearest = centers.nearest_descriptions(vectors, best)
+    """Classify embeddings [N, D] of one modality as `judge` does; `texts` maps description ids to descriptions."""
+    found = judge(vectors, modality, centers=centers, calibration=calibration, answering=answering)
+    probabilities, alone, none, accepted = found.probabilities, found.alone, found.none, found.accepted
+    best, nearest = found.best, found.nearest
     predictions = []
     for row, name in enumerate(names):
         ranking = np.argsort(-probabilities[row], kind="stable")
@@ -61,8 +88,8 @@ def predict(
                 candidates=[(centers.labels[c], float(probabilities[row, c])) for c in ranking[: answering.top]],
                 description=texts.get(nearest[row], ""),
                 description_id=nearest[row],
-                inductive_label=None if together is None else centers.labels[alone[row].argmax()],
-                inductive_probability=None if together is None else float(alone[row].max()),
+                inductive_label=None if alone is None else centers.labels[alone[row].argmax()],
+                inductive_probability=None if alone is None else float(alone[row].max()),
             )
         )
     return predictions

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol
 
 from ..align.calibration import Calibration, LabelOdds, calibration_on
 from ..align.centers import Centers
 from ..align.heads import Head
 from ..backbones import Backbone, Contract
-from ..data.embeddings import Embeddings, Vectors
+from ..data.embeddings import Embeddings, Vectors, bare_embeddings
 from ..data.encode import EmbeddedBatch
 from ..data.store import Store
 from ..errors import UnibindError
 from ..knowledge import Description, KnowledgeBase
+from ..modalities import check_modality
 from .answers import Answering, Prediction
-from .classification import predict
+from .classification import judge, predict
 from .each import Kept
 from .explanation import Explanation, explain
+from .stored import OF_STORE, answer_table, block_size
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _EXPLAINED = Answering(top=2)  # the winner and the runner-up
 
@@ -73,6 +79,32 @@ class Classifier:
             predicted = self.predictions(vectors[rows], modality, [names[i] for i in rows], answering)
             found.update(zip(rows, predicted, strict=True))
         return [found[i] for i in range(len(names))]
+
+    def answers_of_store(
+        self, store: Store, modalities: Sequence[str] | None, split: str | None, answering: Answering
+    ) -> Iterator[pyarrow.Table]:
+        """The answers for the stored items of these modalities, some at a time (see `predictions.stored`).
+
+        None is for all that the model has centers for. Raises UnibindError, before anything is read, where it has none.
+        """
+        known = [modality for modality in store.modalities() if modality in self._model.centers]
+        for modality in modalities or known or store.modalities():
+            self._check_centers(check_modality(modality, store.modalities()))
+        return chain.from_iterable(self._answers(store, m, split, answering) for m in modalities or known)
+
+    def _answers(self, store: Store, modality: str, split: str | None, answering: Answering) -> Iterator[pyarrow.Table]:
+        model, centers = self._model, self._model.centers[modality]
+        calibration, contract = model.calibration.get(modality) or self._uncalibrated(), store.contracts()[modality]
+        for items in store.scan(OF_STORE, modality, split, size=block_size(len(centers.labels))):
+            stored = model.project(bare_embeddings(store.sound_vectors(items, modality), contract))
+            judged = judge(
+                model.centered(stored.vectors, modality),
+                modality,
+                centers=centers,
+                calibration=calibration,
+                answering=answering,
+            )
+            yield answer_table(store, items, judged, centers.labels, answering)
 
     def explanations(self, batch: EmbeddedBatch, sources: Kept, top: int) -> list[Explanation]:
         """The explanations of a batch, each with its item; `top` limits the descriptions of each class."""

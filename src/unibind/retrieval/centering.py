@@ -17,7 +17,7 @@ from ..backbones import Backbone, Contract
 from ..centering import Mean
 from ..data.embeddings import Embeddings, Vectors
 from ..data.store import Store
-from ..data.store_means import store_sums
+from ..data.store_means import Sum, store_sums
 from ..modalities import ANCHOR
 
 GENERIC_TEXTS = (
@@ -65,27 +65,38 @@ def without(mean: Mean, vectors: Vectors, modality: str) -> Vectors:
 
 
 class Centering:
-    """Removes the means of modalities from what a model embeds, for a search in one store."""
+    """Removes the means of modalities from what a model embeds, for a search in one store.
 
-    def __init__(self, model: Searcher, store: Store) -> None:
-        self._model, self._sums = model, store_sums(store)
+    `fixed` are means to remove instead of those of now, by modality.
+    """
+
+    def __init__(self, model: Searcher, store: Store, fixed: Mapping[str, Mean] | None = None) -> None:
+        self._model, self._store, self._fixed = model, store, dict(fixed or {})
 
     def vectors(self, vectors: Vectors, modality: str) -> Vectors:
         """Vectors [N, D] after the model's heads, without the mean of their modality."""
-        return vectors if modality in self._model.heads else without(self._mean(modality), vectors, modality)
+        return vectors if modality in self._model.heads else without(self.mean(modality), vectors, modality)
 
     def contract(self, contract: Contract) -> Contract:
         """The contract of vectors after the mean was removed, by the head or here."""
         head = self._model.heads.get(contract.modality)
-        return contract.centered_by((head or self._mean(contract.modality)).fingerprint)
+        return contract.centered_by((head or self.mean(contract.modality)).fingerprint)
 
-    def _mean(self, modality: str) -> Mean:
+    def mean(self, modality: str) -> Mean:
+        """The mean of a modality without a head."""
+        if modality in self._fixed:
+            return self._fixed[modality]
         if modality in self._model.means:
             return self._model.means[modality]
         if modality == ANCHOR:
             return self._mean_of_texts
         found = self._sums.get(modality)
         return Mean.nothing(self._model.backbone.dim) if found is None else found.mean()
+
+    @cached_property
+    def _sums(self) -> Mapping[str, Sum]:
+        """Read where it is first needed: a model or a view may have all means."""
+        return store_sums(self._store)
 
     @cached_property
     def _mean_of_texts(self) -> Mean:

@@ -1,0 +1,82 @@
+"""Rows of a view: made of rows of the store and their compared vectors, and what they tell about an item."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...data.embeddings import Vectors
+from ...data.lance_tables import VECTOR
+from ...data.rows import FACTS, FACTS_SUM, VECTOR_SUM
+from ...data.store import Store
+from ...data.stored_text import cells, stored
+from ..searchable import Row
+from ..words import WORDS, searched_words
+
+if TYPE_CHECKING:
+    import pyarrow
+
+OF_STORE = (*FACTS, FACTS_SUM, "modality", VECTOR, VECTOR_SUM)  # the columns of the store that are needed
+_TEXTS = ("key", "id", "modality", "label", "split", "object", "uri", "text", "own_id", "location", "content")
+OF_HIT = (*_TEXTS, "start_s", "end_s", "vector")
+_SHIFT = 31  # bits: both checksums in one number of 64 with a sign
+
+
+def schema(width: int) -> pyarrow.Schema:
+    """The columns of a view with vectors [width].
+
+    `id` is what people see; `own_id`, `uri` and `location` are as in the store, which may be moved.
+    """
+    import pyarrow
+
+    return pyarrow.schema(
+        [
+            *((name, pyarrow.string()) for name in _TEXTS),
+            ("start_s", pyarrow.float64()),
+            ("end_s", pyarrow.float64()),
+            (WORDS, pyarrow.string()),
+            ("checksum", pyarrow.int64()),
+            ("vector", pyarrow.list_(pyarrow.float16(), width)),
+        ]
+    )
+
+
+def checksums(rows: pyarrow.Table) -> list[int]:
+    """One number for the facts and the vector of each row of the store: it changes where any of them does."""
+    facts, vectors = (rows[name].to_numpy() for name in (FACTS_SUM, VECTOR_SUM))
+    return ((facts << _SHIFT) ^ vectors).tolist()
+
+
+def view_rows(store: Store, rows: pyarrow.Table, vectors: Vectors) -> pyarrow.Table:
+    """Rows of the store, with their compared vectors [N, D], as rows of a view."""
+    import pyarrow
+
+    count, width = vectors.shape
+    nothing = pyarrow.nulls(count, pyarrow.float64())
+    names = [store.place(*place)[0] for place in zip(*(cells(rows[c]) for c in ("id", "location", "uri")), strict=True)]
+    columns = {
+        **{name: rows[name] for name in ("key", "modality", "label", "split", "object", "uri", "location", "content")},
+        "id": pyarrow.array(map(stored, names), pyarrow.string()),
+        "own_id": rows["id"],
+        "text": rows["description"],
+        WORDS: pyarrow.array(map(searched_words, rows["label"].to_pylist(), rows["description"].to_pylist())),
+        "start_s": nothing,
+        "end_s": nothing,
+        "checksum": pyarrow.array(checksums(rows), pyarrow.int64()),
+        "vector": pyarrow.FixedSizeListArray.from_arrays(
+            pyarrow.array(np.ascontiguousarray(vectors, np.float16).reshape(-1)), width
+        ),
+    }
+    return pyarrow.table({name: columns[name] for name in schema(width).names}).cast(schema(width))
+
+
+def rows_told(store: Store, found: pyarrow.Table) -> list[Row]:
+    """What rows of a view with the columns `OF_HIT` tell about their items."""
+    names = [name for name in OF_HIT if name != "vector"]
+    told = []
+    for values in zip(*(cells(found[name]) for name in names), strict=True):
+        cell = dict(zip(names, values, strict=True))
+        name, uri = store.place(cell.pop("own_id"), cell.pop("location"), cell["uri"])
+        told.append(Row(**(cell | {"id": name, "uri": uri})))
+    return told
