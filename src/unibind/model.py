@@ -33,10 +33,11 @@ from .predictions import Answering, Explanation, Prediction
 from .predictions.classifier import Classifier
 from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
-from .retrieval import Filter, Hits, ItemSearch, SearchOptions, parse_filter
+from .retrieval import Filter, Hits, ItemSearch, SearchOptions, filter_of
 from .retrieval.centering import GENERIC_TEXTS, without
 from .retrieval.opening import open_items
 from .retrieval.queries import Part, composed, parts_of
+from .retrieval.uris import kept_as_stored
 
 if TYPE_CHECKING:
     import pyarrow
@@ -345,15 +346,16 @@ class UniBind:
         (`QueryBackbone`). Raises MissingFileError where there is no store, and UnibindError for a filter that cannot be
         read, for weights that do not fit, and for parts that cancel each other out.
         """
+        opened = open_store(store)
         options = SearchOptions(
             k=k,
             modalities=tuple(modalities) if modalities else None,
             per_modality=per_modality,
-            where=parse_filter(where) if isinstance(where, str) else where,
+            where=None if where is None else kept_as_stored(filter_of(where), opened.path),
             diverse=diverse,
             hybrid=hybrid,
         )
-        searched = open_items(open_store(store), self, modalities=modalities, center=center)
+        searched = open_items(opened, self, modalities=modalities, center=center)
         search, asking = ItemSearch(searched, options), as_queries(self.backbone)
 
         def parts(also: Any) -> list[Part]:

@@ -121,6 +121,13 @@ class Places:
         """The cell of a uri."""
         return relative(uri, self._folder)
 
+    def uri_cells(self, uri: str) -> tuple[str, ...]:
+        """The cells that a file or URL may have, depending on how it was named when it was encoded."""
+        if "://" in uri:
+            return (uri,)
+        absolute = os.path.abspath(uri)  # noqa: PTH100
+        return Path(os.path.relpath(absolute, self._real)).as_posix(), absolute
+
     def location(self, cell: str, uri: str | None) -> str:
         """The location of a cell; `uri` is the cell beside it, which says whether it moves with the store."""
         if uri is None or is_absolute(uri):

@@ -29,8 +29,8 @@ def row_of(item: StoredItem) -> Row:
     )
 
 
-def facts_table(rows: Sequence[Row]) -> pyarrow.Table:
-    """Rows as a table with the columns that a filter may name, `COLUMNS`."""
+def facts_table(rows: Sequence[Row], uris: pyarrow.ChunkedArray) -> pyarrow.Table:
+    """Rows as a table with the columns that a filter may name, `COLUMNS`; `uris` are as the store keeps them."""
     import pyarrow
 
     kinds = {"text": pyarrow.string(), "number": pyarrow.float64()}
@@ -39,4 +39,4 @@ def facts_table(rows: Sequence[Row]) -> pyarrow.Table:
         values = [getattr(row, name) for row in rows]
         return pyarrow.array(map(stored, values) if kind == "text" else values, kinds[kind])
 
-    return pyarrow.table({name: column(name, kind) for name, kind in COLUMNS.items()})
+    return pyarrow.table({name: column(name, kind) for name, kind in COLUMNS.items()} | {"uri": uris})

@@ -36,7 +36,7 @@ from .conditions import (
     check_column,
 )
 
-__all__ = ["COLUMNS", "Filter", "parse_filter"]
+__all__ = ["COLUMNS", "Filter", "filter_of", "parse_filter"]
 
 _LONGEST, _DEEPEST = 10_000, 50  # characters of a filter; brackets and negations within each other
 _TOKEN = re.compile(
@@ -58,6 +58,11 @@ def parse_filter(text: str) -> Filter:
     if len(text) > _LONGEST:
         raise UnibindError(f"the filter has {len(text):,} characters; write at most {_LONGEST:,}")
     return _Parser(text).parsed()
+
+
+def filter_of(where: str | Filter) -> Filter:
+    """A filter, or the one that a text describes; raises what `parse_filter` raises."""
+    return parse_filter(where) if isinstance(where, str) else where
 
 
 class _Parser:

@@ -14,7 +14,6 @@ from ..modalities import Raw, modality_spec
 from ..modalities.media import picture_url, sound_url
 from ..modalities.pictures import grid, picture, save_png
 from ..modalities.reading import read
-from ..modalities.segments import segment
 from ..modalities.source import is_file, is_url
 from ..modalities.text import Text
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from .hits import Hit, Hits
 
 _COLUMNS, _CELL = 5, 256  # of a picture of results: cells per row, their height in pixels
+_MOMENT = "#t="  # between the file and the interval of a segment, as in W3C's "Media Fragments": players start there
 _LINKED = ("http", "https")  # URLs that become links: any other scheme may run something
 
 
@@ -71,7 +71,7 @@ def _readable(hit: Hit) -> Raw:
     if hit.uri is None:
         return Text(hit.text or hit.id)
     try:
-        return _read(hit)
+        return read(hit.uri, hit.modality)
     except UnibindError as error:
         return Text(str(error))
 
@@ -79,21 +79,18 @@ def _readable(hit: Hit) -> Raw:
 def _card(hit: Hit) -> _Card:
     if hit.uri is None:  # an inline text, which the page shows as it is
         return _Card(hit, None)
-    link = _link(hit.uri)
-    if link is not None and hit.start_s is not None:
-        link += f"#t={hit.start_s:g}" if hit.end_s is None else f"#t={hit.start_s:g},{hit.end_s:g}"  # as W3C has it
+    file, moment = hit.uri, ""
+    if hit.start_s is not None:
+        file, mark, interval = hit.uri.rpartition(_MOMENT)
+        moment = mark + interval
+    link = _link(file)
+    link = None if link is None else link + moment
     try:
-        raw = _read(hit)
+        raw = read(hit.uri, hit.modality)
         plays = link is not None and hit.start_s is not None and modality_spec(hit.modality).motion is not None
         return _Card(hit, link, picture_url(raw), sound_url(raw), plays)
     except UnibindError as error:
         return _Card(hit, link, problem=str(error))
-
-
-def _read(hit: Hit) -> Raw:
-    """The file of a hit, or the segment of it that was found."""
-    raw = read(str(hit.uri), hit.modality)
-    return raw if hit.start_s is None else segment(raw, hit.start_s, hit.end_s)
 
 
 def _query_link(query: str) -> str | None:
