@@ -104,6 +104,7 @@ class Store:
         self._lock, self._changing = WriterLock(path), threading.RLock()
         self._fixed = version  # the version that was asked for
         self._reported: set[str] = set()
+        self.derived: dict[Any, Any] = {}  # what others make of it to use it again; it goes when this object does
         self.refresh()
 
     def refresh(self) -> None:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ...data.store import Store
 from ...disk_errors import writing
@@ -93,9 +92,9 @@ def current_view(store: Store, model: Searcher) -> ViewItems | None:
     It is not of that where the store was opened at a version before, where another process is changing the view, and
     where it cannot be written. Raises ContractError for a store of another backbone.
     """
-    known = _opened.setdefault(store, {})
-    if id(model) in known and known[id(model)].stamp == _stamp(known[id(model)].place, store):
-        return known[id(model)].items
+    opened: _Opened | None = store.derived.get(_opened_by(model))
+    if opened is not None and opened.stamp == _stamp(opened.place, store):
+        return opened.items
     folder = store.path / VIEWS
     if not folder.is_dir() or store.commit is None:
         return None
@@ -111,7 +110,7 @@ def current_view(store: Store, model: Searcher) -> ViewItems | None:
         _log.warning(f"{error}; every item is looked at instead: `unibind index build` makes the view anew")
         return None
     if items is not None:
-        known[id(model)] = _Opened(place, _stamp(place, store), items)
+        store.derived[_opened_by(model)] = _Opened(place, _stamp(place, store), items)
     return items
 
 
@@ -124,7 +123,8 @@ class _Opened:
     items: ViewItems
 
 
-_opened = WeakKeyDictionary[Store, dict[int, _Opened]]()
+def _opened_by(model: Searcher) -> tuple[str, int]:
+    return "view", id(model)
 
 
 def _stamp(place: Path, store: Store) -> Any:

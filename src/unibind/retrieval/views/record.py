@@ -39,6 +39,7 @@ _FIELDS = {
     "index": optional(OBJECT),
     "sha256": TEXT,
 }
+_INDEX = {"kind": TEXT, "partitions": COUNT, "codes": COUNT, "rows": COUNT}
 _FIX = "build it again with `unibind index build`"
 
 
@@ -115,7 +116,7 @@ class ViewRecord:
             heads=tuple(content["heads"]),
             contracts=contracts,
             fragments=frozenset(content["fragments"]),
-            index=None if index is None else VectorIndex(**index),
+            index=None if index is None else VectorIndex(**check_fields(index, _INDEX, f"the index in {where}", _FIX)),
             means=load_means(folder / _MEANS, _FIX),
             averages=load_means(folder / _AVERAGES, _FIX),
         )
