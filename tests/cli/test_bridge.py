@@ -76,6 +76,6 @@ def test_search_leaves_out_parts_outside_the_anchor_space_unless_requested(unbri
     assert done.exit_code == 0, done.output
     assert {hit["modality"] for hit in json.loads(done.stdout)["hits"]} == {"image"}
     assert "audio is left out: its tower is not in the query's space" in done.stderr
-    refused = CliRunner().invoke(app, [*arguments, "-m", "audio"]).exception
+    refused = CliRunner().invoke(app, [*arguments, "--in", "audio"]).exception
     assert isinstance(refused, ContractError)
     assert "the audio tower has its own space, lab_b@1" in str(refused)

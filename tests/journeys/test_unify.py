@@ -104,7 +104,8 @@ def test_queries_go_through_the_text_head(places, model):
     assert {hit.label for hit in hits} == {"green"}
     assert {hit.modality for hit in hits} == {"text", "image", "audio"}
     model.save_pretrained(places / "searched")
-    found = run_json("search", "green", "--store", places / "store", "--model", places / "searched", "--split", "test")
+    where = ("--where", "split = 'test'")
+    found = run_json("search", "green", "--store", places / "store", "--model", places / "searched", *where)
     assert {hit["label"] for hit in found["hits"]} == {"green"}
 
 

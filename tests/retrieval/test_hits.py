@@ -7,6 +7,7 @@ import wave
 from base64 import b64decode
 from io import BytesIO
 
+import av
 import numpy as np
 import PIL.Image
 import pytest
@@ -135,3 +136,85 @@ def test_a_page_and_a_picture_of_no_hits(tmp_path):
         hits_of().save_png(tmp_path / "hits.png")
     hits_of().save_html(tmp_path / "hits.html")
     assert "0 results" in (tmp_path / "hits.html").read_text(encoding="utf-8")
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "moment"),
+    [
+        (None, None, ""),
+        (0, 10, "0:00-0:10"),
+        (65, 75.5, "1:05-1:15.5"),
+        (59.96, None, "1:00"),
+        (3723, 3724, "1:02:03-1:02:04"),
+    ],
+)
+def test_moments_are_written_as_people_write_them(start_s, end_s, moment):
+    assert Hit(1, 0.5, "x", "audio", "x.wav", None, None, start_s, end_s).moment == moment
+
+
+@pytest.fixture
+def segments(tmp_path):
+    """Two segments of a sound of 12 s whose second half is silent, one beyond its end, and one of a video."""
+    sound = tmp_path / "bark.wav"
+    soundfile.write(sound, np.repeat([0.5, 0], 6 * 16_000), 16_000)
+    film = tmp_path / "gone.mp4"
+    return hits_of(
+        Hit(1, 0.75, "a", "audio", str(sound), None, None, 6, 9),
+        Hit(2, 0.5, "b", "audio", str(sound), None, None, 0, 2.5, same_as=1),
+        Hit(3, 0.25, "c", "audio", str(sound), None, None, 60, 70),
+        Hit(4, 0.25, "d", "video", str(film), None, None, 3, None),
+    )
+
+
+def test_tables_have_the_moments_of_segments_as_numbers(segments, tmp_path):
+    for name in ("hits.csv", "hits.json", "hits.jsonl", "hits.parquet"):
+        segments.save(tmp_path / name)
+    rows = segments.to_rows()
+    assert [(row["start_s"], row["end_s"], row["same_as"]) for row in rows][:2] == [(6, 9, None), (0, 2.5, 1)]
+    assert parquet.read_table(tmp_path / "hits.parquet").to_pylist() == rows
+    assert json.loads((tmp_path / "hits.json").read_text(encoding="utf-8")) == rows
+    assert [(row["start_s"], row["end_s"]) for row in read_csv(tmp_path / "hits.csv")][1] == ("0", "2.5")
+
+
+@pytest.mark.slow
+def test_the_page_plays_and_links_each_segment_from_its_start(segments, tmp_path):
+    segments.save_html(tmp_path / "hits.html")
+    page = (tmp_path / "hits.html").read_text(encoding="utf-8")
+    heard = []
+    for sound in data_urls(page, "audio/wav"):
+        with wave.open(BytesIO(sound)) as file:
+            heard.append((file.getnframes() / file.getframerate(), max(file.readframes(file.getnframes())) > 0))
+    assert heard == [(3, False), (2.5, True)]
+    links = re.findall(r'href="file://[^"]*?(bark\.wav|gone\.mp4)(#[^"]*)"', page)
+    assert {fragment for _, fragment in links} == {"#t=6,9", "#t=0,2.5", "#t=60,70", "#t=3"}
+    assert "0:06-0:09" in page
+    assert "nearly the same as 1" in page
+    assert page.count('class="problem">') == 2  # beyond the end, and gone
+
+
+def white_then_black(path):
+    """A video of three seconds, of which the first is white."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(30):
+            pixels = np.full((48, 64, 3), 255 if i < 10 else 0, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.slow
+def test_a_segment_of_a_video_is_played_from_its_file(tmp_path):
+    path = white_then_black(tmp_path / "a clip.mp4")
+    hits = hits_of(Hit(1, 0.5, "v", "video", str(path), None, None, 1, 2))
+    hits.save_html(tmp_path / "hits.html")
+    hits.save_png(tmp_path / "hits.png")
+    page = (tmp_path / "hits.html").read_text(encoding="utf-8")
+    (source,) = re.findall(r'<video controls preload="metadata" src="([^"]+)" poster="data:image/jpeg', page)
+    assert source == f"{path.as_uri()}#t=1,2"
+    poster = PIL.Image.open(BytesIO(b64decode(re.findall(r'poster="data:image/jpeg;base64,([^"]+)"', page)[0])))
+    assert poster.convert("RGB").getpixel((80, 120))[0] < 100  # the first of six frames is black

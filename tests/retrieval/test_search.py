@@ -116,16 +116,17 @@ def test_near_duplicates_among_hits_name_the_first_of_them():
 
 
 def test_diverse_hits_by_hand():
-    """Relevance 0.7 and likeness 0.3: b is nearly a, so c, which is less relevant, comes before it."""
-    a, b, c = [0.9, (1 - 0.81) ** 0.5, 0], [0.89, (1 - 0.89**2) ** 0.5, 0], [0.7, 0, (1 - 0.49) ** 0.5]
+    """The second hit is the one with the largest half of (relevance - likeness to the first)."""
+    a, b = [0.9, (1 - 0.81) ** 0.5, 0], [0.89, (1 - 0.89**2) ** 0.5, 0]
+    c = [0.7, (1 - 0.49) ** 0.5, 0]  # on the side of a: likeness 0.63 + 0.436 * 0.714 = 0.941, so 0.7 - 0.941 = -0.241
     parts = {"image": stored("image", [a, b, c])}
     assert ids(search(parts, [1, 0, 0])) == ["image0", "image1", "image2"]
-    # b: 0.7 * 0.89 - 0.3 * 0.9998 = 0.323; c: 0.7 * 0.7 - 0.3 * 0.63 = 0.301
-    assert ids(search(parts, [1, 0, 0], 2, diverse=True)) == ["image0", "image1"]
-    c = [0.8, 0, 0.6]  # 0.7 * 0.8 - 0.3 * 0.72 = 0.344
+    assert ids(search(parts, [1, 0, 0], 2, diverse=True)) == ["image0", "image1"]  # 0.89 - 0.9998 = -0.11
+    c = [0.7, 0, (1 - 0.49) ** 0.5]  # on a side of its own: 0.7 - 0.63 = 0.07
     hits = search({"image": stored("image", [a, b, c])}, [1, 0, 0], 3, diverse=True)
     assert ids(hits) == ["image0", "image2", "image1"]
-    assert [h.score for h in hits] == pytest.approx([0.9, 0.8, 0.89])  # the cosines
+    assert [h.score for h in hits] == pytest.approx([0.9, 0.7, 0.89])  # the cosines
+    assert [h.same_as for h in hits] == [None, None, 1]
 
 
 def test_diverse_hits_keep_to_the_number_per_modality():

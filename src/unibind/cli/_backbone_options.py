@@ -6,9 +6,8 @@ import functools
 import inspect
 import json
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +27,6 @@ _OPTIONS = {
     "weights": Annotated[
         str | None,
         typer.Option(
-            "--weights",
             metavar="PATH",
             help="The backbone's weights: a path, or hf:OWNER/REPO/FILE.",
             rich_help_panel=MODEL,
@@ -105,9 +103,7 @@ def with_backbone_options(verb: Callable[..., None]) -> Callable[..., None]:
         verb(**arguments, backbone=BackboneChoice(**given, options=settings))
 
     added = [
-        inspect.Parameter(
-            there, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(_OPTIONS[name], name, there)
-        )
+        inspect.Parameter(there, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_OPTIONS[name])
         for name, there in called.items()
     ]
     with_options.__signature__ = signature.replace(  # type: ignore[attr-defined]
@@ -115,16 +111,6 @@ def with_backbone_options(verb: Callable[..., None]) -> Callable[..., None]:
     )
     with_options.__annotations__ = {}
     return with_options
-
-
-def _option(annotation: Any, name: str, there: str) -> Any:
-    """The annotation of an option under the name it has in a verb."""
-    if name == there:
-        return annotation
-    kind, option = get_args(annotation)
-    named = copy(option)
-    named.param_decls = (f"--{there.replace('_', '-')}",)
-    return Annotated[kind, named]
 
 
 def _setting(text: str) -> tuple[str, Any]:

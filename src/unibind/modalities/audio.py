@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -87,6 +87,12 @@ def _from_samples(item: object) -> Audio | None:
         return None
     samples = np.atleast_2d(np.asarray(item["array"], np.float32))
     return Audio(samples.mean(axis=0), int(item["sampling_rate"]), len(samples))
+
+
+def _segment(raw: Audio, start_s: float, end_s: float) -> Audio:
+    """At least one sample."""
+    first = min(round(start_s * raw.rate), len(raw.samples) - 1)
+    return replace(raw, samples=raw.samples[first : max(first + 1, round(end_s * raw.rate))])
 
 
 # --- showing -------------------------------------------------------------------------------------------------------
@@ -191,6 +197,7 @@ SPEC = ModalitySpec(
     picture=_picture,
     picture_ratio=_PICTURE_RATIO,
     sound=_sound,
+    segment=_segment,
     message=_message,
     column_names=("sound", "wav"),
     prompt_phrase="sound recordings, where nothing is seen",

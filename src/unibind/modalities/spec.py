@@ -69,9 +69,10 @@ class ModalitySpec:
 
     `picture(raw, (width, height))` returns an RGB picture of that size for people; `sound(raw)` a WAV file for them,
     None for silent modalities; `motion(raw, size)` the RGB frames of an animation, `size` pixels high, None where one
-    picture shows all (an item may have no frames). `message(raw, options)` shows an item to a multimodal language
-    model; None for modalities whose items are not shown. All import what they need when they are called: a modality's
-    module must stay light.
+    picture shows all (an item may have no frames). `segment(raw, start_s, end_s)` returns the part of an item between
+    two moments within its `duration_s`; None for modalities without a duration. `message(raw, options)` shows an item
+    to a multimodal language model; None for modalities whose items are not shown. All import what they need when they
+    are called: a modality's module must stay light.
     """
 
     name: str
@@ -81,6 +82,7 @@ class ModalitySpec:
     picture_ratio: float = 1.0  # width over height of pictures
     sound: Callable[[Any], bytes] | None = None
     motion: Callable[[Any, int], list[Picture]] | None = None
+    segment: Callable[[Any, float, float], Raw] | None = None
     message: Callable[[Any, RenderOptions], list[Part]] | None = None
     prompt_phrase: str = ""  # what items are, in the prompts of language models; empty: none are written for them
     prompt_version: int = 1  # changes with the phrase

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -56,6 +56,21 @@ def _read(source: Source, limits: Limits) -> Video:
     """Open a video; its first frame is decoded to make sure that it can be."""
     facts = probe(source, limits)
     return Video(VideoFile(source, limits.max_frame_pixels), facts.duration_s, facts.fps, facts.width, facts.height)
+
+
+@dataclass(frozen=True)
+class _Later:
+    """Frames of a longer video from a moment on."""
+
+    source: FrameSource
+    start_s: float
+
+    def frames(self, timestamps_s: NDArray[np.float64]) -> NDArray[np.uint8]:
+        return self.source.frames(timestamps_s + self.start_s)
+
+
+def _segment(raw: Video, start_s: float, end_s: float) -> Video:
+    return replace(raw, source=_Later(raw.source, start_s), duration_s=end_s - start_s)
 
 
 _COLUMNS, _ROWS = 3, 2  # of frames in a picture
@@ -121,6 +136,7 @@ SPEC = ModalitySpec(
     picture=_picture,
     picture_ratio=1.5,
     motion=_motion,
+    segment=_segment,
     message=_message,
     column_names=("clip",),
     prompt_phrase="silent videos of some seconds",

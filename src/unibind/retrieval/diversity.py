@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from ..data.embeddings import Vectors
 
-RELEVANCE = 0.7  # how much relevance counts beside novelty, as the paper has it for a user who knows what to look for
+RELEVANCE = 0.5  # how much relevance counts beside novelty: as much, so of two nearly equal items one is taken
 NEARLY_SAME = 0.98  # cosine from which items of one modality are near-duplicates
 
 

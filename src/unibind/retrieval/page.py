@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from ..data.location import local_path
 from ..errors import UnibindError
 from ..files import write_whole
-from ..modalities import Raw
+from ..modalities import Raw, modality_spec
 from ..modalities.media import picture_url, sound_url
 from ..modalities.pictures import grid, picture, save_png
 from ..modalities.reading import read
+from ..modalities.segments import segment
 from ..modalities.source import is_file, is_url
 from ..modalities.text import Text
 
@@ -26,12 +27,16 @@ _LINKED = ("http", "https")  # URLs that become links: any other scheme may run 
 
 @dataclass(frozen=True)
 class _Card:
-    """A hit as the page shows it: a link to its file, its picture and sound as data URLs, or why there is none."""
+    """A hit as the page shows it: a link to its file, its picture and sound as data URLs, or why there is none.
+
+    A link to a segment goes to its moment; one of a modality that moves is also played from the file, as `plays` says.
+    """
 
     hit: Hit
     link: str | None
     picture: str | None = None
     sound: str | None = None
+    plays: bool = False
     problem: str | None = None
 
 
@@ -57,7 +62,7 @@ def save_contact_sheet(hits: Hits, path: Path) -> None:
     if not hits:
         raise UnibindError("there are no results to draw; search for something else")
     pictures = [picture(_readable(hit), _CELL) for hit in hits]
-    captions = [f"{h.rank}. {h.label or h.id} ({h.score:.2f}, {h.modality})" for h in hits]
+    captions = [f"{h.rank}. {h.label or h.id} ({h.score:.2f}, {f'{h.modality} {h.moment}'.strip()})" for h in hits]
     save_png(grid(pictures, min(_COLUMNS, len(hits)), captions), path)
 
 
@@ -66,7 +71,7 @@ def _readable(hit: Hit) -> Raw:
     if hit.uri is None:
         return Text(hit.text or hit.id)
     try:
-        return read(hit.uri, hit.modality)
+        return _read(hit)
     except UnibindError as error:
         return Text(str(error))
 
@@ -75,11 +80,20 @@ def _card(hit: Hit) -> _Card:
     if hit.uri is None:  # an inline text, which the page shows as it is
         return _Card(hit, None)
     link = _link(hit.uri)
+    if link is not None and hit.start_s is not None:
+        link += f"#t={hit.start_s:g}" if hit.end_s is None else f"#t={hit.start_s:g},{hit.end_s:g}"  # as W3C has it
     try:
-        raw = read(hit.uri, hit.modality)
-        return _Card(hit, link, picture_url(raw), sound_url(raw))
+        raw = _read(hit)
+        plays = link is not None and hit.start_s is not None and modality_spec(hit.modality).motion is not None
+        return _Card(hit, link, picture_url(raw), sound_url(raw), plays)
     except UnibindError as error:
         return _Card(hit, link, problem=str(error))
+
+
+def _read(hit: Hit) -> Raw:
+    """The file of a hit, or the segment of it that was found."""
+    raw = read(str(hit.uri), hit.modality)
+    return raw if hit.start_s is None else segment(raw, hit.start_s, hit.end_s)
 
 
 def _query_link(query: str) -> str | None:
