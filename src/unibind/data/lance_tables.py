@@ -11,6 +11,7 @@ import errno
 import logging
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ _TIERS = (256, 4096, 65_536)  # rows that a fragment of a tier has less than
 _FAN_IN = 16
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
 _TRIES = 5  # to read a version before a writer removes it
+_COUNTED_AT_ONCE = 1 << 16  # rows
 _KEEP_S = 5.0  # how long old versions are kept for readers that are just opening them; those in use stay
 
 
@@ -200,12 +202,12 @@ class LanceTables:
 
     def counted(self, name: str, columns: tuple[str, ...]) -> dict[tuple[str, ...], int]:
         """How many rows have the same values in these columns of texts."""
-        table = self.read(name, columns)
-        if table is None:
-            return {}
-        groups = table.group_by(list(columns)).aggregate([([], "count_all")])
-        values = [cells(groups[column]) for column in columns]
-        return dict(zip(zip(*values, strict=True), groups["count_all"].to_pylist(), strict=True))
+        counts = Counter[tuple[str, ...]]()
+        for table in self.read_batches(name, columns, None, _COUNTED_AT_ONCE)[1]:
+            groups = table.group_by(list(columns)).aggregate([([], "count_all")])
+            values = zip(*(cells(groups[column]) for column in columns), strict=True)
+            counts.update(dict(zip(values, groups["count_all"].to_pylist(), strict=True)))
+        return dict(counts)
 
     def width(self, name: str) -> int | None:
         """The width of a table's vectors; None before its first complete append."""

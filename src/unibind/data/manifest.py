@@ -18,7 +18,6 @@ from ..modalities.limits import Limits
 from ..modalities.source import Source
 from ..modalities.text import Text
 from .content import Content
-from .location import canonical_location
 from .tables import write_rows
 
 
@@ -52,15 +51,6 @@ class Item:
 
 
 _COLUMNS = tuple(fact.name for fact in fields(Item) if fact.name != "content")
-
-
-def identity(item: Item) -> tuple[str, str]:
-    """What makes an item this one and no other: its modality, and its canonical location.
-
-    Inline texts may repeat, as captions do: one with an id of its own is told from others by this id.
-    """
-    location = canonical_location(item.uri, item.text)
-    return item.modality, item.id if item.uri is None else location
 
 
 def write_manifest(items: Sequence[Item], path: str | Path) -> None:

@@ -32,10 +32,10 @@ _SIDECARS = (
 
 def collect_folder(root: Path, into: Collector, modalities: Modalities) -> None:
     """Collect the items of a folder and of all folders below it, by name."""
-    files = [(file, file.relative_to(root)) for file in _files(root, into)]
-    above = (above_split(place.parts[:-1]) for _, place in files)
+    above = (above_split(folder.relative_to(root).parts) for folder, _ in _folders(root, None))
     beside_splits = {folders for folders in above if folders is not None}
-    for file, place in files:
+    found = (folder / name for folder, names in _folders(root, into) for name in names)
+    for file, place in ((file, file.relative_to(root)) for file in found):
         if file.suffix.lower() == TAR:
             collect_archive(file, into, modalities, place.parts[:-1])
             continue
@@ -53,8 +53,8 @@ def collect_folder(root: Path, into: Collector, modalities: Modalities) -> None:
         into.add(Item(canonical_location(str(file)), modality, str(file), label=label, split=split), str(file))
 
 
-def _files(root: Path, into: Collector) -> Iterator[Path]:
-    """Visible files below `root`, by name; folders are entered once, whatever links lead to them."""
+def _folders(root: Path, into: Collector | None) -> Iterator[tuple[Path, list[str]]]:
+    """Visible files below `root` by folder and name; folders are entered once, whatever links lead to them."""
     entered = set[str]()
     for name, folders, files in os.walk(root, onerror=lambda error: _note(error, into), followlinks=True):
         real = os.path.realpath(name)
@@ -63,11 +63,14 @@ def _files(root: Path, into: Collector) -> Iterator[Path]:
             continue
         entered.add(real)
         folders[:] = sorted(folder for folder in folders if not folder.startswith(".") and not folder.endswith(_LANCE))
-        yield from (Path(name, file) for file in sorted(files) if not file.startswith("."))
+        visible = sorted(file for file in files if not file.startswith("."))
+        if visible:
+            yield Path(name), visible
 
 
-def _note(error: OSError, into: Collector) -> None:
-    into.set_aside(str(error.filename), None, f"the folder cannot be read ({error.strerror})")
+def _note(error: OSError, into: Collector | None) -> None:
+    if into is not None:
+        into.set_aside(str(error.filename), None, f"the folder cannot be read ({error.strerror})")
 
 
 # --- what is an item ------------------------------------------------------------------------------------------------

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from ...errors import UnibindError
 from ...modalities.reading import has_known_ending
 from ...modalities.source import is_file, is_url
 from ..tables import BadRow, Dialect, table_rows
-from ..text_encoding import decoded
+from ..text_encoding import decoded_lines
 from .collecting import Collector
 from .columns import NAMES, columns, is_known
 from .modality_choice import Modalities
@@ -28,19 +29,28 @@ def collect_table(path: Path, into: Collector, modalities: Modalities) -> None:
     Raises MissingFileError, and UnibindError for a file that is not a table or has no column of files or texts.
     """
     folder = into.root or path.parent
-    rows = list(table_rows(path, Dialect(is_known, lambda cells: _columns_of_list(cells, folder))))
-    names = dict.fromkeys(name for _, row in rows if not isinstance(row, BadRow) for name in row)
-    if any(not isinstance(row, BadRow) for _, row in rows) and not columns(tuple(names)).hold_items:
+    names, any_whole = dict[str, None](), False
+
+    def noted() -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+        nonlocal any_whole
+        for number, row in table_rows(path, Dialect(is_known, lambda cells: _columns_of_list(cells, folder))):
+            if not isinstance(row, BadRow):
+                any_whole = True
+                names.update(dict.fromkeys(row))
+            yield number, row
+
+    collect_rows(noted(), str(path), folder, into, modalities)
+    if any_whole and not columns(tuple(names)).hold_items:
         raise UnibindError(
             f"{path} has no column of files or texts; call it one of {', '.join(NAMES['uri'][:5])}, text, or like a "
             "modality"
         )
-    collect_rows(rows, str(path), folder, into, modalities)
 
 
 def names_items(path: Path) -> bool:
     """Whether a text file is a table rather than a text: its first line that is not blank names a file, or columns."""
-    line = next((line for line in io.StringIO(decoded(path)) if line.strip()), "")
+    with closing(decoded_lines(path)) as lines:
+        line = next((line for line in lines if line.strip()), "")
     cells = tuple(cell.strip() for cell in re.split(_SEPARATORS, line))
     return (
         _is_place(line.strip(), path.parent)
