@@ -17,7 +17,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .align.problem import FitConfig
     from .align.selection import CenterConfig
-    from .api import encode, export, search, similarity
+    from .api import encode, export, search, similarity, watch
     from .backbones import (
         Backbone,
         BackboneSpec,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "align.problem": ("FitConfig",),
     "align.selection": ("CenterConfig",),
-    "api": ("encode", "export", "search", "similarity"),
+    "api": ("encode", "export", "search", "similarity", "watch"),
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
     "backbones.classifier.model": ("ClassifierBackbone",),
     "centering": ("Mean",),
@@ -138,6 +138,7 @@ __all__ = [
     "search",
     "similarity",
     "store_means",
+    "watch",
 ]
 
 

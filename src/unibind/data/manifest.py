@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -76,9 +77,14 @@ def check_unique(ids: Iterable[str], where: str) -> None:
         seen.add(name)
 
 
-def resolve(uri: str | None, folder: Path) -> str | None:
-    """A uri relative to `folder` as a path from the working directory; absolute paths and URLs are unchanged."""
-    return uri if uri is None or is_absolute(uri) else os.path.normpath(folder / uri)
+def resolve(uri: str | None, folder: Path | str) -> str | None:
+    """A uri relative to `folder` as a path from the working directory; absolute paths and URLs are unchanged.
+
+    A folder that is a str is a URL, which ends with a slash, and what is relative to it becomes one.
+    """
+    if uri is None or is_absolute(uri):
+        return uri
+    return folder + posixpath.normpath(uri) if isinstance(folder, str) else os.path.normpath(folder / uri)
 
 
 def relative(uri: str | None, folder: Path) -> str | None:
@@ -96,7 +102,8 @@ def detected_modality(path: str | Path | Source) -> str:
 
     Reading such a file will report the error later, so one bad file does not make the manifest invalid.
     """
-    from ..modalities.reading import ending_of, modality_of, suffixes
+    from ..modalities.reading import modality_of, suffixes
+    from ..modalities.source import ending_of
 
     try:
         return modality_of(path) if isinstance(path, Source) else modality_in_time(path)

@@ -47,7 +47,7 @@ class Stopped(Exception):
 
 
 class WorkerPool(Generic[Task, Result]):
-    """Calls `function(task)` in `count` processes, which may grow, with `memory` bytes each beyond what they start with.
+    """Calls `function(task)` in `count` processes, each with `memory` bytes beyond its own; `count` may grow.
 
     A worker whose call takes longer than `timeout` seconds is ended, and the task of one that dies is tried once more;
     both are replaced. Only time that somebody waits in `result` counts. Workers start with the first tasks, afresh (not

@@ -87,14 +87,17 @@ class Collector:
         """Count a file whose ending belongs to no modality."""
         self._skipped[ending] += 1
 
-    def finish(self, source: str, *, strict: bool) -> Manifest:
-        """The items with the report; raises UnibindError for none and, if `strict`, for rows or files set aside."""
+    def finish(self, source: str, *, strict: bool, allow_empty: bool) -> Manifest:
+        """The items with the report.
+
+        Raises UnibindError for none, unless that is allowed, and, if `strict`, for rows or files set aside.
+        """
         report = IntakeReport(
             len(self._table), dict(self._skipped), tuple(self._set_aside), dict(self._splits), self._more_set_aside
         )
         if strict and self._set_aside:
             raise UnibindError(f"{_refusal(report)}; correct it, or do without strict")
-        if not len(self._table):
+        if not len(self._table) and not allow_empty:
             raise UnibindError(f"{source} contains no items{_why(report)}; add some, or pass another source")
         return Manifest(self._table, report)
 

@@ -6,7 +6,7 @@ Hidden files are left out; archives are read as folders.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import UnibindError
@@ -21,6 +21,7 @@ from .archives import collect_archive
 from .collecting import Collector
 from .folder_names import above_split, split_and_label
 from .modality_choice import Modalities
+from .patterns import matches
 
 _LANCE = ".lance"  # ending of the tables of a store, which may lie in the folder that is encoded into it
 # Files that accompany items, for modalities that read whatever no other does.
@@ -30,12 +31,14 @@ _SIDECARS = (
 )
 
 
-def collect_folder(root: Path, into: Collector, modalities: Modalities) -> None:
-    """Collect the items of a folder and of all folders below it, by name."""
+def collect_folder(root: Path, into: Collector, modalities: Modalities, pattern: Sequence[str] = ()) -> None:
+    """Collect the items of a folder and of all folders below it, by name, as far as their paths match a pattern."""
     above = (above_split(folder.relative_to(root).parts) for folder, _ in _folders(root, None))
     beside_splits = {folders for folders in above if folders is not None}
     found = (folder / name for folder, names in _folders(root, into) for name in names)
     for file, place in ((file, file.relative_to(root)) for file in found):
+        if pattern and not matches(place.parts, pattern):
+            continue
         if file.suffix.lower() == TAR:
             collect_archive(file, into, modalities, place.parts[:-1])
             continue
