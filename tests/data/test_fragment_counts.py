@@ -47,6 +47,14 @@ def test_only_what_was_written_since_is_counted(store, counted):
     assert counted == [4]
 
 
+def test_what_a_writer_has_compacted_needs_no_counting(store, counted):
+    add_items(store, "image", 100, 4)
+    store.compact()
+    counted.clear()
+    assert Store.open(store.path).counts() == {"image": 34, "audio": 5}
+    assert counted == []
+
+
 def test_what_was_removed_and_lost_is_not_counted(store, counted):
     rows = {row.id: row for row in store.rows()}
     store.remove([rows["image-000003"]])

@@ -307,6 +307,7 @@ class Store:
         """
         with self._change():
             self._tables.compact(full=full)
+            self.refresh()  # what was written is counted now, and not by those who open the store
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
