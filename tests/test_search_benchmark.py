@@ -1,4 +1,4 @@
-"""The benchmark of search: what it takes for the nearest are the nearest, and vectors are clustered and of unit length."""
+"""The benchmark of search: what it takes for the nearest is so, and vectors are clustered and of unit length."""
 
 import importlib.util
 from pathlib import Path
