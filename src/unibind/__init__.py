@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         search,
         show_indexes,
         similarity,
+        watch,
     )
     from .backbones import (
         Backbone,
@@ -75,6 +76,7 @@ _MODULES = {
         "search",
         "show_indexes",
         "similarity",
+        "watch",
     ),
     "backbones": ("Backbone", "BackboneSpec", "Card", "Contract", "License", "create_backbone", "list_backbones"),
     "backbones.classifier.model": ("ClassifierBackbone",),
@@ -160,6 +162,7 @@ __all__ = [
     "show_indexes",
     "similarity",
     "store_means",
+    "watch",
 ]
 
 

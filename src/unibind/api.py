@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from .backbones import Backbone
 from .backbones._shared.places import absolute_name
 from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
+from .data.folder_state import folder_state
 from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
 from .data.loader import ITEM_TIMEOUT_S
 from .data.opening import open_backbone, open_store
@@ -44,6 +47,7 @@ def encode(
     modality: ModalityChoice = None,
     root: str | Path | None = None,
     strict: bool = False,
+    allow_empty: bool = False,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,
@@ -61,15 +65,15 @@ def encode(
     What is stored already is brought up to date: a corrected label, split or description is written, a file whose
     content changed is encoded again, and one that was deleted is marked (see `data.changes`).
 
-    `source`, `modality`, `root` and `strict` are those of `read_manifest`; what it left out is in the summary's
-    `intake`. `backbone` defaults to the store's own. Unreadable items go to the store's quarantine
+    `source`, `modality`, `root`, `strict` and `allow_empty` are those of `read_manifest`; what it left out is in the
+    summary's `intake`. `backbone` defaults to the store's own. Unreadable items go to the store's quarantine
     (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
     if workers != 0:
         prepare_workers()  # while sources and weights are read
-    items = read_manifest(source, modality=modality, root=root, strict=strict)
+    items = read_manifest(source, modality=modality, root=root, strict=strict, allow_empty=allow_empty)
     exists = not isinstance(store, str | Path) or Store.is_at(store)
     encoder = open_backbone(
         backbone,
@@ -105,6 +109,51 @@ def _keep_indexed(store: Store, backbone: Backbone, progress: bool | None) -> No
             keep_view(store, UniBind(backbone), progress=advance)
     except UnibindError as error:
         _log.warning(f"the items are stored, but their index was not built: {error}")
+
+
+def watch(
+    source: Sources,
+    store: Store | str | Path,
+    *,
+    interval: float = 2.0,
+    stop: Event | None = None,
+    updated: Callable[[EncodeSummary], None] | None = None,
+    backbone: Backbone | str | None = None,
+    weights: str | Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    **how: Any,
+) -> None:
+    """Keep a store up to date with folders: encode what is new or changed in them, and mark what is removed.
+
+    It looks every `interval` seconds, or ten times as long as looking takes, and encodes once nothing has changed from
+    one look to the next, so that files are not read while they are copied. `updated(summary)` is called after each
+    encoding, of which the first is at once. It goes on until `stop` is set, or Ctrl-C. `how` are further arguments of
+    `encode`. Raises UnibindError for sources that are not folders, and what `encode` raises.
+    """
+    folders, stop = source_folders(source), stop or Event()
+    if not folders:
+        raise UnibindError("only folders can be watched; leave out tables, files and URLs, or encode without watching")
+    exists = not isinstance(store, str | Path) or Store.is_at(store)
+    encoder = open_backbone(
+        backbone,
+        store=open_store(store) if exists else None,
+        weights=weights,
+        precision=precision,
+        device=device,
+        options=options,
+    )
+    encoded, seen, looking = None, None, 0.0
+    while not stop.wait(0 if encoded is None else max(interval, 10 * looking)):
+        before, started = seen, time.monotonic()
+        seen = folder_state(folders)
+        looking = time.monotonic() - started
+        if encoded is None or (seen != encoded and seen == before):
+            encoded = seen
+            summary = encode(source, store, backbone=encoder, **{"allow_empty": True} | how)
+            if updated is not None:
+                updated(summary)
 
 
 def open_model(

@@ -28,6 +28,7 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
         "points": Extra("meshes", ("trimesh",)),
         "events": Extra("event-camera recordings", ("faery",)),
         "report": Extra("reports and pages with figures", ("matplotlib", "sklearn")),
+        "datasets": Extra("data sets of the Hugging Face Hub", ("datasets",)),
         "llm": Extra("asking language models", ("openai",)),
         "faiss": Extra("exporting to FAISS", ("faiss",)),
         "qdrant": Extra("exporting to Qdrant", ("qdrant_client",)),

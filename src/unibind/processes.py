@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -15,6 +16,11 @@ from types import ModuleType
 from typing import Any
 
 _hiding = threading.Lock()
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use, at least 1."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_context(preload: Sequence[str] = ()) -> BaseContext:

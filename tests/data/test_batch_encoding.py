@@ -6,7 +6,7 @@ import torch
 
 from tests.helpers.toy_store import picture
 from tests.helpers.toys import ToyBackbone
-from unibind.data.batch_encoding import encode_batch, is_out_of_memory
+from unibind.data.batch_encoding import BatchEncoder, is_out_of_memory
 from unibind.data.encode import embed
 from unibind.errors import LimitError, UnibindError
 
@@ -30,7 +30,8 @@ class SmallMemory(ToyBackbone):
 def encoded(backbone, values):
     failures = {}
     batch = torch.tensor([[value, 0.0, 1.0] for value in values])
-    parts = encode_batch(backbone, "image", range(len(values)), batch, name=str, fail=failures.__setitem__)
+    encoder = BatchEncoder(backbone, name=str, fail=failures.__setitem__)
+    parts = encoder.encode("image", range(len(values)), batch)
     return {key: vector for keys, vectors in parts for key, vector in zip(keys, vectors, strict=True)}, failures
 
 
@@ -48,6 +49,23 @@ def test_a_batch_that_fits_is_encoded_at_once():
     backbone = SmallMemory(8)
     encoded(backbone, [100] * 8)
     assert backbone.sizes == [8]
+
+
+def test_batches_stay_small_while_memory_is_short_and_grow_back():
+    backbone = SmallMemory(3)
+    encoder = BatchEncoder(backbone, name=str, fail=lambda key, why: pytest.fail(why.message))
+
+    def sizes(batches):
+        backbone.sizes.clear()
+        for _ in range(batches):
+            parts = list(encoder.encode("image", range(8), torch.full((8, 3), 100.0)))
+            assert [key for keys, _ in parts for key in keys] == list(range(8))
+        return backbone.sizes
+
+    assert sizes(1) == [8, 4, 2, 2, 2, 2]
+    assert sizes(2) == [4, *[2] * 8]  # 4 is tried again after four parts that fitted, and then after eight
+    backbone.most = 8
+    assert sizes(5) == [*[4] * 8, 8]
 
 
 def test_other_errors_are_raised():

@@ -11,7 +11,7 @@ import torch
 from PIL import Image as Picture
 
 from tests.helpers.toys import CATEGORIES, DIM, ToyBackbone, text_items
-from unibind.data import encode as encoding
+from unibind.data import store_writer
 from unibind.data.encode import embed, encode_items
 from unibind.data.intake import read_manifest
 from unibind.data.manifest import Item
@@ -151,10 +151,10 @@ def test_texts_are_batched_by_length(store):
 
 
 def test_large_runs_commit_now_and_then(store, monkeypatch):
-    monkeypatch.setattr(encoding, "_COMMIT_ITEMS", 20)
+    monkeypatch.setattr(store_writer, "_COMMIT_ITEMS", 20)
     sizes = []
     add = store.add
-    monkeypatch.setattr(store, "add", lambda items, *rest: (sizes.append(len(items)), add(items, *rest)))
+    monkeypatch.setattr(store, "add", lambda items, *rest, **how: (sizes.append(len(items)), add(items, *rest, **how)))
     encode_items(text_items(50), ToyBackbone(), store, batch_size=10)
     assert sizes == [20, 20, 10]
 
@@ -222,7 +222,7 @@ class Infinite(ToyBackbone):
 
 @pytest.mark.parametrize("commit_items", [1, 512])
 def test_embeddings_that_are_not_finite_are_quarantined(store, monkeypatch, commit_items):
-    monkeypatch.setattr(encoding, "_COMMIT_ITEMS", commit_items)
+    monkeypatch.setattr(store_writer, "_COMMIT_ITEMS", commit_items)
     summary = encode_items(text_items(9), Infinite(), store)
     assert (summary.encoded, summary.quarantined) == (6, 3)
     assert {row["error"] for row in store.quarantined()} == {"NotFinite"}
@@ -231,7 +231,7 @@ def test_embeddings_that_are_not_finite_are_quarantined(store, monkeypatch, comm
 _SLOW_RUN = """
 import sys, time
 from tests.helpers.toys import ToyBackbone, text_items
-from unibind.data import encode as encoding
+from unibind.data import encode as encoding, store_writer
 from unibind.data.store import Store
 
 class Slow(ToyBackbone):
@@ -240,7 +240,7 @@ class Slow(ToyBackbone):
         return super().encode(modality, batch)
 
 if __name__ == "__main__":
-    encoding._COMMIT_ITEMS = 5
+    store_writer._COMMIT_ITEMS = 5
     encoding.encode_items(text_items(400), Slow(), Store.open(sys.argv[1]), batch_size=5, workers=int(sys.argv[2]))
 """
 

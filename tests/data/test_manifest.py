@@ -57,7 +57,7 @@ def test_a_modality_in_the_row_wins_over_the_one_given_and_that_over_the_name(tm
 def test_inline_texts_need_no_modality_and_get_stable_ids(tmp_path):
     first = read_manifest(written(tmp_path / "m.jsonl", [{"text": "a drum"}, {"text": "a bell"}]))
     again = read_manifest(written(tmp_path / "n.jsonl", [{"text": "a bell"}, {"text": "a drum"}]), modality="audio")
-    assert [i.modality for i in first + again] == ["text"] * 4
+    assert [i.modality for i in [*first, *again]] == ["text"] * 4
     assert [i.id for i in first] == [i.id for i in again][::-1]
     assert first[0].uri is None
 

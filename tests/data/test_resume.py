@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.stuck import text_files
 from tests.helpers.toys import CATEGORIES, ToyBackbone
-from unibind.data import encode as encoding
+from unibind.data import store_writer
 from unibind.data.encode import encode_items
 from unibind.data.store import Store
 
@@ -31,7 +31,7 @@ class Slow(ToyBackbone):
 
 def encode(items, path):
     """In a process of its own."""
-    encoding._COMMIT_ITEMS = 4
+    store_writer._COMMIT_ITEMS = 4
     encode_items(items, Slow(), Store.open(path), batch_size=2, workers=0)
 
 

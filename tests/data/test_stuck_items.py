@@ -14,8 +14,7 @@ import unibind
 from tests.helpers.command import takes_interrupts
 from tests.helpers.stuck import RELEASE, Stuck, Unstarted, text_files
 from tests.helpers.toys import CATEGORIES, ToyBackbone
-from unibind.data import encode as encoding
-from unibind.data import worker_pool
+from unibind.data import store_writer, worker_pool
 from unibind.data.encode import embed, encode_items
 from unibind.data.store import Store
 from unibind.errors import MissingFileError, UnibindError, UnreadableError
@@ -88,7 +87,7 @@ def test_without_workers_a_hanging_item_is_left_behind(store, tmp_path):
 
 
 def test_a_drive_that_does_not_answer_ends_the_run(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "_MOST_TIMED_OUT", 3)
+    monkeypatch.setattr(store_writer, "_MOST_TIMED_OUT", 3)
     items = text_files(tmp_path / "t", ["hang"] * 5)
     with pytest.raises(UnibindError, match=r"3 items in a row could not be read in time.*check their drive"):
         encode_items(items, Stuck(), store, workers=0, item_timeout=0.05)
@@ -98,7 +97,7 @@ def test_a_drive_that_does_not_answer_ends_the_run(store, tmp_path, monkeypatch)
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_is_ready_is_written_while_an_item_hangs(store, tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(encoding, "_COMMIT_S", 0.3)
+    monkeypatch.setattr(store_writer, "_COMMIT_S", 0.3)
     items = text_files(tmp_path / "t", [*texts(2048), f"wait {tmp_path}"])
     run = Thread(target=encode_items, args=(items, Stuck(), store), kwargs={"workers": workers})
     run.start()

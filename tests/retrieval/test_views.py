@@ -21,7 +21,16 @@ from unibind.errors import UnibindError
 from unibind.retrieval.filters import parse_filter
 from unibind.retrieval.opening import open_items
 from unibind.retrieval.streamed import StreamedItems
-from unibind.retrieval.views import VectorIndex, ViewItems, build_view, current_view, drop_views, view_records
+from unibind.retrieval.views import (
+    VectorIndex,
+    ViewItems,
+    build_view,
+    current_view,
+    drop_views,
+    keep_view,
+    view_records,
+)
+from unibind.retrieval.views.table import ViewTable
 
 pytestmark = pytest.mark.slow
 MODEL = UniBind(TOY)
@@ -102,10 +111,23 @@ def test_added_rows_are_found_and_nothing_is_built_again(store, monkeypatch):
 
 def test_many_added_rows_are_put_into_the_index(store, monkeypatch):
     monkeypatch.setattr("unibind.retrieval.views.table._UNINDEXED", 10)
-    add_items(store, "image", 5000, 12)
-    items = current_view(store, MODEL)
+    add_items(store, "image", 5000, 40)
+    assert current_view(store, MODEL)._table.unindexed() == 40  # a search does not wait for that
+    keep_view(store, MODEL)
+    items = current_view(Store.open(store.path), MODEL)
     assert items._table.unindexed() == 0
     check_close(found(items, 10, "image"), fixed_nearest(store, 10, "image"))
+
+
+def test_a_view_is_built_where_there_is_none_and_where_the_store_outgrew_it(tmp_path, monkeypatch):
+    store = random_store(tmp_path / "store", image=60)
+    assert keep_view(store, MODEL).index is None
+    monkeypatch.setattr("unibind.retrieval.views.record.FEWEST", 70)
+    monkeypatch.setattr("unibind.retrieval.views.vector_index.FEWEST", 70)
+    add_items(store, "image", 100, 9)
+    assert keep_view(store, MODEL).index is None
+    add_items(store, "image", 200, 300)
+    assert keep_view(store, MODEL).index.rows == 369
 
 
 def test_removed_changed_and_missing_rows_never_come_back(store):
@@ -162,14 +184,23 @@ def test_each_model_has_a_view_of_its_own(store):
     assert current_view(store, MODEL) is not None
 
 
-def test_a_view_in_the_place_of_another_models_is_not_used(store, caplog):
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_view_in_the_place_of_another_models_is_neither_used_nor_written_to(store, caplog, monkeypatch, changed):
     head = Head(AffineMap(np.roll(np.eye(TOY.dim, dtype=np.float32), 1, axis=0), np.zeros(TOY.dim, np.float32)))
-    fitted = UniBind(TOY, heads={"image": head})
-    mine, theirs = view_records(store)[0].name, build_view(store, fitted).name
-    shutil.rmtree(store.path / "views" / mine)
-    (store.path / "views" / theirs).rename(store.path / "views" / mine)
+    monkeypatch.setattr("unibind.retrieval.views.opening.view_name", lambda *_: "0123")
+    build_view(store, UniBind(TOY, heads={"image": head}))
+    if changed:
+        add_items(store, "image", 5000, 3)
+    monkeypatch.setattr(ViewTable, "add", lambda *_: pytest.fail("vectors of two models were mixed"))
     assert current_view(store, MODEL) is None
-    assert "of another model" in caplog.text
+    assert "is of another model" in caplog.text
+
+
+def test_a_view_that_was_renamed_is_not_used(store, caplog):
+    (record,) = view_records(store)
+    (store.path / "views" / record.name).rename(store.path / "views" / "0123")
+    assert view_records(store) == []
+    assert current_view(store, MODEL) is None
 
 
 def test_a_small_view_has_no_vector_index_and_is_exact(tmp_path):
@@ -199,12 +230,12 @@ def test_an_older_version_is_not_answered_by_the_view_of_now(store):
 
 
 def damage_record(place):
-    path = place / "view.json"
-    path.write_text(path.read_text().replace('"rows": 1500', '"rows": 1501'))
+    path = place / "view.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'\\"rows\\": 1500', b'\\"rows\\": 1501'))
 
 
 def damage_means(place):
-    path = place / "means.safetensors"
+    path = place / "view.safetensors"
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
 
 
@@ -213,7 +244,11 @@ def damage_data(place):
     file.write_bytes(file.read_bytes()[:-9])
 
 
-@pytest.mark.parametrize("damage", [damage_record, damage_means, damage_data, lambda p: (p / "view.json").unlink()])
+def remove_record(place):
+    (place / "view.safetensors").unlink()
+
+
+@pytest.mark.parametrize("damage", [damage_record, damage_means, damage_data, remove_record])
 def test_a_damaged_view_is_passed_over(store, damage, caplog):
     (record,) = view_records(store)
     damage(store.path / "views" / record.name)

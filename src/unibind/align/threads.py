@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..processes import usable_cores
+
 _SMALL_STEP = 1 << 28  # multiplications
 
 
@@ -34,6 +36,5 @@ def suitable_threads(multiplications: int) -> Iterator[int]:
 
 def _idle_cores() -> int:
     """Cores that other processes leave, by the load of the last minute."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return cores - round(load)
+    return usable_cores() - round(load)

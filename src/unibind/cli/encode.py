@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
     from ..data.encode import EncodeSummary
     from ..data.store import Store
 
+_LONG_S = 10.0  # of a run, after which people ask what took so long
 _LISTED = 10  # unreadable files that are named
 
 
 @with_backbone_options
 def encode(
     source: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Folders of any depth, tables (CSV, TSV, JSONL, Parquet), lists of paths (TXT), or files.",
+            help="Folders of any depth, patterns of paths, tables (CSV, TSV, JSONL, Parquet), lists of paths (TXT), "
+            "files, URLs of these, hf:OWNER/NAME, or - for a table on standard input.",
             show_default=False,
         ),
     ],
@@ -73,11 +75,15 @@ def encode(
         typer.Option(
             min=0,
             help="Processes that read files. With 0, this process reads them, and a decoder that crashes ends it.",
-            show_default="1",
+            show_default="as many as keep the encoder busy",
             rich_help_panel=ADVANCED,
         ),
     ] = None,
     item_timeout: ItemTimeoutOption = 60,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on, and encode what changes in the folders.", rich_help_panel=INPUT),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Encode every item once; run it again to continue where it stopped, or to bring the store up to date.
@@ -95,23 +101,29 @@ def encode(
       $ unibind encode photos/ sounds/ --out runs/mine --workers 2
       $ unibind encode /mnt/archive --out runs/mine --item-timeout 300 --retry-quarantine
       $ unibind encode recordings/ --modality night_camera=thermal --out runs/mine
+      $ unibind encode "photos/**/*.jpg" s3://bucket/photos/ --out runs/mine
+      $ find /data -name "*.wav" | unibind encode - --out runs/sounds
+      $ unibind encode photos/ --out runs/mine --watch
     """
-    from ..api import encode as encode_source
+    from .. import api
     from ..data.intake import parse_modality_choice
     from ..data.store import Store
 
-    summary = encode_source(
-        source[0] if len(source) == 1 else source,
-        out,
-        modality=parse_modality_choice(modality),
-        root=root,
-        strict=strict,
-        batch_size=batch_size,
-        workers=workers,
-        item_timeout=item_timeout,
-        retry_quarantine=retry_quarantine,
+    how: dict[str, Any] = {
+        "modality": parse_modality_choice(modality),
+        "root": root,
+        "strict": strict,
+        "batch_size": batch_size,
+        "workers": workers,
+        "item_timeout": item_timeout,
+        "retry_quarantine": retry_quarantine,
         **backbone.arguments,
-    )
+    }
+    sources = source[0] if len(source) == 1 else source
+    if watch:
+        api.watch(sources, out, updated=lambda summary: notify(summary.message), **how)
+        return
+    summary = api.encode(sources, out, **how)
     store = Store.open(out)
     if json:
         print_json({**asdict(summary), "store": str(out), "quarantine": store.quarantined()})
@@ -124,6 +136,8 @@ def encode(
 def _print_summary(summary: EncodeSummary, store: Store) -> None:
     print_table(("modality", "items"), sorted(store.counts().items()), title=f"{store.path}")
     notify(summary.message)
+    if summary.seconds > _LONG_S and summary.pace.message:
+        notify(summary.pace.message)
     if summary.not_retried:
         notify("files that failed before and have not changed are not tried again, but with --retry-quarantine")
     if summary.left_out:

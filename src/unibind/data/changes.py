@@ -6,179 +6,127 @@ folders only fill in missing facts: they never overwrite what a table or `relabe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import takewhile
+import pickle
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ..errors import UnibindError
 from ..modalities.tar_members import split_member
-from .file_facts import FileFacts, content_hash, file_stamp, folder_of
+from .file_facts import FileFacts, file_stamp, folder_of
+from .item_table import Entry, ItemTable
 from .location import canonical_location, place_on_disk
 from .manifest import Item
+from .matching import Matches, hash_or_none, shared_end
+from .on_disk import key_of, temporary_database
 from .rows import MISSING, PRESENT, StoredItem, new_row
 
 _DESCRIBING = ("label", "split", "object", "description")  # facts that a manifest gives and a vector does not depend on
 
 _NAMING_FOLDERS = 2  # split and label: where these have other names now, they say something new
+_AT_ONCE = 1000  # items that are in memory
 
 
-@dataclass
-class Changes:
-    """Items to encode, each with the row it replaces (None: it is new), and rows to write as they are.
+class Comparison:
+    """Items beside the rows of a store: what is to be encoded, and what is to be written as it is.
 
-    `updated` have new labels or other facts, `touched` only a new file time or state; `unchanged` counts the items that
-    need no encoding and have no new facts.
+    `modalities` are those that are encoded, in their order; `held` are the keys (`key_of`) of modality and id of items
+    that are not encoded now. `folders` are given if the items are all files of these folders. A stored file counts as
+    deleted where it does not exist and was listed, lay in one of `folders`, or lay in a folder that still has other
+    files: where a whole folder is out of reach, nothing is known about its files. All tables are on the disk: memory
+    does not grow with the items, nor with the store. Raises UnibindError for an id that names another file in the
+    store.
     """
 
-    encode: list[tuple[Item, StoredItem | None]] = field(default_factory=list)
-    updated: list[StoredItem] = field(default_factory=list)
-    touched: list[StoredItem] = field(default_factory=list)
-    unchanged: int = 0
+    def __init__(
+        self,
+        items: ItemTable,
+        stored: Iterable[Sequence[StoredItem]],
+        folders: Sequence[Path] = (),
+        *,
+        modalities: Sequence[str],
+        held: Collection[bytes] = (),
+    ) -> None:
+        self.updated = self.touched = self.unchanged = self.not_retried = self.to_encode = 0
+        self._items, self._folders, self._modalities, self._held = items, folders, modalities, held
+        self._matches = Matches(items, stored)
+        self._work = temporary_database()
+        self._work.execute(
+            "CREATE TABLE work (rank INTEGER, position INTEGER, row BLOB, PRIMARY KEY (rank, position)) WITHOUT ROWID"
+        )
+
+    def to_write(self) -> Iterator[StoredItem]:
+        """The rows whose facts changed; read it to its end before `work`.
+
+        It counts: `updated` have new labels or other facts, `touched` only a new file time or state; `unchanged` are
+        the items that need no encoding and have no new facts, `to_encode` those that are encoded, and `not_retried`
+        those that are held.
+        """
+        for block in self._items.blocks():
+            rows = self._matches.rows(block[0].position, block[-1].position)
+            for entry in block:
+                row = rows.get(entry.position)
+                if row is None:
+                    self._encode(entry, None)
+                else:
+                    yield from self._compared(entry, row)
+        for row in _of_other_files(self._matches.unmatched(), self._folders):
+            self.touched += 1
+            yield row
+
+    def work(self) -> Iterator[tuple[Item, StoredItem | None]]:
+        """The items to encode, each with the row it replaces (None: it is new), by modality and in their order."""
+        chosen = "SELECT * FROM work WHERE (rank, position) > (?, ?) ORDER BY rank, position LIMIT ?"
+        rank, position = -1, -1
+        while found := self._work.execute(chosen, (rank, position, _AT_ONCE)).fetchall():
+            for rank, position, row in found:  # noqa: B007 - where to go on
+                yield self._items.at(position).item, None if row is None else StoredItem(*pickle.loads(row))
+
+    def _encode(self, entry: Entry, row: StoredItem | None) -> None:
+        item = entry.item
+        if item.modality not in self._modalities:
+            return
+        if self._held and key_of(item.modality, item.id) in self._held:
+            self.not_retried += 1
+            return
+        self.to_encode += 1
+        packed = None if row is None else pickle.dumps(tuple(vars(row).values()))
+        place = self._modalities.index(item.modality), entry.position, packed
+        self._work.execute("INSERT INTO work VALUES (?, ?, ?)", place)
+
+    def _compared(self, entry: Entry, row: StoredItem) -> Iterator[StoredItem]:
+        """The row to write, if there is one, of an item that is stored."""
+        kept = replace(row, own_id=_kept_id(entry.item, row, self._items))
+        fill_only = bool(self._folders) and shared_end(_folder(row.location), _folder(entry.place)) >= _NAMING_FOLDERS
+        merged = _with_facts_of(entry.item, entry.place, kept, fill_only=fill_only)
+        found = _on_disk(merged, row.location)
+        if found is None:
+            self._encode(entry, merged)
+            if merged.own_id != row.own_id:  # at once, so that a new item may have the old id
+                self.touched += 1
+                yield replace(row, own_id=merged.own_id)
+        elif _described(merged) != _described(row):
+            self.updated += 1
+            yield found
+        else:
+            self.unchanged += found.state == PRESENT
+            if found != row:
+                self.touched += 1
+                yield found
 
 
-def compare(items: Sequence[Item], rows: Sequence[StoredItem], folders: Sequence[Path] = ()) -> Changes:
-    """Compare items with the rows of a store.
-
-    `folders` are given if the items are all files of these folders. A stored file counts as deleted where it does not
-    exist and was listed, lay in one of `folders`, or lay in a folder that still has other files: where a whole folder
-    is out of reach, nothing is known about its files. Raises UnibindError for two items of one file or with one id, and
-    for an id that names another file in the store.
-    """
-    changes, matched = Changes(), set[str]()
-    given_ids = {(item.modality, item.id) for item in items}
-    real_folders: dict[str, str] = {}
-    places = [canonical_location(item.uri, item.text, folders=real_folders) for item in items]
-    for item, place, row in zip(items, places, match(items, places, rows), strict=True):
-        if row is None:
-            changes.encode.append((item, None))
-            continue
-        matched.add(row.key)
-        kept = replace(row, own_id=_kept_id(item, row, given_ids))
-        fill_only = bool(folders) and _shared_end(_folder(row.location), _folder(place)) >= _NAMING_FOLDERS
-        _sort_in(changes, item, row, _with_facts_of(item, place, kept, fill_only=fill_only))
-    changes.touched += _of_other_files((row for row in rows if row.key not in matched), folders)
-    return changes
-
-
-def _sort_in(changes: Changes, item: Item, row: StoredItem, merged: StoredItem) -> None:
-    found = _on_disk(merged, row.location)
-    if found is None:
-        changes.encode.append((item, merged))
-        if merged.own_id != row.own_id:  # at once, so that a new item may have the old id
-            changes.touched.append(replace(row, own_id=merged.own_id))
-    elif _described(merged) != _described(row):
-        changes.updated.append(found)
-    else:
-        changes.unchanged += found.state == PRESENT
-        if found != row:
-            changes.touched.append(found)
-
-
-def _kept_id(item: Item, row: StoredItem, given_ids: set[tuple[str, str]]) -> str | None:
+def _kept_id(item: Item, row: StoredItem, items: ItemTable) -> str | None:
     """The row's id of its own, unless another item has it now."""
-    taken = row.own_id != item.id and (row.modality, row.own_id) in given_ids
-    return None if taken else row.own_id
+    if row.own_id is None or row.own_id == item.id:
+        return row.own_id
+    return None if items.has_id(row.modality, row.own_id) else row.own_id
 
 
 def _described(row: StoredItem) -> tuple[str | None, ...]:
     return row.own_id, row.location, *(getattr(row, name) for name in _DESCRIBING)
 
 
-# --- which row is which item ---------------------------------------------------------------------------------------
-
-
-def match(items: Sequence[Item], places: Sequence[str], rows: Sequence[StoredItem]) -> list[StoredItem | None]:
-    """The row of each item, by its canonical location; None for items that are not stored.
-
-    A file or URL is found by its location. If it is not stored there, it may have been moved: an id of its own finds
-    the row that has it, or its content finds a row whose file is gone. An inline text with an id of its own is found by
-    this id, because texts may repeat.
-    """
-    _check_each_once(items, places)
-    by_place = {(row.modality, row.location): row for row in rows}
-    by_id = {(row.modality, row.own_id): row for row in rows if row.own_id}
-    found: list[StoredItem | None] = [None] * len(items)
-    claimed = set[str]()
-    for position, (item, place) in enumerate(zip(items, places, strict=True)):
-        row = by_place.get((item.modality, place))
-        if item.uri is None and item.id != place:
-            without_id = None if row is None or row.own_id else row
-            row = by_id.get((item.modality, item.id), without_id)
-        if row is not None and row.key not in claimed:
-            found[position] = row
-            claimed.add(row.key)
-    for position, (item, place) in enumerate(zip(items, places, strict=True)):
-        row = by_id.get((item.modality, item.id)) if found[position] is None and item.id != place else None
-        if row is not None and row.key not in claimed:
-            _check_moved(item, row, place)
-            found[position] = row
-            claimed.add(row.key)
-    if None in found:
-        _match_moved(items, places, found, [row for row in rows if row.key not in claimed])
-    return found
-
-
-def _match_moved(
-    items: Sequence[Item], places: Sequence[str], found: list[StoredItem | None], rows: Iterable[StoredItem]
-) -> None:
-    """Find the rows of files that were moved or renamed: of the same content as a file that is gone."""
-    gone: dict[tuple[str, int | None], list[StoredItem]] = {}
-    for row in rows:
-        if row.content is not None and row.path is not None and file_stamp(row.path) is None:
-            gone.setdefault((row.modality, row.size), []).append(row)
-    for position, (item, place) in enumerate(zip(items, places, strict=True)):
-        path = place_on_disk(place) if gone and found[position] is None else None
-        stamp = None if path is None else file_stamp(path)
-        candidates = [] if stamp is None else gone.get((item.modality, stamp[0]), [])
-        if path is None or not candidates:
-            continue
-        content = _hash_or_none(path)
-        same = [row for row in candidates if row.content == content]
-        if same:
-            moved = max(same, key=lambda row: _shared_end(row.location, place))
-            found[position] = moved
-            candidates.remove(moved)
-
-
 def _folder(location: str) -> str:
     return location.rpartition("/")[0]
-
-
-def _shared_end(one: str, other: str) -> int:
-    """How many names two paths have in common, from the end."""
-    names = zip(reversed(one.split("/")), reversed(other.split("/")), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], names))
-
-
-def _hash_or_none(path: Path) -> str | None:
-    """The hash of a file's content; None where it cannot be read: encoding will say what is wrong with it."""
-    try:
-        return content_hash(path)
-    except (OSError, UnibindError):
-        return None
-
-
-def _check_each_once(items: Sequence[Item], places: Sequence[str]) -> None:
-    """Raise UnibindError for two items of one file, or with one id; texts with ids of their own may repeat."""
-    seen: dict[tuple[str, str, str], str] = {}
-    for item, place in zip(items, places, strict=True):
-        names = [("id", item.id)] if item.uri is None else [("id", item.id), ("place", place)]
-        for kind, name in names:
-            if (kind, item.modality, name) in seen:
-                ids = f"{seen[kind, item.modality, name]!r} and {item.id!r}"
-                what = f"the id {name!r}" if kind == "id" else f"the file {name} (as {ids})"
-                raise UnibindError(f"{what} occurs twice in the items to encode; list every {item.modality} item once")
-            seen[kind, item.modality, name] = item.id
-
-
-def _check_moved(item: Item, row: StoredItem, place: str) -> None:
-    """Raise UnibindError if an id names another file or URL in the store, and that is still there."""
-    if item.uri is not None and (row.path is None or file_stamp(row.path) is not None):
-        raise UnibindError(
-            f"the id {item.id!r} is {row.location} in the store, and {place} in the items to encode; give this "
-            f"{item.modality} item another id, or remove the stored one with `unibind store remove`"
-        )
 
 
 def _with_facts_of(item: Item, place: str, row: StoredItem, *, fill_only: bool) -> StoredItem:
@@ -214,7 +162,7 @@ def _on_disk(row: StoredItem, encoded_from: str) -> StoredItem | None:
         return replace(row, state=PRESENT)
     if row.content is not None and stamp[0] != row.size and split_member(path) is None:
         return None
-    content = _hash_or_none(path)
+    content = hash_or_none(path)
     if content is None or row.content not in (None, content):
         return None
     return row.with_facts(FileFacts(*stamp, content))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +20,20 @@ _SIMPLE = (str, int, float, bool, type(None))
 class Content:
     """What an item without a file contains.
 
-    `fetch()` returns it: the bytes of a file, or a raw item of the given `modality`. `name` is what messages call it; a
-    file name tells the format by its ending. `digest` identifies it, so that the same content is the same item wherever
-    it comes from. Pickling it fetches it.
+    `holder(*args)` returns it: the bytes of a file, or a raw item of the given `modality`. `name` is what messages call
+    it; a file name tells the format by its ending. `digest` identifies it, so that the same content is the same item
+    wherever it comes from. The contents of one source have one holder, and small `args`. Pickling it fetches it.
     """
 
     name: str
     digest: str
-    fetch: Callable[[], bytes | Raw]
-    modality: str | None = None
+    modality: str | None
+    holder: Callable[..., bytes | Raw]
+    args: tuple[Any, ...]
+
+    def fetch(self) -> bytes | Raw:
+        """The bytes of a file, or a raw item."""
+        return self.holder(*self.args)
 
     @property
     def uri(self) -> str:
@@ -60,7 +65,7 @@ def digest_of(value: bytes | Raw) -> str:
 
 
 def _held(name: str, digest: str, value: bytes | Raw) -> Content:
-    return Content(name, digest, partial(_itself, value), None if isinstance(value, bytes) else value.modality)
+    return Content(name, digest, None if isinstance(value, bytes) else value.modality, _itself, (value,))
 
 
 def _itself(value: bytes | Raw) -> bytes | Raw:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from .formulas import unshielded
 from .text_encoding import undecodable
@@ -18,17 +17,17 @@ _COUNTED = "a different number of cells"
 
 
 def csv_rows(
-    text: str,
+    lines: Iterable[str],
     is_known: Callable[[str], bool],
     without_header: Callable[[Sequence[str]], Sequence[str] | None],
 ) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yield the number of each row, from 1 after the header, and its cells by column, or what is wrong with it.
 
-    A blank row is {}. The separator is the one by which most cells of the first
-    row are known columns. Where none is known, `without_header` says what the columns of its cells are; where it says
-    nothing (None), they are names nobody knows.
+    `lines` have their line ends, whatever these are. A blank row is {}. The separator is the one by which most cells of
+    the first row are known columns. Where none is known, `without_header` says what the columns of its cells are; where
+    it says nothing (None), they are names nobody knows.
     """
-    records = _Records(text)
+    records = _Records(lines)
     separator, names, has_header = _layout(records.first_line(), is_known, without_header)
     if has_header:
         records.next(separator)
@@ -72,10 +71,10 @@ def _named(names: Sequence[str], cells: Sequence[str]) -> dict[str, str] | str:
 
 
 class _Records:
-    """The rows of a text, of which one that is damaged ends with its line."""
+    """The rows of lines, of which one that is damaged ends with its line."""
 
-    def __init__(self, text: str) -> None:
-        self._lines: Iterator[str] = iter(io.StringIO(text, newline="").readline, "")
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = chain(lines)  # which, unlike a generator, is not closed with what reads some of it
         self._ahead: deque[str] = deque()
 
     def first_line(self) -> str:

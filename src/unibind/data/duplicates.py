@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import closing
 from dataclasses import dataclass
 
 from ..errors import UnibindError
+from .on_disk import key_of, temporary_database
 from .rows import PRESENT, StoredItem
 from .store import Store
+from .stored_text import cells
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,25 @@ class DuplicateReport:
 
 def find_duplicates(store: Store, modalities: Collection[str] | None = None) -> DuplicateReport:
     """The duplicates among a store's items, in these or all modalities; items without files and missing ones aside."""
+    copied = _copied(store)
     groups: dict[tuple[str, str], list[StoredItem]] = {}
-    for row in store.rows():
-        if row.content is not None and row.state == PRESENT and (modalities is None or row.modality in modalities):
+    for row in (row for rows in store.row_batches() for row in rows) if copied else ():
+        if row.content is not None and key_of(row.modality, row.content) in copied and row.state == PRESENT:
             groups.setdefault((row.modality, row.content), []).append(row)
-    found = [_duplicate(rows) for rows in groups.values() if len(rows) > 1]
+    found = [_duplicate(rows) for (kind, _), rows in groups.items() if modalities is None or kind in modalities]
     return DuplicateReport(tuple(sorted(found, key=lambda d: (not d.across_splits, d.modality, d.ids))))
+
+
+def _copied(store: Store) -> set[bytes]:
+    """Keys of modality and content that occur more than once; only these are in memory."""
+    with closing(temporary_database()) as seen:
+        seen.execute("CREATE TABLE seen (content BLOB PRIMARY KEY, copied INTEGER) WITHOUT ROWID")
+        count = "INSERT INTO seen VALUES (?, 0) ON CONFLICT DO UPDATE SET copied = 1"
+        for table in store.facts(["content", "state"]):
+            columns = (cells(table[name]) for name in ("modality", "content", "state"))
+            rows = zip(*columns, strict=True)
+            seen.executemany(count, ((key_of(m, c),) for m, c, state in rows if c is not None and state == PRESENT))
+        return {content for (content,) in seen.execute("SELECT content FROM seen WHERE copied")}
 
 
 def refuse_leaks(store: Store, modalities: Collection[str] | None = None, *, allow: bool = False) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from itertools import compress
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypedDict, Unpack, cast
+from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack, cast
 
 import numpy as np
 from torch import Tensor
@@ -21,22 +19,23 @@ from ..backbones._shared.towers import check_offered
 from ..errors import UnibindError
 from ..modalities import check_modality
 from ..modalities.limits import Limits
-from .batch_encoding import encode_batch
-from .changes import compare
+from .ahead import Ahead
+from .batch_encoding import BatchEncoder
+from .changes import Comparison
 from .duplicates import DuplicateReport, find_duplicates
 from .embeddings import Vectors
-from .file_facts import FileFacts
 from .inputs import loadable_items
-from .intake import IntakeReport
-from .loader import ITEM_TIMEOUT_S, TIMED_OUT, Failure, RawItem, batches, can_be_sent, item_label, load_items
+from .intake import IntakeReport, Manifest
+from .item_table import table_of
+from .loader import ITEM_TIMEOUT_S, Failure, RawItem, batches, can_be_sent, item_label, load_items
 from .manifest import Item
-from .rows import MISSING, StoredItem
-from .store import Quarantined, Store
-from .unreadable import Stamps, failed_as_they_are
+from .staffing import Pace, Staffing
+from .store import Store
+from .store_writer import StoreWriter
+from .unreadable import failed_as_they_are
 
-# A commit costs Lance a new version and file: one for so many items, or after so many seconds.
-_COMMIT_ITEMS, _COMMIT_S = 512, 20.0
-_MOST_TIMED_OUT = 10  # in a row: then it is the drive and not the files
+_UPDATED_AT_ONCE = 8192  # rows, in one commit
+_BATCHES_AHEAD = 2  # that are ready while one is encoded
 
 
 # --- into a store --------------------------------------------------------------------------------------------------
@@ -50,7 +49,7 @@ class EncodeSummary:
     changed, nothing was encoded. `unchanged`: stored as they are. `quarantined`: could not be read. `missing`: all
     stored items whose files are gone. `not_retried`: items of the quarantine whose files have not changed. `left_out`:
     items of modalities that the backbone lacks, by modality. `duplicates`: items with the same content. `seconds`: the
-    duration of the run. `intake` says what was left out of the source before.
+    duration of the run, and `pace` what its parts took. `intake` says what was left out of the source before.
     """
 
     encoded: int
@@ -63,6 +62,7 @@ class EncodeSummary:
     seconds: float
     not_retried: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    pace: Pace = field(default_factory=lambda: Pace(0))
     intake: IntakeReport = field(default_factory=IntakeReport)
 
     @property
@@ -74,14 +74,14 @@ class EncodeSummary:
 
 
 _P = ParamSpec("_P")
-_Encode = Callable[Concatenate[Sequence[Item], Backbone, Store, _P], EncodeSummary]
+_Encode = Callable[Concatenate[Iterable[Item], Backbone, Store, _P], EncodeSummary]
 
 
 def _one_at_a_time(encode: _Encode[_P]) -> _Encode[_P]:
     """Keep other processes from writing to the store meanwhile: they would encode the same items."""
 
     @functools.wraps(encode)
-    def locked(items: Sequence[Item], backbone: Backbone, store: Store, *args: _P.args, **options: _P.kwargs) -> Any:
+    def locked(items: Iterable[Item], backbone: Backbone, store: Store, *args: _P.args, **options: _P.kwargs) -> Any:
         with store.writing():
             return encode(items, backbone, store, *args, **options)
 
@@ -90,7 +90,7 @@ def _one_at_a_time(encode: _Encode[_P]) -> _Encode[_P]:
 
 @_one_at_a_time
 def encode_items(
-    items: Sequence[Item],
+    items: Iterable[Item],
     backbone: Backbone,
     store: Store,
     *,
@@ -109,8 +109,13 @@ def encode_items(
     read, or whose embedding is not finite, go to the store's quarantine; they are tried again when their files have
     changed, or with `retry_quarantine`. What is ready is written every 20 s, whatever the rest waits for.
 
-    `workers` processes read and preprocess (None: one, if there are files and the backbone can be pickled; 0: this
-    process does, and a decoder that crashes ends the run). An item that is not read within `item_timeout` seconds is
+    Nothing is kept of all items: they are compared with the store in tables on the disk, read ahead of the encoder in
+    bounded numbers, and written by a thread of its own. A batch that does not fit in memory is encoded in parts (see
+    `data.batch_encoding`).
+
+    `workers` processes read and preprocess (None: as many as keep the encoder busy, see `data.staffing`, if there are
+    files and the backbone can be pickled; 0: this process does, and a decoder that crashes ends the run). An item that
+    is not read within `item_timeout` seconds is
     quarantined as `TimedOut`, and one that kills its worker as `WorkerDied`. `progress` is called with the number of
     items just done. Raises ContractError before anything is read where the store was made by another backbone,
     UnknownNameError where it lacks the modalities of all items, and UnibindError for an item listed twice, for a store
@@ -121,25 +126,42 @@ def encode_items(
         raise UnibindError(f"batch_size must be at least 1, workers 0 and item_timeout more than 0, not {given}")
     started = time.monotonic()
     store.refresh()
-    counts = Counter(item.modality for item in items)
+    table = items.table if isinstance(items, Manifest) else table_of(items)
+    counts = table.counts()
     left_out = {modality: count for modality, count in counts.items() if modality not in backbone.modalities}
     for modality in sorted(counts.keys() - left_out.keys()) or sorted(left_out):
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
-    changes = compare(items, store.rows(), folders)
+    changes = Comparison(
+        table,
+        store.row_batches(),
+        folders,
+        modalities=backbone.modalities,
+        held=() if retry_quarantine else failed_as_they_are(store),
+    )
     store.note_backbone(backbone.name, backbone.options)
-    store.update(changes.updated + changes.touched)
+    for rows in _blocks(changes.to_write(), _UPDATED_AT_ONCE):
+        store.update(rows)
     report = progress or (lambda _: None)
-    held = set() if retry_quarantine else failed_as_they_are(store)
-    new = [item for item, _ in changes.encode if item.modality not in left_out]
-    todo = [item for item in new if (item.modality, item.id) not in held]
-    todo.sort(key=lambda item: backbone.modalities.index(item.modality))
-    report(len(items) - len(todo))
-    count = int(any(item.uri for item in todo) and can_be_sent(backbone)) if workers is None else workers
-    writer = _Writer(backbone, store, {(i.modality, i.id): row for i, row in changes.encode if row is not None})
+    report(len(table) - changes.to_encode)
+    if workers is None and not (table.has_files and can_be_sent(backbone)):
+        workers = 0
+    staffing, writer = Staffing(workers), StoreWriter(backbone, store)
 
-    def readable() -> Iterator[tuple[Item, str, Tensor]]:
+    def todo() -> Iterator[Item]:
+        for item, row in changes.work():
+            writer.expect(item, row)
+            yield item
+
+    def readable(stopped: Callable[[], bool]) -> Iterator[tuple[Item, str, Tensor]]:
         loading = load_items(
-            todo, backbone, workers=count, limits=limits or Limits(), item_timeout=item_timeout, facts=True
+            todo(),
+            backbone,
+            workers=staffing,
+            limits=limits or Limits(),
+            item_timeout=item_timeout,
+            facts=True,
+            ahead=_BATCHES_AHEAD * batch_size,
+            stopped=stopped,
         )
         with closing(loading) as loaded:
             for item, result, facts in loaded:
@@ -150,12 +172,11 @@ def encode_items(
                     writer.note(item, facts)
                     yield item, item.modality, result
 
+    encoder = BatchEncoder(backbone, name=item_label, fail=writer.fail, note=staffing.note_encoded)
     try:
-        with closing(batches(readable(), batch_size)) as ready:
+        with closing(Ahead(lambda stopped: batches(readable(stopped), batch_size), _BATCHES_AHEAD)) as ready:
             for modality, group, batch in ready:
-                for encoded, vectors in encode_batch(
-                    backbone, modality, group, batch, name=item_label, fail=writer.fail
-                ):
+                for encoded, vectors in encoder.encode(modality, group, batch):
                     writer.add(encoded, vectors)
                 report(len(group))
     finally:
@@ -165,114 +186,25 @@ def encode_items(
     return EncodeSummary(
         writer.encoded,
         writer.replaced,
-        len(changes.updated),
+        changes.updated,
         changes.unchanged,
         store.missing(),
         writer.failed,
         find_duplicates(store),
         time.monotonic() - started,
-        len(new) - len(todo),
+        changes.not_retried,
         left_out,
+        staffing.pace(),
     )
 
 
-class _Writer:
-    """Collects rows of one modality and commits them now and then; `stored` are the rows to replace.
+_T = TypeVar("_T")
 
-    A thread commits what is due also while this one waits for a slow item or encodes a large batch.
-    """
 
-    def __init__(self, backbone: Backbone, store: Store, stored: Mapping[tuple[str, str], StoredItem]) -> None:
-        self.encoded = self.replaced = self.failed = 0
-        self._backbone, self._store, self._stored = backbone, store, stored
-        self._facts: dict[tuple[str, str], FileFacts | None] = {}  # of items that are not written yet
-        self._ready: list[tuple[Sequence[Item], Vectors]] = []
-        self._failed: list[Quarantined] = []
-        self._timed_out = 0  # items in a row
-        self._stamps = Stamps()
-        self._committed = time.monotonic()
-        self._lock, self._closed = threading.RLock(), threading.Event()
-        self._error: Exception | None = None  # of the thread
-        self._timer = threading.Thread(target=self._commit_in_time, daemon=True)
-        self._timer.start()
-
-    def note(self, item: Item, facts: FileFacts | None) -> None:
-        """Keep the facts of an item's file until it is written."""
-        self._timed_out = 0
-        self._facts[item.modality, item.id] = facts
-
-    def add(self, items: Sequence[Item], vectors: Vectors) -> None:
-        with self._lock:
-            if self._ready and self._ready[0][0][0].modality != items[0].modality:
-                self.commit()
-            self._ready.append((items, vectors))
-            self._commit_if_due()
-
-    def fail(self, item: Item, why: Failure) -> None:
-        stamp = self._stamps.of(item.uri)
-        entry = Quarantined(item.id, item.uri, item.modality, why.error, why.message, *(stamp or (None, None)))
-        with self._lock:
-            self._failed.append(entry)
-            self._commit_if_due()
-        self._timed_out = self._timed_out + 1 if why.error == TIMED_OUT else 0
-        if self._timed_out == _MOST_TIMED_OUT:
-            raise UnibindError(
-                f"{self._timed_out} items in a row could not be read in time, the last one {item_label(item)}; check "
-                "their drive, then run the command again with --retry-quarantine (retry_quarantine=True)"
-            )
-
-    def commit(self) -> None:
-        """Write what is ready; raises what went wrong in the thread."""
-        with self._lock:
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
-            ready, failed = self._ready, self._failed
-            self._ready, self._failed = [], []  # first: an interrupt below must not write them twice
-            if ready:
-                self._write([item for items, _ in ready for item in items], np.concatenate([v for _, v in ready]))
-            self._quarantine(failed)
-            self._committed = time.monotonic()
-
-    def close(self) -> None:
-        """Write the rest."""
-        self._closed.set()
-        self._stamps.close()
-        self.commit()
-
-    def _commit_if_due(self) -> None:
-        waiting = max(sum(len(items) for items, _ in self._ready), len(self._failed))
-        if self._error or waiting >= _COMMIT_ITEMS or (waiting and time.monotonic() - self._committed > _COMMIT_S):
-            self.commit()
-
-    def _commit_in_time(self) -> None:
-        while not self._closed.wait(_COMMIT_S / 10):
-            with self._lock:
-                try:
-                    if not self._closed.is_set():
-                        self._commit_if_due()
-                except Exception as error:
-                    self._error = error
-                    return
-
-    def _write(self, items: Sequence[Item], vectors: Vectors) -> None:
-        contract = self._backbone.contract(items[0].modality)
-        facts = [self._facts.pop((item.modality, item.id), None) for item in items]
-        rows = [self._stored.get((item.modality, item.id)) for item in items]
-        old = np.array([row is not None for row in rows])
-        changed = [row.with_facts(found) for row, found in zip(rows, facts, strict=True) if row is not None]
-        new = list(compress(items, ~old))
-        self._store.replace(changed, vectors[old], contract)
-        self._store.add(new, vectors[~old], contract, list(compress(facts, ~old)))
-        self.replaced += len(changed)
-        self.encoded += len(new)
-
-    def _quarantine(self, failed: Sequence[Quarantined]) -> None:
-        """Record what failed; where a stored item did, the content that was encoded is gone."""
-        stored = (self._stored.get((entry.modality, entry.id)) for entry in failed)
-        self._store.update([replace(row, state=MISSING) for row in stored if row is not None])
-        self._store.quarantine(failed)
-        self.failed += len(failed)
+def _blocks(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    remaining = iter(values)
+    while block := list(islice(remaining, size)):
+        yield block
 
 
 # --- into memory ---------------------------------------------------------------------------------------------------
@@ -350,10 +282,10 @@ def embed_stream(
         on_failure(position, names.pop(position), failure)
 
     names: dict[int, str] = {}
+    encoder = BatchEncoder(backbone, name=names.__getitem__, fail=fail)
     with closing(batches(loaded(), batch_size)) as ready:
         for kind, positions, batch in ready:
-            encoded = encode_batch(backbone, kind, positions, batch, name=names.__getitem__, fail=fail)
-            for kept, vectors in encoded:
+            for kept, vectors in encoder.encode(kind, positions, batch):
                 yield EmbeddedBatch(kept, [names.pop(i) for i in kept], kind, vectors)
 
 

@@ -79,9 +79,9 @@ def _read(path: Path, columns: Sequence[str]) -> dict[str, Counter[Kind]]:
         unsigned = {name: value for name, value in content.items() if name != "sha256"}
         if _checksum(unsigned) != content["sha256"] or list(content["columns"]) != list(columns):
             return {}
-    except (OSError, UnibindError):
+        return {name: Counter({tuple(k): int(n) for *k, n in kinds}) for name, kinds in content["fragments"].items()}
+    except (OSError, TypeError, ValueError):  # a UnibindError is a ValueError
         return {}
-    return {name: Counter({tuple(k): n for *k, n in kinds}) for name, kinds in content["fragments"].items()}
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

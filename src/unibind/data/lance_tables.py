@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 VECTOR = "vector"
-ROW_NUMBER = "_rowid"  # Lance's name of a row at one version: the number of its fragment, then its own
-_FRAGMENT_BITS = 32  # by which the number of the fragment is shifted
+_FRAGMENT_BITS = 32  # Lance numbers a row by the number of its fragment, shifted by so many, and its own
 _KEY = "key"
 _NULLABLE = ("id", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content")
 
@@ -36,6 +35,7 @@ _TIERS = (256, 4096, 65_536)  # rows that a fragment of a tier has less than
 _FAN_IN = 16
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
 _TRIES = 5  # to read a version before a writer removes it
+_COUNTED_AT_ONCE = 1 << 16  # rows
 _KEEP_S = 5.0  # how long old versions are kept for readers that are just opening them; those in use stay
 
 
@@ -191,7 +191,7 @@ class LanceTables:
         return count, self.scan(name, columns, condition, size)
 
     def scan(self, name: str, columns: Sequence[str], condition: str | None, size: int) -> Iterator[pyarrow.Table]:
-        """These columns, and ROW_NUMBER if it is one of them, of the rows that meet a condition, `size` rows at a time.
+        """These columns of the rows that meet a condition, at most `size` rows at a time.
 
         Rows that are appended meanwhile are not read. Raises what `read` raises.
         """
@@ -201,9 +201,9 @@ class LanceTables:
         if table is None:
             return
         with self.errors("read"):
-            search = table.search().with_row_id(ROW_NUMBER in columns)
+            search = table.search()
             found = search if condition is None else search.where(condition)
-            for batch in found.select([column for column in columns if column != ROW_NUMBER]).to_batches(size):
+            for batch in found.select(list(columns)).to_batches(size):
                 part = pyarrow.Table.from_batches([batch])
                 self._check_filled(name, part)
                 yield part
@@ -224,13 +224,6 @@ class LanceTables:
                     part = table.take_row_ids(numbers).select(list(columns)).to_arrow()
                 self._check_filled(name, part)
                 yield fragment, part
-
-    def take(self, name: str, columns: Sequence[str], numbers: Sequence[int]) -> pyarrow.Table:
-        """These columns of the rows with these ROW_NUMBERs, in their order."""
-        with self.errors("read"):
-            found = self._open(name).take_row_ids(list(numbers)).select(list(columns)).to_arrow()
-        self._check_filled(name, found)
-        return found
 
     def width(self, name: str) -> int | None:
         """The width of a table's vectors; None before its first complete append."""

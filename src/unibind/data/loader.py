@@ -7,6 +7,7 @@ takes its whole process down, only the item it was reading fails.
 from __future__ import annotations
 
 import pickle
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
@@ -33,7 +34,8 @@ from .content import Content
 from .file_facts import FileFacts, content_facts, content_hash, file_stamp
 from .location import place_on_disk
 from .manifest import Item
-from .worker_pool import Lost, WorkerPool
+from .staffing import Staffing
+from .worker_pool import Lost, Stopped, WorkerPool
 
 Key = TypeVar("Key")
 Loadable = TypeVar("Loadable", bound="Item | RawItem")
@@ -167,52 +169,78 @@ def load_items(
     items: Iterable[Loadable],
     backbone: Backbone,
     *,
-    workers: int,
+    workers: int | Staffing,
     limits: Limits,
     item_timeout: float = ITEM_TIMEOUT_S,
     facts: bool = False,
+    ahead: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[tuple[Loadable, torch.Tensor | Failure, FileFacts | None]]:
     """Load items in order; with `workers` > 0 in that many processes, a bounded number of items ahead.
 
-    An item that takes longer than `item_timeout` seconds, or that kills its worker (as memory beyond the limits does),
-    is a Failure. With `facts`, those of each local file are taken while it is read. Workers get a pickle of the
-    backbone, of which they use `preprocess` only.
+    That number grows with the workers, is at least `ahead`, and never more than 256 MiB. It ends early where
+    `stopped()` becomes true. An item that takes longer than `item_timeout` seconds, or that kills its worker (as memory
+    beyond the limits does), is a Failure. With `facts`, those of each local file are taken while it is read. Workers
+    get a pickle of the backbone, of which they use `preprocess` only.
     """
-    settings = _Settings(backbone, limits, facts)
-    here = Deadline(item_timeout)
+    settings, here = _Settings(backbone, limits, facts), Deadline(item_timeout)
+    staffing = Staffing(workers) if isinstance(workers, int) else workers
     try:
-        if workers:
-            yield from _load_in_workers(items, settings, workers, here)
+        if staffing.count:
+            yield from _load_in_workers(items, settings, staffing, here, ahead, stopped)
         else:
-            yield from ((item, *_load_here(item, settings, here)) for item in items)
+            for item in items:
+                loaded = _load_here(item, settings, here, staffing)
+                if stopped():
+                    return
+                yield item, *loaded
+    except Stopped:
+        return
     finally:
         here.close()
 
 
-def _load_here(item: Item | RawItem, settings: _Settings, deadline: Deadline) -> _Loaded:
+def _load_here(item: Item | RawItem, settings: _Settings, deadline: Deadline, staffing: Staffing) -> _Loaded:
+    started = time.perf_counter()
     try:
-        return deadline.call(_load, item, settings)
+        loaded = deadline.call(_load, item, settings)
     except TimeoutError:
         return _timed_out(item, deadline.seconds), None
+    staffing.note_read(time.perf_counter() - started)
+    return loaded
 
 
 def _load_in_workers(
-    items: Iterable[Loadable], settings: _Settings, count: int, here: Deadline
+    items: Iterable[Loadable],
+    settings: _Settings,
+    staffing: Staffing,
+    here: Deadline,
+    ahead: int,
+    stopped: Callable[[], bool],
 ) -> Generator[tuple[Loadable, torch.Tensor | Failure, FileFacts | None]]:
-    pool = WorkerPool(_reader(settings), count, timeout=here.seconds, memory=settings.limits.max_memory)
+    most = settings.limits.max_memory
+    pool = WorkerPool(_reader(settings), staffing.count, timeout=here.seconds, memory=most, stopped=stopped)
     running: deque[tuple[Loadable, Future[_Sent | Lost] | None]] = deque()
-    remaining = iter(items)
+    remaining, size = iter(items), 0  # bytes of the last item
     with closing(pool):
         while True:
-            for item in islice(remaining, _AHEAD * count - len(running)):
+            pool.count = staffing.count
+            allowed = max(_AHEAD * pool.count, ahead)
+            if size * allowed > _HELD:
+                allowed = max(2 * pool.count, _HELD // size)
+            for item in islice(remaining, max(0, allowed - len(running))):
                 running.append((item, None if isinstance(item, RawItem) else pool.submit(item)))
             if not running:
                 return
             item, future = running.popleft()
             if future is None:
-                yield item, *_load_here(item, settings, here)
+                yield item, *_load_here(item, settings, here, staffing)
             else:
-                yield item, *_received(item, pool.result(future), here.seconds)
+                result, found, seconds = _received(item, pool.result(future), here.seconds)
+                if seconds is not None:
+                    staffing.note_read(seconds)
+                size = result.nbytes if isinstance(result, torch.Tensor) else size
+                yield item, result, found
 
 
 def can_be_sent(backbone: Backbone) -> bool:
@@ -237,20 +265,24 @@ def _reader(settings: _Settings) -> Callable[[Any], _Sent]:
     return partial(_load_to_send, settings)
 
 
-# NumPy arrays travel as plain bytes; tensors would need shared memory
-_Sent = tuple[NDArray[Any] | Failure, FileFacts | None]
+# NumPy arrays travel through memory that is shared (see `data.buffers`); with them, the seconds that they took
+_Sent = tuple[NDArray[Any] | Failure, FileFacts | None, float]
 
 
 def _load_to_send(settings: _Settings, item: Item) -> _Sent:
+    started = time.perf_counter()
     result, facts = _load(item, settings)
-    return result if isinstance(result, Failure) else result.numpy(), facts
+    sent = result if isinstance(result, Failure) else result.numpy()
+    return sent, facts, time.perf_counter() - started
 
 
-def _received(item: Item | RawItem, sent: _Sent | Lost, timeout: float) -> _Loaded:
+def _received(
+    item: Item | RawItem, sent: _Sent | Lost, timeout: float
+) -> tuple[torch.Tensor | Failure, FileFacts | None, float | None]:
     if isinstance(sent, Lost):
-        return (_timed_out(item, timeout) if sent is Lost.TIMED_OUT else _died(item)), None
-    result, facts = sent
-    return result if isinstance(result, Failure) else torch.from_numpy(result), facts
+        return _timed_out(item, timeout) if sent is Lost.TIMED_OUT else _died(item), None, None
+    result, facts, seconds = sent
+    return result if isinstance(result, Failure) else torch.from_numpy(result), facts, seconds
 
 
 def _timed_out(item: Item | RawItem, timeout: float) -> Failure:

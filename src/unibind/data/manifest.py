@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -18,7 +19,6 @@ from ..modalities.limits import Limits
 from ..modalities.source import Source
 from ..modalities.text import Text
 from .content import Content
-from .location import canonical_location
 from .tables import write_rows
 
 
@@ -54,15 +54,6 @@ class Item:
 _COLUMNS = tuple(fact.name for fact in fields(Item) if fact.name != "content")
 
 
-def identity(item: Item) -> tuple[str, str]:
-    """What makes an item this one and no other: its modality, and its canonical location.
-
-    Inline texts may repeat, as captions do: one with an id of its own is told from others by this id.
-    """
-    location = canonical_location(item.uri, item.text)
-    return item.modality, item.id if item.uri is None else location
-
-
 def write_manifest(items: Sequence[Item], path: str | Path) -> None:
     """Write items as CSV, JSONL or Parquet (by suffix); relative uris become relative to the manifest's folder.
 
@@ -86,9 +77,14 @@ def check_unique(ids: Iterable[str], where: str) -> None:
         seen.add(name)
 
 
-def resolve(uri: str | None, folder: Path) -> str | None:
-    """A uri relative to `folder` as a path from the working directory; absolute paths and URLs are unchanged."""
-    return uri if uri is None or is_absolute(uri) else os.path.normpath(folder / uri)
+def resolve(uri: str | None, folder: Path | str) -> str | None:
+    """A uri relative to `folder` as a path from the working directory; absolute paths and URLs are unchanged.
+
+    A folder that is a str is a URL, which ends with a slash, and what is relative to it becomes one.
+    """
+    if uri is None or is_absolute(uri):
+        return uri
+    return folder + posixpath.normpath(uri) if isinstance(folder, str) else os.path.normpath(folder / uri)
 
 
 def relative(uri: str | None, folder: Path) -> str | None:
@@ -106,7 +102,8 @@ def detected_modality(path: str | Path | Source) -> str:
 
     Reading such a file will report the error later, so one bad file does not make the manifest invalid.
     """
-    from ..modalities.reading import ending_of, modality_of, suffixes
+    from ..modalities.reading import modality_of, suffixes
+    from ..modalities.source import ending_of
 
     try:
         return modality_of(path) if isinstance(path, Source) else modality_in_time(path)

@@ -53,7 +53,7 @@ from .rows import (
 )
 from .store_lock import LOCK, Owner, WriterLock, read_owner
 from .store_mark import MARK, Precision, read_mark, write_mark
-from .stored_text import cells
+from .stored_text import cells, stored
 
 if TYPE_CHECKING:
     import pyarrow
@@ -104,6 +104,7 @@ class Store:
         self._lock, self._changing = WriterLock(path), threading.RLock()
         self._fixed = version  # the version that was asked for
         self._reported: set[str] = set()
+        self.derived: dict[Any, Any] = {}  # what others make of it to use it again; it goes when this object does
         self.refresh()
 
     def refresh(self) -> None:
@@ -218,10 +219,14 @@ class Store:
         vectors: NDArray[np.floating],
         contract: Contract,
         facts: Sequence[FileFacts | None] | None = None,
+        *,
+        compared: bool = False,
     ) -> None:
         """Append items of one modality with their embeddings [N, D] in one commit, and remove them from quarantine.
 
-        `facts` are those of the files when they were read; None for an item without a file of its own. Raises
+        `facts` are those of the files when they were read; None for an item without a file of its own. A caller that
+        has `compared` the items with the store in this block of `writing`, and found them new, saves the check, which
+        needs the ids of all items in memory. Raises
         ContractError if the store's vectors are not comparable or have another width, and UnibindError for ids and
         files that are already stored, items of another modality, wrong counts, and values that are not finite.
         """
@@ -229,14 +234,15 @@ class Store:
         known = facts or [None] * len(items)
         rows = [new_row(item).with_facts(found) for item, found in zip(items, known, strict=True)]
         with self._change():
-            taken = self._already()
-            taken.check(rows)
+            if not compared:
+                self._already().check(rows)
             self._check(rows, vectors, contract)
             if not rows:
                 return
             self._write_contract(contract)
             self._append(_ITEMS, self._with_contract(rows, contract), vectors)
-            taken.add(rows)
+            if self._taken is not None:
+                self._taken.add(rows)
             self._counts[contract.modality] += len(rows)
             self._splits.setdefault(contract.modality, set()).update(row.split for row in rows)
             self._release(rows)
@@ -301,6 +307,7 @@ class Store:
         """
         with self._change():
             self._tables.compact(full=full)
+            self.refresh()  # what was written is counted now, and not by those who open the store
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -333,8 +340,15 @@ class Store:
 
     def rows(self) -> list[StoredItem]:
         """What is known about every stored item, those included whose files are missing; in no particular order."""
-        table = self._tables.read(_ITEMS, [*FACTS, "modality"])
-        return [] if table is None else rows_of(table, self._places)
+        return [row for rows in self.row_batches() for row in rows]
+
+    def row_batches(self, *, size: int = 4096) -> Iterator[list[StoredItem]]:
+        """What `rows` returns, at most `size` at a time; memory does not grow with the store."""
+        return (rows_of(table, self._places) for table in self.facts(FACTS, size=size))
+
+    def facts(self, names: Sequence[str], *, size: int = 4096) -> Iterator[pyarrow.Table]:
+        """These columns, and the modality, of every stored item as they are on the disk, at most `size` at a time."""
+        return self._tables.read_batches(_ITEMS, [*names, "modality"], None, size)[1]
 
     def ids(self) -> set[str]:
         """Ids of all stored items, those included whose files are missing."""
@@ -372,10 +386,14 @@ class Store:
     def quarantined(self) -> list[dict[str, Any]]:
         """Items that could not be read, sorted by id: what `Quarantined` has."""
         rows = self._rows(_QUARANTINE, list(_COLUMNS[_QUARANTINE]))
-        facts = self._rows(_ITEMS, ["id", "location", "uri", "modality", "state"]) if rows else []
-        stored = {(row["modality"], self._id(row)) for row in facts if row["state"] == PRESENT}
+        failed = {(row["modality"], row["id"]) for row in rows}
+        for table in self.facts(["id", "location", "uri", "state"]) if failed else ():
+            columns = (cells(table[name]) for name in ("modality", "id", "location", "uri", "state"))
+            for modality, name, location, uri, state in zip(*columns, strict=True):
+                if state == PRESENT:
+                    failed.discard((modality, name or self._places.location(location, uri)))
         names = _COLUMNS[_QUARANTINE][1:]
-        entries = [{name: row[name] for name in names} for row in rows if (row["modality"], row["id"]) not in stored]
+        entries = [{name: row[name] for name in names} for row in rows if (row["modality"], row["id"]) in failed]
         return sorted((e | {"uri": self._places.uri(e["uri"])} for e in entries), key=lambda e: str(e["id"]))
 
     def vectors(self, modality: str | None = None, split: str | None = None) -> Embeddings:
@@ -436,7 +454,7 @@ class Store:
         """These columns of the table of items, at most `size` at a time and in no particular order; without those whose
         files are missing.
 
-        Memory does not grow with the store. ROW_NUMBER may be one of the columns, for `take`.
+        Memory does not grow with the store.
         """
         return self._tables.scan(_ITEMS, columns, _present(modality, split), size)
 
@@ -445,10 +463,6 @@ class Store:
     ) -> Iterator[tuple[Fragment, pyarrow.Table]]:
         """The same of the items of some fragments, those included whose files are missing; nothing else is read."""
         return self._tables.scan_fragments(_ITEMS, columns, fragments, size)
-
-    def take(self, columns: Sequence[str], numbers: Sequence[int]) -> pyarrow.Table:
-        """These columns of the items with these ROW_NUMBERs, in their order."""
-        return self._tables.take(_ITEMS, columns, numbers)
 
     def place(self, own_id: str | None, location: str, uri: str | None) -> tuple[str, str | None]:
         """The id of an item and a path that can be opened, from its cells `id`, `location` and `uri`."""
@@ -488,10 +502,10 @@ class Store:
 
     def check_contract(self, contract: Contract) -> None:
         """Raise ContractError unless vectors with this contract may be added to the store."""
-        for modality, stored in self._contracts.items():
-            if modality != contract.modality and stored.shares_anchor(contract):
+        for modality, known in self._contracts.items():
+            if modality != contract.modality and known.shares_anchor(contract):
                 continue  # the parts of a composed backbone share a store, whether or not they share a space
-            contract.check_comparable(stored, here="the new vectors", there=f"the {modality} vectors of {self.path}")
+            contract.check_comparable(known, here="the new vectors", there=f"the {modality} vectors of {self.path}")
 
     def _check(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> None:
         if vectors.ndim != 2 or len(vectors) != len(rows):
@@ -536,11 +550,14 @@ class Store:
     def _release(self, items: Sequence[StoredItem | Quarantined]) -> None:
         """Remove items from quarantine."""
         named = {(item.modality, item.id) for item in items}
-        rows = self._rows(_QUARANTINE, ["key", "id", "modality"])
+        condition = None
+        if len(named) <= _DELETED_AT_ONCE:
+            condition = f"id IN ({', '.join(_quoted(str(stored(name))) for _, name in named)})"
+        rows = self._rows(_QUARANTINE, ["key", "id", "modality"], condition)
         self._delete(_QUARANTINE, [row["key"] for row in rows if (row["modality"], row["id"]) in named])
 
-    def _rows(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
-        table = self._tables.read(name, columns)
+    def _rows(self, name: str, columns: list[str], condition: str | None = None) -> list[dict[str, Any]]:
+        table = self._tables.read(name, columns, condition)
         if table is None:
             return []
         values = (cells(table[column]) for column in columns)

@@ -77,6 +77,22 @@ def store_means(store: Store) -> dict[str, Mean]:
 
 def store_sums(store: Store) -> dict[str, Sum]:
     """What `store_means` divides; see there."""
+    groups = _groups(store)
+    chosen = {modality: (modality, True) in groups for modality, _ in groups}
+    return {m: Sum(*groups[m, train], _TRAIN if train else None) for m, train in sorted(chosen.items())}
+
+
+def whole_sums(store: Store) -> dict[str, Sum]:
+    """The sum of the vectors of each stored modality, whatever their split; see `store_means`."""
+    groups = _groups(store)
+    parts = {m: [groups[m, train] for train in (True, False) if (m, train) in groups] for m, _ in groups}
+    return {
+        m: Sum(sum(total for total, _ in of), sum(items for _, items in of), None) for m, of in sorted(parts.items())
+    }
+
+
+def _groups(store: Store) -> _Sums:
+    """The sums of the training items and of the others of each modality, kept or made."""
     fragments, kept = store.fragments(), dict[str, _Sums]()
     with suppress(OSError, UnibindError):
         kept = _read(store.path / MEANS)
@@ -87,15 +103,8 @@ def store_sums(store: Store) -> dict[str, Sum]:
     if new and not unsound and not store.at_a_version:
         with suppress(OSError, UnibindError):  # a folder that is read-only, or a disk that is full
             write_whole(store.path / MEANS, _content({f.name: kept[f.name] for f in fragments}))
-    groups = _added(kept[fragment.name] for fragment in fragments)
-    found = {m: _sum_of(m, groups) for m in store.modalities() if m not in unsound}
-    return {m: total for m, total in found.items() if total.items}
-
-
-def _sum_of(modality: str, groups: _Sums) -> Sum:
-    if (modality, True) in groups:
-        return Sum(*groups[modality, True], _TRAIN)
-    return Sum(*groups.get((modality, False), (np.zeros(0), 0)), None)
+    added = _added(kept[fragment.name] for fragment in fragments)
+    return {group: found for group, found in added.items() if group[0] not in unsound}
 
 
 def _added(sums: Iterable[_Sums]) -> _Sums:

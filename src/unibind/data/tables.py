@@ -21,7 +21,7 @@ from ..parquet_rows import MAX_CELL, MAX_ROWS, parquet_rows
 from .csv_rows import csv_rows
 from .formulas import shielded
 from .stored_text import restored, stored
-from .text_encoding import decoded, undecodable
+from .text_encoding import decoded, decoded_lines, undecodable
 
 Row = dict[str, str | None]
 _MAX_BYTES = 2 << 30  # of a table
@@ -142,12 +142,12 @@ def _of_suffix(path: Path, formats: Mapping[str, Callable]) -> Callable:
 
 
 def _read_csv(path: Path, dialect: Dialect) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    for number, row in csv_rows(decoded(path), dialect.is_known, dialect.without_header):
+    for number, row in csv_rows(decoded_lines(path, ""), dialect.is_known, dialect.without_header):
         yield number, BadRow(row) if isinstance(row, str) else row
 
 
 def _read_jsonl(path: Path, _: Dialect) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    for number, line in enumerate(io.StringIO(decoded(path)), start=1):
+    for number, line in enumerate(decoded_lines(path), start=1):
         yield number, _json_object(line) if line.strip() else {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UnibindError
@@ -23,6 +24,18 @@ def decoded(path: Path) -> str:
         return data.decode(encoding, "surrogateescape" if encoding == "utf-8-sig" else "strict")
     except UnicodeDecodeError as error:
         raise UnibindError(f"{path} is not UTF-16 text (byte {error.start}); save it as UTF-8") from error
+
+
+def decoded_lines(path: Path, newline: str = "\n") -> Iterator[str]:
+    """The lines of a file as `decoded` gives its text, one in memory at a time; `newline` is that of `open`."""
+    with path.open("rb") as file:
+        encoding = _encoding(file.read(_HEAD))
+    errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
+    with path.open(encoding=encoding, errors=errors, newline=newline) as file:
+        try:
+            yield from file
+        except UnicodeDecodeError as error:
+            raise UnibindError(f"{path} is not UTF-16 text ({error.reason}); save it as UTF-8") from error
 
 
 def undecodable(text: str) -> bool:

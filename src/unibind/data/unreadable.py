@@ -8,22 +8,23 @@ from pathlib import Path
 from ..deadlines import Deadline
 from .file_facts import file_stamp
 from .location import place_on_disk
+from .on_disk import key_of
 from .store import Store
 
 _STAT_S = 5.0  # to ask for the size and time of a file, on a drive that may not answer
 
 
-def failed_as_they_are(store: Store) -> set[tuple[str, str]]:
-    """Modality and id of the items in quarantine whose files have not changed since they failed.
+def failed_as_they_are(store: Store) -> set[bytes]:
+    """Keys (`key_of`) of modality and id of the items in quarantine whose files have not changed since they failed.
 
     Items without a file, and those whose file was not there or could not be asked, are not among them.
     """
-    found = set()
+    found = set[bytes]()
     with closing(Stamps()) as stamps:
         for entry in store.quarantined():
             stamp = None if entry["size"] is None else stamps.of(entry["uri"])
             if stamp is not None and stamp == (entry["size"], entry["mtime_ns"]):
-                found.add((entry["modality"], entry["id"]))
+                found.add(key_of(entry["modality"], entry["id"]))
     return found
 
 

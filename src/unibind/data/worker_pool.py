@@ -15,10 +15,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 
 from ..errors import UnibindError
 from ..processes import bound_memory, ignore_interrupts, start_without_main, worker_context
+from .buffers import ROOM, Room, receive, send
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -40,26 +42,38 @@ class Lost(Enum):
     DIED = "its worker died, and so did the next one"
 
 
+class Stopped(Exception):
+    """Nobody waits for the results any more."""
+
+
 class WorkerPool(Generic[Task, Result]):
-    """Calls `function(task)` in `count` processes, which may take `memory` bytes each beyond what they start with.
+    """Calls `function(task)` in `count` processes, each with `memory` bytes beyond its own; `count` may grow.
 
     A worker whose call takes longer than `timeout` seconds is ended, and the task of one that dies is tried once more;
     both are replaced. Only time that somebody waits in `result` counts. Workers start with the first tasks, afresh (not
-    forked from this process), and get a pickle of `function`.
+    forked from this process), and get a pickle of `function`. Where `stopped()` becomes true, `result` raises Stopped.
     """
 
-    def __init__(self, function: Callable[[Task], Result], count: int, *, timeout: float, memory: int) -> None:
-        self.timeout, self.memory = timeout, memory
+    def __init__(
+        self,
+        function: Callable[[Task], Result],
+        count: int,
+        *,
+        timeout: float,
+        memory: int,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.count, self.timeout, self.memory, self._stopped = count, timeout, memory, stopped
         self.payload = pickle.dumps(function)
         self.context = worker_context(_PRELOADED)
         self.tasks: queue.SimpleQueue[tuple[Task, Future[Result | Lost]] | None] = queue.SimpleQueue()
-        self._count, self._slots = count, list[_Slot]()
+        self._slots = list[_Slot]()
 
     def submit(self, task: Task) -> Future[Result | Lost]:
         """Queue a task; `result` waits for what comes of it."""
         future: Future[Result | Lost] = Future()
         self.tasks.put((task, future))
-        if len(self._slots) < self._count:
+        if len(self._slots) < self.count:
             self._slots.append(_Slot(self))
         return future
 
@@ -72,6 +86,8 @@ class WorkerPool(Generic[Task, Result]):
             except TimeoutError:
                 # no more than this counts: the whole run may have been suspended
                 self._end_overdue(min(time.monotonic() - waiting_since, 5 * _CHECK_S))
+            if self._stopped():
+                raise Stopped
 
     def close(self) -> None:
         """End all workers, whatever they do."""
@@ -92,7 +108,7 @@ class _Slot:
 
     def __init__(self, pool: WorkerPool[Any, Any]) -> None:
         self._pool = pool
-        self._worker: tuple[BaseProcess, Connection] | None = None
+        self._worker: tuple[BaseProcess, Connection, Room] | None = None
         self._future: Future[Any] | None = None  # of the task in work
         self._waited, self._starting, self._ended = 0.0, False, False
         self._lock = threading.Lock()
@@ -148,23 +164,23 @@ class _Slot:
 
     def _call(self, task: Any) -> Any:
         for _ in range(2):
-            connection = self._started()
+            connection, room = self._started()
             try:
                 connection.send(task)
-                return connection.recv()
+                return receive(connection, room)
             except (EOFError, OSError):
                 self._worker = None
             if self._ended:
                 break
         return Lost.DIED
 
-    def _started(self) -> Connection:
-        """The connection to a worker that is known to run, so that no task is blamed for one that cannot start."""
+    def _started(self) -> tuple[Connection, Room]:
+        """Connection and room of a worker that is known to run, so that no task is blamed for one that cannot start."""
         if self._worker is None:
             self._starting = True
-            process, connection = self._start()
+            process, connection, room = self._start()
             with self._lock:
-                self._worker = process, connection
+                self._worker = process, connection, room
                 if self._ended:  # meanwhile
                     process.kill()
             try:
@@ -173,20 +189,21 @@ class _Slot:
                 self._worker = None
                 raise _not_started("ends before it reads anything") from error
             self._starting, self._waited = False, 0.0
-        return self._worker[1]
+        return self._worker[1:]
 
-    def _start(self) -> tuple[BaseProcess, Connection]:
+    def _start(self) -> tuple[BaseProcess, Connection, Room]:
         pool = self._pool
         here, there = pool.context.Pipe()
+        shared = pool.context.RawArray("B", ROOM)
         process: BaseProcess = pool.context.Process(  # type: ignore[attr-defined]
-            target=_serve, args=(there, pool.payload, pool.memory), daemon=True
+            target=_serve, args=(there, pool.payload, pool.memory, shared), daemon=True
         )
         if b"__main__" in pool.payload:
             process.start()
         else:
             start_without_main(process)
         there.close()
-        return process, here
+        return process, here, np.frombuffer(shared, np.uint8)
 
 
 def _not_started(what: str) -> UnibindError:
@@ -198,16 +215,16 @@ def _not_started(what: str) -> UnibindError:
 # --- in a worker process -------------------------------------------------------------------------------------------
 
 
-def _serve(connection: Connection, payload: bytes, memory: int, _: None = None) -> None:
+def _serve(connection: Connection, payload: bytes, memory: int, shared: Any, _: None = None) -> None:
     ignore_interrupts()
     torch.set_num_threads(1)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    function = pickle.loads(payload)
+    function, room = pickle.loads(payload), np.frombuffer(shared, np.uint8)
     bound_memory(memory)
     try:
         connection.send(None)
         while True:
-            connection.send(function(connection.recv()))
+            send(connection, function(connection.recv()), room)
     except (EOFError, OSError):  # the parent needs no more
         return
 

@@ -6,13 +6,12 @@ import inspect
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import UnibindError, UnreadableError
 from .formats.completeness import check_complete
 from .limits import Limits
 from .registry import modality_names, modality_spec
-from .source import Source, decoding, is_file, is_url, open_source
+from .source import Source, decoding, ending_of, is_file, open_source
 from .spec import FileFormat, ModalitySpec, Raw
 
 __all__ = ["Limits", "modality_of", "read", "suffixes"]
@@ -29,11 +28,6 @@ def known_endings(modality: str | None = None) -> frozenset[str]:
     if modality is None:
         return frozenset(ending for claimed in suffixes().values() for ending in claimed)
     return frozenset(ending for row in modality_spec(modality).formats for ending in row.suffixes + row.also)
-
-
-def ending_of(path: str | Path) -> str:
-    """The ending of a file's or URL's name in lower case, with its dot."""
-    return Path(urlsplit(str(path)).path if is_url(str(path)) else path).suffix.lower()
 
 
 def has_known_ending(path: str | Path) -> bool:

@@ -15,11 +15,14 @@ from urllib.parse import urlsplit
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from ..files import check_not_special
+from .fetching import fetched
 from .limits import Limits
 from .tar_members import read_member, split_member
 
 _HEAD = 1 << 16
 _LONGEST_LINE = 1 << 16  # bytes
+CHAIN = "::"  # joins the parts of a URL such as zip://cats/1.png::https://host/pictures.zip
+_PAGES = ("http://", "https://")  # whose addresses may go on behind the path
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
@@ -42,7 +45,7 @@ class Source:
         """Ending of the name in lower case, with its dot."""
         if self.path is not None:
             return self.path.suffix.lower()
-        return Path(urlsplit(self.name).path if is_url(self.name) else self.name).suffix.lower()
+        return ending_of(self.name)
 
     @cached_property
     def head(self) -> bytes:
@@ -94,6 +97,16 @@ def is_url(text: str) -> bool:
     return _URL.fullmatch(text) is not None
 
 
+def ending_of(name: str | Path) -> str:
+    """The ending of a file's or URL's name in lower case, with its dot; in a chain of URLs, that of the first."""
+    url = str(name)
+    if not is_url(url):
+        return Path(name).suffix.lower()
+    first = url.partition(CHAIN)[0]
+    path = urlsplit(first).path if first.lower().startswith(_PAGES) else first.partition("://")[2]
+    return Path(path).suffix.lower()
+
+
 def is_file(path: Path) -> bool:
     """Whether a file has this name; False for names that no file can have."""
     return _exists(path) and path.is_file()
@@ -116,7 +129,7 @@ def open_source(item: str | Path | bytes | Source, limits: Limits) -> Source:
     elif isinstance(item, bytes):
         source = Source("the given bytes", data=item)
     elif isinstance(item, str) and is_url(item):
-        source = Source(item, data=_fetched(item, limits))
+        source = Source(item, data=fetched(item, limits.max_unpacked))
     else:
         source = _local(Path(item), limits)
     if source.size == 0:
@@ -136,23 +149,6 @@ def _local(path: Path, limits: Limits) -> Source:
     if not path.is_file():
         raise UnreadableError(f"{path} is not a file; specify the files in it")
     return Source(str(path), path)
-
-
-def _fetched(url: str, limits: Limits) -> bytes:
-    """The content behind a URL, which is kept in memory: no more than the limits allow there is read."""
-    import fsspec
-
-    try:
-        with fsspec.open(url, "rb") as file:
-            data = bytes(file.read(limits.max_unpacked + 1))
-    except FileNotFoundError:
-        raise MissingFileError(f"nothing found at {url}; check the URL") from None
-    except Exception as error:  # each protocol raises its own, missing packages and refused connections included
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UnreadableError(f"{url} could not be fetched: {reason}") from error
-    if len(data) > limits.max_unpacked:
-        raise LimitError(f"{url} has more than the {limits.max_unpacked:,} bytes that are fetched; download it first")
-    return data
 
 
 @contextmanager

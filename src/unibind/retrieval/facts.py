@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def row_of(item: StoredItem) -> Row:
     """The row of a stored item."""
+    start_s, end_s = moments(item)
     return Row(
         item.key,
         item.id,
@@ -25,8 +26,15 @@ def row_of(item: StoredItem) -> Row:
         item.split,
         item.object,
         item.description,
-        content=item.content,
+        start_s,
+        end_s,
+        item.content,
     )
+
+
+def moments(item: StoredItem) -> tuple[float | None, float | None]:
+    """Where the segment that an item is begins and ends in its file, in seconds; None for whole items."""
+    return getattr(item, "start_s", None), getattr(item, "end_s", None)
 
 
 def facts_table(rows: Sequence[Row], uris: pyarrow.ChunkedArray) -> pyarrow.Table:

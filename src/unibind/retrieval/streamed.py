@@ -16,7 +16,7 @@ from ..data.embeddings import Vectors
 from ..data.lance_tables import VECTOR
 from ..data.rows import FACTS, VECTOR_SUM
 from ..data.store import Store
-from ..data.store_means import store_sums
+from ..data.store_means import whole_sums
 from ..data.stored_text import cells
 from ..modalities import check_modality
 from .best import Best, Candidate, Known, ranking
@@ -72,8 +72,8 @@ class StreamedItems:
         return {modality: self._mean(modality) for modality in self._contracts}
 
     def _mean(self, modality: str) -> Float32[np.ndarray, " d"]:
-        if modality not in self._model.heads:
-            found = store_sums(self._store)[modality]
+        found = None if modality in self._model.heads else whole_sums(self._store).get(modality)
+        if found is not None:
             return np.asarray(found.total / found.items, np.float32)
         some = next(self._store.scan([VECTOR, VECTOR_SUM], modality, size=_SAMPLED))
         plain, _ = self._comparison.items(self._store.sound_vectors(some, modality), modality)

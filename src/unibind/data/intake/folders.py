@@ -6,7 +6,7 @@ Hidden files are left out; archives are read as folders.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import UnibindError
@@ -21,6 +21,7 @@ from .archives import collect_archive
 from .collecting import Collector
 from .folder_names import above_split, split_and_label
 from .modality_choice import Modalities
+from .patterns import matches
 
 _LANCE = ".lance"  # ending of the tables of a store, which may lie in the folder that is encoded into it
 # Files that accompany items, for modalities that read whatever no other does.
@@ -30,12 +31,14 @@ _SIDECARS = (
 )
 
 
-def collect_folder(root: Path, into: Collector, modalities: Modalities) -> None:
-    """Collect the items of a folder and of all folders below it, by name."""
-    files = [(file, file.relative_to(root)) for file in _files(root, into)]
-    above = (above_split(place.parts[:-1]) for _, place in files)
+def collect_folder(root: Path, into: Collector, modalities: Modalities, pattern: Sequence[str] = ()) -> None:
+    """Collect the items of a folder and of all folders below it, by name, as far as their paths match a pattern."""
+    above = (above_split(folder.relative_to(root).parts) for folder, _ in _folders(root, None))
     beside_splits = {folders for folders in above if folders is not None}
-    for file, place in files:
+    found = (folder / name for folder, names in _folders(root, into) for name in names)
+    for file, place in ((file, file.relative_to(root)) for file in found):
+        if pattern and not matches(place.parts, pattern):
+            continue
         if file.suffix.lower() == TAR:
             collect_archive(file, into, modalities, place.parts[:-1])
             continue
@@ -53,8 +56,8 @@ def collect_folder(root: Path, into: Collector, modalities: Modalities) -> None:
         into.add(Item(canonical_location(str(file)), modality, str(file), label=label, split=split), str(file))
 
 
-def _files(root: Path, into: Collector) -> Iterator[Path]:
-    """Visible files below `root`, by name; folders are entered once, whatever links lead to them."""
+def _folders(root: Path, into: Collector | None) -> Iterator[tuple[Path, list[str]]]:
+    """Visible files below `root` by folder and name; folders are entered once, whatever links lead to them."""
     entered = set[str]()
     for name, folders, files in os.walk(root, onerror=lambda error: _note(error, into), followlinks=True):
         real = os.path.realpath(name)
@@ -63,11 +66,14 @@ def _files(root: Path, into: Collector) -> Iterator[Path]:
             continue
         entered.add(real)
         folders[:] = sorted(folder for folder in folders if not folder.startswith(".") and not folder.endswith(_LANCE))
-        yield from (Path(name, file) for file in sorted(files) if not file.startswith("."))
+        visible = sorted(file for file in files if not file.startswith("."))
+        if visible:
+            yield Path(name), visible
 
 
-def _note(error: OSError, into: Collector) -> None:
-    into.set_aside(str(error.filename), None, f"the folder cannot be read ({error.strerror})")
+def _note(error: OSError, into: Collector | None) -> None:
+    if into is not None:
+        into.set_aside(str(error.filename), None, f"the folder cannot be read ({error.strerror})")
 
 
 # --- what is an item ------------------------------------------------------------------------------------------------

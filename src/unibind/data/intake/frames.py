@@ -6,7 +6,7 @@ its columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -65,7 +65,8 @@ def collect_data_set(data_set: Any, into: Collector, modalities: Modalities) -> 
     for name in typed:
         data_set = data_set.cast_column(name, type(features[name])(decode=False))
     facts = [name for name in features if name in typed or is_known(name)]
-    rows = zip(count(1), _rows(data_set.select_columns(facts), features, typed), strict=False)
+    held = data_set.select_columns(facts)
+    rows = zip(count(1), _rows(held, features, typed, partial(_fetch, held)), strict=False)
     collect_rows(rows, "the data set", into.root or Path(), into, modalities, typed)
 
 
@@ -88,16 +89,20 @@ def _modality_of(feature: Any) -> str | None:
     return name if name in modality_names() and hasattr(feature, "decode") else None
 
 
-def _rows(data_set: Any, features: Mapping[str, Any], typed: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _rows(
+    data_set: Any, features: Mapping[str, Any], typed: Mapping[str, str], holder: Callable[..., bytes]
+) -> Iterator[dict[str, Any]]:
     for index in range(len(data_set)):
         row = data_set[index]
-        yield {name: _cell(row[name], name, index, data_set, features[name], typed) for name in row}
+        yield {name: _cell(row[name], name, index, features[name], typed, holder) for name in row}
 
 
-def _cell(cell: Any, name: str, index: int, data_set: Any, feature: Any, typed: Mapping[str, str]) -> Any:
+def _cell(
+    cell: Any, name: str, index: int, feature: Any, typed: Mapping[str, str], holder: Callable[..., bytes]
+) -> Any:
     if name in typed and isinstance(cell, Mapping) and cell.get("bytes") is not None:
         written = str(cell.get("path") or f"{name} of row {index + 1}")
-        return Content(written, digest_of(cell["bytes"]), partial(_fetch, data_set, index, name))
+        return Content(written, digest_of(cell["bytes"]), None, holder, (index, name))
     if hasattr(feature, "int2str") and isinstance(cell, int):
         return feature.int2str(cell) if cell >= 0 else None  # -1 marks what has no label
     return cell

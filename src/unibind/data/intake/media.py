@@ -22,7 +22,7 @@ class Media:
     written: str
     content: Content | None = None
 
-    def uri(self, folder: Path) -> str:
+    def uri(self, folder: Path | str) -> str:
         """Where the item is; relative paths start from `folder`."""
         return str(resolve(self.written, folder)) if self.content is None else self.content.uri
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,31 +13,48 @@ from ...files import check_not_special
 from ...modalities.reading import has_known_ending, known_endings
 from ...modalities.source import is_url
 from ...modalities.tar_members import TAR
-from ..location import canonical_location
-from ..manifest import Item, detected_modality
+from ..location import local_path
+from ..manifest import Item
 from ..tables import TABLE_ENDINGS, is_table
 from .archives import collect_archive
 from .collecting import Collector, Manifest
 from .columns import is_known
 from .folders import collect_folder
 from .frames import collect_data_set, collect_frame, is_data_set, is_frame, is_lazy_frame
+from .hub import names_data_set, open_data_set
 from .modality_choice import Modalities, ModalityChoice
+from .patterns import split_pattern
+from .remote import collect_file, collect_url, write_copy
 from .rows import collect_rows
 from .table_files import collect_table, names_items
 
 Sources = Any
 
+STANDARD_INPUT = "-"
+_HEAD = 4096  # bytes by which the kind of a table is told
+_BEGINNINGS = {b"PAR1": ".parquet", b"{": ".jsonl", b"[": ".json"}
+
 
 def read_manifest(
-    source: Sources, *, modality: ModalityChoice = None, root: str | Path | None = None, strict: bool = False
+    source: Sources,
+    *,
+    modality: ModalityChoice = None,
+    root: str | Path | None = None,
+    strict: bool = False,
+    allow_empty: bool = False,
 ) -> Manifest:
     """The items of a source, in its order or by name, each once, and a report of what was left out.
 
     `source` is one of these, or a list of them:
 
     - a folder of any depth: the label of a file is its folder, its split the first folder called like one;
-    - a table (CSV, TSV, JSONL, JSON, Parquet), a list of paths in a text file, a tar archive or shard of WebDataset;
-    - a media file, or its URL;
+    - a pattern of paths, such as "photos/**/*.jpg", which is that folder with only the files that match;
+    - a table (CSV, TSV, JSONL, JSON, Parquet, also with the files themselves in its cells), a list of paths in a text
+      file, a tar archive or shard of WebDataset, or "-": a table or list on standard input;
+    - a media file;
+    - a URL of a folder, pattern, table or file, of any protocol that fsspec knows ("s3://bucket/photos/",
+      "https://host/list.csv", "zip://::https://host/photos.zip"); what fails for the moment is tried again;
+    - a data set of the Hugging Face Hub, "hf:OWNER/NAME" or "hf:OWNER/NAME:CONFIGURATION" (extra `datasets`);
     - a data frame (pandas, polars, Arrow), a Hugging Face data set, or a dictionary for a row, as in a table;
     - an `Item`.
 
@@ -50,7 +69,7 @@ def read_manifest(
 
     What is not an item is left out and reported: files of unknown endings, and, with row number and reason, rows that
     are blank, damaged or repeated. Raises MissingFileError where a source does not exist, and UnibindError where it is
-    not a source, has no items, or, if `strict`, where a row or file is set aside.
+    not a source, has no items (unless `allow_empty`), or, if `strict`, where a row or file is set aside.
     """
     if root is not None and not Path(root).is_dir():
         raise MissingFileError(f"the root {root} is not a folder; pass the one that paths start from")
@@ -58,7 +77,7 @@ def read_manifest(
     _collect(source, into, modalities)
     name = _name_of(source)
     modalities.check_all_met(name)
-    return into.finish(name, strict=strict)
+    return into.finish(name, strict=strict, allow_empty=allow_empty)
 
 
 def source_folders(source: Sources) -> list[Path]:
@@ -73,7 +92,11 @@ def _name_of(source: Sources) -> str:
 
 
 def _collect(source: Sources, into: Collector, modalities: Modalities) -> None:
-    if isinstance(source, str | Path):
+    if isinstance(source, str | Path) and str(source) == STANDARD_INPUT:
+        _collect_standard_input(into, modalities)
+    elif isinstance(source, str) and names_data_set(source):
+        _collect(open_data_set(source), into, modalities)
+    elif isinstance(source, str | Path):
         _check_is_source(source, modalities)
         _collect_path(source, into, modalities, alone=True)
     elif isinstance(source, Item):
@@ -92,6 +115,11 @@ def _collect(source: Sources, into: Collector, modalities: Modalities) -> None:
         raise UnibindError(f"a {type(source).__name__} is not a source of items; pass a folder, a table, or a list")
 
 
+def _is_named_otherwise(source: str) -> bool:
+    """Whether a source is neither a path nor a URL."""
+    return source == STANDARD_INPUT or names_data_set(source)
+
+
 def _collect_splits(sources: Mapping[Any, Sources], into: Collector, modalities: Modalities) -> None:
     """Collect sources of one split each."""
     for split, source in sources.items():
@@ -104,7 +132,7 @@ def _collect_splits(sources: Mapping[Any, Sources], into: Collector, modalities:
 
 def _collect_list(sources: Iterable[Any], into: Collector, modalities: Modalities) -> None:
     for number, source in enumerate(sources, start=1):
-        if isinstance(source, str | Path):
+        if isinstance(source, str | Path) and not _is_named_otherwise(str(source)):
             _collect_path(source, into, modalities, alone=False)
         elif isinstance(source, Mapping):
             collect_rows([(number, source)], "the list", into.root or Path(), into, modalities)
@@ -113,7 +141,11 @@ def _collect_list(sources: Iterable[Any], into: Collector, modalities: Modalitie
 
 
 def _collect_path(source: str | Path, into: Collector, modalities: Modalities, *, alone: bool) -> None:
-    path = Path(source)
+    if is_url(str(source)) and local_path(str(source)) is None:
+        collect_url(str(source), into, modalities)
+        return
+    path = local_path(str(source)) or Path(source)
+    folder, pattern = split_pattern(str(path))
     try:
         check_not_special(path)
     except UnreadableError as error:
@@ -121,23 +153,27 @@ def _collect_path(source: str | Path, into: Collector, modalities: Modalities, *
         return
     if path.is_dir():
         collect_folder(path, into, modalities)
+    elif pattern and not path.exists() and Path(folder).is_dir():
+        collect_folder(Path(folder), into, modalities, pattern)
     elif path.suffix.lower() == TAR:
         collect_archive(path, into, modalities)
     elif _lists_items(path, modalities, alone=alone):
         collect_table(path, into, modalities)
     else:
-        if not (is_url(str(source)) or path.exists() or has_known_ending(source)):
+        if not (path.exists() or has_known_ending(path)):
             raise MissingFileError(f"{path} does not exist; pass a folder, a table of items, or a file")
-        _collect_file(str(source), into, modalities)
+        collect_file(str(path), into, modalities)
 
 
-def _collect_file(uri: str, into: Collector, modalities: Modalities) -> None:
-    try:
-        modality = modalities.of(uri, uri) or detected_modality(uri)
-    except UnibindError as error:
-        into.set_aside(uri, None, str(error))
-    else:
-        into.add(Item(canonical_location(uri), modality, uri), uri)
+def _collect_standard_input(into: Collector, modalities: Modalities) -> None:
+    """Collect the items of a table or list of paths that another program writes; paths start from where it runs."""
+    with tempfile.TemporaryDirectory(prefix="unibind-") as folder:
+        table = Path(folder, "input")
+        write_copy(sys.stdin.buffer, table)
+        with table.open("rb") as file:
+            head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+        kind = next((kind for begin, kind in _BEGINNINGS.items() if head.startswith(begin)), ".csv")
+        collect_table(table.rename(table.with_suffix(kind)), into, modalities, source="standard input", folder=Path())
 
 
 def _lists_items(path: Path, modalities: Modalities, *, alone: bool) -> bool:
@@ -156,6 +192,8 @@ def _check_is_source(source: str | Path, modalities: Modalities) -> None:
         return
     path = Path(source)
     check_not_special(path)
+    if split_pattern(str(path))[1] and not path.exists():
+        return
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; pass a folder, a table of items, or a file")
     ending = path.suffix.lower()

@@ -31,7 +31,8 @@ class IntakeReport:
     """What became of the rows and files of a source.
 
     `items` were taken. `skipped` counts the files of a folder whose endings belong to no modality, by ending.
-    `set_aside` are rows and files that should be items but are not. `unknown_splits` counts the items of every split
+    `set_aside` are rows and files that should be items but are not: the first thousand, and `more_set_aside` counts
+    the rest. `unknown_splits` counts the items of every split
     that is not train, val or test.
     """
 
@@ -39,6 +40,12 @@ class IntakeReport:
     skipped: Mapping[str, int] = field(default_factory=dict)
     set_aside: Sequence[SetAside] = ()
     unknown_splits: Mapping[str, int] = field(default_factory=dict)
+    more_set_aside: int = 0
+
+    @property
+    def all_set_aside(self) -> int:
+        """How many rows and files were set aside."""
+        return len(self.set_aside) + self.more_set_aside
 
     def lines(self) -> list[str]:
         """The report in words, a sentence or a row per line; empty where everything was taken."""
@@ -54,10 +61,10 @@ class IntakeReport:
 
     def _set_aside_lines(self) -> Iterator[str]:
         if self.set_aside:
-            yield f"set aside {len(self.set_aside):,} of {self.items + len(self.set_aside):,} rows and files:"
+            yield f"set aside {self.all_set_aside:,} of {self.items + self.all_set_aside:,} rows and files:"
             yield from (f"  {entry}" for entry in self.set_aside[:_LISTED])
-            if len(self.set_aside) > _LISTED:
-                yield f"  ... and {len(self.set_aside) - _LISTED:,} more"
+            if self.all_set_aside > _LISTED:
+                yield f"  ... and {self.all_set_aside - _LISTED:,} more"
 
     def _split_lines(self) -> Iterator[str]:
         if self.unknown_splits:

@@ -26,7 +26,7 @@ _Files = list[tuple[Media, str | None]]  # each with the modality that its colum
 def collect_rows(
     rows: Iterable[tuple[int, Mapping[str, Any] | BadRow]],
     source: str,
-    folder: Path,
+    folder: Path | str,
     into: Collector,
     modalities: Modalities,
     typed: Mapping[str, str] | None = None,
@@ -44,7 +44,7 @@ def collect_rows(
 
 
 def _items(
-    row: Mapping[str, Any] | BadRow, folder: Path, modalities: Modalities, typed: Mapping[str, str]
+    row: Mapping[str, Any] | BadRow, folder: Path | str, modalities: Modalities, typed: Mapping[str, str]
 ) -> list[Item]:
     """The items of a row: one, or one per column of files, which are then records of one object."""
     if isinstance(row, BadRow):

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ...data.store import Store
 from ...disk_errors import writing
@@ -27,6 +26,8 @@ from .vector_index import VectorIndex
 
 _log = logging.getLogger(__name__)
 
+# of all rows, that are compared one by one before they are put into the index, which takes longer than a search may
+_SETTLED_BY_SEARCH, _SETTLED_BY_WRITERS = 0.2, 0.02
 _VIEW = OutputKind("a search view", marks=(RECORD,), others=("*",), at_once=True)
 
 
@@ -93,9 +94,9 @@ def current_view(store: Store, model: Searcher) -> ViewItems | None:
     It is not of that where the store was opened at a version before, where another process is changing the view, and
     where it cannot be written. Raises ContractError for a store of another backbone.
     """
-    known = _opened.setdefault(store, {})
-    if id(model) in known and known[id(model)].stamp == _stamp(known[id(model)].place, store):
-        return known[id(model)].items
+    opened: _Opened | None = store.derived.get(_opened_by(model))
+    if opened is not None and opened.stamp == _stamp(opened.place, store):
+        return opened.items
     folder = store.path / VIEWS
     if not folder.is_dir() or store.commit is None:
         return None
@@ -111,7 +112,7 @@ def current_view(store: Store, model: Searcher) -> ViewItems | None:
         _log.warning(f"{error}; every item is looked at instead: `unibind index build` makes the view anew")
         return None
     if items is not None:
-        known[id(model)] = _Opened(place, _stamp(place, store), items)
+        store.derived[_opened_by(model)] = _Opened(place, _stamp(place, store), items)
     return items
 
 
@@ -124,7 +125,8 @@ class _Opened:
     items: ViewItems
 
 
-_opened = WeakKeyDictionary[Store, dict[int, _Opened]]()
+def _opened_by(model: Searcher) -> tuple[str, int]:
+    return "view", id(model)
 
 
 def _stamp(place: Path, store: Store) -> Any:
@@ -147,12 +149,16 @@ def _opened_at(place: Path, store: Store, model: Searcher) -> ViewItems | None:
     wrong = table.damage() or (None if len(table) == record.rows else "it has other rows than were written")
     if wrong is not None:
         raise UnibindError(f"the search view {place} is damaged ({wrong})")
+    return ViewItems(store, _comparison(store, model, record), record, table)
+
+
+def _comparison(store: Store, model: Searcher, record: ViewRecord) -> Comparison:
+    """How a model compares items, with the means of a view; raises UnibindError where the view is of another model."""
     comparison = Comparison(model, store, fixed=record.means)
     for modality, contract in record.contracts.items():
         if modality in store.modalities() and comparison.contract_of(modality, store.width) != contract:
-            _log.warning(f"the search view {place} is of another model; `unibind index build` makes it anew")
-            return None
-    return ViewItems(store, comparison, record, table)
+            raise UnibindError(f"the search view {record.name} of {store.path} is of another model")
+    return comparison
 
 
 def keep_view(store: Store, model: Searcher, *, progress: Callable[[int], None] | None = None) -> ViewRecord:
@@ -163,6 +169,13 @@ def keep_view(store: Store, model: Searcher, *, progress: Callable[[int], None] 
     view = current_view(store, model)
     if view is None or view.record.outgrown:
         return build_view(store, model, progress=progress)
+    place = store.path / VIEWS / view.record.name
+    with writing(place), views_locked(place.parent, wait=False) as ours:
+        if ours:
+            table = ViewTable(place, store.path)
+            table.settle(_SETTLED_BY_WRITERS)
+            table.sync()
+            view.record.write(place)  # so that whoever has it open opens it anew
     return view.record
 
 
@@ -177,10 +190,10 @@ def _followed(store: Store, model: Searcher, place: Path) -> ViewRecord | None:
             return None
         if record.commit == store.commit:
             return record
-        comparison, table = Comparison(model, store, fixed=record.means), ViewTable(place, store.path)
+        comparison, table = _comparison(store, model, record), ViewTable(place, store.path)
         filling = Filling(store, comparison, table)
         filling.fill(record.fragments)
-        table.follow()
+        table.settle(_SETTLED_BY_SEARCH)
         table.sync()
         added = [m for m in store.modalities() if m not in record.contracts]
         means = {m: mean for m in added if (mean := comparison.mean(m)) is not None}

@@ -1,6 +1,6 @@
-"""What a view was made from: `view.json` and two files of means, written last and whenever the view has followed.
+"""What a view was made from: `view.safetensors` in its folder, written last, and when the view has followed its store.
 
-A view without them is not complete, and is never used.
+A view without it is not complete, and is never used.
 """
 
 from __future__ import annotations
@@ -12,20 +12,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...backbones import Contract
+from ...backbones._shared.safetensors_file import read_arrays
 from ...centering import Mean
-from ...data.means_file import load_means, save_means
 from ...data.store import Store
 from ...errors import UnibindError
 from ...files import write_whole
-from ...json_files import COUNT, OBJECT, TEXT, check_fields, list_of, optional, read_json
+from ...json_files import COUNT, OBJECT, TEXT, check_fields, list_of, optional, parse_json
 from ..centering import Searcher
 from .vector_index import FEWEST, VectorIndex
 
-RECORD, _MEANS, _AVERAGES = "view.json", "means.safetensors", "averages.safetensors"
+RECORD = "view.safetensors"
 VIEWS = "views"
 _FORMAT = 1
 _OUTGROWN = 4  # times the rows that an index learned from
+_HEADER_KEY = "view"  # in the safetensors header
+_MEANS, _AVERAGES = "means", "averages"  # of which the tensors are: <one of these>/<modality>
 _FIELDS = {
     "format": COUNT,
     "name": TEXT,
@@ -37,8 +42,10 @@ _FIELDS = {
     "fragments": list_of(TEXT),
     "rows": COUNT,
     "index": optional(OBJECT),
+    "items": OBJECT,
     "sha256": TEXT,
 }
+_INDEX = {"kind": TEXT, "partitions": COUNT, "codes": COUNT, "rows": COUNT}
 _FIX = "build it again with `unibind index build`"
 
 
@@ -82,9 +89,11 @@ class ViewRecord:
         return self.rows >= (FEWEST if self.index is None else _OUTGROWN * self.index.rows)
 
     def write(self, folder: Path) -> None:
-        """Write the files of a view, the mark of a complete one last."""
-        save_means(self.means, folder / _MEANS)
-        save_means(self.averages, folder / _AVERAGES)
+        """Write the record of a view into its folder, in one step."""
+        from safetensors.numpy import save
+
+        learned = {f"{kind}/{m}": mean for kind, of in self._learned.items() for m, mean in of.items()}
+        tensors = {name: np.ascontiguousarray(mean.vector) for name, mean in learned.items()}
         content = {
             "format": _FORMAT,
             "name": self.name,
@@ -96,34 +105,47 @@ class ViewRecord:
             "fragments": sorted(self.fragments),
             "rows": self.rows,
             "index": None if self.index is None else asdict(self.index),
+            "items": {name: mean.items for name, mean in learned.items()},
         }
-        write_whole(folder / RECORD, json.dumps(content | {"sha256": _checksum(content, folder)}, indent=1))
+        header = json.dumps(content | {"sha256": _checksum(content, tensors)})
+        write_whole(folder / RECORD, save(tensors, metadata={_HEADER_KEY: header}))
+
+    @property
+    def _learned(self) -> dict[str, Mapping[str, Mean]]:
+        return {_MEANS: self.means, _AVERAGES: self.averages}
 
     @classmethod
     def read(cls, folder: Path) -> ViewRecord:
-        """Inverse of `write`; raises UnibindError for files that are damaged, of another format, or of two views."""
+        """Inverse of `write`; raises UnibindError for a file that is damaged, of another format, or of another view."""
         where = str(folder / RECORD)
-        content = check_fields(read_json(folder / RECORD, _FIX), _FIELDS, where, _FIX)
-        signed = {name: value for name, value in content.items() if name != "sha256"}
-        if content["format"] != _FORMAT or _checksum(signed, folder) != content["sha256"]:
-            raise UnibindError(f"the search view {folder} is damaged, or of another format; {_FIX}")
-        found: dict[str, Any] = {name: content[name] for name in ("name", "backbone", "commit", "version", "rows")}
-        index = content["index"]
-        contracts = {m: Contract.from_json(text, f"a contract in {where}") for m, text in content["contracts"].items()}
+        tensors, header = read_arrays(folder / RECORD, _FIX)
+        content = check_fields(parse_json(header.get(_HEADER_KEY, ""), where, _FIX), _FIELDS, where, _FIX)
+        unsigned = {name: value for name, value in content.items() if name != "sha256"}
+        if content["format"] != _FORMAT or _checksum(unsigned, tensors) != content["sha256"]:
+            raise UnibindError(f"{where} is damaged, or of another format; {_FIX}")
+        if content["name"] != folder.name:
+            raise UnibindError(f"{where} is that of another view; {_FIX}")
+        index, items = content["index"], check_fields(content["items"], dict.fromkeys(tensors, COUNT), where, _FIX)
+        learned = {name: Mean(vector, items[name]) for name, vector in tensors.items()}
         return cls(
-            **found,
+            **{name: content[name] for name in ("name", "backbone", "commit", "version", "rows")},
             heads=tuple(content["heads"]),
-            contracts=contracts,
+            contracts={
+                m: Contract.from_json(text, f"a contract in {where}") for m, text in content["contracts"].items()
+            },
             fragments=frozenset(content["fragments"]),
-            index=None if index is None else VectorIndex(**index),
-            means=load_means(folder / _MEANS, _FIX),
-            averages=load_means(folder / _AVERAGES, _FIX),
+            index=None if index is None else VectorIndex(**check_fields(index, _INDEX, f"the index in {where}", _FIX)),
+            means=_of_kind(_MEANS, learned),
+            averages=_of_kind(_AVERAGES, learned),
         )
 
 
-def _checksum(content: Mapping[str, Any], folder: Path) -> str:
-    """Of the record and of the means beside it, which belong together."""
+def _of_kind(kind: str, learned: Mapping[str, Mean]) -> dict[str, Mean]:
+    return {name.removeprefix(f"{kind}/"): mean for name, mean in learned.items() if name.startswith(f"{kind}/")}
+
+
+def _checksum(content: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for name in (_MEANS, _AVERAGES):
-        digest.update((folder / name).read_bytes())
+    for name in sorted(tensors):
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from ...data.lance_tables import VECTOR
 from ...data.rows import FACTS, FACTS_SUM, VECTOR_SUM
 from ...data.store import Store
 from ...data.stored_text import cells, stored
+from ..facts import moments
 from ..searchable import Row
 from ..words import WORDS, searched_words
 
@@ -52,17 +53,17 @@ def view_rows(store: Store, rows: pyarrow.Table, vectors: Vectors) -> pyarrow.Ta
     """Rows of the store, with their compared vectors [N, D], as rows of a view."""
     import pyarrow
 
-    count, width = vectors.shape
-    nothing = pyarrow.nulls(count, pyarrow.float64())
-    names = [store.place(*place)[0] for place in zip(*(cells(rows[c]) for c in ("id", "location", "uri")), strict=True)]
+    width = vectors.shape[1]
+    items = store.stored_items(rows)
+    starts, ends = zip(*map(moments, items), strict=True)
     columns = {
         **{name: rows[name] for name in ("key", "modality", "label", "split", "object", "uri", "location", "content")},
-        "id": pyarrow.array(map(stored, names), pyarrow.string()),
+        "id": pyarrow.array([stored(item.id) for item in items], pyarrow.string()),
         "own_id": rows["id"],
         "text": rows["description"],
         WORDS: pyarrow.array(map(searched_words, rows["label"].to_pylist(), rows["description"].to_pylist())),
-        "start_s": nothing,
-        "end_s": nothing,
+        "start_s": pyarrow.array(starts, pyarrow.float64()),
+        "end_s": pyarrow.array(ends, pyarrow.float64()),
         "checksum": pyarrow.array(checksums(rows), pyarrow.int64()),
         "vector": pyarrow.FixedSizeListArray.from_arrays(
             pyarrow.array(np.ascontiguousarray(vectors, np.float16).reshape(-1)), width

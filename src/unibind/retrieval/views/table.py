@@ -77,10 +77,13 @@ class ViewTable:
             if index is not None:
                 index.build(self._table)
 
-    def follow(self) -> None:
-        """Add new rows to its indexes if they are many, without building these anew, and merge small files."""
+    def settle(self, share: float) -> None:
+        """Add new rows to its indexes, without building these anew, if they are more than a `share` of all, and many.
+
+        LanceDB also merges files then, which may write most of the table anew.
+        """
         with self._errors():
-            if self.unindexed() >= _UNINDEXED:
+            if self.unindexed() >= max(_UNINDEXED, share * len(self)):
                 self._table.optimize(cleanup_older_than=_KEPT)
 
     def sync(self) -> None:

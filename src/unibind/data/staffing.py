@@ -1,0 +1,97 @@
+"""How many processes read and preprocess: as many as keep the encoder busy, by what both take."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import dataclass
+
+from ..processes import usable_cores
+
+_FIRST = 16  # items that are read before a rate is believed
+_RECENT = 0.02  # weight of an item in the mean of what items take: the last fifty count
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a run was: its number of `workers`, and what an item took one of them and the encoder, in seconds.
+
+    `busy` is the share of the time, from the first batch to the last, in which the encoder encoded. None stands for
+    what was not measured, because there was nothing to do.
+    """
+
+    workers: int
+    read_s: float | None = None
+    encode_s: float | None = None
+    busy: float | None = None
+
+    @property
+    def message(self) -> str:
+        """The numbers in one line for people; empty where nothing was encoded."""
+        if self.read_s is None or self.encode_s is None or self.busy is None:
+            return ""
+        readers = {0: "this process", 1: "1 worker"}.get(self.workers, f"{self.workers} workers")
+        took = f"reading took {_ms(self.read_s)} an item in one process, and encoding {_ms(self.encode_s)}"
+        return f"{took}; with {readers} the encoder was busy {self.busy:.0%} of the time"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.2g} ms" if seconds < 0.1 else f"{seconds:.2g} s"
+
+
+class Staffing:
+    """The number of worker processes, and the rates that it follows from.
+
+    A `count` that is given stays. Without one, there is one worker at first. When reading takes r seconds an item in
+    one process, and encoding e, then r / e processes give the encoder its work in time: that many are started, up to
+    the number of cores. Their number never shrinks, because those that have nothing to do wait.
+    """
+
+    def __init__(self, count: int | None = None) -> None:
+        self.count = 1 if count is None else count
+        self._most = usable_cores() if count is None else self.count
+        self._read, self._encode = _Mean(), _Mean()
+        self._encoding_s, self._ended = 0.0, 0.0
+        self._began: float | None = None
+        self._lock = threading.Lock()
+
+    def note_read(self, seconds: float) -> None:
+        """Take into account that an item was read in so many seconds."""
+        with self._lock:
+            self._read.add(seconds, 1)
+            self._decide()
+
+    def note_encoded(self, items: int, seconds: float) -> None:
+        """Take into account that a batch was encoded in so many seconds, just now."""
+        with self._lock:
+            self._ended = time.monotonic()
+            self._began = self._ended - seconds if self._began is None else self._began
+            self._encoding_s += seconds
+            self._encode.add(seconds / items, items)
+            self._decide()
+
+    def pace(self) -> Pace:
+        """The rates up to now."""
+        with self._lock:
+            span = self._ended - (self._began or self._ended)
+            busy = min(1.0, self._encoding_s / span) if span else None
+            return Pace(self.count, self._read.value, self._encode.value, busy)
+
+    def _decide(self) -> None:
+        read, encode = self._read.value, self._encode.value
+        if read is not None and encode and self._read.count >= _FIRST:
+            self.count = max(self.count, min(self._most, math.ceil(read / encode)))
+
+
+class _Mean:
+    """The mean of what recent items took."""
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+        self.count = 0
+
+    def add(self, value: float, items: int) -> None:
+        self.count += items
+        weight = max(items / self.count, 1 - (1 - _RECENT) ** items)
+        self.value = value if self.value is None else self.value + weight * (value - self.value)

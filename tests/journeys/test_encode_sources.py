@@ -1,0 +1,192 @@
+"""What a person can encode: patterns, standard input, URLs, Parquet files with pictures inside, data sets by name."""
+
+import io
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+import unibind
+from tests.helpers.command import COMMAND
+from tests.helpers.toys import ToyBackbone
+from unibind.errors import MissingExtraError, MissingFileError, UnreadableError
+from unibind.modalities import fetching
+
+
+def png(level):
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 6, 3), level, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for number, name in enumerate(("train/cat/a.png", "train/cat/b.png", "test/dog/c.png", "test/dog/notes.qqq")):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(40 * number))
+    return tmp_path / "photos"
+
+
+def facts(manifest):
+    return [(Path(item.uri).name, item.label, item.split) for item in manifest]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/*.png", ["a.png", "b.png", "c.png"]),
+        ("train/*", ["a.png", "b.png"]),
+        ("*/cat/[a]*", ["a.png"]),
+        ("t*t/**", ["c.png"]),
+    ],
+)
+def test_a_pattern_is_a_folder_with_the_files_that_match(photos, pattern, found):
+    manifest = unibind.read_manifest(f"{photos}/{pattern}")
+    assert [name for name, _, _ in facts(manifest)] == found
+    assert {(label, split) for _, label, split in facts(manifest)} <= {("cat", "train"), ("dog", "test")}
+
+
+@pytest.mark.slow
+def test_another_program_lists_the_files(photos, tmp_path):
+    listed = "\n".join(str(path.relative_to(tmp_path)) for path in sorted(photos.rglob("*.png")))
+    command = [COMMAND, "encode", "-", "--out", "store", "--workers", "0"]
+    subprocess.run(command, input=listed, text=True, cwd=tmp_path, check=True, capture_output=True)
+    assert unibind.Store.open(tmp_path / "store").counts() == {"image": 3}
+
+
+@pytest.mark.parametrize(
+    ("written", "labels"),
+    [
+        (b"uri,label\nphotos/train/cat/a.png,x\n", ["x"]),
+        (b'{"uri": "photos/train/cat/a.png", "label": "y"}\n\n', ["y"]),
+        (b'[{"uri": "photos/train/cat/a.png"}, {"uri": "photos/train/cat/b.png"}]', [None, None]),
+    ],
+)
+def test_standard_input_may_be_any_table(photos, tmp_path, monkeypatch, written, labels):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(written)))
+    assert [item.label for item in unibind.read_manifest("-")] == labels
+
+
+# --- URLs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket(photos):
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    for path in photos.rglob("*.*"):
+        memory.pipe(f"/bucket/{path.relative_to(photos).as_posix()}", path.read_bytes())
+    memory.pipe("/bucket/.hidden/x.png", png(1))
+    memory.pipe("/bucket/list.csv", b"path,label\ntrain/cat/a.png,mine\n")
+    return memory
+
+
+def test_a_folder_behind_a_url_is_read_as_one_on_the_disk(bucket, tmp_path):
+    manifest = unibind.read_manifest("memory://bucket/")
+    assert facts(manifest) == [("c.png", "dog", "test"), ("a.png", "cat", "train"), ("b.png", "cat", "train")]
+    assert manifest.report.skipped == {".qqq": 1, ".csv": 1}
+    assert facts(unibind.read_manifest("memory://bucket")) == facts(manifest)
+    assert facts(unibind.read_manifest("memory://bucket/**/b.png")) == [("b.png", "cat", "train")]
+    summary = unibind.encode("memory://bucket/", tmp_path / "store", backbone=ToyBackbone(), workers=0)
+    assert (summary.encoded, summary.quarantined) == (3, 0)
+
+
+def test_paths_in_a_table_behind_a_url_are_beside_it(bucket):
+    (item,) = unibind.read_manifest("memory://bucket/list.csv")
+    assert (item.uri, item.label) == ("memory://bucket/train/cat/a.png", "mine")
+    with pytest.raises(MissingFileError, match=r"memory://bucket/no\.csv"):
+        unibind.read_manifest("memory://bucket/no.csv")
+
+
+def test_what_is_in_an_archive_behind_a_url_is_a_folder(photos, tmp_path):
+    import shutil
+
+    packed = shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
+    manifest = unibind.read_manifest(f"zip://::file://{packed}")
+    assert [(item.label, item.split) for item in manifest] == [("dog", "test"), ("cat", "train"), ("cat", "train")]
+    summary = unibind.encode(list(manifest), tmp_path / "store", backbone=ToyBackbone(), workers=0)
+    assert (summary.encoded, summary.quarantined) == (3, 0)
+
+
+class Flaky:
+    """Fails for the moment so many times before it gives the bytes."""
+
+    def __init__(self, failures, error):
+        self.left, self.error, self.tries = failures, error, 0
+
+    def __call__(self, url, mode):
+        self.tries += 1
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return io.BytesIO(png(9))
+
+
+@pytest.mark.parametrize(
+    ("failures", "error", "tries"),
+    [(2, ConnectionResetError("reset"), 3), (3, TimeoutError("slow"), 3), (1, PermissionError("no"), 1)],
+)
+def test_what_fails_for_the_moment_is_fetched_again(monkeypatch, failures, error, tries):
+    monkeypatch.setattr(fetching, "_WAITS_S", (0, 0))
+    flaky = Flaky(failures, error)
+    monkeypatch.setattr(fsspec, "open", flaky)
+    if failures == 2:
+        assert unibind.read("https://host.example/a.png").pixels.shape == (4, 6, 3)
+    else:
+        with pytest.raises(UnreadableError, match=f"could not be fetched: {error}"):
+            unibind.read("https://host.example/a.png")
+    assert flaky.tries == tries
+
+
+# --- Parquet and data sets -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_record", [True, False])
+def test_pictures_in_the_cells_of_a_parquet_file_are_items(tmp_path, as_record):
+    pictures = [png(level) for level in range(0, 250, 5)]
+    cells = [{"bytes": data, "path": f"{i}.png"} for i, data in enumerate(pictures)] if as_record else pictures
+    table = pyarrow.table({"image": cells, "label": [f"l{i}" for i in range(50)]})
+    parquet.write_table(table, tmp_path / "data.parquet", row_group_size=20)
+    manifest = unibind.read_manifest(tmp_path / "data.parquet")
+    assert [item.label for item in manifest] == [f"l{i}" for i in range(50)]
+    for position in (3, 49, 0, 21, 20, 22):  # in any order
+        assert manifest[position].content.fetch() == pictures[position]
+    summary = unibind.encode(tmp_path / "data.parquet", tmp_path / "store", backbone=ToyBackbone(), workers=0)
+    assert (summary.encoded, summary.quarantined) == (50, 0)
+    again = unibind.encode(tmp_path / "data.parquet", tmp_path / "store", backbone=ToyBackbone(), workers=0)
+    assert (again.encoded, again.unchanged) == (0, 50)
+
+
+def test_a_damaged_parquet_file_with_pictures_is_one_sentence(tmp_path):
+    table = pyarrow.table({"image": [png(1), png(2)]})
+    parquet.write_table(table, tmp_path / "data.parquet")
+    data = bytearray((tmp_path / "data.parquet").read_bytes())
+    data[4:60] = bytes(56)
+    (tmp_path / "data.parquet").write_bytes(data)
+    with pytest.raises(unibind.UnibindError, match="not a complete Parquet file"):
+        unibind.read_manifest(tmp_path / "data.parquet")
+
+
+def test_a_data_set_is_loaded_by_its_name(monkeypatch):
+    asked = []
+
+    def load_dataset(name, configuration):
+        asked.append((name, configuration))
+        return {"train": [{"text": "red"}], "test": [{"text": "blue"}]}
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    manifest = unibind.read_manifest("hf:lab/colors:small")
+    assert [(item.text, item.split) for item in manifest] == [("red", "train"), ("blue", "test")]
+    assert asked == [("lab/colors", "small")]
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingExtraError, match=r"unibind\[datasets\]"):
+        unibind.read_manifest("hf:lab/colors")
