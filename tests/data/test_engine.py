@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.toys import ToyBackbone, text_items
-from unibind.data import item_table
+from unibind.data import item_table, store_writer
 from unibind.data.ahead import Ahead
 from unibind.data.buffers import receive, send
 from unibind.data.encode import encode_items
@@ -44,6 +44,7 @@ def test_a_table_gives_items_back_as_they_were_and_each_once(tmp_path):
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_items(tmp_path, monkeypatch):
     monkeypatch.setattr(item_table, "_AT_ONCE", 50)
+    monkeypatch.setattr(store_writer, "_COMMIT_ITEMS", 100)
 
     def peak(count):
         table = tmp_path / f"{count}.csv"
