@@ -34,6 +34,7 @@ from .store import Store
 from .store_writer import StoreWriter
 from .unreadable import failed_as_they_are
 
+_ROWS_AT_ONCE = 1024  # of the store, that are read
 _UPDATED_AT_ONCE = 8192  # rows, in one commit
 _BATCHES_AHEAD = 2  # that are ready while one is encoded
 
@@ -133,7 +134,7 @@ def encode_items(
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
     changes = Comparison(
         table,
-        store.row_batches(),
+        store.row_batches(size=_ROWS_AT_ONCE),
         folders,
         modalities=backbone.modalities,
         held=() if retry_quarantine else failed_as_they_are(store),
