@@ -14,7 +14,6 @@ import soundfile
 from pyarrow import parquet
 
 from unibind.errors import UnibindError, UnknownNameError, UnreadableError
-from unibind.modalities.audio import Audio
 from unibind.modalities.video import Video
 from unibind.retrieval import Hit, Hits
 
@@ -109,7 +108,12 @@ def test_the_page_escapes_and_fetches_nothing(hits, tmp_path):
 
 @pytest.mark.parametrize(
     ("uri", "linked"),
-    [("https://a.example/b.png", True), ("javascript://a.example/%0aalert(1)", False), ("s3://bucket/b.png", False)],
+    [
+        ("https://a.example/b.png", True),
+        ("https://a.example/b.mp4#t=3,5", True),
+        ("javascript://a.example/%0aalert(1)", False),
+        ("s3://bucket/b.png", False),
+    ],
 )
 def test_only_web_addresses_become_links(uri, linked, tmp_path, monkeypatch):
     monkeypatch.setattr("unibind.retrieval.page.read", lambda *_: unreadable())
@@ -155,24 +159,17 @@ def test_moments_are_written_as_people_write_them(start_s, end_s, moment):
 
 
 @pytest.fixture
-def segments(tmp_path, monkeypatch):
-    """Two segments of a sound of 12 s whose second half is silent, a web page's, and one of a video that is gone."""
+def segments(tmp_path):
+    """Two segments of a sound of 12 s whose second half is silent, one beyond its end, and one of a video that is gone.
 
-    def read_part(uri, modality):
-        path, _, interval = uri.rpartition("#t=")
-        if not path.startswith(str(tmp_path)) or modality != "audio":
-            raise UnreadableError(f"{uri} is gone")
-        start_s, end_s = map(float, interval.split(","))
-        samples, rate = soundfile.read(path, dtype="float32")
-        return Audio(samples[round(start_s * rate) : round(end_s * rate)], rate)
-
-    monkeypatch.setattr("unibind.retrieval.page.read", read_part)
+    Their names are what they are stored as.
+    """
     sound = tmp_path / "bark.wav"
     soundfile.write(sound, np.repeat([0.5, 0], 6 * 16_000), 16_000)
     return hits_of(
         Hit(1, 0.75, "a", "audio", f"{sound}#t=6,9", None, None, 6, 9),
         Hit(2, 0.5, "b", "audio", f"{sound}#t=0,2.5", None, None, 0, 2.5, same_as=1),
-        Hit(3, 0.25, "c", "audio", "https://a.example/b.mp3#t=60,70", None, None, 60, 70),
+        Hit(3, 0.25, "c", "audio", f"{sound}#t=60,70", None, None, 60, 70),
         Hit(4, 0.25, "d", "video", f"{tmp_path}/gone.mp4#t=3,5", None, None, 3, 5),
     )
 
@@ -197,11 +194,11 @@ def test_the_page_plays_and_links_each_segment_from_its_start(segments, tmp_path
             heard.append((file.getnframes() / file.getframerate(), max(file.readframes(file.getnframes())) > 0))
     assert heard == [(3, False), (2.5, True)]
     file = tmp_path.as_uri()
-    links = [f"{file}/bark.wav#t=6,9", f"{file}/bark.wav#t=0,2.5", "https://a.example/b.mp3#t=60,70"]
+    links = [f"{file}/bark.wav#t={interval}" for interval in ("6,9", "0,2.5", "60,70")]
     assert list(dict.fromkeys(re.findall(r'href="([^"]+)"', page))) == [*links, f"{file}/gone.mp4#t=3,5"]
     assert "0:06-0:09" in page
     assert "nearly the same as 1" in page
-    assert page.count('class="problem">') == 2
+    assert page.count('class="problem">') == 2  # beyond the end, and gone
 
 
 @pytest.mark.slow

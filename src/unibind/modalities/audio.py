@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..errors import UnreadableError
 from .colormap import inferno
-from .formats.sounds import Decode, with_ffmpeg, with_sndfile
+from .formats.sounds import Decode, duration_s, segment_with_sndfile, with_ffmpeg, with_sndfile
 from .limits import Limits
 from .messages import HEARD_HZ, Part, RenderOptions, duration, picture_part, sound_part, text_part, wav_file
+from .segments import Segment, SegmentReader
 from .source import Source
 from .spec import FileFormat, ModalitySpec, require
 
@@ -79,6 +80,10 @@ def _by_sndfile(source: Source, limits: Limits) -> Audio:
 
 def _by_ffmpeg(source: Source, limits: Limits) -> Audio:
     return _read(source, limits, with_ffmpeg)
+
+
+def _read_segment(source: Source, limits: Limits, segment: Segment) -> Audio:
+    return _read(source, limits, lambda source, limits: segment_with_sndfile(source, limits, segment))
 
 
 def _from_samples(item: object) -> Audio | None:
@@ -192,6 +197,7 @@ SPEC = ModalitySpec(
     picture_ratio=_PICTURE_RATIO,
     sound=_sound,
     message=_message,
+    segments=SegmentReader(duration_s, _read_segment),
     column_names=("sound", "wav"),
     prompt_phrase="sound recordings, where nothing is seen",
     aspects=("sound", "motion", "context"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from .messages import Part, RenderOptions
+    from .segments import SegmentReader
 
 
 @runtime_checkable
@@ -87,6 +88,7 @@ class ModalitySpec:
     aspects: tuple[str, ...] = ()  # what language models are asked about, such as "shape"
     column_names: tuple[str, ...] = ()  # what people call columns of its files in tables, besides its own name
     templates: tuple[str, ...] = ("a {}.",)  # control texts of zero-shot classification, {} is the class name
+    segments: SegmentReader | None = None  # of recordings that may be read in segments
     from_string: Callable[[str], Raw] | None = None  # an item of a string that does not name a file
     from_object: Callable[[object], Raw | None] | None = None  # an item of another library's object, None for others
 

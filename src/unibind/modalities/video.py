@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UnreadableError
 from .formats.video_frames import VideoFile, probe
 from .limits import Limits
 from .messages import Part, RenderOptions, duration, picture_parts, text_part
+from .segments import Segment, SegmentReader
 from .source import Source
 from .spec import FileFormat, ModalitySpec
 
@@ -56,6 +59,33 @@ def _read(source: Source, limits: Limits) -> Video:
     """Open a video; its first frame is decoded to make sure that it can be."""
     facts = probe(source, limits)
     return Video(VideoFile(source, limits.max_frame_pixels), facts.duration_s, facts.fps, facts.width, facts.height)
+
+
+@dataclass(frozen=True)
+class _Excerpt:
+    """Frames of a longer video, with times from the start of the excerpt."""
+
+    source: FrameSource
+    start_s: float
+
+    def frames(self, timestamps_s: NDArray[np.float64]) -> NDArray[np.uint8]:
+        return self.source.frames(timestamps_s + self.start_s)
+
+
+def _duration(source: Source, limits: Limits) -> float:
+    return probe(source, _of_any_length(limits)).duration_s
+
+
+def _read_segment(source: Source, limits: Limits, segment: Segment) -> Video:
+    whole = _read(source, _of_any_length(limits))
+    duration = min(segment.end_s, whole.duration_s) - segment.start_s
+    if duration <= 0:
+        raise UnreadableError(f"{source.name} is over before {segment.start_s:g} s; encode it again")
+    return replace(whole, source=_Excerpt(whole.source, segment.start_s), duration_s=duration)
+
+
+def _of_any_length(limits: Limits) -> Limits:
+    return replace(limits, max_seconds=inf)
 
 
 _COLUMNS, _ROWS = 3, 2  # of frames in a picture
@@ -122,6 +152,7 @@ SPEC = ModalitySpec(
     picture_ratio=1.5,
     motion=_motion,
     message=_message,
+    segments=SegmentReader(_duration, _read_segment),
     column_names=("clip",),
     prompt_phrase="silent videos of some seconds",
     aspects=("motion", "looks", "parts", "context"),

@@ -14,6 +14,7 @@ from ..modalities import Raw, modality_spec
 from ..modalities.media import picture_url, sound_url
 from ..modalities.pictures import grid, picture, save_png
 from ..modalities.reading import read
+from ..modalities.segments import split_segment
 from ..modalities.source import is_file, is_url
 from ..modalities.text import Text
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .hits import Hit, Hits
 
 _COLUMNS, _CELL = 5, 256  # of a picture of results: cells per row, their height in pixels
-_MOMENT = "#t="  # between the file and the interval of a segment, as in W3C's "Media Fragments": players start there
 _LINKED = ("http", "https")  # URLs that become links: any other scheme may run something
 
 
@@ -79,15 +79,13 @@ def _readable(hit: Hit) -> Raw:
 def _card(hit: Hit) -> _Card:
     if hit.uri is None:  # an inline text, which the page shows as it is
         return _Card(hit, None)
-    file, moment = hit.uri, ""
-    if hit.start_s is not None:
-        file, mark, interval = hit.uri.rpartition(_MOMENT)
-        moment = mark + interval
+    file, segment = split_segment(hit.uri)
     link = _link(file)
-    link = None if link is None else link + moment
+    if link is not None and segment is not None:
+        link += str(segment)  # players start there
     try:
         raw = read(hit.uri, hit.modality)
-        plays = link is not None and hit.start_s is not None and modality_spec(hit.modality).motion is not None
+        plays = link is not None and segment is not None and modality_spec(hit.modality).motion is not None
         return _Card(hit, link, picture_url(raw), sound_url(raw), plays)
     except UnibindError as error:
         return _Card(hit, link, problem=str(error))
