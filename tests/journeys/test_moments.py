@@ -52,7 +52,8 @@ def test_moments_are_shown_filtered_kept_and_played(walk):
     assert later == unibind.search("red", "store", where="start_s >= 2 and end_s < 6").to_rows()
     run("search", "blue", "--store", "store", "--out", "hits.csv", "--html", "hits.html", "--png", "hits.png")
     with Path("hits.csv").open(newline="") as file:
-        assert [(row["start_s"], row["end_s"]) for row in csv.DictReader(file)][0] == ("4.0", "6.0")
+        first = next(csv.DictReader(file))
+    assert (first["start_s"], first["end_s"]) == ("4.0", "6.0")
     page = Path("hits.html").read_text()
     assert re.findall(r'href="([^"]+)"', page)[0] == f"{Path('walk.wav').absolute().as_uri()}#t=4,6"
     assert page.count("<audio") == 3

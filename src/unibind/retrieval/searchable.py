@@ -64,10 +64,7 @@ class Searchable(Protocol):
 
     @property
     def means(self) -> Mapping[str, Float32[np.ndarray, " d"]]:
-        """The mean [D] of each of these modalities, after its head and before anything was removed.
-
-        It is that of training items where there are some, as for the means that are removed.
-        """
+        """The mean [D] of each of these modalities, after its head and before anything was removed."""
         ...
 
     @property
