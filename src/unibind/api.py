@@ -147,7 +147,9 @@ def watch(
         device=device,
         options=options,
     )
-    encoded, seen, looking = None, None, 0.0
+    encoded: bytes | None = None
+    seen: bytes | None = None
+    looking = 0.0
     while not stop.wait(0 if encoded is None else max(interval, 10 * looking)):
         before, started = seen, time.monotonic()
         seen = folder_state(folders)

@@ -93,6 +93,23 @@ def test_an_iterator_runs_ahead_and_no_further():
     assert len(made) == 6
 
 
+def test_many_small_results_may_wait():
+    made = []
+
+    def numbers(stopped):
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    ahead = Ahead(numbers, 2, lambda number: 1 << 20 if number < 10 else 16 << 20)
+    deadline = time.monotonic() + 60
+    while len(made) < 12 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert len(made) == 12  # ten of 1 MiB and one of 16 wait, and another that has no room
+    ahead.close()
+
+
 def test_what_it_raises_is_raised_where_it_is_read():
     def broken(stopped):
         yield 1

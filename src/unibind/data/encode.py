@@ -160,7 +160,7 @@ def encode_items(
     )
     encoder = BatchEncoder(backbone, name=item_label, fail=writer.fail, note=staffing.note_encoded)
     try:
-        with closing(Ahead(reading, _BATCHES_AHEAD)) as ready:
+        with closing(Ahead(reading, _BATCHES_AHEAD, lambda ready: ready[2].nbytes)) as ready:
             for modality, group, batch in ready:
                 for encoded, vectors in encoder.encode(modality, group, batch):
                     writer.add(encoded, vectors)

@@ -146,7 +146,7 @@ def load_with_facts(item: Item | RawItem, backbone: Backbone, limits: Limits) ->
     result = load_item(item, backbone, limits)
     if isinstance(item, Item) and item.content is not None and not isinstance(result, Failure):
         return result, content_facts(item.content.fetch())
-    if path is None or before is None or isinstance(result, Failure):
+    if isinstance(item, RawItem) or path is None or before is None or isinstance(result, Failure):
         return result, None
     try:  # the bytes were just read, so they come from memory
         facts = FileFacts(*before, content_hash(path, split_segment(str(item.uri))[1]))

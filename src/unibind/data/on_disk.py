@@ -16,15 +16,15 @@ _CACHE_KIB = 8192  # of a database: what is smaller never reaches the disk
 class Database(sqlite3.Connection):
     """A connection that says in one sentence that the disk is full."""
 
-    def execute(self, command: str, parameters: Iterable[Any] = (), /) -> sqlite3.Cursor:
+    def execute(self, command: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As that of sqlite3; raises UnibindError where the disk is full."""
         with _sentences():
-            return super().execute(command, tuple(parameters))
+            return super().execute(command, parameters)
 
-    def executemany(self, command: str, parameters: Iterable[Iterable[Any]], /) -> sqlite3.Cursor:
+    def executemany(self, command: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
         """As that of sqlite3; raises UnibindError where the disk is full."""
         with _sentences():
-            return super().executemany(command, map(tuple, parameters))
+            return super().executemany(command, parameters)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .spec import Raw
 
 _NUMBER = r"\d+(?:\.\d+)?"
-_SEGMENT = re.compile(f"(.+)#t=({_NUMBER}),({_NUMBER})", re.DOTALL)
+_MARK = "#t="
+_SEGMENT = re.compile(f"(.+){_MARK}({_NUMBER}),({_NUMBER})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Segment:
     end_s: float
 
     def __str__(self) -> str:
-        return f"#t={_seconds(self.start_s)},{_seconds(self.end_s)}"
+        return f"{_MARK}{_seconds(self.start_s)},{_seconds(self.end_s)}"
 
 
 def _seconds(value: float) -> str:
@@ -33,7 +34,7 @@ def _seconds(value: float) -> str:
 
 def split_segment(uri: str) -> tuple[str, Segment | None]:
     """The file or URL that a uri names, and the segment of it; None for all of it."""
-    found = _SEGMENT.fullmatch(uri)
+    found = _SEGMENT.fullmatch(uri) if _MARK in uri else None
     return (uri, None) if found is None else (found[1], Segment(float(found[2]), float(found[3])))
 
 
