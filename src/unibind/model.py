@@ -17,7 +17,7 @@ from .align.transduction import method_named
 from .align.zero_shot import base_of, zero_shot_centers
 from .backbones import Backbone, Contract, as_queries
 from .centering import Mean
-from .data.embedded_batches import length, results_of_each
+from .data.embedded_batches import length
 from .data.embeddings import Embeddings, Vectors, check_stored, tensor_of
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
@@ -33,10 +33,10 @@ from .predictions import Answering, Explanation, Prediction
 from .predictions.classifier import Classifier
 from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
-from .retrieval import Filter, Hits, ItemSearch, SearchOptions, filter_of
+from .retrieval import Filter, SearchOptions, filter_of
+from .retrieval.asking import Beside, answers
 from .retrieval.centering import GENERIC_TEXTS, without
 from .retrieval.opening import open_items
-from .retrieval.queries import Part, composed, parts_of
 from .retrieval.uris import kept_as_stored
 
 if TYPE_CHECKING:
@@ -356,20 +356,8 @@ class UniBind:
             hybrid=hybrid,
         )
         searched = open_items(opened, self, modalities=modalities, center=center)
-        search, asking = ItemSearch(searched, options), as_queries(self.backbone)
-
-        def parts(also: Any) -> list[Part]:
-            embedded = self._stream([] if also is None else one_or_many(also)[1], backbone=asking)
-            found = {place: part for batch in embedded for place, part in parts_of(batch, searched).items()}
-            return [found[place] for place in sorted(found)]
-
-        beside, against = parts(items), parts(negatives)
-
-        def hits(batch: EmbeddedBatch) -> list[Hits]:
-            asked = parts_of(batch, searched)
-            return search.hits([composed(asked[place], beside, against, weights) for place in batch.positions])
-
-        return results_of_each(query, "searching", self._stream, hits, progress=progress, backbone=asking, **reading)
+        how = {"backbone": as_queries(self.backbone), "progress": progress, **reading}
+        return answers(query, self._stream, searched, options, Beside(items, negatives, weights), **how)
 
     @cached_property
     def generic_texts(self) -> Vectors:

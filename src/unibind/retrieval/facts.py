@@ -41,10 +41,10 @@ def facts_table(rows: Sequence[Row], uris: pyarrow.ChunkedArray) -> pyarrow.Tabl
     """Rows as a table with the columns that a filter may name, `COLUMNS`; `uris` are as the store keeps them."""
     import pyarrow
 
-    kinds = {"text": pyarrow.string(), "number": pyarrow.float64()}
+    kinds = {"string": pyarrow.string(), "number": pyarrow.float64()}
 
     def column(name: str, kind: str) -> pyarrow.Array:
         values = [getattr(row, name) for row in rows]
-        return pyarrow.array(map(stored, values) if kind == "text" else values, kinds[kind])
+        return pyarrow.array(map(stored, values) if kind == "string" else values, kinds[kind])
 
     return pyarrow.table({name: column(name, kind) for name, kind in COLUMNS.items()} | {"uri": uris})

@@ -79,13 +79,10 @@ def _readable(hit: Hit) -> Raw:
 def _card(hit: Hit) -> _Card:
     if hit.uri is None:  # an inline text, which the page shows as it is
         return _Card(hit, None)
-    file, segment = split_segment(hit.uri)
-    link = _link(file)
-    if link is not None and segment is not None:
-        link += str(segment)  # players start there
+    link = _link(hit.uri)
     try:
         raw = read(hit.uri, hit.modality)
-        plays = link is not None and segment is not None and modality_spec(hit.modality).motion is not None
+        plays = link is not None and hit.start_s is not None and modality_spec(hit.modality).motion is not None
         return _Card(hit, link, picture_url(raw), sound_url(raw), plays)
     except UnibindError as error:
         return _Card(hit, link, problem=str(error))
@@ -93,12 +90,13 @@ def _card(hit: Hit) -> _Card:
 
 def _query_link(query: str) -> str | None:
     """The address of a query that is a file or a URL; None for texts and items in memory."""
-    return _link(query) if is_url(query) or is_file(Path(query)) else None
+    return _link(query) if is_url(query) or is_file(Path(split_segment(query)[0])) else None
 
 
 def _link(uri: str) -> str | None:
-    """The address of a file or web page; None for what should not be opened by a click."""
-    path = local_path(uri)
-    if path is not None:
-        return path.absolute().as_uri()
-    return uri if urlsplit(uri).scheme in _LINKED else None
+    """The address of a file or web page, and its segment, where players start; None for what no click should open."""
+    file, segment = split_segment(uri)
+    path = local_path(file)
+    if path is None and urlsplit(file).scheme not in _LINKED:
+        return None
+    return (file if path is None else path.absolute().as_uri()) + str(segment or "")
