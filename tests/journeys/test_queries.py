@@ -125,7 +125,7 @@ def test_parts_are_not_read_together_by_a_backbone_that_reads_each_by_itself(pla
         (("--item", "green", "--weights", "1,-1"), "pass what to avoid as a negative"),
         (("--not", "red", "--weights", "1,1"), "cancel each other out"),
         (("--item", "gone.png"), "no such file: gone.png"),
-        (("--in", "audio,smell"), "unknown modality 'smell'; choose one of: audio, image"),
+        (("--in", "audio, smell"), "unknown modality 'smell'; choose one of: audio, image"),
     ],
 )
 def test_parts_that_mean_nothing_are_refused_in_one_sentence(place, arguments, words):

@@ -86,6 +86,13 @@ def test_copies_are_found_once_and_others_take_their_places():
     assert ids(search(parts, [1, 0], 3, where=parse_filter("id != 'image0'"))) == ["image1", "image7", "image8"]
 
 
+def test_copies_are_not_searched_through_without_end(monkeypatch):
+    monkeypatch.setattr("unibind.retrieval.search._MOST_LOOKED_AT", 8)
+    items = items_of({"image": stored("image", [[1, 0]] * 99 + [[0, 1]], contents=["same"] * 99 + ["other"])})
+    assert ids(search_in(items, np.float32([[1, 0]]), contract("text"), 2)[0]) == ["image0"]
+    assert items.asked == [("image", 2), ("image", 4), ("image", 8)]
+
+
 def test_no_more_is_looked_at_than_needed():
     items = items_of({"image": stored("image", [[1, 0]] * 9), "audio": stored("audio", [[1, 0]] * 2)})
     search_in(items, np.float32([[1, 0]]), contract("text"), 4)
@@ -113,6 +120,12 @@ def test_near_duplicates_among_hits_name_the_first_of_them():
         ("image3", 1),  # cosine 0.989
         ("image2", None),
     ]
+
+
+def test_near_duplicates_are_looked_for_among_the_first_hits(monkeypatch):
+    monkeypatch.setattr("unibind.retrieval.diversity.COMPARED", 2)
+    hits = search({"image": stored("image", [[1, 0]] * 3)}, [1, 0])
+    assert [hit.same_as for hit in hits] == [None, 1, None]
 
 
 A, B, FAR = [0.9, 0.43589, 0, 0], [0.89, 0.34183, 0.3018, 0], [0.1, 0, 0, -0.995]  # a and b: 0.95

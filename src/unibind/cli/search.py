@@ -143,7 +143,7 @@ def search(
         negatives=negative,
         weights=_numbers(weights),
         where=where,
-        modalities=modalities.split(",") if modalities else None,
+        modalities=[name.strip() for name in modalities.split(",")] if modalities else None,
         k=k,
         per_modality=per_modality,
         diverse=diverse,

@@ -12,6 +12,7 @@ from ..data.embeddings import Vectors
 
 RELEVANCE = 0.7  # how much relevance counts beside novelty: as the paper has it for who knows what to look for
 NEARLY_SAME = 0.98  # cosine from which items are near-duplicates
+COMPARED = 1000  # items among which near-duplicates are looked for: their number of pairs grows with its square
 _LAST = 2.0  # what puts near-duplicates after everything else
 
 
@@ -48,13 +49,14 @@ def near_duplicates(vectors: Vectors, groups: Sequence[str]) -> list[int | None]
     """For each item, the position of the first one before it of the same group that it is nearly the same as.
 
     None for an item that starts a set of near-duplicates of its own. Only such items are compared with, so a chain of
-    small changes is not one set. `vectors` [N, D] have unit length.
+    small changes is not one set; of very many items, only the first `COMPARED`. `vectors` [N, D] have unit length.
     """
-    firsts: list[int] = []
+    firsts: dict[str, list[int]] = {}
     found: list[int | None] = []
-    for position, vector in enumerate(vectors):
-        near = [i for i in firsts if groups[i] == groups[position] and float(vectors[i] @ vector) >= NEARLY_SAME]
-        found.append(near[0] if near else None)
-        if not near:
-            firsts.append(position)
+    for position, (group, vector) in enumerate(zip(groups, vectors, strict=True)):
+        before = firsts.setdefault(group, [])
+        near = np.flatnonzero(vectors[before] @ vector >= NEARLY_SAME) if before and position < COMPARED else ()
+        found.append(before[near[0]] if len(near) else None)
+        if not len(near):
+            before.append(position)
     return found

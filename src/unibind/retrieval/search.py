@@ -20,6 +20,7 @@ from .hits import Hit, Hits
 from .queries import Query
 from .searchable import Ranking, Row, Searchable
 
+_MOST_LOOKED_AT = 10_000  # items per modality, where nearly all are copies of few
 _POOL, _SMALLEST_POOL = 5, 50  # candidates per hit, and at least so many, that are fused or spread out
 
 
@@ -126,7 +127,7 @@ class ItemSearch:
         for query, first in zip(queries, self._candidates(queries, searched, count), strict=True):
             candidates, looked_at = first, count
             taken = self._taken(candidates)
-            while self._may_have_more(taken, candidates):
+            while looked_at < _MOST_LOOKED_AT and self._may_have_more(taken, candidates):
                 looked_at *= 2
                 candidates = next(self._candidates([query], searched, looked_at))
                 taken = self._taken(candidates)
