@@ -1,11 +1,13 @@
 """Worker processes leave Ctrl-C to their parent, which is not interrupted while it starts them."""
 
+import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
-from unibind.processes import ignore_interrupts, interrupts_deferred, worker_context
+from unibind import processes
+from unibind.processes import ignore_interrupts, interrupts_deferred, usable_cores, worker_context
 
 
 @pytest.fixture
@@ -44,3 +46,12 @@ def test_another_thread_may_start_workers_too():
 
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(deferred).result() == "started"
+
+
+@pytest.mark.parametrize(("limit", "cores"), [("max 100000", 8), ("250000 100000", 2), ("20000 100000", 1), (None, 8)])
+def test_a_container_may_have_fewer_cores_than_the_machine(limit, cores, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr(processes, "_QUOTA", tmp_path / "cpu.max")
+    if limit is not None:
+        (tmp_path / "cpu.max").write_text(limit)
+    assert usable_cores() == cores

@@ -48,6 +48,7 @@ def encode(
     root: str | Path | None = None,
     strict: bool = False,
     allow_empty: bool = False,
+    segments: float | None = None,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,
@@ -65,15 +66,17 @@ def encode(
     What is stored already is brought up to date: a corrected label, split or description is written, a file whose
     content changed is encoded again, and one that was deleted is marked (see `data.changes`).
 
-    `source`, `modality`, `root`, `strict` and `allow_empty` are those of `read_manifest`; what it left out is in the
-    summary's `intake`. `backbone` defaults to the store's own. Unreadable items go to the store's quarantine
+    `source`, `modality`, `root`, `strict`, `allow_empty` and `segments` are those of `read_manifest`; what it left out
+    is in the summary's `intake`. `backbone` defaults to the store's own. Unreadable items go to the store's quarantine
     (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
     if workers != 0:
         prepare_workers()  # while sources and weights are read
-    items = read_manifest(source, modality=modality, root=root, strict=strict, allow_empty=allow_empty)
+    items = read_manifest(
+        source, modality=modality, root=root, strict=strict, allow_empty=allow_empty, segments=segments
+    )
     exists = not isinstance(store, str | Path) or Store.is_at(store)
     encoder = open_backbone(
         backbone,
@@ -144,7 +147,9 @@ def watch(
         device=device,
         options=options,
     )
-    encoded, seen, looking = None, None, 0.0
+    encoded: bytes | None = None
+    seen: bytes | None = None
+    looking = 0.0
     while not stop.wait(0 if encoded is None else max(interval, 10 * looking)):
         before, started = seen, time.monotonic()
         seen = folder_state(folders)

@@ -17,7 +17,7 @@ from .align.transduction import method_named
 from .align.zero_shot import base_of, zero_shot_centers
 from .backbones import Backbone, Contract, as_queries
 from .centering import Mean
-from .data.embedded_batches import length, results_of_each
+from .data.embedded_batches import length
 from .data.embeddings import Embeddings, Vectors, check_stored, tensor_of
 from .data.encode import EmbeddedBatch, OnFailure, ReadOptions, embed, embed_stream, in_order, raise_failure
 from .data.inputs import one_or_many
@@ -33,10 +33,11 @@ from .predictions import Answering, Explanation, Prediction
 from .predictions.classifier import Classifier
 from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
-from .retrieval import Filter, Hits, ItemSearch, SearchOptions, parse_filter
+from .retrieval import Filter, SearchOptions, filter_of
+from .retrieval.asking import Beside, answers
 from .retrieval.centering import GENERIC_TEXTS, without
 from .retrieval.opening import open_items
-from .retrieval.queries import Part, composed, parts_of
+from .retrieval.uris import kept_as_stored
 
 if TYPE_CHECKING:
     import pyarrow
@@ -345,29 +346,18 @@ class UniBind:
         (`QueryBackbone`). Raises MissingFileError where there is no store, and UnibindError for a filter that cannot be
         read, for weights that do not fit, and for parts that cancel each other out.
         """
+        opened = open_store(store)
         options = SearchOptions(
             k=k,
             modalities=tuple(modalities) if modalities else None,
             per_modality=per_modality,
-            where=parse_filter(where) if isinstance(where, str) else where,
+            where=None if where is None else kept_as_stored(filter_of(where), opened.path),
             diverse=diverse,
             hybrid=hybrid,
         )
-        searched = open_items(open_store(store), self, modalities=modalities, center=center)
-        search, asking = ItemSearch(searched, options), as_queries(self.backbone)
-
-        def parts(also: Any) -> list[Part]:
-            embedded = self._stream([] if also is None else one_or_many(also)[1], backbone=asking)
-            found = {place: part for batch in embedded for place, part in parts_of(batch, searched).items()}
-            return [found[place] for place in sorted(found)]
-
-        beside, against = parts(items), parts(negatives)
-
-        def hits(batch: EmbeddedBatch) -> list[Hits]:
-            asked = parts_of(batch, searched)
-            return search.hits([composed(asked[place], beside, against, weights) for place in batch.positions])
-
-        return results_of_each(query, "searching", self._stream, hits, progress=progress, backbone=asking, **reading)
+        searched = open_items(opened, self, modalities=modalities, center=center)
+        how = {"backbone": as_queries(self.backbone), "progress": progress, **reading}
+        return answers(query, self._stream, searched, options, Beside(items, negatives, weights), **how)
 
     @cached_property
     def generic_texts(self) -> Vectors:

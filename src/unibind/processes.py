@@ -16,11 +16,16 @@ from types import ModuleType
 from typing import Any
 
 _hiding = threading.Lock()
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of all cores in a period; "max" where there is none
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may use, at least 1."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The number of cores that this process may use, at least 1; a container may have fewer than the machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no such limit
+        quota, period = map(int, _QUOTA.read_text().split())
+        cores = min(cores, max(1, round(quota / period)))
+    return cores
 
 
 def worker_context(preload: Sequence[str] = ()) -> BaseContext:

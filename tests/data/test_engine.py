@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.toys import ToyBackbone, text_items
-from unibind.data import item_table
+from unibind.data import duplicates, encode, item_table, store_writer
 from unibind.data.ahead import Ahead
 from unibind.data.buffers import receive, send
 from unibind.data.encode import encode_items
@@ -41,9 +41,20 @@ def test_a_table_gives_items_back_as_they_were_and_each_once(tmp_path):
     assert not table.has_id("image", "u")
 
 
+def test_a_full_disk_is_one_sentence():
+    table = ItemTable()
+    table._database.execute("PRAGMA max_page_count=20")
+    with pytest.raises(UnibindError, match=r"database or disk is full.*SQLITE_TMPDIR"):
+        for item in text_items(2000):
+            table.add(item)
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_items(tmp_path, monkeypatch):
     monkeypatch.setattr(item_table, "_AT_ONCE", 50)
+    for module in (encode, duplicates):
+        monkeypatch.setattr(module, "_ROWS_AT_ONCE", 50)
+    monkeypatch.setattr(store_writer, "_COMMIT_ITEMS", 100)
 
     def peak(count):
         table = tmp_path / f"{count}.csv"
@@ -80,6 +91,23 @@ def test_an_iterator_runs_ahead_and_no_further():
     assert len(made) == 6  # two taken, three waiting, one that waits to be put there
     ahead.close()
     assert len(made) == 6
+
+
+def test_many_small_results_may_wait():
+    made = []
+
+    def numbers(stopped):
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    ahead = Ahead(numbers, 2, lambda number: 1 << 20 if number < 10 else 16 << 20)
+    deadline = time.monotonic() + 60
+    while len(made) < 12 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert len(made) == 12  # ten of 1 MiB and one of 16 wait, and another that has no room
+    ahead.close()
 
 
 def test_what_it_raises_is_raised_where_it_is_read():

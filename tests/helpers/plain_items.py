@@ -32,7 +32,7 @@ class PlainItems:
 
     def _kept(self, modality, where):
         rows = [row for row, _ in self.items.values() if row.modality == modality]
-        kinds = {"text": pyarrow.string(), "number": pyarrow.float64()}
+        kinds = {"string": pyarrow.string(), "number": pyarrow.float64()}
         table = pyarrow.table({n: pyarrow.array([asdict(r)[n] for r in rows], kinds[k]) for n, k in COLUMNS.items()})
         keep = [True] * len(rows) if where is None else where.matches(table).to_pylist()
         return [row for row, kept in zip(rows, keep, strict=True) if kept]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import unibind
-from tests.helpers.command import COMMAND
+from tests.helpers.command import COMMAND, takes_interrupts
 from tests.helpers.toys import ToyBackbone
 from unibind.data.folder_state import folder_state
 from unibind.errors import UnibindError
@@ -76,7 +76,7 @@ def test_only_folders_are_watched(tmp_path):
 def test_the_command_goes_on_until_it_is_interrupted(tmp_path):
     paint(tmp_path / "photos" / "1.png", 10)
     command = [COMMAND, "encode", "photos", "--out", "store", "--watch", "--workers", "0"]
-    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=takes_interrupts)
     try:
         while "1 encoded" not in (line := run.stderr.readline()):
             assert line  # else it has ended

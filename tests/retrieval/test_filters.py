@@ -11,7 +11,7 @@ from unibind.errors import UnibindError, UnknownNameError
 from unibind.retrieval.conditions import COMPARISONS, All, Comparison, Empty, Like, Member, Not, Some, quoted
 from unibind.retrieval.filters import COLUMNS, parse_filter
 
-TEXTS = [name for name, kind in COLUMNS.items() if kind == "text"]
+TEXTS = [name for name, kind in COLUMNS.items() if kind == "string"]
 NUMBERS = [name for name, kind in COLUMNS.items() if kind == "number"]
 ODD = (
     "dog", "Dog", "", " ", "it's", "''", "' OR 1=1 --", "'; DROP TABLE items; --", '"', "`label`", "a%b", "a_b", "axb",
@@ -23,7 +23,7 @@ ODD = (
 def table(**columns):
     """Rows with these columns; the others are empty."""
     count = len(next(iter(columns.values())))
-    kinds = {"text": pyarrow.string(), "number": pyarrow.float64()}
+    kinds = {"string": pyarrow.string(), "number": pyarrow.float64()}
     return pyarrow.table(
         {name: pyarrow.array(columns.get(name, [None] * count), kinds[kind]) for name, kind in COLUMNS.items()}
     )

@@ -115,18 +115,31 @@ def test_near_duplicates_among_hits_name_the_first_of_them():
     ]
 
 
-def test_diverse_hits_by_hand():
-    """The second hit is the one with the largest half of (relevance - likeness to the first)."""
-    a, b = [0.9, (1 - 0.81) ** 0.5, 0], [0.89, (1 - 0.89**2) ** 0.5, 0]
-    c = [0.7, (1 - 0.49) ** 0.5, 0]  # on the side of a: likeness 0.63 + 0.436 * 0.714 = 0.941, so 0.7 - 0.941 = -0.241
-    parts = {"image": stored("image", [a, b, c])}
-    assert ids(search(parts, [1, 0, 0])) == ["image0", "image1", "image2"]
-    assert ids(search(parts, [1, 0, 0], 2, diverse=True)) == ["image0", "image1"]  # 0.89 - 0.9998 = -0.11
-    c = [0.7, 0, (1 - 0.49) ** 0.5]  # on a side of its own: 0.7 - 0.63 = 0.07
-    hits = search({"image": stored("image", [a, b, c])}, [1, 0, 0], 3, diverse=True)
-    assert ids(hits) == ["image0", "image2", "image1"]
-    assert [h.score for h in hits] == pytest.approx([0.9, 0.7, 0.89])  # the cosines
-    assert [h.same_as for h in hits] == [None, None, 1]
+A, B, FAR = [0.9, 0.43589, 0, 0], [0.89, 0.34183, 0.3018, 0], [0.1, 0, 0, -0.995]  # a and b: 0.95
+
+
+@pytest.mark.parametrize(
+    ("c", "expected"),
+    [
+        # relevance is scaled to 1, 0.9875, 0.875 and 0; after a, b has 0.7 * 0.9875 - 0.3 * 0.95 = 0.406
+        ([0.8, 0, 0, 0.6], [0, 1, 2, 3]),  # 0.72 to a: 0.7 * 0.875 - 0.3 * 0.72 = 0.397
+        ([0.8, -0.2753, 0, 0.5331], [0, 2, 1, 3]),  # 0.6 to a: 0.7 * 0.875 - 0.3 * 0.6 = 0.433
+    ],
+)
+def test_diverse_hits_by_hand(c, expected):
+    parts = {"image": stored("image", [A, B, c, FAR])}
+    assert ids(search(parts, [1, 0, 0, 0])) == ["image0", "image1", "image2", "image3"]
+    hits = search(parts, [1, 0, 0, 0], diverse=True)
+    assert ids(hits) == [f"image{i}" for i in expected]
+    assert [h.score for h in hits] == pytest.approx([[0.9, 0.89, 0.8, 0.1][i] for i in expected], abs=1e-4)  # cosines
+
+
+def test_near_duplicates_come_last_among_diverse_hits():
+    parts = {"image": stored("image", [A, [0.89, 0.456, 0, 0], [0.8, 0, 0, 0.6], FAR])}
+    for query in ([1, 0, 0, 0], A):  # a text that is like no picture, and the first picture itself
+        hits = search(parts, query, diverse=True)
+        assert ids(hits) == ["image0", "image2", "image3", "image1"]
+        assert [h.same_as for h in hits] == [None, None, None, 1]
 
 
 def test_diverse_hits_keep_to_the_number_per_modality():

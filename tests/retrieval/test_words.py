@@ -53,7 +53,7 @@ def test_lance_scores_as_the_plain_way_does(tmp_path):
     rng = random.Random(0)
     documents = [" ".join(rng.choices(VOCABULARY, k=rng.randrange(12))) for _ in range(300)]
     labels = [rng.choice(["a", "b", None]) for _ in documents]
-    columns = {name: pyarrow.nulls(300, pyarrow.string()) for name, kind in COLUMNS.items() if kind == "text"}
+    columns = {name: pyarrow.nulls(300, pyarrow.string()) for name, kind in COLUMNS.items() if kind == "string"}
     columns |= {"key": [str(i) for i in range(300)], WORDS: documents, "label": pyarrow.array(labels, pyarrow.string())}
     table = lancedb.connect(tmp_path).create_table("rows", pyarrow.table(columns))
     index_words(table)

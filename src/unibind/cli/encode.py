@@ -61,6 +61,17 @@ def encode(
         bool,
         typer.Option("--strict", help="Refuse sources with damaged or repeated rows.", rich_help_panel=INPUT),
     ] = False,
+    segments: Annotated[
+        float | None,
+        typer.Option(
+            "--segments",
+            min=0.1,
+            metavar="SECONDS",
+            help="Encode sounds and videos in segments of this length, so that search finds moments in them.",
+            show_default=False,
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     retry_quarantine: Annotated[
         bool,
         typer.Option(
@@ -104,6 +115,7 @@ def encode(
       $ unibind encode "photos/**/*.jpg" s3://bucket/photos/ --out runs/mine
       $ find /data -name "*.wav" | unibind encode - --out runs/sounds
       $ unibind encode photos/ --out runs/mine --watch
+      $ unibind encode talks/ --out runs/talks --segments 10
     """
     from .. import api
     from ..data.intake import parse_modality_choice
@@ -113,6 +125,7 @@ def encode(
         "modality": parse_modality_choice(modality),
         "root": root,
         "strict": strict,
+        "segments": segments,
         "batch_size": batch_size,
         "workers": workers,
         "item_timeout": item_timeout,

@@ -153,6 +153,11 @@ def search(
         **_backbone(backbone),
     )
     _show(hits, as_json=json)
+    _save(hits, out, html, png)
+
+
+def _save(hits: Any, out: Path | None, html: Path | None, png: Path | None) -> None:
+    """Write the hits in the forms that were asked for."""
     for file, save in ((out, hits.save), (html, hits.save_html), (png, hits.save_png)):
         if file is not None:
             save(file)

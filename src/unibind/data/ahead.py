@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
@@ -11,49 +11,76 @@ T = TypeVar("T")
 
 _CHECK_S = 0.2  # how often a thread that waits looks whether it is still wanted
 _LEAVE_S = 2.0  # to end; a thread that is in a call that hangs is left behind
+_SMALL = 32 << 20  # bytes of results that may wait beyond the depth
+_MANY = 32  # results that may
 
 
 class Ahead(Generic[T], Iterator[T]):
-    """The results of `make(stopped)`, of which `depth` at most wait; its errors are raised where it is read.
+    """The results of `make(stopped)`, of which some wait; its errors are raised where it is read.
 
-    `stopped()` says whether nobody takes any more: what may take long looks at it, and ends.
+    `depth` results wait at most, or 32, as long as they have no more than 32 MiB together by `size(result)`: batches of
+    texts come many at once, because texts are sorted, and then none for a while. `stopped()` says whether nobody takes
+    any more: what may take long looks at it, and ends.
     """
 
-    def __init__(self, make: Callable[[Callable[[], bool]], Generator[T]], depth: int) -> None:
-        self._stop = threading.Event()
-        self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
+    def __init__(
+        self,
+        make: Callable[[Callable[[], bool]], Generator[T]],
+        depth: int,
+        size: Callable[[T], int] = lambda _: _SMALL,
+    ) -> None:
+        self._depth, self._size = depth, size
+        self._waiting: deque[tuple[T, int]] = deque()
+        self._held = 0  # bytes
+        self._stopped, self._ended = threading.Event(), False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, args=(make,), daemon=True)
         self._thread.start()
 
     def __next__(self) -> T:
-        result, error = self._queue.get()
-        if error is not None:
-            self._queue.put((None, StopIteration()))  # from now on
-            raise error
-        return result  # type: ignore[return-value]
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._ended)
+            if self._waiting:
+                result, size = self._waiting.popleft()
+                self._held -= size
+                self._changed.notify_all()
+                return result
+            error, self._error = self._error, None
+        raise StopIteration if error is None else error
 
     def close(self) -> None:
         """End the thread, which closes the generator."""
-        self._stop.set()
+        self._stopped.set()
+        with self._changed:
+            self._changed.notify_all()
         self._thread.join(_LEAVE_S)
 
     def _run(self, make: Callable[[Callable[[], bool]], Generator[T]]) -> None:
-        results = make(self._stop.is_set)
+        results = make(self._stopped.is_set)
         try:
             for result in results:
-                self._put(result, None)
+                self._put(result)
                 del result
-                if self._stop.is_set():
-                    return
-            self._put(None, StopIteration())
+                if self._stopped.is_set():
+                    break
         except BaseException as error:
-            self._put(None, error)
+            self._error = error
         finally:
             results.close()
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
 
-    def _put(self, result: T | None, error: BaseException | None) -> None:
-        while not self._stop.is_set():
-            try:
-                return self._queue.put((result, error), timeout=_CHECK_S)
-            except queue.Full:
-                continue
+    def _put(self, result: T) -> None:
+        size = self._size(result)
+        with self._changed:
+            while not self._stopped.is_set() and not self._has_room(size):
+                self._changed.wait(_CHECK_S)
+            self._waiting.append((result, size))
+            self._held += size
+            self._changed.notify_all()
+
+    def _has_room(self, size: int) -> bool:
+        waiting = len(self._waiting)
+        return waiting < self._depth or (waiting < _MANY and self._held + size <= _SMALL)

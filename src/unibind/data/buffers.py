@@ -25,7 +25,7 @@ def send(connection: Connection, value: Any, room: Room) -> None:
         np.concatenate(parts, out=room[: sum(sizes)])
     connection.send((head, sizes, shared))
     for part in parts if not shared else ():
-        connection.send_bytes(part)
+        connection.send_bytes(part.data)
 
 
 def receive(connection: Connection, room: Room) -> Any:

@@ -162,7 +162,7 @@ def _on_disk(row: StoredItem, encoded_from: str) -> StoredItem | None:
         return replace(row, state=PRESENT)
     if row.content is not None and stamp[0] != row.size and split_member(path) is None:
         return None
-    content = hash_or_none(path)
+    content = hash_or_none(path, row.segment)
     if content is None or row.content not in (None, content):
         return None
     return row.with_facts(FileFacts(*stamp, content))

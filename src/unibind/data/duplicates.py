@@ -12,6 +12,8 @@ from .rows import PRESENT, StoredItem
 from .store import Store
 from .stored_text import cells
 
+_ROWS_AT_ONCE = 1024
+
 
 @dataclass(frozen=True)
 class Duplicate:
@@ -72,7 +74,7 @@ def _copied(store: Store) -> set[bytes]:
     with closing(temporary_database()) as seen:
         seen.execute("CREATE TABLE seen (content BLOB PRIMARY KEY, copied INTEGER) WITHOUT ROWID")
         count = "INSERT INTO seen VALUES (?, 0) ON CONFLICT DO UPDATE SET copied = 1"
-        for table in store.facts(["content", "state"]):
+        for table in store.facts(["content", "state"], size=_ROWS_AT_ONCE):
             columns = (cells(table[name]) for name in ("modality", "content", "state"))
             rows = zip(*columns, strict=True)
             seen.executemany(count, ((key_of(m, c),) for m, c, state in rows if c is not None and state == PRESENT))

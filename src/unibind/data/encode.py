@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -34,6 +34,7 @@ from .store import Store
 from .store_writer import StoreWriter
 from .unreadable import failed_as_they_are
 
+_ROWS_AT_ONCE = 1024  # of the store, that are read
 _UPDATED_AT_ONCE = 8192  # rows, in one commit
 _BATCHES_AHEAD = 2  # that are ready while one is encoded
 
@@ -115,11 +116,11 @@ def encode_items(
 
     `workers` processes read and preprocess (None: as many as keep the encoder busy, see `data.staffing`, if there are
     files and the backbone can be pickled; 0: this process does, and a decoder that crashes ends the run). An item that
-    is not read within `item_timeout` seconds is
-    quarantined as `TimedOut`, and one that kills its worker as `WorkerDied`. `progress` is called with the number of
-    items just done. Raises ContractError before anything is read where the store was made by another backbone,
-    UnknownNameError where it lacks the modalities of all items, and UnibindError for an item listed twice, for a store
-    that another process is writing, and where many items in a row time out.
+    is not read within `item_timeout` seconds is quarantined as `TimedOut`, and one that kills its worker as
+    `WorkerDied`. `progress` is called with the number of items just done. Raises ContractError before anything is read
+    where the store was made by another backbone, UnknownNameError where it lacks the modalities of all items, and
+    UnibindError for an item listed twice, for a store that another process is writing, and where many items in a row
+    time out.
     """
     if batch_size < 1 or (workers or 0) < 0 or not item_timeout > 0:
         given = f"{batch_size}, {workers} and {item_timeout}"
@@ -133,7 +134,7 @@ def encode_items(
         store.check_contract(backbone.contract(check_modality(modality, backbone.modalities)))
     changes = Comparison(
         table,
-        store.row_batches(),
+        store.row_batches(size=_ROWS_AT_ONCE),
         folders,
         modalities=backbone.modalities,
         held=() if retry_quarantine else failed_as_they_are(store),
@@ -146,35 +147,20 @@ def encode_items(
     if workers is None and not (table.has_files and can_be_sent(backbone)):
         workers = 0
     staffing, writer = Staffing(workers), StoreWriter(backbone, store)
-
-    def todo() -> Iterator[Item]:
-        for item, row in changes.work():
-            writer.expect(item, row)
-            yield item
-
-    def readable(stopped: Callable[[], bool]) -> Iterator[tuple[Item, str, Tensor]]:
-        loading = load_items(
-            todo(),
-            backbone,
-            workers=staffing,
-            limits=limits or Limits(),
-            item_timeout=item_timeout,
-            facts=True,
-            ahead=_BATCHES_AHEAD * batch_size,
-            stopped=stopped,
-        )
-        with closing(loading) as loaded:
-            for item, result, facts in loaded:
-                if isinstance(result, Failure):
-                    writer.fail(item, result)
-                    report(1)
-                else:
-                    writer.note(item, facts)
-                    yield item, item.modality, result
-
+    reading = functools.partial(
+        _read_batches,
+        changes,
+        backbone,
+        writer,
+        staffing,
+        batch_size=batch_size,
+        item_timeout=item_timeout,
+        limits=limits or Limits(),
+        report=report,
+    )
     encoder = BatchEncoder(backbone, name=item_label, fail=writer.fail, note=staffing.note_encoded)
     try:
-        with closing(Ahead(lambda stopped: batches(readable(stopped), batch_size), _BATCHES_AHEAD)) as ready:
+        with closing(Ahead(reading, _BATCHES_AHEAD, lambda ready: ready[2].nbytes)) as ready:
             for modality, group, batch in ready:
                 for encoded, vectors in encoder.encode(modality, group, batch):
                     writer.add(encoded, vectors)
@@ -196,6 +182,40 @@ def encode_items(
         left_out,
         staffing.pace(),
     )
+
+
+def _read_batches(
+    changes: Comparison,
+    backbone: Backbone,
+    writer: StoreWriter,
+    staffing: Staffing,
+    stopped: Callable[[], bool],
+    *,
+    batch_size: int,
+    item_timeout: float,
+    limits: Limits,
+    report: Callable[[int], None],
+) -> Generator[tuple[str, list[Item], Tensor]]:
+    """What is to be encoded, in preprocessed batches; what cannot be read goes to the writer."""
+
+    def todo() -> Iterator[Item]:
+        for item, row in changes.work():
+            writer.expect(item, row)
+            yield item
+
+    def readable() -> Iterator[tuple[Item, str, Tensor]]:
+        for item, result, facts in loading:
+            if isinstance(result, Failure):
+                writer.fail(item, result)
+                report(1)
+            else:
+                writer.note(item, facts)
+                yield item, item.modality, result
+
+    ahead = _BATCHES_AHEAD * batch_size
+    how: dict[str, Any] = {"item_timeout": item_timeout, "limits": limits, "ahead": ahead, "stopped": stopped}
+    with closing(load_items(todo(), backbone, workers=staffing, facts=True, **how)) as loading:
+        yield from batches(readable(), batch_size)
 
 
 _T = TypeVar("_T")

@@ -6,8 +6,10 @@ import hashlib
 import stat
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from ..modalities.segments import Segment
 from ..modalities.tar_members import read_member, split_member
 
 
@@ -33,13 +35,25 @@ def file_stamp(path: str | Path) -> tuple[int, int] | None:
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
-def content_hash(path: str | Path) -> str:
-    """SHA-256 of the content of a file, read in blocks, or of a member of a tar archive; raises what reading raises."""
+def content_hash(path: str | Path, segment: Segment | None = None) -> str:
+    """SHA-256 of the content of a file, read in blocks, or of a member of a tar archive; raises what reading raises.
+
+    That of a segment is made of the file's and its seconds.
+    """
+    if segment is not None:
+        whole = _hash_of_version(str(path), file_stamp(path))
+        return hashlib.sha256(f"{whole}{segment}".encode()).hexdigest()
     member = split_member(path)
     if member is not None:
         return hashlib.sha256(read_member(*member, max_bytes=sys.maxsize)).hexdigest()
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _hash_of_version(path: str, stamp: tuple[int, int] | None) -> str:
+    """The hash of a whole file, read once for its segments."""
+    return content_hash(path)
 
 
 def content_facts(content: object) -> FileFacts | None:

@@ -19,6 +19,7 @@ from ..modalities import ANCHOR, Raw, raw_from_object
 from ..modalities.interleaved import Interleaved
 from ..modalities.limits import Limits
 from ..modalities.reading import modality_of, read, suffixes
+from ..modalities.segments import split_segment
 from ..modalities.source import is_file, is_url
 from ..modalities.text import Text
 from .loader import Failure, RawItem, read_item
@@ -37,7 +38,7 @@ def names_file(text: str) -> bool:
 
     Raises MissingFileError where it has the ending of a media file and no such file exists.
     """
-    if is_url(text) or is_file(Path(text)):
+    if is_url(text) or is_file(Path(split_segment(text)[0])):
         return True
     if "\n" not in text:
         check_not_special(text)

@@ -101,15 +101,19 @@ class ItemTable:
         return packed
 
     def _entry(self, row: tuple[int, bytes]) -> Entry:
-        name, modality, uri, *facts, content, place, where = pickle.loads(row[1])
+        name, modality, uri, text, label, split, description, shared, content, place, where = pickle.loads(row[1])
         uri = place if uri is True else uri
-        held = None if content is None else Content(*content[:3], self._holders[content[3]], content[4])
-        return Entry(row[0], Item(name or place, modality, uri, *facts, held), place, uri if where is True else where)
+        held = None if content is None else self._held(*content)
+        item = Item(name or place, modality, uri, text, label, split, description, shared, held)
+        return Entry(row[0], item, place, uri if where is True else where)
 
     def _content(self, content: Content) -> tuple[Any, ...]:
         if content.holder not in self._holders:
             self._holders.append(content.holder)
         return content.name, content.digest, content.modality, self._holders.index(content.holder), content.args
+
+    def _held(self, name: str, digest: str, modality: str | None, holder: int, args: tuple[Any, ...]) -> Content:
+        return Content(name, digest, modality, self._holders[holder], args)
 
 
 def table_of(items: Iterable[Item]) -> ItemTable:

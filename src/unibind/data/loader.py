@@ -28,6 +28,7 @@ from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from ..modalities import Raw
 from ..modalities.limits import Limits
 from ..modalities.reading import read
+from ..modalities.segments import split_segment
 from ..modalities.source import Source, is_url
 from ..modalities.text import Text
 from .content import Content
@@ -145,10 +146,10 @@ def load_with_facts(item: Item | RawItem, backbone: Backbone, limits: Limits) ->
     result = load_item(item, backbone, limits)
     if isinstance(item, Item) and item.content is not None and not isinstance(result, Failure):
         return result, content_facts(item.content.fetch())
-    if path is None or before is None or isinstance(result, Failure):
+    if isinstance(item, RawItem) or path is None or before is None or isinstance(result, Failure):
         return result, None
     try:  # the bytes were just read, so they come from memory
-        facts = FileFacts(*before, content_hash(path))
+        facts = FileFacts(*before, content_hash(path, split_segment(str(item.uri))[1]))
     except (OSError, UnibindError) as error:
         return Failure("UnreadableError", f"{path} cannot be read again: {error}"), None
     if file_stamp(path) != before:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ..errors import UnibindError
+from ..modalities.segments import split_segment
 from ..modalities.source import is_url
 from ..modalities.tar_members import member_uri, split_member
 
@@ -20,8 +21,9 @@ def canonical_location(uri: str | None, text: str | None = None, *, folders: dic
     """The name that every spelling of one place shares.
 
     A local file is its absolute path with symbolic links resolved, in POSIX notation; it does not need to exist. A
-    member of a tar archive is the archive's, "#" and its name. A URL is normalized (RFC 3986: case of scheme and host,
-    default port, dot segments, no fragment); a `file:` URL is the file. An inline text is "text:" and the first 32
+    member of a tar archive is the archive's, "#" and its name. A segment of a recording is that of the recording, and
+    its seconds (see `modalities.segments`). A URL is normalized (RFC 3986: case of scheme and host, default port, dot
+    segments, no fragment); a `file:` URL is the file. An inline text is "text:" and the first 32
     hexadecimal digits of its SHA-256. `folders`, at first empty, keeps the real paths of folders from call to call, for
     many files.
     """
@@ -29,6 +31,9 @@ def canonical_location(uri: str | None, text: str | None = None, *, folders: dic
         if text is None:
             raise UnibindError("an item has neither a uri nor a text; give exactly one of them")
         return _TEXT + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    whole, segment = split_segment(uri)
+    if segment is not None:
+        return f"{canonical_location(whole, folders=folders)}{segment}"
     member = split_member(uri)
     if member is not None and not is_url(uri):
         return member_uri(canonical_location(str(member[0]), folders=folders), member[1])
@@ -38,13 +43,15 @@ def canonical_location(uri: str | None, text: str | None = None, *, folders: dic
 
 def local_path(location: str | None) -> Path | None:
     """The local file that a uri or location names; None for URLs of other machines, members, texts and nothing."""
-    return None if split_member(location or "") and not is_url(str(location)) else place_on_disk(location)
+    whole = split_segment(location or "")[0]
+    return None if split_member(whole) and not is_url(whole) else place_on_disk(location)
 
 
 def place_on_disk(location: str | None) -> Path | None:
-    """The local file, or member of a local archive, that a uri or location names; None for anything else."""
+    """The local file, or member of a local archive, that a uri or location names, or has a segment of; else None."""
     if location is None or location.startswith(_TEXT):
         return None
+    location = split_segment(location)[0]
     if not is_url(location):
         return Path(location)
     parts = urlsplit(location)

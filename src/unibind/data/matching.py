@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from ..errors import UnibindError
+from ..modalities.segments import Segment, split_segment
 from .file_facts import content_hash, file_stamp
 from .item_table import Entry, ItemTable
 from .location import place_on_disk
@@ -105,7 +106,7 @@ class Matches:
             "SELECT number, row FROM gone JOIN stored USING (number) WHERE kind = ? AND content = ?"
             " AND NOT EXISTS (SELECT 1 FROM matched WHERE matched.number = stored.number)"
         )
-        same = self._tables.execute(chosen, (kind, hash_or_none(path))).fetchall()
+        same = self._tables.execute(chosen, (kind, hash_or_none(path, split_segment(entry.place)[1]))).fetchall()
         if same:
             self._claim(entry, max(same, key=lambda pair: shared_end(_unpacked(pair[1]).location, entry.place))[0])
 
@@ -155,10 +156,10 @@ def shared_end(one: str, other: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], names))
 
 
-def hash_or_none(path: Path) -> str | None:
-    """The hash of a file's content; None where it cannot be read: encoding will say what is wrong with it."""
+def hash_or_none(path: Path, segment: Segment | None) -> str | None:
+    """The hash of the content of a file or a segment of it; None where it cannot be read, as encoding will say."""
     try:
-        return content_hash(path)
+        return content_hash(path, segment)
     except (OSError, UnibindError):
         return None
 

@@ -4,16 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import UnibindError
 
 _CACHE_KIB = 8192  # of a database: what is smaller never reaches the disk
 
 
-def temporary_database() -> sqlite3.Connection:
+class Database(sqlite3.Connection):
+    """A connection that says in one sentence that the disk is full."""
+
+    def execute(self, command: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As that of sqlite3; raises UnibindError where the disk is full."""
+        with _sentences():
+            return super().execute(command, parameters)
+
+    def executemany(self, command: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """As that of sqlite3; raises UnibindError where the disk is full."""
+        with _sentences():
+            return super().executemany(command, parameters)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise UnibindError(
+            f"a table of items cannot be written to the folder for temporary files ({error}); make room there, or set "
+            "SQLITE_TMPDIR to another folder"
+        ) from error
+
+
+def temporary_database() -> Database:
     """A database of this process alone, in a file without a name that is gone with it, also when it is killed.
 
     It takes 8 MiB of memory at most; the rest is in the folder for temporary files (`SQLITE_TMPDIR`, or `TMPDIR`).
     """
-    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=Database)
     for setting in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}", "temp_store=FILE"):
         database.execute(f"PRAGMA {setting}")
     database.execute("BEGIN")  # one transaction for all: nobody else reads it, and nothing is ever taken back

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..modalities.segments import Segment, split_segment
 from .file_facts import FileFacts
 from .location import canonical_location, place_on_disk
 from .manifest import Item, is_absolute, relative, resolve
@@ -68,6 +69,21 @@ class StoredItem:
         """The local file; None for texts and URLs."""
         return place_on_disk(self.location)
 
+    @property
+    def segment(self) -> Segment | None:
+        """The part of a recording that it is, in seconds; None for whole items."""
+        return split_segment(self.location)[1]
+
+    @property
+    def start_s(self) -> float | None:
+        """Where the segment begins in its recording, in seconds; None for whole items."""
+        return None if self.segment is None else self.segment.start_s
+
+    @property
+    def end_s(self) -> float | None:
+        """Where the segment ends in its recording, in seconds; None for whole items."""
+        return None if self.segment is None else self.segment.end_s
+
     def with_facts(self, facts: FileFacts | None) -> StoredItem:
         """The row after its content was read: present, with these facts."""
         if facts is None:
@@ -120,6 +136,13 @@ class Places:
     def uri_cell(self, uri: str | None) -> str | None:
         """The cell of a uri."""
         return relative(uri, self._folder)
+
+    def uri_cells(self, uri: str) -> tuple[str, ...]:
+        """The cells that a file or URL may have, depending on how it was named when it was encoded."""
+        if "://" in uri:
+            return (uri,)
+        absolute = os.path.abspath(uri)  # noqa: PTH100
+        return Path(os.path.relpath(absolute, self._real)).as_posix(), absolute
 
     def location(self, cell: str, uri: str | None) -> str:
         """The location of a cell; `uri` is the cell beside it, which says whether it moves with the store."""

@@ -137,7 +137,7 @@ def _check_files(rows: Iterable[StoredItem], done: Check, *, content: bool) -> N
 
 def _has_content(row: StoredItem) -> bool:
     try:
-        return content_hash(str(row.path)) == row.content
+        return content_hash(str(row.path), row.segment) == row.content
     except (OSError, UnibindError):
         return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from ..errors import UnibindError
@@ -26,7 +26,7 @@ def decoded(path: Path) -> str:
         raise UnibindError(f"{path} is not UTF-16 text (byte {error.start}); save it as UTF-8") from error
 
 
-def decoded_lines(path: Path, newline: str = "\n") -> Iterator[str]:
+def decoded_lines(path: Path, newline: str = "\n") -> Generator[str]:
     """The lines of a file as `decoded` gives its text, one in memory at a time; `newline` is that of `open`."""
     with path.open("rb") as file:
         encoding = _encoding(file.read(_HEAD))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..errors import UnreadableError
 from .colormap import inferno
-from .formats.sounds import Decode, with_ffmpeg, with_sndfile
+from .formats.sounds import Decode, duration_s, segment_with_sndfile, with_ffmpeg, with_sndfile
 from .limits import Limits
 from .messages import HEARD_HZ, Part, RenderOptions, duration, picture_part, sound_part, text_part, wav_file
+from .segments import Segment, SegmentReader
 from .source import Source
 from .spec import FileFormat, ModalitySpec, require
 
@@ -81,18 +82,16 @@ def _by_ffmpeg(source: Source, limits: Limits) -> Audio:
     return _read(source, limits, with_ffmpeg)
 
 
+def _read_segment(source: Source, limits: Limits, segment: Segment) -> Audio:
+    return _read(source, limits, lambda source, limits: segment_with_sndfile(source, limits, segment))
+
+
 def _from_samples(item: object) -> Audio | None:
     """A mapping of `array` [N] or [channels, N] and `sampling_rate` in Hz, as data sets hold decoded sounds."""
     if not isinstance(item, Mapping) or not {"array", "sampling_rate"} <= item.keys():
         return None
     samples = np.atleast_2d(np.asarray(item["array"], np.float32))
     return Audio(samples.mean(axis=0), int(item["sampling_rate"]), len(samples))
-
-
-def _segment(raw: Audio, start_s: float, end_s: float) -> Audio:
-    """At least one sample."""
-    first = min(round(start_s * raw.rate), len(raw.samples) - 1)
-    return replace(raw, samples=raw.samples[first : max(first + 1, round(end_s * raw.rate))])
 
 
 # --- showing -------------------------------------------------------------------------------------------------------
@@ -197,8 +196,8 @@ SPEC = ModalitySpec(
     picture=_picture,
     picture_ratio=_PICTURE_RATIO,
     sound=_sound,
-    segment=_segment,
     message=_message,
+    segments=SegmentReader(duration_s, _read_segment),
     column_names=("sound", "wav"),
     prompt_phrase="sound recordings, where nothing is seen",
     aspects=("sound", "motion", "context"),

@@ -11,7 +11,8 @@ from ..errors import UnibindError, UnreadableError
 from .formats.completeness import check_complete
 from .limits import Limits
 from .registry import modality_names, modality_spec
-from .source import Source, decoding, ending_of, is_file, open_source
+from .segments import Segment, SegmentReader, split_segment
+from .source import Source, decoding, ending_of, is_file, is_url, open_source
 from .spec import FileFormat, ModalitySpec, Raw
 
 __all__ = ["Limits", "modality_of", "read", "suffixes"]
@@ -49,7 +50,8 @@ def modality_of(path: str | Path | Source, limits: Limits | None = None) -> str:
             f"{name}: no modality has the ending {suffix!r}; specify the modality, or use one of {known}"
         )
     if len({row.modality for row in rows}) > 1:
-        rows = _certain(rows, open_source(path, limits or Limits()).head)
+        whole = path if isinstance(path, Source) else type(path)(split_segment(str(path))[0])
+        rows = _certain(rows, open_source(whole, limits or Limits()).head)
     names = sorted({row.modality for row in rows})
     if len(names) > 1:
         raise UnibindError(f"{name} could be {' or '.join(names)}; specify which with modality=... (or --modality)")
@@ -62,11 +64,16 @@ def read(
     """Decode one item.
 
     The modality of a path may be left out; that of bytes may not. A str that does not name a file is itself the item
-    for a modality that can be written (a text). `options` are passed to the reader of the file's format. Raises
+    for a modality that can be written (a text). A path that ends in `#t=10,20` is the segment of a recording from 10 to
+    20 seconds. `options` are passed to the reader of the file's format. Raises
     MissingFileError, LimitError or UnreadableError, each one sentence that names the file, and nothing else, whatever
     the file contains.
     """
     limits = limits or Limits()
+    if isinstance(item, str | Path) and _may_have_segments(modality):
+        uri, segment = split_segment(str(item))
+        if segment is not None:
+            return _read_segment(type(item)(uri), segment, modality or modality_of(uri, limits), limits)
     if modality is None:
         if isinstance(item, bytes):
             raise UnibindError("the modality of bytes cannot be detected; specify it with modality=...")
@@ -84,6 +91,33 @@ def read(
             raise UnibindError(f"the {modality} reader has no such option: {error}") from None
         check_complete(source)
         return reader(source, limits, **options)
+
+
+def duration_of(item: str | Path, modality: str, limits: Limits) -> float:
+    """How long a recording is, in seconds; raises what `read` raises."""
+    source = open_source(Path(item) if isinstance(item, str) and not is_url(item) else item, limits)
+    with decoding(source, modality):
+        return _segment_reader(modality, source.name).duration(source, limits)
+
+
+def _read_segment(item: str | Path, segment: Segment, modality: str, limits: Limits) -> Raw:
+    reader = _segment_reader(modality, str(item))
+    if not segment.start_s < segment.end_s:
+        raise UnreadableError(f"{item}{segment} ends before it starts; correct the seconds")
+    source = open_source(Path(item) if isinstance(item, str) and not is_url(item) else item, limits)
+    with decoding(source, modality):
+        return reader.read(source, limits, segment)
+
+
+def _may_have_segments(modality: str | None) -> bool:
+    return modality is None or modality_spec(modality).segments is not None
+
+
+def _segment_reader(modality: str, name: str) -> SegmentReader:
+    reader = modality_spec(modality).segments
+    if reader is None:
+        raise UnreadableError(f"{name} is {modality}, which has no segments; leave out what follows #t=")
+    return reader
 
 
 def _certain(rows: list[FileFormat], head: bytes) -> list[FileFormat]:

@@ -1,27 +1,50 @@
-"""Segments: the part of a recording between two moments, as an item of its own."""
+"""Segments of recordings: `talk.wav#t=10,20` are its seconds from 10 to 20 (a Media Fragment URI of the W3C)."""
 
 from __future__ import annotations
 
-from ..errors import UnibindError
-from .registry import modality_spec
-from .spec import Raw
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .limits import Limits
+    from .source import Source
+    from .spec import Raw
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_MARK = "#t="
+_SEGMENT = re.compile(f"(.+){_MARK}({_NUMBER}),({_NUMBER})", re.DOTALL)
 
 
-def segment(raw: Raw, start_s: float, end_s: float | None = None) -> Raw:
-    """The part of a decoded item from `start_s` to `end_s`, in seconds from its start; None is its end.
+@dataclass(frozen=True)
+class Segment:
+    """A part of a recording, in seconds from its start; written, it is what follows the name of the file."""
 
-    An end beyond that of the item is cut off. Raises UnibindError for a modality whose items have no duration, and for
-    a segment that begins after the end or ends before it begins.
+    start_s: float
+    end_s: float
+
+    def __str__(self) -> str:
+        return f"{_MARK}{_seconds(self.start_s)},{_seconds(self.end_s)}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def split_segment(uri: str) -> tuple[str, Segment | None]:
+    """The file or URL that a uri names, and the segment of it; None for all of it."""
+    found = _SEGMENT.fullmatch(uri) if _MARK in uri else None
+    return (uri, None) if found is None else (found[1], Segment(float(found[2]), float(found[3])))
+
+
+@dataclass(frozen=True)
+class SegmentReader:
+    """How a modality's files are read in segments.
+
+    `duration(source, limits)` is that of a file in seconds, `read(source, limits, segment)` a raw item of one segment,
+    for which no more is decoded than it needs; a segment may end after the file does.
     """
-    cut = modality_spec(raw.modality).segment
-    if cut is None:
-        raise UnibindError(f"an item of the modality {raw.modality} has no duration, so it has no segments")
-    duration_s = float(raw.duration_s)  # type: ignore[attr-defined]
-    end_s = duration_s if end_s is None else min(end_s, duration_s)
-    if not 0 <= start_s < end_s:
-        raise UnibindError(
-            f"the segment from {start_s:g} s on is not in the {raw.modality} item, which is {duration_s:g} s long; "
-            "encode the file again"
-        )
-    found: Raw = cut(raw, start_s, end_s)
-    return found
+
+    duration: Callable[[Source, Limits], float]
+    read: Callable[[Source, Limits, Segment], Raw]

@@ -17,6 +17,7 @@ from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 from ..files import check_not_special
 from .fetching import fetched
 from .limits import Limits
+from .segments import split_segment
 from .tar_members import read_member, split_member
 
 _HEAD = 1 << 16
@@ -98,10 +99,13 @@ def is_url(text: str) -> bool:
 
 
 def ending_of(name: str | Path) -> str:
-    """The ending of a file's or URL's name in lower case, with its dot; in a chain of URLs, that of the first."""
-    url = str(name)
+    """The ending of a file's or URL's name in lower case, with its dot; in a chain of URLs, that of the first.
+
+    A segment has the ending of its recording.
+    """
+    url = split_segment(str(name))[0]
     if not is_url(url):
-        return Path(name).suffix.lower()
+        return Path(url).suffix.lower()
     first = url.partition(CHAIN)[0]
     path = urlsplit(first).path if first.lower().startswith(_PAGES) else first.partition("://")[2]
     return Path(path).suffix.lower()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from .messages import Part, RenderOptions
+    from .segments import SegmentReader
 
 
 @runtime_checkable
@@ -69,10 +70,9 @@ class ModalitySpec:
 
     `picture(raw, (width, height))` returns an RGB picture of that size for people; `sound(raw)` a WAV file for them,
     None for silent modalities; `motion(raw, size)` the RGB frames of an animation, `size` pixels high, None where one
-    picture shows all (an item may have no frames). `segment(raw, start_s, end_s)` returns the part of an item between
-    two moments within its `duration_s`; None for modalities without a duration. `message(raw, options)` shows an item
-    to a multimodal language model; None for modalities whose items are not shown. All import what they need when they
-    are called: a modality's module must stay light.
+    picture shows all (an item may have no frames). `message(raw, options)` shows an item to a multimodal language
+    model; None for modalities whose items are not shown. All import what they need when they are called: a modality's
+    module must stay light.
     """
 
     name: str
@@ -82,13 +82,13 @@ class ModalitySpec:
     picture_ratio: float = 1.0  # width over height of pictures
     sound: Callable[[Any], bytes] | None = None
     motion: Callable[[Any, int], list[Picture]] | None = None
-    segment: Callable[[Any, float, float], Raw] | None = None
     message: Callable[[Any, RenderOptions], list[Part]] | None = None
     prompt_phrase: str = ""  # what items are, in the prompts of language models; empty: none are written for them
     prompt_version: int = 1  # changes with the phrase
     aspects: tuple[str, ...] = ()  # what language models are asked about, such as "shape"
     column_names: tuple[str, ...] = ()  # what people call columns of its files in tables, besides its own name
     templates: tuple[str, ...] = ("a {}.",)  # control texts of zero-shot classification, {} is the class name
+    segments: SegmentReader | None = None  # of recordings that may be read in segments
     from_string: Callable[[str], Raw] | None = None  # an item of a string that does not name a file
     from_object: Callable[[object], Raw | None] | None = None  # an item of another library's object, None for others
 

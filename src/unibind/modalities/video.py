@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UnreadableError
 from .formats.video_frames import VideoFile, probe
 from .limits import Limits
 from .messages import Part, RenderOptions, duration, picture_parts, text_part
+from .segments import Segment, SegmentReader
 from .source import Source
 from .spec import FileFormat, ModalitySpec
 
@@ -59,8 +62,8 @@ def _read(source: Source, limits: Limits) -> Video:
 
 
 @dataclass(frozen=True)
-class _Later:
-    """Frames of a longer video from a moment on."""
+class _Excerpt:
+    """Frames of a longer video, with times from the start of the excerpt."""
 
     source: FrameSource
     start_s: float
@@ -69,8 +72,20 @@ class _Later:
         return self.source.frames(timestamps_s + self.start_s)
 
 
-def _segment(raw: Video, start_s: float, end_s: float) -> Video:
-    return replace(raw, source=_Later(raw.source, start_s), duration_s=end_s - start_s)
+def _duration(source: Source, limits: Limits) -> float:
+    return probe(source, _of_any_length(limits)).duration_s
+
+
+def _read_segment(source: Source, limits: Limits, segment: Segment) -> Video:
+    whole = _read(source, _of_any_length(limits))
+    duration = min(segment.end_s, whole.duration_s) - segment.start_s
+    if duration <= 0:
+        raise UnreadableError(f"{source.name} is over before {segment.start_s:g} s; encode it again")
+    return replace(whole, source=_Excerpt(whole.source, segment.start_s), duration_s=duration)
+
+
+def _of_any_length(limits: Limits) -> Limits:
+    return replace(limits, max_seconds=inf)
 
 
 _COLUMNS, _ROWS = 3, 2  # of frames in a picture
@@ -136,8 +151,8 @@ SPEC = ModalitySpec(
     picture=_picture,
     picture_ratio=1.5,
     motion=_motion,
-    segment=_segment,
     message=_message,
+    segments=SegmentReader(_duration, _read_segment),
     column_names=("clip",),
     prompt_phrase="silent videos of some seconds",
     aspects=("motion", "looks", "parts", "context"),

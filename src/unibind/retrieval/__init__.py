@@ -7,8 +7,8 @@ whichever lies nearest, crowds out the rest. So the mean of each modality is rem
 
 from __future__ import annotations
 
-from .filters import Filter, parse_filter
+from .filters import Filter, filter_of, parse_filter
 from .hits import Hit, Hits
 from .search import ItemSearch, SearchOptions
 
-__all__ = ["Filter", "Hit", "Hits", "ItemSearch", "SearchOptions", "parse_filter"]
+__all__ = ["Filter", "Hit", "Hits", "ItemSearch", "SearchOptions", "filter_of", "parse_filter"]

@@ -17,17 +17,17 @@ from ..errors import UnibindError, UnknownNameError
 if TYPE_CHECKING:
     import pyarrow
 
-Kind = Literal["text", "number"]
+Kind = Literal["string", "number"]
 Value = str | float
 
 COLUMNS: dict[str, Kind] = {  # numbers are float64, in seconds
-    "id": "text",
-    "modality": "text",
-    "label": "text",
-    "split": "text",
-    "object": "text",
-    "uri": "text",
-    "text": "text",
+    "id": "string",
+    "modality": "string",
+    "label": "string",
+    "split": "string",
+    "object": "string",
+    "uri": "string",
+    "text": "string",
     "start_s": "number",
     "end_s": "number",
 }
@@ -234,7 +234,7 @@ def check_column(column: str) -> None:
 def check_value(column: str, value: Value) -> None:
     """Raise UnknownNameError for an unknown column, and UnibindError for a value of another kind."""
     check_column(column)
-    if COLUMNS[column] == "text" and not isinstance(value, str):
+    if COLUMNS[column] == "string" and not isinstance(value, str):
         raise UnibindError(f"the column {column} of the filter holds texts, not {value}; write '{value}' in quotes")
     if COLUMNS[column] == "number" and isinstance(value, str):
         raise UnibindError(f"the column {column} of the filter holds numbers, not {value!r}; write a number, no quotes")

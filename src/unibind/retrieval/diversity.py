@@ -10,8 +10,9 @@ from jaxtyping import Float32
 
 from ..data.embeddings import Vectors
 
-RELEVANCE = 0.5  # how much relevance counts beside novelty: as much, so of two nearly equal items one is taken
-NEARLY_SAME = 0.98  # cosine from which items of one modality are near-duplicates
+RELEVANCE = 0.7  # how much relevance counts beside novelty: as the paper has it for who knows what to look for
+NEARLY_SAME = 0.98  # cosine from which items are near-duplicates
+_LAST = 2.0  # what puts near-duplicates after everything else
 
 
 def spread(
@@ -20,22 +21,26 @@ def spread(
     """Positions of `k` items, each the one that is most relevant and least like those before it.
 
     That is the largest RELEVANCE * relevance - (1 - RELEVANCE) * (its largest cosine to an item before it), the first
-    of equal ones. `vectors` [N, D] have unit length; at most `per_group` items of a group are taken.
+    of equal ones. Relevance is scaled to 0 to 1 among the items, because cosines of a text to pictures are much lower
+    than those of pictures to each other. Near-duplicates of an item before come last: for a query that is an item
+    itself, they are as relevant as they are alike. `vectors` [N, D] have unit length; at most `per_group` items of a
+    group are taken.
     """
+    scaled = (relevance - relevance.min()) / max(float(relevance.max() - relevance.min()), 1e-6)
     chosen: list[int] = []
     taken = Counter[str]()
     likeness = np.zeros(len(relevance), np.float32)
-    open_ = np.ones(len(relevance), bool)
-    while len(chosen) < k and open_.any():
-        gain = np.where(open_, RELEVANCE * relevance - (1 - RELEVANCE) * likeness, -np.inf)
-        best = int(np.argmax(gain))
+    left = np.ones(len(relevance), bool)
+    while len(chosen) < k and left.any():
+        gain = RELEVANCE * scaled - (1 - RELEVANCE) * likeness - _LAST * (likeness >= NEARLY_SAME)
+        best = int(np.argmax(np.where(left, gain, -np.inf)))
         cosines = vectors @ vectors[best]
-        likeness = cosines if not chosen else np.maximum(likeness, cosines)
+        likeness = np.maximum(likeness, cosines) if chosen else cosines
         chosen.append(best)
-        open_[best] = False
+        left[best] = False
         taken[groups[best]] += 1
         if taken[groups[best]] == per_group:
-            open_ &= np.array([group != groups[best] for group in groups])
+            left &= np.array([group != groups[best] for group in groups])
     return chosen
 
 

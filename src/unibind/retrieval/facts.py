@@ -34,17 +34,17 @@ def row_of(item: StoredItem) -> Row:
 
 def moments(item: StoredItem) -> tuple[float | None, float | None]:
     """Where the segment that an item is begins and ends in its file, in seconds; None for whole items."""
-    return getattr(item, "start_s", None), getattr(item, "end_s", None)
+    return item.start_s, item.end_s
 
 
-def facts_table(rows: Sequence[Row]) -> pyarrow.Table:
-    """Rows as a table with the columns that a filter may name, `COLUMNS`."""
+def facts_table(rows: Sequence[Row], uris: pyarrow.ChunkedArray) -> pyarrow.Table:
+    """Rows as a table with the columns that a filter may name, `COLUMNS`; `uris` are as the store keeps them."""
     import pyarrow
 
-    kinds = {"text": pyarrow.string(), "number": pyarrow.float64()}
+    kinds = {"string": pyarrow.string(), "number": pyarrow.float64()}
 
     def column(name: str, kind: str) -> pyarrow.Array:
         values = [getattr(row, name) for row in rows]
-        return pyarrow.array(map(stored, values) if kind == "text" else values, kinds[kind])
+        return pyarrow.array(map(stored, values) if kind == "string" else values, kinds[kind])
 
-    return pyarrow.table({name: column(name, kind) for name, kind in COLUMNS.items()})
+    return pyarrow.table({name: column(name, kind) for name, kind in COLUMNS.items()} | {"uri": uris})

@@ -36,11 +36,11 @@ from .conditions import (
     check_column,
 )
 
-__all__ = ["COLUMNS", "Filter", "parse_filter"]
+__all__ = ["COLUMNS", "Filter", "filter_of", "parse_filter"]
 
 _LONGEST, _DEEPEST = 10_000, 50  # characters of a filter; brackets and negations within each other
 _TOKEN = re.compile(
-    r"(?P<text>'(?:[^']|'')*')"
+    r"(?P<string>'(?:[^']|'')*')"
     r"|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))"
     r"|(?P<word>[A-Za-z_][A-Za-z_0-9]*)"
     r"|(?P<sign><=|>=|!=|=|<|>|\(|\)|,)",
@@ -58,6 +58,11 @@ def parse_filter(text: str) -> Filter:
     if len(text) > _LONGEST:
         raise UnibindError(f"the filter has {len(text):,} characters; write at most {_LONGEST:,}")
     return _Parser(text).parsed()
+
+
+def filter_of(where: str | Filter) -> Filter:
+    """A filter, or the one that a text describes; raises what `parse_filter` raises."""
+    return parse_filter(where) if isinstance(where, str) else where
 
 
 class _Parser:
@@ -113,7 +118,7 @@ class _Parser:
         if self._took("in"):
             return _negated(Member(column, self._values()), negated)
         if self._took("like"):
-            if self._kind != "text":
+            if self._kind != "string":
                 self._fail("a text in single quotes")
             return _negated(Like(column, str(self._value())), negated)
         operator = self._token
@@ -132,9 +137,9 @@ class _Parser:
 
     def _value(self) -> Value:
         kind, token = self._kind, self._token
-        if kind not in ("text", "number"):
+        if kind not in ("string", "number"):
             self._fail("a text in single quotes, or a number")
-        value: Value = token[1:-1].replace("''", "'") if kind == "text" else float(token)
+        value: Value = token[1:-1].replace("''", "'") if kind == "string" else float(token)
         if isinstance(value, float) and not math.isfinite(value):
             self._fail("a finite number")
         self._next()

@@ -13,7 +13,8 @@ class Hit:
     """One search result: cosine `score` (of centered vectors, unless the search was not centered) and the stored item.
 
     `uri` is a path that can be opened from the working directory, or a URL; None for an inline text, which is `text`.
-    `start_s` and `end_s` are where a segment is in its file, in seconds; None for a whole item. `same_as` is the rank
+    `start_s` and `end_s` are where a segment is in its file, in seconds, and its `uri` ends in "#t=START,END"; None for
+    a whole item. `same_as` is the rank
     of the hit that this one is nearly the same as, a cosine of at least 0.98; None for a hit that is not.
     """
 

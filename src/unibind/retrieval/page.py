@@ -14,7 +14,7 @@ from ..modalities import Raw, modality_spec
 from ..modalities.media import picture_url, sound_url
 from ..modalities.pictures import grid, picture, save_png
 from ..modalities.reading import read
-from ..modalities.segments import segment
+from ..modalities.segments import split_segment
 from ..modalities.source import is_file, is_url
 from ..modalities.text import Text
 
@@ -71,7 +71,7 @@ def _readable(hit: Hit) -> Raw:
     if hit.uri is None:
         return Text(hit.text or hit.id)
     try:
-        return _read(hit)
+        return read(hit.uri, hit.modality)
     except UnibindError as error:
         return Text(str(error))
 
@@ -80,30 +80,23 @@ def _card(hit: Hit) -> _Card:
     if hit.uri is None:  # an inline text, which the page shows as it is
         return _Card(hit, None)
     link = _link(hit.uri)
-    if link is not None and hit.start_s is not None:
-        link += f"#t={hit.start_s:g}" if hit.end_s is None else f"#t={hit.start_s:g},{hit.end_s:g}"  # as W3C has it
     try:
-        raw = _read(hit)
+        raw = read(hit.uri, hit.modality)
         plays = link is not None and hit.start_s is not None and modality_spec(hit.modality).motion is not None
         return _Card(hit, link, picture_url(raw), sound_url(raw), plays)
     except UnibindError as error:
         return _Card(hit, link, problem=str(error))
 
 
-def _read(hit: Hit) -> Raw:
-    """The file of a hit, or the segment of it that was found."""
-    raw = read(str(hit.uri), hit.modality)
-    return raw if hit.start_s is None else segment(raw, hit.start_s, hit.end_s)
-
-
 def _query_link(query: str) -> str | None:
     """The address of a query that is a file or a URL; None for texts and items in memory."""
-    return _link(query) if is_url(query) or is_file(Path(query)) else None
+    return _link(query) if is_url(query) or is_file(Path(split_segment(query)[0])) else None
 
 
 def _link(uri: str) -> str | None:
-    """The address of a file or web page; None for what should not be opened by a click."""
-    path = local_path(uri)
-    if path is not None:
-        return path.absolute().as_uri()
-    return uri if urlsplit(uri).scheme in _LINKED else None
+    """The address of a file or web page, and its segment, where players start; None for what no click should open."""
+    file, segment = split_segment(uri)
+    path = local_path(file)
+    if path is None and urlsplit(file).scheme not in _LINKED:
+        return None
+    return (file if path is None else path.absolute().as_uri()) + str(segment or "")

@@ -38,7 +38,7 @@ class Row:
 
     `uri` is a path that can be opened from the working directory, or a URL; None for an inline text. `text` is the
     item's description, or the inline text itself. `start_s` and `end_s` are where a segment is in its file, in
-    seconds; None for a whole item.
+    seconds, and its `uri` ends in "#t=START,END"; None for a whole item.
     """
 
     key: str
@@ -84,7 +84,8 @@ class Searchable(Protocol):
         """The `k` items of a modality that are nearest to each of the queries [Q, D], among those that `where` keeps.
 
         Scores are cosines, with refinement where an index is approximate. Equal scores are in the order of ids. There
-        are fewer than `k` only where fewer items are kept: a filter is applied before, not after.
+        are fewer than `k` only where fewer items are kept: a filter is applied before, not after. It compares files as
+        the store keeps them (see `retrieval.uris`).
         """
         ...
 

@@ -156,7 +156,7 @@ class _Block:
 
     @cached_property
     def _facts(self) -> pyarrow.Table:
-        return facts_table([row_of(item) for item in self.store.stored_items(self.known)])
+        return facts_table([row_of(item) for item in self.store.stored_items(self.known)], self.known["uri"])
 
     def where(self, condition: Filter | None) -> _Block:
         """The items that a filter keeps."""

@@ -46,7 +46,7 @@ class PlainWords:
     def scores(self, query: str) -> Float32[np.ndarray, " n"]:
         """The score of every document [N]; 0 for one that has none of the words. Each word counts once."""
         total = np.zeros(len(self._counts))
-        documents = max(np.count_nonzero(self._lengths), 1)  # one without words is none
+        documents = int(np.count_nonzero(self._lengths)) or 1  # one without words is none
         mean = max(self._lengths.sum() / documents, 1.0)
         for word in dict.fromkeys(words_in(query)):
             count = np.array([counts[word] for counts in self._counts], np.float64)

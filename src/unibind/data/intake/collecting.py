@@ -13,6 +13,7 @@ from ..item_table import Entry, ItemTable
 from ..location import canonical_location
 from ..manifest import Item
 from .report import IntakeReport, SetAside
+from .segmenting import Segmenter
 from .split_names import SPLITS, normalized_split
 
 _NAMED = 1000  # rows and files set aside that are named; the rest is counted
@@ -54,11 +55,12 @@ class Manifest(Sequence[Item]):
 class Collector:
     """Takes items one by one; a second row of the same item, or with the same id, is set aside.
 
-    `root` is the folder that relative paths in rows start from, if one was chosen.
+    `root` is the folder that relative paths in rows start from, if one was chosen. Recordings become segments of
+    `segment_seconds`, if that is given.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = root
+    def __init__(self, root: Path | None = None, segment_seconds: float | None = None) -> None:
+        self.root, self._segmenter = root, Segmenter(segment_seconds)
         self.default_split: str | None = None  # of items whose rows and folders do not say it
         self._table = ItemTable()
         self._splits, self._skipped = Counter[str](), Counter[str]()
@@ -68,6 +70,10 @@ class Collector:
     def add(self, item: Item, source: str, row: int | None = None) -> None:
         """Take an item, or set it aside where it was taken before."""
         item = replace(item, split=normalized_split(item.split or self.default_split))
+        for part in self._segmenter.parts(item):
+            self._add(part, source, row)
+
+    def _add(self, item: Item, source: str, row: int | None) -> None:
         earlier = self._table.add(item, source if row is None else f"row {row}")
         if earlier is None:
             self._splits.update([item.split] if item.split and item.split not in SPLITS else ())

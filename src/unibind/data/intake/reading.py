@@ -42,6 +42,7 @@ def read_manifest(
     root: str | Path | None = None,
     strict: bool = False,
     allow_empty: bool = False,
+    segments: float | None = None,
 ) -> Manifest:
     """The items of a source, in its order or by name, each once, and a report of what was left out.
 
@@ -67,13 +68,16 @@ def read_manifest(
     item without an id of its own has its canonical location as its id (`data.location`). Splits are called train,
     val or test, whatever their spelling in the source.
 
+    With `segments`, a recording (sound or video) becomes an item for each so many seconds, `talk.wav#t=10,20`; what is
+    less than one and a half times as long stays whole. The segments of a recording are records of one object.
+
     What is not an item is left out and reported: files of unknown endings, and, with row number and reason, rows that
     are blank, damaged or repeated. Raises MissingFileError where a source does not exist, and UnibindError where it is
     not a source, has no items (unless `allow_empty`), or, if `strict`, where a row or file is set aside.
     """
     if root is not None and not Path(root).is_dir():
         raise MissingFileError(f"the root {root} is not a folder; pass the one that paths start from")
-    into, modalities = Collector(None if root is None else Path(root)), Modalities(modality)
+    into, modalities = Collector(None if root is None else Path(root), segments), Modalities(modality)
     _collect(source, into, modalities)
     name = _name_of(source)
     modalities.check_all_met(name)

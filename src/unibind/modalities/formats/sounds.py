@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import LimitError, UnreadableError
 from ...extras import import_extra
 from ..limits import Limits
+from ..segments import Segment
 from ..source import Source
 
 Decode = Callable[[Source, Limits], tuple[NDArray[np.float32], int, int]]  # samples [N], rate in Hz, channels
@@ -36,7 +37,7 @@ def with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
     """Samples, rate and channels of a file that libsndfile reads."""
     import soundfile
 
-    with soundfile.SoundFile(_InMemory(source.data) if source.path is None else _for_libsndfile(source.path)) as sound:
+    with soundfile.SoundFile(_opened(source)) as sound:
         if not 0 < sound.channels <= _MAX_CHANNELS or sound.samplerate <= 0:
             raise UnreadableError(f"{source.name} claims {sound.channels} channels at {sound.samplerate} Hz")
         if sound.frames == _UNKNOWN_FRAMES:  # libsndfile cannot read such a file to its end
@@ -52,6 +53,48 @@ def with_sndfile(source: Source, limits: Limits) -> tuple[NDArray[np.float32], i
                 f"{source.name} is cut short: its header announces {sound.frames:,} samples, it has {len(samples):,}"
             )
         return samples, int(sound.samplerate), int(sound.channels)
+
+
+def duration_s(source: Source, limits: Limits) -> float:
+    """How long a sound file is, in seconds, by its header where it says so."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(_opened(source)) as sound:
+            if sound.frames != _UNKNOWN_FRAMES:
+                return float(sound.frames / sound.samplerate)
+    except soundfile.LibsndfileError:
+        pass
+    samples, rate, _ = with_ffmpeg(source, limits)
+    return len(samples) / rate
+
+
+def segment_with_sndfile(source: Source, limits: Limits, segment: Segment) -> tuple[NDArray[np.float32], int, int]:
+    """Samples, rate and channels of a segment; of a file that libsndfile does not read, all is decoded for it."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(_opened(source)) as sound:
+            if sound.frames != _UNKNOWN_FRAMES and 0 < sound.channels <= _MAX_CHANNELS:
+                rate = sound.samplerate
+                first, last = (min(round(at * rate), sound.frames) for at in (segment.start_s, segment.end_s))
+                _check_length(source, limits, last - first, rate)
+                sound.seek(first)
+                recording = _Recording(last - first)
+                while recording.count < last - first:
+                    block = sound.read(min(_BLOCK, last - first - recording.count), "float32", always_2d=True)
+                    if not len(block):
+                        break
+                    recording.add(block.mean(axis=1))
+                return recording.samples(), int(rate), int(sound.channels)
+    except soundfile.LibsndfileError:
+        pass
+    samples, rate, channels = with_ffmpeg(source, limits)
+    return samples[round(segment.start_s * rate) : round(segment.end_s * rate)], rate, channels
+
+
+def _opened(source: Source) -> Any:
+    return _InMemory(source.data) if source.path is None else _for_libsndfile(source.path)
 
 
 def _for_libsndfile(path: Path) -> Path | bytes:
