@@ -121,7 +121,7 @@ def faiss_engine(recipe: str) -> Callable[[Path, Figures], Callable[[np.ndarray]
 
         stored = np.load(folder / "vectors.npy", mmap_mode="r")
         partitions = round(len(stored) ** 0.5)
-        factory = {"IVF-PQ": f"IVF{partitions},PQ{WIDTH // 4}", "HNSW": "HNSW32,Flat"}[recipe]
+        factory = {"IVF-PQ": f"IVF{partitions},PQ{WIDTH // 8}", "HNSW": "HNSW32,Flat"}[recipe]
         index = faiss.index_factory(WIDTH, factory, faiss.METRIC_INNER_PRODUCT)
         with timed(figures, "build, s"):
             if not index.is_trained:
@@ -138,7 +138,7 @@ def faiss_engine(recipe: str) -> Callable[[Path, Figures], Callable[[np.ndarray]
         def nearest(query: np.ndarray) -> list[int]:
             if recipe == "HNSW":
                 return index.search(query[None], K)[1][0].tolist()
-            candidates = index.search(query[None], 10 * K)[1][0]
+            candidates = index.search(query[None], 15 * K)[1][0]
             candidates = candidates[candidates >= 0]
             scores = stored[candidates].astype(np.float32) @ query  # the same refinement as that of unibind
             return candidates[np.argsort(-scores)[:K]].tolist()

@@ -75,7 +75,7 @@ def test_a_search_looks_at_the_view_and_not_at_the_store(store, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["IVF_PQ", "IVF_HNSW_SQ"])
 def test_either_index_finds_what_a_plain_loop_finds(store, kind, monkeypatch):
-    index = VectorIndex(kind, 30 if kind == "IVF_PQ" else 1, 2 if kind == "IVF_PQ" else 0, len(store))
+    index = VectorIndex(kind, 30 if kind == "IVF_PQ" else 1, 1 if kind == "IVF_PQ" else 0, len(store))
     monkeypatch.setattr(VectorIndex, "chosen", lambda *_: index)
     assert build_view(store, MODEL).index == index
     items = current_view(store, MODEL)

@@ -138,7 +138,7 @@ def classify(
         raise UnibindError("there are no classes to choose from; pass --model, --classes or --knowledge")
     at_once = method_named(transductive_method or transductive)
     answering = Answering(top, none_prior, false_accept_rate, multi_label, threshold, at_once)
-    model_options = {"model": model, "classes": classes, "knowledge": knowledge, "unlabeled": unlabeled}
+    model_options: dict[str, Any] = {"model": model, "classes": classes, "knowledge": knowledge, "unlabeled": unlabeled}
     if store is not None or not files:
         modalities = None if modality is None else [modality]
         given = {**model_options, **backbone.arguments, "calibrate": calibrate, "answering": answering}

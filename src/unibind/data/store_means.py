@@ -85,10 +85,8 @@ def store_sums(store: Store) -> dict[str, Sum]:
 def whole_sums(store: Store) -> dict[str, Sum]:
     """The sum of the vectors of each stored modality, whatever their split; see `store_means`."""
     groups = _groups(store)
-    parts = {m: [groups[m, train] for train in (True, False) if (m, train) in groups] for m, _ in groups}
-    return {
-        m: Sum(sum(total for total, _ in of), sum(items for _, items in of), None) for m, of in sorted(parts.items())
-    }
+    whole = _added({(modality, False): found} for (modality, _), found in groups.items())
+    return {modality: Sum(*found, None) for (modality, _), found in sorted(whole.items())}
 
 
 def _groups(store: Store) -> _Sums:

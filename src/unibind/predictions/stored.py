@@ -65,7 +65,7 @@ def answer_table(
     }
     if answering.multi_label:
         applying = (judged.probabilities > answering.threshold) & judged.accepted[:, None]
-        columns["labels"] = pyarrow.array([[labels[c] for c in np.flatnonzero(row)] for row in applying])
+        columns["labels"] = pyarrow.array([[labels[int(c)] for c in np.flatnonzero(row)] for row in applying])
         columns["accepted"] = pyarrow.array(applying.any(axis=1))
     for rank in range(2, answering.top + 1):
         there = rank <= len(labels)

@@ -50,11 +50,11 @@ class StreamedItems:
         self._comparison = Comparison(model, store, center=center)
         names = store.modalities()
         asked = [check_modality(m, names) for m in modalities or names]
-        self._contracts = {m: self._comparison.contract_of(m, store.width) for m in asked}
-        self._known = Known()
+        self._width, self._known = store.width, Known()
+        self._contracts = {m: self._comparison.contract_of(m, self._width) for m in asked}
         self._kept: dict[str, list[_Block]] = {}
         items = sum(store.counts()[modality] for modality in asked)
-        self._is_small = items * store.width * np.dtype(np.float32).itemsize <= _KEPT_BYTES
+        self._is_small = items * self._width * np.dtype(np.float32).itemsize <= _KEPT_BYTES
 
     @property
     def contracts(self) -> Mapping[str, Contract]:
@@ -108,7 +108,7 @@ class StreamedItems:
 
     def rows(self, keys: Sequence[str]) -> tuple[Sequence[Row], Vectors]:
         """See `Searchable`."""
-        return self._known.told(keys, self._store.width, self._fetched)
+        return self._known.told(keys, self._width, self._fetched)
 
     def _fetched(self, keys: Sequence[str]) -> Iterator[Candidate]:
         wanted = set(keys)

@@ -37,7 +37,7 @@ class ViewItems:
         self.record = record
         self._store, self._comparison, self._table = store, comparison, table
         self._contracts = {m: c for m, c in record.contracts.items() if m in store.modalities()}
-        self._known = Known()
+        self._known, self._width = Known(), store.width
 
     def only(self, modalities: Sequence[str] | None) -> ViewItems:
         """The same with these modalities alone (None: all); raises UnknownNameError for one that is not stored."""
@@ -77,10 +77,10 @@ class ViewItems:
 
     def rows(self, keys: Sequence[str]) -> tuple[Sequence[Row], Vectors]:
         """See `Searchable`."""
-        return self._known.told(keys, self._store.width, self._fetched)
+        return self._known.told(keys, self._width, self._fetched)
 
     def _fetched(self, keys: Sequence[str]) -> list[Candidate]:
-        return self._candidates(self._table.rows(keys, OF_HIT), np.zeros(self._store.width, np.float32))
+        return self._candidates(self._table.rows(keys, OF_HIT), np.zeros(self._width, np.float32))
 
     def _condition(self, modality: str, where: Filter | None) -> Filter | None:
         """What rows must meet; None where all do."""

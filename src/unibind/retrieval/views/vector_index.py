@@ -23,11 +23,11 @@ _MOST_FOR_HNSW = 200_000  # rows: it is built at a few thousand per second
 _SHARE = 16  # of the memory of the machine, one part may be taken by a graph
 _LINKS = 16  # of each item in the graph
 _BUILT_WITH = 150  # candidates for the links of an item
-_NUMBERS_PER_CODE = 4  # numbers of a vector that one byte stands for
+_NUMBERS_PER_CODE = 8  # numbers of a vector that one byte stands for; with fewer, training takes many times as long
 _TRAINED_ON, _ROUNDS = 64, 20  # items per partition and rounds of k-means; more changes little
 _PROBED = 25  # one in so many partitions is read
 _FEWEST_PROBED = 8
-_CANDIDATES = 100  # compared exactly, or ten for each item that is asked for
+_CANDIDATES = 150  # compared exactly, or fifteen for each item that is asked for
 _GRAPH_CANDIDATES = 150
 
 
@@ -77,7 +77,7 @@ class VectorIndex:
             ef = max(_GRAPH_CANDIDATES, 3 * count)
             return search.nprobes(self.partitions).ef(ef).refine_factor(-(-ef // (2 * count)))
         probed = min(self.partitions, max(_FEWEST_PROBED, self.partitions // _PROBED))
-        candidates = max(_CANDIDATES, 10 * count)
+        candidates = max(_CANDIDATES, 15 * count)
         return search.minimum_nprobes(probed).maximum_nprobes(0).refine_factor(-(-candidates // count))
 
     @property
