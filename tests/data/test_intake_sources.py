@@ -203,8 +203,12 @@ def test_an_arrow_table_may_contain_the_files(tmp_path):
     _, found = encoded(table, tmp_path)
     assert found == [("red", "red")]
     parquet.write_table(table, tmp_path / "m.parquet")
-    with pytest.raises(UnibindError, match="must be a text or a number"):
-        read_manifest(tmp_path / "m.parquet")
+    (item,) = read_manifest(tmp_path / "m.parquet")
+    assert (item.label, item.content.fetch()) == ("red", png("red"))
+    for column in ("image", "path"):
+        parquet.write_table(pa.table({column: table["image"], "label": [["red"]]}), tmp_path / "m.parquet")
+        with pytest.raises(UnibindError, match="must be a text, number or file"):
+            read_manifest(tmp_path / "m.parquet")
 
 
 # --- archives -------------------------------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ def test_a_file_need_not_exist(tmp_path):
         ("http://host:8080", "http://host:8080/"),
         ("https://Me@host/x.png?Size=2", "https://Me@host/x.png?Size=2"),
         ("S3://Bucket/a/../x.png", "s3://Bucket/a/../x.png"),
+        ("memory:///x.png#top", "memory:///x.png"),
+        ("HTTPS://h.example/x.tar#a b.png", "https://h.example/x.tar#a b.png"),
+        ("zip://a/x.png::https://h.example/x.zip", "zip://a/x.png::https://h.example/x.zip"),
     ],
 )
 def test_urls_are_normalized(url, location):

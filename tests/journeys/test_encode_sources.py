@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import tarfile
 import types
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import unibind
 from tests.helpers.command import COMMAND
 from tests.helpers.toys import ToyBackbone
 from unibind.errors import MissingExtraError, MissingFileError, UnreadableError
-from unibind.modalities import fetching
+from unibind.modalities import archive_copies, fetching
 
 
 def png(level):
@@ -100,6 +101,7 @@ def test_a_folder_behind_a_url_is_read_as_one_on_the_disk(bucket, tmp_path):
 
 
 def test_paths_in_a_table_behind_a_url_are_beside_it(bucket):
+    assert unibind.read_manifest(["memory://bucket/test/dog/c.png"])[0].label is None
     (item,) = unibind.read_manifest("memory://bucket/list.csv")
     assert (item.uri, item.label) == ("memory://bucket/train/cat/a.png", "mine")
     with pytest.raises(MissingFileError, match=r"memory://bucket/no\.csv"):
@@ -114,6 +116,29 @@ def test_what_is_in_an_archive_behind_a_url_is_a_folder(photos, tmp_path):
     assert [(item.label, item.split) for item in manifest] == [("dog", "test"), ("cat", "train"), ("cat", "train")]
     summary = unibind.encode(list(manifest), tmp_path / "store", backbone=ToyBackbone(), workers=0)
     assert (summary.encoded, summary.quarantined) == (3, 0)
+
+
+def test_a_shard_behind_a_url_is_a_shard(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNIBIND_CACHE", str(tmp_path / "cache"))
+    archive_copies._folder.cache_clear()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in {"0 a.png": png(10), "0 a.cls": b"cat", "1.png": png(20), "1.txt": b"a dog"}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    for shard in range(10):  # more than are kept
+        bucket.pipe(f"/shards/pets-train-{shard}.tar", packed.getvalue())
+    manifest = unibind.read_manifest("memory://shards/")
+    assert len(manifest) == 20
+    cat, dog = manifest[:2]
+    assert (cat.uri, cat.label, cat.split) == ("memory:///shards/pets-train-0.tar#0 a.png", "cat", "train")
+    assert (dog.id, dog.description) == ("memory:///shards/pets-train-0.tar#1.png", "a dog")
+    summary = unibind.encode("memory://shards/", tmp_path / "store", backbone=ToyBackbone(), workers=0)
+    assert (summary.encoded, summary.quarantined) == (20, 0)
+    assert len(list((tmp_path / "cache" / "archives").iterdir())) == 8
+    assert unibind.read(cat.uri).pixels[0, 0, 0] == 10
+    archive_copies._folder.cache_clear()
 
 
 class Flaky:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ..errors import UnibindError
 from ..modalities.segments import split_segment
 from ..modalities.source import is_url
-from ..modalities.tar_members import member_uri, split_member
+from ..modalities.tar_members import member_uri, split_member, split_member_url
 
 _TEXT = "text:"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -37,6 +37,9 @@ def canonical_location(uri: str | None, text: str | None = None, *, folders: dic
     member = split_member(uri)
     if member is not None and not is_url(uri):
         return member_uri(canonical_location(str(member[0]), folders=folders), member[1])
+    in_archive = split_member_url(uri) if is_url(uri) else None
+    if in_archive is not None:
+        return member_uri(_normalized(in_archive[0]), in_archive[1])
     path = local_path(uri)
     return _normalized(uri) if path is None else Path(_real(str(path), folders)).as_posix()
 
@@ -73,10 +76,11 @@ def _real(path: str, folders: dict[str, str] | None) -> str:
 
 
 def _normalized(url: str) -> str:
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
     if scheme not in _DEFAULT_PORTS:  # buckets and data sets: what follows the scheme is a name, not a host
-        return urlunsplit(parts._replace(scheme=scheme, fragment=""))
+        return f"{scheme}://{rest.partition('#')[0]}"
+    parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     host = host.lower().removesuffix(f":{_DEFAULT_PORTS[scheme]}")
     path = posixpath.normpath(parts.path or "/") + ("/" if parts.path.endswith("/") and parts.path != "/" else "")

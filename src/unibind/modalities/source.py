@@ -18,13 +18,14 @@ from ..files import check_not_special
 from .fetching import fetched
 from .limits import Limits
 from .segments import split_segment
-from .tar_members import read_member, split_member
+from .tar_members import read_member, split_member, split_member_url
 
 _HEAD = 1 << 16
 _LONGEST_LINE = 1 << 16  # bytes
 CHAIN = "::"  # joins the parts of a URL such as zip://cats/1.png::https://host/pictures.zip
 _PAGES = ("http://", "https://")  # whose addresses may go on behind the path
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+# names in buckets and archives may have spaces; addresses of pages do not, but a text may begin with one
+_URL = re.compile(r"https?://\S+(\.tar#.+)?|(?!https?:)[a-z][a-z0-9+.-]*://\S(.*\S)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ def ending_of(name: str | Path) -> str:
     url = split_segment(str(name))[0]
     if not is_url(url):
         return Path(url).suffix.lower()
+    member = split_member_url(url)
+    if member is not None:
+        return Path(member[1]).suffix.lower()
     first = url.partition(CHAIN)[0]
     path = urlsplit(first).path if first.lower().startswith(_PAGES) else first.partition("://")[2]
     return Path(path).suffix.lower()
@@ -133,7 +137,7 @@ def open_source(item: str | Path | bytes | Source, limits: Limits) -> Source:
     elif isinstance(item, bytes):
         source = Source("the given bytes", data=item)
     elif isinstance(item, str) and is_url(item):
-        source = Source(item, data=fetched(item, limits.max_unpacked))
+        source = Source(item, data=_behind_url(item, limits))
     else:
         source = _local(Path(item), limits)
     if source.size == 0:
@@ -141,6 +145,15 @@ def open_source(item: str | Path | bytes | Source, limits: Limits) -> Source:
     if source.size > limits.max_bytes:
         raise LimitError(f"{source.name} has {source.size:,} bytes, the limits allow {limits.max_bytes:,}; raise them")
     return source
+
+
+def _behind_url(url: str, limits: Limits) -> bytes:
+    member = split_member_url(url)
+    if member is None:
+        return fetched(url, limits.max_unpacked)
+    from .archive_copies import local_archive
+
+    return read_member(local_archive(member[0]), member[1], limits.max_bytes)
 
 
 def _local(path: Path, limits: Limits) -> Source:

@@ -28,6 +28,12 @@ def split_member(path: str | Path) -> tuple[Path, str] | None:
     return (Path(archive + TAR), member) if mark and archive and member else None
 
 
+def split_member_url(url: str) -> tuple[str, str] | None:
+    """The URL of an archive and the name of a member; None if the URL is not that of a member."""
+    archive, mark, member = url.partition(f"{TAR}#")
+    return (archive + TAR, member) if mark and archive and member else None
+
+
 def read_member(archive: Path, member: str, max_bytes: int) -> bytes:
     """The content of a member, at most `max_bytes`.
 

@@ -10,6 +10,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,25 +33,36 @@ _KEPT = ("label", "split", "object", "description")
 _MAX_SIDE = 1 << 20  # bytes of a label, text or facts
 
 
-def collect_archive(path: Path, into: Collector, modalities: Modalities, folders: tuple[str, ...] = ()) -> None:
-    """Collect the samples of an archive, which lies in these folders of the source.
+def collect_archive(
+    path: Path, into: Collector, modalities: Modalities, folders: tuple[str, ...] = (), *, url: str | None = None
+) -> None:
+    """Collect the samples of an archive, which lies in these folders of the source, or is a copy of what is at `url`.
 
     An archive that is torn, or is none, is set aside, from there on.
     """
-    found = _whole_part(path, into)
+    archive = _Archive(path, url or str(path))
+    found = _whole_part(archive, into)
     for key, group in groupby(found, key=lambda member: _key(member.name)):
         sample = list(group)
         try:
-            _collect_sample(path, key, sample, into, modalities, folders)
+            _collect_sample(archive, key, sample, into, modalities, folders)
         except UnibindError as error:
-            into.set_aside(member_uri(path, key), None, str(error))
+            into.set_aside(member_uri(archive.name, key), None, str(error))
 
 
-def _whole_part(path: Path, into: Collector) -> Iterator[tarfile.TarInfo]:
+@dataclass(frozen=True)
+class _Archive:
+    """Where an archive is on the disk, and its name: the same path, or the URL that it was fetched from."""
+
+    path: Path
+    name: str
+
+
+def _whole_part(archive: _Archive, into: Collector) -> Iterator[tarfile.TarInfo]:
     try:
-        yield from (member for member in members(path) if not _is_hidden(member.name))
+        yield from (member for member in members(archive.path) if not _is_hidden(member.name))
     except UnibindError as error:
-        into.set_aside(str(path), None, str(error))
+        into.set_aside(archive.name, None, str(error))
 
 
 def _is_hidden(name: str) -> bool:
@@ -64,7 +76,7 @@ def _key(name: str) -> str:
 
 
 def _collect_sample(
-    path: Path,
+    archive: _Archive,
     key: str,
     sample: list[tarfile.TarInfo],
     into: Collector,
@@ -72,17 +84,17 @@ def _collect_sample(
     folders: tuple[str, ...],
 ) -> None:
     names = [member.name for member in sample]
-    chosen = {name: modalities.of(PurePosixPath(*folders, name), path) for name in names}
+    chosen = {name: modalities.of(PurePosixPath(*folders, name), archive.name) for name in names}
     media = {name: modality for name, modality in chosen.items() if _is_media(name, modality)}
     if not media:  # a text is an item only where there is nothing that it is about
         media = {name: ANCHOR for name in names if _ending(name) in _TEXTS}
-    facts: dict[str, Any] = _facts(path, [member for member in sample if member.name not in media])
+    facts: dict[str, Any] = _facts(archive.path, [member for member in sample if member.name not in media])
     split, label = split_and_label((*folders, *PurePosixPath(key).parts[:-1]), ())
-    facts = {"label": label, "split": split or _split_of_shard(path), **facts}
+    facts = {"label": label, "split": split or _split_of_shard(archive.name), **facts}
     if len(media) > 1:
-        facts.setdefault("object", canonical_location(member_uri(path, key)))
+        facts.setdefault("object", canonical_location(member_uri(archive.name, key)))
     for name, modality in media.items():
-        uri = member_uri(path, name)
+        uri = member_uri(archive.name, name)
         into.add(Item(canonical_location(uri), modality or detected_modality(uri), uri, **facts), uri)
     for name in names:
         if name not in media and _ending(name) not in (_LABEL, *_TEXTS, _FACTS):
@@ -97,9 +109,9 @@ def _ending(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
 
 
-def _split_of_shard(path: Path) -> str | None:
+def _split_of_shard(name: str) -> str | None:
     """The split that the name of a shard tells, such as train of `imagenet-train-000012.tar`."""
-    words = re.split(r"[^a-z]+", path.stem.lower())
+    words = re.split(r"[^a-z]+", PurePosixPath(name).stem.lower())
     return next((split for split in map(known_split, words) if split), None)
 
 

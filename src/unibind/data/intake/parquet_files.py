@@ -140,9 +140,7 @@ def _check(path: Path, file: ParquetFile, held: Mapping[str, bool]) -> None:
     for name in file.schema_arrow.names:
         kind = file.schema_arrow.field(name).type
         if is_known(name) and name not in held and _is_nested(kind):
-            raise UnibindError(
-                f"the column {name} of {path} is {str(kind)[:80]}; it must be a text, a number or a file"
-            )
+            raise UnibindError(f"the column {name} of {path} is {str(kind)[:80]}; it must be a text, number or file")
 
 
 def _is_bytes(kind: pyarrow.DataType) -> bool:

@@ -1,4 +1,4 @@
-"""Sources behind URLs of any protocol that fsspec knows: folders, patterns, tables, single files."""
+"""Sources behind URLs of any protocol that fsspec knows: folders, patterns, tables, shards, single files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ...errors import UnibindError
+from ...modalities.archive_copies import local_archive
 from ...modalities.fetching import patiently
 from ...modalities.reading import known_endings
 from ...modalities.source import CHAIN, ending_of
@@ -19,6 +20,7 @@ from ...modalities.tar_members import TAR
 from ..location import canonical_location
 from ..manifest import Item, detected_modality
 from ..tables import TABLE_ENDINGS
+from .archives import collect_archive
 from .collecting import Collector
 from .folder_names import split_and_label
 from .modality_choice import Modalities
@@ -41,7 +43,7 @@ def collect_url(url: str, into: Collector, modalities: Modalities) -> None:
         with _copy(url, ending) as table:
             collect_table(table, into, modalities, source=url, folder=url.rpartition("/")[0] + "/")
     elif ending == TAR:
-        into.set_aside(url, None, f"{url} is an archive; name what is in it as a folder: tar://{CHAIN}{url}")
+        collect_archive(local_archive(url), into, modalities, url=url)
     elif ending in known_endings(modalities.of(url, url)) or not patiently(url, partial(_is_folder, url)):
         collect_file(url, into, modalities)
     else:
@@ -63,6 +65,9 @@ def _collect_folder(url: str, pattern: tuple[str, ...], into: Collector, modalit
         if pattern and not matches(place.parts, pattern):
             continue
         chosen, ending = modalities.of(place, file), place.suffix.lower()
+        if ending == TAR:
+            collect_archive(local_archive(file), into, modalities, place.parts[:-1], url=file)
+            continue
         if ending not in known_endings(chosen):
             into.skip(ending)
             continue
