@@ -86,6 +86,13 @@ def test_copies_are_found_once_and_others_take_their_places():
     assert ids(search(parts, [1, 0], 3, where=parse_filter("id != 'image0'"))) == ["image1", "image7", "image8"]
 
 
+def test_of_copies_with_scores_that_differ_in_the_last_digit_the_first_by_id_is_found():
+    rows = [row("b", content="f"), row("a", content="f"), row("c")]
+    items = PlainItems(rows, np.float32([[1, 0], [0.9999999, 0], [0, 1]]), {"image": contract("image")})
+    hits = search_in(items, np.float32([[1, 0]]), contract("text"), 3)[0]
+    assert [(h.id, h.score) for h in hits] == [("a", 1), ("c", 0)]
+
+
 def test_copies_are_not_searched_through_without_end(monkeypatch):
     monkeypatch.setattr("unibind.retrieval.search._MOST_LOOKED_AT", 8)
     items = items_of({"image": stored("image", [[1, 0]] * 99 + [[0, 1]], contents=["same"] * 99 + ["other"])})

@@ -162,20 +162,27 @@ class ItemSearch:
         return _all({m: self._items.matching(words, count, modality=m, where=where) for m in searched})
 
     def _taken(self, candidates: _Candidates) -> list[_Taken]:
-        """The candidates in their order without copies, as many as are needed; read as far as that takes."""
+        """The candidates in their order without copies, as many as are needed; read as far as that takes.
+
+        Scores of copies may differ in their last digit, so the first by id stands for those that are read together.
+        """
         options = self._options
         needed, limit = (options.candidates, None) if options.diverse else (options.k, options.per_modality)
         taken: list[_Taken] = []
-        seen, counts = set[tuple[str, str, float | None]](), Counter[str]()
+        seen, counts = dict[tuple[str, str, float | None], int](), Counter[str]()
         for start in range(0, len(candidates.found), needed):
             block = slice(start, start + needed)
             rows, vectors = self._items.rows([one.key for one in candidates.found[block]])
             read = zip(candidates.found[block], candidates.relevance[block], rows, vectors, strict=True)
             for one in (_Taken(*parts) for parts in read):
                 same = (one.row.modality, one.row.content or one.row.key, one.row.start_s)
-                if same in seen or counts[one.row.modality] == limit:
+                if same in seen:
+                    first = taken[seen[same]]
+                    taken[seen[same]] = replace(one, found=first.found) if one.row.id < first.row.id else first
                     continue
-                seen.add(same)
+                if counts[one.row.modality] == limit:
+                    continue
+                seen[same] = len(taken)
                 counts[one.row.modality] += 1
                 taken.append(one)
             if len(taken) >= needed:
