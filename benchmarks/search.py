@@ -213,13 +213,13 @@ def searches(folder: Path) -> Figures:
 
 
 def opening(folder: Path, rows: int) -> Figures:
-    """Seconds to open a store of many rows, the first time and again."""
+    """Seconds to open a store of many rows, the first time and again, without those to import LanceDB."""
     from unibind import Store
 
     write_store(folder / "opened", blocks(rows))
     figures: Figures = {}
     for name in ("the first time", "again"):
-        script = "import sys, time; from unibind import Store; t = time.monotonic(); Store.open(sys.argv[1]); "
+        script = "import sys, time, lancedb; from unibind import Store; t = time.monotonic(); Store.open(sys.argv[1]); "
         done = subprocess.run(
             [sys.executable, "-c", script + "print(time.monotonic() - t)", folder / "opened"],
             check=True,
