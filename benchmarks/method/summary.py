@@ -76,7 +76,9 @@ def _on_photographs(pictures: Record) -> str:
     if control == CLASS_NAME:
         return f"{found}, more than any other control; descriptions gain {points(gain)}."
     over_names = points(photo_page.over_names(pictures))
-    return f"{found}; descriptions gain {over_names} over them, and {points(gain)} over {control}, the strongest control."
+    return (
+        f"{found}; descriptions gain {over_names} over them, and {points(gain)} over {control}, the strongest control."
+    )
 
 
 def with_summary(document: Path, block: str) -> str:
