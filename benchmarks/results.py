@@ -98,6 +98,7 @@ def draw(arguments: argparse.Namespace) -> None:
 
 def write(arguments: argparse.Namespace) -> None:
     from method.curves import draw_curves
+    from method.grid_page import gains_by_captions
     from method.page import CURVES, PAGE, Found, page
     from method.summary import SUMMARIES, summary, with_summary
 
@@ -106,10 +107,11 @@ def write(arguments: argparse.Namespace) -> None:
     found = Found(arguments.records, Plan(arguments.plan))
     write_whole(arguments.docs / PAGE, page(found))
     if found.main:
+        other_towers = gains_by_captions(found.plan.grid, found.records)
         draw_curves(found.main, arguments.docs / CURVES)
         for document, link in SUMMARIES.items():
             path = arguments.docs.parent / document
-            write_whole(path, with_summary(path, summary(found.main, found.photographs, link)))
+            write_whole(path, with_summary(path, summary(found.main, found.photographs, link, other_towers)))
 
 
 if __name__ == "__main__":

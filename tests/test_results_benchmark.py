@@ -217,7 +217,9 @@ def test_the_committed_page_is_made_of_the_committed_records(method, committed):
 @pytest.mark.slow
 def test_the_committed_summaries_are_made_of_the_committed_records(method, committed):
     summary = method("summary")
+    other_towers = method("grid_page").gains_by_captions(committed.plan.grid, committed.records)
+    assert "never name the class, descriptions gain" in other_towers
     for document, link in summary.SUMMARIES.items():
         path = DOCS.parent / document
-        block = summary.summary(committed.main, committed.photographs, link)
+        block = summary.summary(committed.main, committed.photographs, link, other_towers)
         assert path.read_text() == summary.with_summary(path, block)

@@ -21,6 +21,20 @@ def grid_table(planned: Sequence[Run], records: Mapping[Run, Record]) -> str:
     return table(header, [_row(towers, [r for r in planned if r.towers == towers], records) for towers in cells])
 
 
+def gains_by_captions(planned: Sequence[Run], records: Mapping[Run, Record]) -> str:
+    """What descriptions gain where captions never name the class, and where they always do; "" where not measured."""
+    most = max((run.towers.objects for run in planned), default=0)
+    cells = {named: [r for r in planned if r.towers.objects == most and r.towers.named == named] for named in (0, 1)}
+    runs = {named: Runs.planned(cell, records) for named, cell in cells.items()}
+    if not all(runs.values()):
+        return ""
+    never, always = (points(heptad.over_names(runs[named])) for named in (0, 1))
+    return (
+        f"Where the captions that towers learn from never name the class, descriptions gain {never} points over class "
+        f"names; where they always do, {always}."
+    )
+
+
 def _row(towers: Towers, planned: Sequence[Run], records: Mapping[Run, Record]) -> list[str]:
     place = [f"{100 * towers.named:.0f} %", str(towers.objects)]
     runs = Runs.planned(planned, records)

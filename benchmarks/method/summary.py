@@ -22,9 +22,11 @@ BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 _WIDTH = 120
 
 
-def summary(runs: Runs, pictures: Record | None, page: str) -> str:
-    """A table of the methods that matter most, and what they gain; `page` is the link to all figures."""
-    blocks = [_introduction(page), _table(runs), *_sentences(runs, pictures)]
+def summary(runs: Runs, pictures: Record | None, page: str, other_towers: str = "") -> str:
+    """A table of the methods that matter most, and what they gain; `page` is the link to all figures, and
+    `other_towers` a sentence about those.
+    """
+    blocks = [_introduction(page), _table(runs), *_sentences(runs, pictures, other_towers)]
     return "\n\n".join(b if b.startswith("|") else textwrap.fill(b, _WIDTH, break_on_hyphens=False) for b in blocks)
 
 
@@ -52,13 +54,15 @@ def _table(runs: Runs) -> str:
     return table(["top-1, %", *map(words, runs.modalities), "average"], rows)
 
 
-def _sentences(runs: Runs, pictures: Record | None) -> list[str]:
+def _sentences(runs: Runs, pictures: Record | None, other_towers: str) -> list[str]:
     control, gain = heptad.over_strongest(runs)
     over_names = points(heptad.over_names(runs))
     text = (
         f"Without labels, descriptions gain {over_names} points over class names (the paper: +6.4), "
         f"and {points(gain)} over {control}, the strongest of the controls, which know nothing but the name."
     )
+    if other_towers:
+        text += f" {other_towers}"
     if pictures is not None:
         text += f" {_on_photographs(pictures)}"
     few = heptad.few_over_unfitted(runs, 4)
@@ -74,7 +78,7 @@ def _on_photographs(pictures: Record) -> str:
     control, gain = photo_page.over_strongest(pictures)
     found = f"On real photographs, class names already find {photo_page.by_names(pictures)} %"
     if control == CLASS_NAME:
-        return f"{found}, more than any other control; descriptions gain {points(gain)}."
+        return f"{found}, at least as many as any other control; descriptions gain {points(gain)}."
     over_names = points(photo_page.over_names(pictures))
     return (
         f"{found}; descriptions gain {over_names} over them, and {points(gain)} over {control}, the strongest control."

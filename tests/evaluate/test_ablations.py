@@ -54,6 +54,7 @@ def test_a_cell_in_words(cell, words):
     assert str(cell) == words
 
 
+@pytest.mark.slow
 def test_every_cell_has_its_known_accuracy(store):
     cells = [*grid(texts=[DESCRIPTIONS, CLASS_NAME, TEMPLATE, RANDOM_WORDS]), Cell(shots=2), Cell(TEMPLATE, None)]
     seen = []
@@ -71,6 +72,7 @@ def test_every_cell_has_its_known_accuracy(store):
     }
 
 
+@pytest.mark.slow
 def test_an_unfitted_cell_is_the_row_of_an_evaluation(store):
     measured = evaluate(BACKBONE, store, knowledge=KNOWLEDGE).recognition
     for row in run_grid(grid(texts=[DESCRIPTIONS, CLASS_NAME]), store, BACKBONE, KNOWLEDGE):
@@ -135,6 +137,7 @@ def test_the_recipe_of_a_model(store, arguments, few_shot, held_out):
     assert (recipe.few_shot, recipe.hold_out_validation, recipe.config.seed) == (few_shot, held_out, 3)
 
 
+@pytest.mark.slow
 def test_one_fit_serves_all_modalities_unless_their_texts_differ(store):
     sources = TextSources(BACKBONE, class_texts(KNOWLEDGE, CATEGORIES, BACKBONE))
     models = fit_on(store, sources, RANDOM_WORDS, Recipe(("audio", "image")))

@@ -55,6 +55,7 @@ def test_a_full_evaluation_fits_on_every_control_too(store, fitted):
     assert (gain.baseline, gain.gain) == (FITTED_ON[CLASS_NAME], 0)
 
 
+@pytest.mark.slow
 def test_what_search_gains_is_paired(store, fitted):
     found = gains(evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted))
     names = [name for name in found if "recall" in name]
@@ -66,6 +67,7 @@ def test_what_search_gains_is_paired(store, fitted):
     assert all((found[name].better, found[name].baseline) == ("after", "before") for name in names)
 
 
+@pytest.mark.slow
 def test_a_run_gives_the_same_figures_as_its_evaluation(store, fitted):
     measured = evaluate(BACKBONE, store, knowledge=KNOWLEDGE, fitted=fitted)
     run = Run.from_json(json.loads(json.dumps(measured.run("tower 0", "data 0").to_json())))
