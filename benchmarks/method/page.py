@@ -63,10 +63,10 @@ _PHOTO_SEARCH = """Without a fit, among all pictures: families by their texts, a
 their class, of which each picture has its own. That photo's embedding of a picture is made of texts helps all rows
 alike."""
 
-_NAMED = """photo's embedding of a picture is made of what a language model says of its 1,000 classes. Here it is made
-of their bare names instead, with the same classifier and setting. Asked for by name, {here} % of the families are
-recognized then, instead of {there} %; how much of that is a matter of the setting is said in
-[photographs](concepts/photographs.md)."""
+_NAMED = """photo's embedding of a picture is made of what a language model says of its 1,000 classes. Here it is
+made of their bare names instead, with the same classifier and setting. By class name, {here} % of the pictures are
+recognized then, instead of {there} %; [photographs](concepts/photographs.md) says how much of that is due to the
+setting."""
 
 
 class Found:

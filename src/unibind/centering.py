@@ -57,10 +57,10 @@ class Mean:
         return _unit(vectors - self.vector)
 
     def at_most(self, vectors: Vectors) -> Vectors:
-        """Vectors [N, D] without as much of the mean as each has of it, at unit length.
+        """Vectors [N, D] without the part of the mean that each contains, at most the whole, at unit length.
 
-        For vectors that may be unlike those that the mean was learned from, such as a name where captions were seen:
-        from them less is removed, and nothing from one that points away from the mean.
+        For vectors that may differ from those that the mean was learned from, such as names, where it is of captions:
+        less is removed from these, and nothing from a vector that points away from the mean.
         """
         share = vectors @ self.vector / max(float(self.vector @ self.vector), 1e-12)
         return _unit(vectors - np.clip(share, 0, 1)[..., None] * self.vector)

@@ -53,6 +53,20 @@ def progress_bar(description: str, total: int | None, show: bool | None = None) 
         yield stage(description, total)
 
 
+def counted(advance: Advance, name: str, each: object) -> Advance:
+    """Advance a bar and, where `each` is a function, also call it with the name and how many steps are done in all."""
+    total = 0
+
+    def report(done: int) -> None:
+        nonlocal total
+        total += done
+        advance(done)
+        if callable(each):
+            each(name, total)
+
+    return report
+
+
 @contextmanager
 def busy(activity: str) -> Iterator[None]:
     """Report work of unknown length: a spinner on a terminal, elsewhere one line every 30 seconds."""

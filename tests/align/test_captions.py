@@ -10,16 +10,16 @@ from unibind.evaluate.metrics import category_relevance, recall_at_k
 DIM, COUNT = 12, 120
 
 
-def turned(seed, *, told=True):
+def turned(seed, *, informative=True):
     """Items and captions of the same three properties, beside three axes on which each has much to say of its own.
 
-    Where not `told`, captions have nothing to do with their items.
+    Where not `informative`, captions have nothing to do with their items.
     """
     rng = np.random.default_rng(seed)
     properties = rng.normal(size=(COUNT, 3))
     items, texts = 0.2 * rng.normal(size=(2, COUNT, DIM))
     items[:, :3] += properties
-    texts[:, :3] += properties if told else rng.normal(size=(COUNT, 3))
+    texts[:, :3] += properties if informative else rng.normal(size=(COUNT, 3))
     for each in (items, texts):
         each[:, 3:6] += 1.5 * rng.normal(size=(COUNT, 3))
     items[:, 8] += 2.0
@@ -27,8 +27,8 @@ def turned(seed, *, told=True):
     return (unit(each.astype(np.float32)) for each in (items, texts))
 
 
-def captioned(seed, **told):
-    items, texts = turned(seed, **told)
+def captioned(seed, **options):
+    items, texts = turned(seed, **options)
     return Captioned.of(items, texts, list(range(COUNT)))
 
 
@@ -59,7 +59,7 @@ def test_items_find_their_captions_better():
 
 @pytest.mark.slow
 def test_captions_that_say_nothing_of_the_items_teach_nothing():
-    found = fit_caption_head(captioned(0, told=False))
+    found = fit_caption_head(captioned(0, informative=False))
     assert found.unfitted and found.penalty is None and found.learned_parameters == 0
     weight = found.head.affine.weight
     assert np.allclose(weight, weight[0, 0] * np.eye(DIM))  # the mean is removed, and nothing else

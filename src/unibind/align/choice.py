@@ -12,7 +12,7 @@ from ..data.embeddings import CategoryIndex
 Scores = Float[np.ndarray, "h c"]
 Losses = Float[np.ndarray, " h"]
 
-_PROOF = 2.0  # standard errors of the mean difference
+PROOF = 2.0  # standard errors of the mean difference
 _TEMPERATURES = np.geomspace(0.01, 300.0, 32)  # logit scales tried; scores are products of nearly unit vectors
 _ENOUGH = 20_000  # items that a logit scale is measured on
 
@@ -58,4 +58,4 @@ def choose(candidates: Sequence[Scores], category_index: CategoryIndex, *, defau
 def proven_better(losses: Losses, others: Losses) -> bool:
     """Whether losses [N] are smaller than others on the same items by more than chance explains."""
     difference = others - losses
-    return bool(difference.mean() > _PROOF * difference.std() / np.sqrt(len(difference)))
+    return bool(difference.mean() > PROOF * difference.std() / np.sqrt(len(difference)))

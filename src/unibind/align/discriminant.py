@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..affine import AffineMap
 from ..data.embeddings import CategoryIndex, Vectors, unit
 from ..data.splits import stratified_folds
-from .choice import candidate_row, choose
+from .choice import PROOF, candidate_row, choose
 from .heads import Head
 from .problem import FittedHead, Problem
 
@@ -38,7 +38,6 @@ _ROUNDS = 4  # of cross-validation, with other folds each time, where items are 
 _FEW_ITEMS = 300
 _MANY_ITEMS = 20_000  # of which one fold is proof enough
 _TEXT_RIDGE = 0.01  # of the mean eigenvalue: nearly equal class texts are not pulled apart without bound
-_PROOF = 2.0  # standard errors above chance
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def fit_discriminant_head(problem: Problem) -> FittedHead:
 def _better_than_chance(scores: Logits, category_index: CategoryIndex) -> bool:
     chance = 1 / scores.shape[1]
     right = np.mean(scores.argmax(axis=1) == category_index)
-    return bool(right > chance + _PROOF * np.sqrt(chance * (1 - chance) / len(scores)))
+    return bool(right > chance + PROOF * np.sqrt(chance * (1 - chance) / len(scores)))
 
 
 def fit_discriminant(

@@ -83,7 +83,7 @@ def unknown_classes(
 
 
 def _learned_no_labels(model: UniBind) -> bool:
-    return model.summary is not None and not model.summary.class_items
+    return model.summary is not None and bool(model.summary.captioned)
 
 
 def calibration_of(answers: Answers | None) -> Calibrated | None:

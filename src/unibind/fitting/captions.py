@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..align.captions import STEPS, Captioned, fit_caption_head, planned_steps
+from ..align.heads import Head
 from ..align.problem import FitConfig, FittedHead
 from ..align.selection import CenterConfig
 from ..align.zero_shot import zero_shot_centers
@@ -22,9 +23,8 @@ from ..fit_summary import FitSummary
 from ..knowledge import KnowledgeBase
 from ..modalities import ANCHOR
 from ..model import UniBind
-from ..progress import progress_stages
+from ..progress import counted, progress_stages
 from .own_descriptions import own_descriptions
-from .unified import check_plain
 
 METHOD = "captions"  # in the summary of a fit
 
@@ -94,7 +94,6 @@ def fit_from_captions(
     progress: bool | Callable[[str, int], None] | None,
 ) -> UniBind:
     """Heads from captions, and of knowledge the centers that a model without labels has."""
-    check_plain(config, "a fit from captions")
     counts = ", ".join(f"{len(items.vectors)} {m}" for m, items in captioned.items.items())
     _log.warning(
         f"the store has no labels, so heads are fitted from the captions of its items ({counts}); what captions do not "
@@ -109,26 +108,30 @@ def fit_from_captions(
             )
     heads = {m: found.head for m, found in fitted.items()}
     unlabeled = read_unlabeled(captioned.store, backbone)
-    means = {m: mean for m, mean in unlabeled.means.items() if m not in heads}
-    every = np.concatenate([items.texts for items in captioned.items.values()])
-    model = UniBind(
-        backbone,
-        heads=heads,
-        means={ANCHOR: Mean.of(np.unique(every, axis=0))} | means,
-        summary=_summary(captioned, fitted),
-    )
+    summary = _summary(captioned, fitted)
     if captioned.knowledge is None:
-        return model
+        every = np.concatenate([items.texts for items in captioned.items.values()])
+        means = {ANCHOR: Mean.of(np.unique(every, axis=0))} | dict(unlabeled.means)
+        return UniBind(backbone, heads=heads, means=_without(heads, means), summary=summary)
     nothing = Mean.nothing(backbone.dim)  # is left to remove after a head
     moved = Unlabeled(
         {m: nothing if m in heads else mean for m, mean in unlabeled.means.items()},
         lambda m: (heads[m](batch) if m in heads else batch for batch in unlabeled.read(m)),
     )
     parts = zero_shot_centers(captioned.knowledge, backbone, moved, centers)
-    model.centers = dict(parts.centers)
-    model.knowledge = parts.knowledge
-    model.means = {m: mean for m, mean in parts.means.items() if m not in heads}
-    return model
+    return UniBind(
+        backbone,
+        heads=heads,
+        centers=parts.centers,
+        means=_without(heads, parts.means),
+        knowledge=parts.knowledge,
+        summary=summary,
+    )
+
+
+def _without(heads: Mapping[str, Head], means: Mapping[str, Mean]) -> dict[str, Mean]:
+    """The means of modalities that have no head, which removes the mean itself."""
+    return {m: mean for m, mean in means.items() if m not in heads}
 
 
 def _heads(
@@ -141,15 +144,7 @@ def _heads(
     with progress_stages(None if callable(progress) else progress) as stage:
         bars = {m: stage(f"fitting {m} from captions", planned_steps(steps)) for m in captioned}
         for m, items in captioned.items():
-            done = 0
-
-            def report(count: int, modality: str = m) -> None:
-                nonlocal done
-                done += count
-                bars[modality](count)
-                if callable(progress):
-                    progress(modality, done)
-
+            report = counted(bars[m], m, progress)
             outside = not backbone.contract(m).shares_space(backbone.contract(ANCHOR))
             yield (
                 m,

@@ -29,7 +29,7 @@ from .assembly import assemble, with_calibrated_texts
 from .captions import captioned_store, fit_from_captions
 from .labels import one_by_one
 from .unified import METHOD as UNIFIED
-from .unified import check_plain, learned_texts, moved, together
+from .unified import learned_texts, moved, together
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +62,9 @@ def fit(
     chosen by cross-validation, whose held-out items calibrate, too, so that no label is wasted; the split "test" is
     never touched. With `hold_out_validation`, or `few_shot` (that many training items per class and modality), the
     split "val" is not learned from, but calibrates. A fit over batches (`config.loss` "multi_positive" or "released")
-    always holds items out, and where there is no split "val", makes a stratified one (seeded by `config.seed`). A
-    modality whose unfitted head is proven better stays unfitted, with a warning. `model.summary` says what was done.
+    always holds items out: those of the split "val", or a stratified sample where there is none (seeded by
+    `config.seed`). A modality whose unfitted head is proven better stays unfitted, with a warning. `model.summary` says
+    what was done.
 
     `knowledge` is what `KnowledgeBase.open` takes; None stands for the names of the store's labels. `classes` limits
     the model to these, and items of others take no part. A class without training items stands where its texts say.
@@ -94,7 +95,7 @@ def fit(
     """
     config, opened = config or FitConfig(), open_store(store)
     if unify:
-        check_plain(config, "a unified fit")
+        _check_plain(config, "a unified fit")
     refuse_leaks(opened, modalities, allow=allow_duplicates)
     encoder = open_backbone(
         backbone, store=opened, weights=weights, precision=precision, device=device, options=options
@@ -111,6 +112,7 @@ def fit(
         for name, asked in (("unify", unify), ("few_shot", few_shot), ("hold_out_validation", hold_out_validation)):
             if asked:
                 raise UnibindError(f"the store has captions, but no labels, which {name} needs; leave it out") from None
+        _check_plain(config, "a fit from captions")
         return fit_from_captions(captioned, encoder, config=config, centers=centers, progress=progress)
     base, texts = _learnable(knowledge, texts, classes, split, encoder)
     _warn_of_moved_files(base, opened)
@@ -126,6 +128,14 @@ def fit(
     fitted = together(split, learned, texts, encoder, config, progress)
     texts = moved(texts, fitted, texts.contract)
     return assemble(encoder, fitted, texts, {}, split, base, centers or _CENTERS, opened.version, UNIFIED)
+
+
+def _check_plain(config: FitConfig, fit: str) -> None:
+    """Raise UnibindError for settings that a fit with a method of its own does not have."""
+    plain = FitConfig()
+    chosen = [name for name in ("method", "loss", "rank") if getattr(config, name) != getattr(plain, name)]
+    if chosen:
+        raise UnibindError(f"{fit} has a method of its own; leave out {', '.join(chosen)}")
 
 
 def _split(

@@ -13,23 +13,14 @@ from ..align.unify import STEPS, fit_unified, planned_steps
 from ..backbones import Backbone, Contract
 from ..data.embeddings import Embeddings, TextEmbeddings, Vectors
 from ..data.splits import Split, object_ids
-from ..errors import UnibindError
 from ..knowledge import KnowledgeBase
 from ..modalities import ANCHOR
-from ..progress import progress_stages
+from ..progress import counted, progress_stages
 from .labels import outside, samples
 from .own_descriptions import own_descriptions
 
 METHOD = "unified"  # in the summary of a fit
 _SAME_TEXT = 0.9999  # cosine of two vectors of it
-
-
-def check_plain(config: FitConfig, fit: str) -> None:
-    """Raise UnibindError for settings that a fit with a method of its own does not have."""
-    plain = FitConfig()
-    chosen = [name for name in ("method", "loss", "rank") if getattr(config, name) != getattr(plain, name)]
-    if chosen:
-        raise UnibindError(f"{fit} has a method of its own; leave out {', '.join(chosen)}")
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
@@ -104,24 +95,16 @@ def together(
     train = {m: samples(e, categories) for m, e in split.train.items()}
     train[ANCHOR] = replace(train[ANCHOR], objects=learned.objects)
     validation = {m: samples(e, categories) for m, e in split.validation.items()}
-    steps, done = config.steps or STEPS, 0
+    steps = config.steps or STEPS
     with progress_stages(None if callable(progress) else progress) as stage:
         bar = stage("fitting all modalities together", planned_steps(steps, validated=bool(validation)))
-
-        def report(count: int) -> None:
-            nonlocal done
-            done += count
-            bar(count)
-            if callable(progress):
-                progress("all modalities", done)
-
         unified = fit_unified(
             train,
             validation=validation or None,
             outside_anchor_space=outside(split, texts, backbone),
             steps=steps,
             seed=config.seed,
-            progress=report,
+            progress=counted(bar, "all modalities", progress),
         )
     empty = {m: (s.vectors[:0], s.category_index[:0]) for m, s in train.items()}
     return {

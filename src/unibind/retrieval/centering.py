@@ -59,7 +59,7 @@ class Searcher(Protocol):
 def without(mean: Mean, vectors: Vectors, modality: str) -> Vectors:
     """Vectors [N, D] of a modality without its mean, as they are compared.
 
-    Texts come in kinds (names, captions, questions), so a text loses no more of a mean of texts than it has of it.
+    Texts come in kinds (names, captions, questions), so no more of the mean is removed than a text contains.
     """
     return mean.at_most(vectors) if modality == ANCHOR else mean(vectors)
 
