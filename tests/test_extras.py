@@ -16,7 +16,16 @@ from unibind.extras import EXTRAS
 
 REPOSITORY = Path(__file__).parents[1]
 NOT_INSTALLED = sorted({module for extra in EXTRAS.values() for module in extra.modules} - {"tokenizers"})
-BARE = f"import sys; sys.modules.update(dict.fromkeys({NOT_INSTALLED}))\n"
+BARE = f"""
+import importlib.machinery, sys
+
+class Bare(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in {NOT_INSTALLED} else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Bare
+"""
 
 
 def in_bare_installation(code, *arguments):

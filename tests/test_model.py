@@ -105,7 +105,7 @@ def test_predictions_follow_the_order_of_mixed_items(zero_shot):
     predictions = zero_shot.classify(items)
     assert labels(predictions) == ["blue", "red", "blue", "red"]
     assert [p.modality for p in predictions] == ["audio", "text", "image", "audio"]
-    assert [p.item for p in predictions] == ["item 0", "item 1", "item 2", "item 3"]
+    assert [p.item for p in predictions] == ["item 0", "red, or red at least red", "item 2", "item 3"]
 
 
 # --- with a fit ----------------------------------------------------------------------------------------------------

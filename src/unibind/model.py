@@ -356,7 +356,7 @@ class UniBind:
             hybrid=hybrid,
         )
         searched = open_items(opened, self, modalities=modalities, center=center)
-        how = {"backbone": as_queries(self.backbone), "progress": progress, **reading}
+        how: dict[str, Any] = {"backbone": as_queries(self.backbone), "progress": progress, **reading}
         return answers(query, self._stream, searched, options, Beside(items, negatives, weights), **how)
 
     @cached_property

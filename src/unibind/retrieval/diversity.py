@@ -55,8 +55,9 @@ def near_duplicates(vectors: Vectors, groups: Sequence[str]) -> list[int | None]
     found: list[int | None] = []
     for position, (group, vector) in enumerate(zip(groups, vectors, strict=True)):
         before = firsts.setdefault(group, [])
-        near = np.flatnonzero(vectors[before] @ vector >= NEARLY_SAME) if before and position < COMPARED else ()
-        found.append(before[near[0]] if len(near) else None)
-        if not len(near):
+        near = np.flatnonzero(vectors[before] @ vector >= NEARLY_SAME)[:1].tolist() if position < COMPARED else []
+        found.extend(before[place] for place in near)
+        if not near:
+            found.append(None)
             before.append(position)
     return found

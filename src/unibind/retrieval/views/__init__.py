@@ -1,7 +1,7 @@
 """Search views: what makes a large store fast to search, one for each model, in its folder `views/`.
 
 A view is a Lance table with a row for each present item of a store: what filters and hits need, and the vector as a
-model compares it (after its head, without the mean of its modality), at unit length in float16. It has a vector index.
+model compares it (after its head, without the mean of its modality), at unit length. It has a vector index.
 The store stays the truth: a view follows it, and can be made anew from it at any time.
 """
 

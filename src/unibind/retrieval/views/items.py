@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class ViewItems:
     """The present items of a store in the view of a model, found by its vector index, if it has one.
 
-    Scores are exact for the vectors of the view, which are in float16.
+    Which items are candidates may be approximate; their scores are exact.
     """
 
     def __init__(self, store: Store, comparison: Comparison, record: ViewRecord, table: ViewTable) -> None:
@@ -69,7 +69,8 @@ class ViewItems:
     def nearest(self, vectors: Vectors, k: int, *, modality: str, where: Filter | None = None) -> Sequence[Ranking]:
         """See `Searchable`."""
         condition = self._condition(modality, where)
-        return [ranking(self._nearest(vector, k, condition)) for vector in vectors]
+        share = self._store.counts()[modality] / len(self._store) if where is None else None
+        return [ranking(self._nearest(vector, k, condition, share)) for vector in vectors]
 
     def matching(self, words: str, k: int, *, modality: str, where: Filter | None = None) -> Ranking:
         """See `Searchable`."""
@@ -89,13 +90,15 @@ class ViewItems:
         of: Filter = Condition("modality", "=", modality)
         return of if where is None else of & where
 
-    def _nearest(self, vector: Float32[np.ndarray, " d"], k: int, condition: Filter | None) -> list[Candidate]:
-        table = self._table.nearest(vector, k, OF_HIT, self.record.index, condition)
+    def _nearest(
+        self, vector: Float32[np.ndarray, " d"], k: int, condition: Filter | None, share: float | None
+    ) -> list[Candidate]:
+        table = self._table.nearest(vector, k, OF_HIT, self.record.index, condition, share)
         found = ordered(self._candidates(table, vector))
         self._known.note(found)
         return found
 
     def _candidates(self, table: pyarrow.Table, query: Float32[np.ndarray, " d"]) -> list[Candidate]:
-        vectors = matrix(table["vector"]).astype(np.float32)
+        vectors = matrix(table["vector"]).astype(np.float32, copy=False)
         told = zip(rows_told(self._store, table), vectors, vectors @ query, strict=True)
         return [Candidate(row, vector, float(score)) for row, vector, score in told]

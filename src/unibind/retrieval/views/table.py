@@ -133,18 +133,24 @@ class ViewTable:
         return pyarrow.concat_tables(parts)
 
     def nearest(
-        self, vector: Any, count: int, columns: Sequence[str], index: VectorIndex | None, where: Filter | None
+        self,
+        vector: Any,
+        count: int,
+        columns: Sequence[str],
+        index: VectorIndex | None,
+        where: Filter | None,
+        share: float | None,
     ) -> pyarrow.Table:
-        """These columns of about the `count` nearest rows to a vector [D] that a filter keeps.
+        """These columns of about the `count` nearest rows to a vector [D] that a filter keeps: this `share` of all.
 
-        Rows that are not in the index yet are compared one by one.
+        Rows that are not in the index yet are compared one by one. See `VectorIndex.asked` for an unknown share.
         """
         with self._errors():
             search = self._table.search(vector, vector_column_name="vector").distance_type("l2").limit(count)
             if where is not None:
                 search = search.where(where.to_sql(), prefilter=True)
             if index is not None:
-                search = index.asked(search, count)
+                search = index.asked(search, count, share)
             return search.select([*columns, "_distance"]).to_arrow()
 
     def matching(self, words: str, count: int, where: Filter | None) -> tuple[list[str], Float32[np.ndarray, " n"]]:

@@ -1,13 +1,16 @@
 """The vector index of a view: which one, by its size, and how it is searched.
 
-HNSW (a graph over vectors of one byte per number) finds more, but is read into memory as a whole and takes long to
-build; IVF-PQ (vectors of a few bytes in many partitions, of which a search reads some) takes little of both. Either
-names candidates, which are then compared exactly. Distances are squared Euclidean: for vectors of unit length they rank
-as cosines do, and a zero vector, which has no cosine, has one.
+HNSW (a graph over vectors of one byte per number) finds more, but a search reads it into memory as a whole, and it
+takes fifteen times as long to build. IVF-PQ has codes of four bits, each for a few numbers of a vector, in many
+partitions, of which a search reads some. Either names candidates, which are then compared exactly. Distances are
+squared Euclidean: for vectors of unit length they rank as cosines do, and a zero vector, which has no cosine, has one.
+
+The constants were chosen on clustered vectors of 384 numbers, 200,000 and 1,000,000 of them (`benchmarks/search.py`).
 """
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,21 +22,23 @@ NAME = "vector_index"
 PQ, HNSW = "IVF_PQ", "IVF_HNSW_SQ"
 
 FEWEST = 1000  # rows, below which looking at all of them is as fast
-_MOST_FOR_HNSW = 200_000  # rows: it is built at a few thousand per second
+_MOST_FOR_HNSW = 200_000  # rows: it is built at some 2,000 per second
 _SHARE = 16  # of the memory of the machine, one part may be taken by a graph
 _LINKS = 16  # of each item in the graph
 _BUILT_WITH = 150  # candidates for the links of an item
-_NUMBERS_PER_CODE = 8  # numbers of a vector that one byte stands for; with fewer, training takes many times as long
-_TRAINED_ON, _ROUNDS = 64, 20  # items per partition and rounds of k-means; more changes little
-_PROBED = 25  # one in so many partitions is read
-_FEWEST_PROBED = 8
-_CANDIDATES = 150  # compared exactly, or fifteen for each item that is asked for
+_BITS = 4  # of a code: with eight, learning them takes as long as all the rest
+_NUMBERS_PER_CODE = 2  # at best; with more, more candidates must be read to find as much
+_MOST_NUMBERS_PER_CODE = 16
+_TRAINED_ON, _ROUNDS = 32, 10  # items per partition and rounds of k-means; more changes little
+_PROBED = 20  # one in so many partitions is read
+_FEWEST_PROBED = 32
+_CANDIDATES_PER_ITEM, _FEWEST_CANDIDATES = 10, 100  # compared exactly: reading them is most of a search
 _GRAPH_CANDIDATES = 150
 
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """An index of a `kind`, in so many `partitions`, with codes of `codes` bytes for IVF-PQ (else 0).
+    """An index of a `kind`, in so many `partitions`, with so many `codes` a vector for IVF-PQ (else 0).
 
     `rows` were there when it was built; it learned from them what the vectors are like.
     """
@@ -63,27 +68,29 @@ class VectorIndex:
 
         shared = {"distance_type": "l2", "num_partitions": self.partitions}
         if self.kind == PQ:
-            config: Any = IvfPq(**shared, num_sub_vectors=self.codes, sample_rate=_TRAINED_ON, max_iterations=_ROUNDS)
+            learning = {"sample_rate": _TRAINED_ON, "max_iterations": _ROUNDS}
+            config: Any = IvfPq(**shared, num_sub_vectors=self.codes, num_bits=_BITS, **learning)
         else:
             config = HnswSq(**shared, m=_LINKS, ef_construction=_BUILT_WITH)
         table.create_index("vector", config=config, name=NAME, replace=True)
 
-    def asked(self, search: Any, count: int) -> Any:
+    def asked(self, search: Any, count: int, share: float | None) -> Any:
         """A LanceDB search for the `count` nearest vectors, told how far to look.
 
-        Where a filter leaves too few in the partitions that are read, all are.
+        `share` of all rows are kept by its filter, evenly over the partitions; None where that is unknown: then all
+        partitions are read.
         """
         if self.kind == HNSW:
             ef = max(_GRAPH_CANDIDATES, 3 * count)
             return search.nprobes(self.partitions).ef(ef).refine_factor(-(-ef // (2 * count)))
-        probed = min(self.partitions, max(_FEWEST_PROBED, self.partitions // _PROBED))
-        candidates = max(_CANDIDATES, 15 * count)
-        return search.minimum_nprobes(probed).maximum_nprobes(0).refine_factor(-(-candidates // count))
+        candidates = max(_FEWEST_CANDIDATES, _CANDIDATES_PER_ITEM * count)
+        probed = max(_FEWEST_PROBED, self.partitions // _PROBED) / share if share else self.partitions
+        return search.nprobes(min(self.partitions, math.ceil(probed))).refine_factor(-(-candidates // count))
 
     @property
     def words(self) -> str:
         """For people."""
-        of = f", {self.codes} bytes a vector" if self.codes else ""
+        of = f", {self.codes * _BITS // 8} bytes a vector" if self.codes else ""
         return f"{self.kind}, {self.partitions:,} partitions{of}, learned from {self.rows:,} items"
 
 
@@ -93,9 +100,9 @@ def unindexed_rows(table: Table) -> int:
 
 
 def _codes(width: int) -> int:
-    """How many bytes stand for a vector: the most that divide it into equal parts; 0 where none do well."""
-    found = [codes for codes in range(1, width // _NUMBERS_PER_CODE + 1) if width % codes == 0]
-    return found[-1] if found and width // found[-1] <= 4 * _NUMBERS_PER_CODE else 0
+    """How many codes stand for a vector: an even number that divides it into equal parts; 0 where none does well."""
+    parts = range(_NUMBERS_PER_CODE, _MOST_NUMBERS_PER_CODE + 1)
+    return next((width // part for part in parts if width % (2 * part) == 0), 0)
 
 
 def _memory() -> int:
