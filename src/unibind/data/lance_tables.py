@@ -29,10 +29,12 @@ _FRAGMENT_BITS = 32  # Lance numbers a row by the number of its fragment, shifte
 _KEY = "key"
 _NULLABLE = ("id", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content")
 
-# Fragments of one tier are merged when there are this many. Those of the last tier are never merged, so that a commit
-# to a large table rewrites little of it.
-_TIERS = (256, 4096, 65_536)  # rows that a fragment of a tier has less than
-_FAN_IN = 16
+# Fragments with fewer rows than these are merged when there are so many of them. Larger ones stay as they are, so that
+# a commit to a large table rewrites little of it. Lance needs about seven times the size of what it merges, and 110
+# bytes for each row of the table: this is done seldom, and a few rows at a time.
+_TIERS = ((256, 16), (2048, 256))  # (rows, fragments)
+_MERGED_ROWS = 4096  # at a time
+_FULL_ROWS = 65_536  # of a fragment, in a full compaction
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
 _TRIES = 5  # to read a version before a writer removes it
 _COUNTED_AT_ONCE = 1 << 16  # rows
@@ -281,29 +283,31 @@ class LanceTables:
             if not full:
                 self._merge_tiers(name)
                 continue
-            small = [f for f in self._mergeable(name) if f.rows < _TIERS[-1] or f.deleted * _WORN > f.rows]
+            small = [f for f in self._mergeable(name) if f.rows < _FULL_ROWS or f.deleted * _WORN > f.rows]
             if len(small) > 1 or any(f.deleted for f in small):
-                self._merge_fragments(name, small)
+                self._merge_fragments(name, small, _FULL_ROWS)
             self._remove_old(name, kept=1)
 
     def _merge_tiers(self, name: str) -> None:
         """Merge the fragments of each tier that has enough of them."""
-        for lower, upper in zip((0, *_TIERS), _TIERS, strict=False):
-            tier = [f for f in self._mergeable(name) if lower <= f.rows < upper]
-            if len(tier) >= _FAN_IN:
-                self._merge_fragments(name, tier)
+        least = 0
+        for most, enough in _TIERS:
+            tier = [f for f in self._mergeable(name) if least <= f.rows < most]
+            if len(tier) >= enough:
+                self._merge_fragments(name, tier, _MERGED_ROWS)
                 self._remove_old(name)
+            least = most
 
     def _mergeable(self, name: str) -> tuple[Fragment, ...]:
         """The fragments of a table whose rows have keys."""
         return self.fragments(name) if _KEY in self._columns[name] else ()
 
-    def _merge_fragments(self, name: str, fragments: Sequence[Fragment]) -> None:
-        """Write the rows of fragments anew, a full fragment at a time; each is one commit that changes no row."""
+    def _merge_fragments(self, name: str, fragments: Sequence[Fragment], size: int) -> None:
+        """Write the rows of fragments anew, `size` rows to a fragment; each is one commit that changes no row."""
         numbers = self._row_numbers(name, fragments)
-        for start in range(0, len(numbers), _TIERS[-1]):
+        for start in range(0, len(numbers), size):
             with self._commit(name, tidy=False) as table:
-                rows = table.take_row_ids(numbers[start : start + _TIERS[-1]]).to_arrow()
+                rows = table.take_row_ids(numbers[start : start + size]).to_arrow()
                 table.merge_insert(_KEY).when_matched_update_all().execute(rows)
 
     def _row_numbers(self, name: str, fragments: Sequence[Fragment]) -> list[int]:

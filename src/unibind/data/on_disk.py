@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UnibindError
 
-_CACHE_KIB = 8192  # of a database: what is smaller never reaches the disk
+_CACHE_KIB = 2048  # of a database: what is smaller never reaches the disk
 
 
 class Database(sqlite3.Connection):
@@ -41,7 +41,7 @@ def _sentences() -> Iterator[None]:
 def temporary_database() -> Database:
     """A database of this process alone, in a file without a name that is gone with it, also when it is killed.
 
-    It takes 8 MiB of memory at most; the rest is in the folder for temporary files (`SQLITE_TMPDIR`, or `TMPDIR`).
+    It takes 2 MiB of memory at most; the rest is in the folder for temporary files (`SQLITE_TMPDIR`, or `TMPDIR`).
     """
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=Database)
     for setting in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}", "temp_store=FILE"):

@@ -21,9 +21,10 @@ from .rows import MISSING, StoredItem
 from .store import Quarantined, Store
 from .unreadable import Stamps
 
-# A commit costs Lance a new version and file: one for so many items, or after so many seconds.
-_COMMIT_ITEMS, _COMMIT_S = 512, 20.0
-_COMMITS_WAITING = 2
+# A commit costs Lance a new version and file: one for so many items, or after so many seconds. Files of so many items
+# are never merged.
+_COMMIT_ITEMS, _COMMIT_S = 2048, 20.0
+_COMMITS_WAITING = 1
 _MOST_TIMED_OUT = 10  # in a row: then it is the drive and not the files
 
 
