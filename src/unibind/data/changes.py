@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..modalities import modality_spec
 from ..modalities.tar_members import split_member
 from .file_facts import FileFacts, file_stamp, folder_of
 from .item_table import Entry, ItemTable
@@ -169,7 +170,11 @@ def _on_disk(row: StoredItem, encoded_from: str) -> StoredItem | None:
 
 
 def _of_other_files(rows: Iterable[StoredItem], folders: Sequence[Path]) -> Iterator[StoredItem]:
-    """Rows of items that are not listed, with another state where their files were deleted or are back."""
+    """Rows of items that are not listed, with another state where their files were deleted or are back.
+
+    A recording may be listed as other items now, whole or in other segments: where its content has changed, the ones
+    that are no longer listed are gone.
+    """
     roots = tuple(canonical_location(str(folder)).rstrip("/") + "/" for folder in folders)
     with_files: dict[Path, bool] = {}
     for row in rows:
@@ -179,12 +184,19 @@ def _of_other_files(rows: Iterable[StoredItem], folders: Sequence[Path]) -> Iter
         stamp = file_stamp(path)
         if row.state == MISSING and stamp is not None and stamp == (row.size, row.mtime_ns):
             yield replace(row, state=PRESENT)
+        elif row.state == PRESENT and stamp is not None and _is_recording(row):
+            if stamp != (row.size, row.mtime_ns):
+                yield _on_disk(row, row.location) or replace(row, state=MISSING)
         elif row.state == PRESENT and stamp is None:
             folder = folder_of(path)
             if folder not in with_files:
                 with_files[folder] = _has_files(folder)
             if with_files[folder] or row.location.startswith(roots):
                 yield replace(row, state=MISSING)
+
+
+def _is_recording(row: StoredItem) -> bool:
+    return row.size is not None and modality_spec(row.modality).segments is not None
 
 
 def _has_files(folder: Path) -> bool:

@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import UnibindError
 from .lance_errors import lance_errors
 from .lance_files import Fragment, TableFiles
@@ -218,14 +220,14 @@ class LanceTables:
         Raises what `read` raises.
         """
         table = self._open(name)
-        for fragment in fragments:
-            first = fragment.number << _FRAGMENT_BITS
-            for start in range(first, first + fragment.rows, size):
-                numbers = list(range(start, min(start + size, first + fragment.rows)))
-                with self.errors("read"):  # rows that were deleted are left out
-                    part = table.take_row_ids(numbers).select(list(columns)).to_arrow()
-                self._check_filled(name, part)
-                yield fragment, part
+        for parts in _portions(fragments, size):
+            numbers = [(fragment.number << _FRAGMENT_BITS) + row for fragment, rows in parts for row in rows]
+            with self.errors("read"):  # rows that were deleted are left out
+                found = table.take_row_ids(numbers).with_row_id().select(list(columns)).to_arrow()
+            self._check_filled(name, found)
+            of = found["_rowid"].to_numpy() >> _FRAGMENT_BITS
+            for fragment, _ in parts:
+                yield fragment, found.select(list(columns)).filter(np.equal(of, fragment.number))
 
     def width(self, name: str) -> int | None:
         """The width of a table's vectors; None before its first complete append."""
@@ -390,3 +392,19 @@ class LanceTables:
     def errors(self, done: str) -> AbstractContextManager[None]:
         """Turn what Lance raises into one sentence that names the store."""
         return lance_errors(self._folder, done)
+
+
+def _portions(fragments: Sequence[Fragment], size: int) -> Iterator[list[tuple[Fragment, range]]]:
+    """Fragments and which of their rows, so many rows at a time: small fragments are read together."""
+    portion, room = list[tuple[Fragment, range]](), size
+    for fragment in fragments:
+        start = 0
+        while start < fragment.rows:
+            rows = range(start, min(fragment.rows, start + room))
+            portion.append((fragment, rows))
+            start, room = rows.stop, room - len(rows)
+            if not room:
+                yield portion
+                portion, room = [], size
+    if portion:
+        yield portion

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import LimitError, UnibindError
 from ...parquet_rows import MAX_ROWS
 from ..content import Content, digest_of
+from ..tables import BadRow
 from .columns import columns, is_known
 
 if TYPE_CHECKING:
@@ -34,27 +34,35 @@ def held_columns(path: Path) -> dict[str, bool]:
     return {name: _is_record(kind) for name, kind in kinds.items() if _is_bytes(kind) or _is_record(kind)}
 
 
-def rows_with_files(path: Path, held: Mapping[str, bool]) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_with_files(path: Path, held: Mapping[str, bool]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     """Yield the number of each row, from 1, and its cells in known columns; those that are `held` are contents.
 
-    Their bytes are read to tell them by their digest, and again when they are encoded. Raises LimitError for more than
-    a table may have, and UnibindError for a damaged file.
+    Their bytes are read to tell them by their digest, and again when they are encoded. What is damaged in a group of
+    rows is a bad row, and the rest of the group is left out. Raises LimitError for more than a table may have, and
+    UnibindError for a file that is no Parquet file.
     """
     with _opened(path) as file:
         _check(path, file, held)
         names = [name for name in file.schema_arrow.names if is_known(name)]
-        groups = file.metadata.num_row_groups
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
     holders = {name: _Cells(path, name, is_record=is_record) for name, is_record in held.items()}
-    numbers = count(1)
-    for group in range(groups):
-        places = count()
-        for batch in _batches(path, group, names, held):
-            for row in range(batch.num_rows):
-                place, number = next(places), next(numbers)
-                cells = {name: batch.column(name)[row] for name in names}
-                known = {n: cell.as_py() for n, cell in cells.items() if n not in held}
-                taken = partial(_content, place=(group, place), number=number)
-                yield number, known | {n: taken(n, cells[n].as_py(), holders[n]) for n in held}
+    first = 1
+    for group, size in enumerate(sizes):
+        number = first
+        try:
+            for cells in _rows_of_group(path, group, names, held):
+                taken = partial(_content, place=(group, number - first), number=number)
+                yield number, cells | {name: taken(name, cells[name], holders[name]) for name in held}
+                number += 1
+        except UnibindError as error:
+            yield number, BadRow(f"{error}; the rows up to {first + size - 1:,} are left out")
+        first += size
+
+
+def _rows_of_group(path: Path, group: int, names: list[str], held: Mapping[str, bool]) -> Iterator[dict[str, Any]]:
+    for batch in _batches(path, group, names, held):
+        for row in range(batch.num_rows):
+            yield {name: batch.column(name)[row].as_py() for name in names}
 
 
 def _content(name: str, cell: Any, holder: _Cells, *, place: tuple[int, int], number: int) -> Any:
