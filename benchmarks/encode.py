@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 from PIL import Image
 from processes import resident_mib
 
@@ -68,7 +69,12 @@ def main() -> None:
 
 def machine() -> dict[str, Any]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cores": usable_cores(), "memory, GiB": round(memory / 2**30), "command": " ".join(sys.argv)}
+    return {
+        "cores": usable_cores(),
+        "memory, GiB": round(memory / 2**30),
+        "threads": torch.get_num_threads(),
+        "command": " ".join(sys.argv),
+    }
 
 
 def measure_speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ _AT_ONCE = 1000  # items that are in memory
 
 
 class Comparison:
-    """Items beside the rows of a store: what is to be encoded, and what is to be written as it is.
+    """Items compared with the rows of a store: which to encode, and which rows to update without encoding.
 
     `modalities` are those that are encoded, in their order; `held` are the keys (`key_of`) of modality and id of items
     that are not encoded now. `folders` are given if the items are all files of these folders. A stored file counts as
@@ -56,7 +56,7 @@ class Comparison:
         )
 
     def to_write(self) -> Iterator[StoredItem]:
-        """The rows whose facts changed; read it to its end before `work`.
+        """The rows whose facts changed; exhaust it before calling `work`.
 
         It counts: `updated` have new labels or other facts, `touched` only a new file time or state; `unchanged` are
         the items that need no encoding and have no new facts, `to_encode` those that are encoded, and `not_retried`
@@ -170,10 +170,10 @@ def _on_disk(row: StoredItem, encoded_from: str) -> StoredItem | None:
 
 
 def _of_other_files(rows: Iterable[StoredItem], folders: Sequence[Path]) -> Iterator[StoredItem]:
-    """Rows of items that are not listed, with another state where their files were deleted or are back.
+    """Rows of items that are not listed and whose state changed: their files were deleted, or are back.
 
-    A recording may be listed as other items now, whole or in other segments: where its content has changed, the ones
-    that are no longer listed are gone.
+    A recording may be listed as other items now: whole, or in other segments. If its content changed, the stored items
+    that are no longer listed are missing.
     """
     roots = tuple(canonical_location(str(folder)).rstrip("/") + "/" for folder in folders)
     with_files: dict[Path, bool] = {}

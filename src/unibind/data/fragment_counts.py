@@ -71,7 +71,7 @@ def _write(path: Path, columns: Sequence[str], counts: Mapping[str, Mapping[Kind
 
 
 def _read(path: Path, columns: Sequence[str]) -> dict[str, Counter[Kind]]:
-    """What a file has, by the names of fragments; nothing where there is none, or another or a damaged one."""
+    """The counts in a file, by fragment name; empty if it is missing, damaged, or counts other columns."""
     try:
         if not path.is_file():
             return {}

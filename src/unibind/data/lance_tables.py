@@ -31,12 +31,12 @@ _FRAGMENT_BITS = 32  # Lance numbers a row by the number of its fragment, shifte
 _KEY = "key"
 _NULLABLE = ("id", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content")
 
-# Fragments with fewer rows than these are merged when there are so many of them. Larger ones stay as they are, so that
-# a commit to a large table rewrites little of it. Lance needs about seven times the size of what it merges, and 110
-# bytes for each row of the table: this is done seldom, and a few rows at a time.
+# Fragments with fewer rows than a tier's limit are merged once there are enough of them. Larger ones stay as they are,
+# so that a commit to a large table rewrites little of it. A merge takes about seven times the size of the merged rows,
+# and 110 bytes per row of the table, so merges are rare and small.
 _TIERS = ((256, 16), (2048, 256))  # (rows, fragments)
-_MERGED_ROWS = 4096  # at a time
-_FULL_ROWS = 65_536  # of a fragment, in a full compaction
+_MERGED_ROWS = 4096  # per commit
+_FULL_ROWS = 65_536  # per fragment after a full compaction
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
 _TRIES = 5  # to read a version before a writer removes it
 _COUNTED_AT_ONCE = 1 << 16  # rows
@@ -395,7 +395,7 @@ class LanceTables:
 
 
 def _portions(fragments: Sequence[Fragment], size: int) -> Iterator[list[tuple[Fragment, range]]]:
-    """Fragments and which of their rows, so many rows at a time: small fragments are read together."""
+    """Fragments and ranges of their rows, `size` rows together: small fragments are read at once."""
     portion, room = list[tuple[Fragment, range]](), size
     for fragment in fragments:
         start = 0

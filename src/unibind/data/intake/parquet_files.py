@@ -25,7 +25,7 @@ _BYTES, _PATH = "bytes", "path"
 
 
 def held_columns(path: Path) -> dict[str, bool]:
-    """The columns of files whose cells are bytes, or records of bytes and a path (then True)."""
+    """The columns whose cells contain files: False for bytes, True for records of bytes and a path."""
     with _opened(path) as file:
         schema = file.schema_arrow
     known = columns(tuple(schema.names))
@@ -35,11 +35,11 @@ def held_columns(path: Path) -> dict[str, bool]:
 
 
 def rows_with_files(path: Path, held: Mapping[str, bool]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    """Yield the number of each row, from 1, and its cells in known columns; those that are `held` are contents.
+    """Yield the number of each row, from 1, and its cells in known columns; `held` cells become contents.
 
-    Their bytes are read to tell them by their digest, and again when they are encoded. What is damaged in a group of
-    rows is a bad row, and the rest of the group is left out. Raises LimitError for more than a table may have, and
-    UnibindError for a file that is no Parquet file.
+    Their bytes are read here for their digests, and again when they are encoded. If a group of rows is damaged, the
+    first row that cannot be read is a BadRow, and the rest of the group is left out. Raises LimitError for a file that
+    is larger than a table may be, and UnibindError for a file that is not Parquet.
     """
     with _opened(path) as file:
         _check(path, file, held)
@@ -74,7 +74,7 @@ def _content(name: str, cell: Any, holder: _Cells, *, place: tuple[int, int], nu
 
 
 class _Cells:
-    """Gives the bytes in a column by group and row; it goes on from where it was, as encoding does."""
+    """Gives the bytes in a column by group and row, fast if they are asked for in order, as encoding does."""
 
     def __init__(self, path: Path, name: str, *, is_record: bool) -> None:
         self._path, self._name, self.is_record = path, name, is_record
@@ -119,13 +119,13 @@ def _opened(path: Path, read_dictionary: list[str] | None = None) -> ParquetFile
 
 
 def _batches(path: Path, group: int, names: list[str], held: Mapping[str, bool]) -> Iterator[pyarrow.RecordBatch]:
-    """Some rows at a time; a cell that is repeated a million times is in memory once, in its dictionary."""
+    """Batches of rows; a value that repeats a million times is in memory once, in a dictionary."""
     repeated = [f"{name}.{_BYTES}" if held[name] else name for name in names if name in held]
     with _opened(path, repeated) as file:
         try:
             yield from file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=names)
         except MemoryError:
-            raise LimitError(f"{path} unpacks to more than there is memory for; write smaller groups of rows") from None
+            raise LimitError(f"{path} unpacks to more than fits in memory; write smaller groups of rows") from None
         except OSError as error:
             raise _damaged(path, error) from error
 
