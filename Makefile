@@ -8,8 +8,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 COVERAGE := --cov --cov-report=
+FAULTS := tests/test_killed_writes.py $(addprefix tests/data/test_, kills.py resume.py power_cuts.py full_disks.py \
+    two_writers.py readers.py stuck_items.py batch_encoding.py) $(addprefix tests/journeys/test_, full_disks.py \
+    interruptions.py damaged_files.py one_bad_file.py killed_encodes.py encode_sources.py watch.py)
 
-.PHONY: help demo test test-fast coverage fuzz lint format docs docs-serve wheel-check lock install-locked clean
+.PHONY: help demo test test-fast test-faults coverage fuzz lint format docs docs-serve wheel-check lock install-locked clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -24,6 +27,9 @@ test: $(VENV)/.test-ready  ## every test, then lint
 
 test-fast: $(VENV)/.test-ready  ## the tests that take well under a second each
 	$(PYTEST) -m "not slow"
+
+test-faults: $(VENV)/.test-ready  ## killed runs, full disks, power cuts, broken and stuck items: within five minutes
+	$(PYTEST) $(FAULTS)
 
 coverage: $(VENV)/.test-ready  ## every test, and the share of lines and branches they run
 	$(PYTEST) $(COVERAGE)

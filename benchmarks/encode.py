@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 from PIL import Image
 from processes import resident_mib
 
@@ -32,6 +33,7 @@ from unibind.data.intake import read_manifest
 from unibind.data.loader import load_items
 from unibind.data.opening import open_backbone
 from unibind.modalities.limits import Limits
+from unibind.processes import usable_cores
 
 RATE, SOUND_S = 16_000, 3
 WORDS = ["red", "green", "dog", "cat", "street", "rain", "music", "crowd", "engine", "forest", "river", "night"]
@@ -62,7 +64,17 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{value:>18,.3g}" if isinstance(value, float) else f"{value:>18}" for value in row.values()))
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=1))
+        arguments.json.write_text(json.dumps(machine() | {"rows": rows}, indent=1) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": usable_cores(),
+        "memory, GiB": round(memory / 2**30),
+        "threads": torch.get_num_threads(),
+        "command": " ".join(sys.argv),
+    }
 
 
 def measure_speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -51,3 +51,14 @@ def test_many_small_commits_leave_few_files_and_every_row(tmp_path, monkeypatch)
     assert opened.ids == [f"{i:06}" for i in range(320)]
     expected = np.concatenate([unit_rows(4, 4 * commit) for commit in range(80)])
     assert np.array_equal(opened.vectors, expected)
+
+
+def test_merging_takes_some_rows_at_a_time_and_leaves_large_files_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("unibind.data.lance_tables._TIERS", ((5, 3), (8, 9)))
+    monkeypatch.setattr("unibind.data.lance_tables._MERGED_ROWS", 8)
+    store = Store.create(tmp_path / "store")
+    for first, count in ((0, 9), (9, 4), (13, 4), (17, 4)):
+        add(store, first, count)
+    store.refresh()
+    assert sorted(fragment.rows for fragment in store.fragments()) == [4, 8, 9]
+    assert store.vectors("image").ids == [f"{i:06}" for i in range(21)]

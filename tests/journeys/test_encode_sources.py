@@ -4,7 +4,11 @@ import io
 import subprocess
 import sys
 import tarfile
+import threading
 import types
+import urllib.request
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -171,6 +175,65 @@ def test_what_fails_for_the_moment_is_fetched_again(monkeypatch, failures, error
     assert flaky.tries == tries
 
 
+class Server(ThreadingHTTPServer):
+    """Serves `pages` by path; each path fails so many times before, as `failures` says, with status 503."""
+
+    def __init__(self, pages, failures):
+        self.pages, self.failures, self.asked = dict(pages), dict(failures), Counter()
+        super().__init__(("127.0.0.1", 0), Page)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, path = self.server, self.path
+        server.asked[path] += 1
+        if server.failures.get(path, 0):
+            server.failures[path] -= 1
+            self.send_error(503)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(server.pages[path])))
+        self.end_headers()
+        self.wfile.write(server.pages[path])
+
+    def log_message(self, *_):
+        pass
+
+
+class Web(fsspec.AbstractFileSystem):
+    """What HTTP serves, without the package that fsspec needs for it."""
+
+    protocol = "web"
+
+    def _open(self, path, mode="rb", **_):
+        with urllib.request.urlopen(f"http://{path}", timeout=60) as page:
+            return io.BytesIO(page.read())
+
+
+def test_urls_that_fail_are_asked_again_and_those_that_never_work_are_quarantined(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "_WAITS_S", (0, 0))
+    fsspec.register_implementation("web", Web, clobber=True)
+    pages = {f"/{n}.png": png(10 * n) for n in range(4)}
+    with Server(pages, {"/1.png": 2, "/2.png": 1000}) as server:
+        urls = [f"web://127.0.0.1:{server.server_port}{path}" for path in pages]
+        how = {"backbone": ToyBackbone(), "workers": 0}
+        summary = unibind.encode(urls, tmp_path / "store", **how)
+        assert (summary.encoded, summary.quarantined) == (3, 1)
+        assert (server.asked["/1.png"], server.asked["/2.png"]) == (3, 3)
+        (failed,) = unibind.Store.open(tmp_path / "store").quarantined()
+        assert (failed["uri"], failed["error"]) == (urls[2], "UnreadableError")
+        assert failed["message"].startswith(f"{urls[2]} could not be fetched: HTTP Error 503")
+        server.failures["/2.png"] = 0
+        server.pages["/0.png"] = png(200)  # what is stored is not looked at again
+        before = server.asked.copy()
+        again = unibind.encode(urls, tmp_path / "store", **how)
+        assert (again.encoded, again.unchanged, again.quarantined) == (1, 3, 0)
+        assert server.asked - before == Counter(["/2.png"])
+        server.shutdown()
+    assert unibind.Store.open(tmp_path / "store").quarantined() == []
+
+
 # --- Parquet and data sets -----------------------------------------------------------------------------------------
 
 
@@ -198,6 +261,27 @@ def test_a_damaged_parquet_file_with_pictures_is_one_sentence(tmp_path):
     (tmp_path / "data.parquet").write_bytes(data)
     with pytest.raises(unibind.UnibindError, match="not a complete Parquet file"):
         unibind.read_manifest(tmp_path / "data.parquet")
+
+
+def test_a_damaged_group_of_rows_costs_its_rows(tmp_path):
+    pictures = [png(level) for level in range(90)]
+    path = tmp_path / "data.parquet"
+    parquet.write_table(pyarrow.table({"image": pictures}), path, row_group_size=30, compression="none")
+    place = parquet.ParquetFile(path).metadata.row_group(1).column(0)
+    start = place.dictionary_page_offset or place.data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + 40] = bytes(40)
+    path.write_bytes(data)
+    manifest = unibind.read_manifest(path)
+    assert [item.content.fetch() for item in manifest] == pictures[:30] + pictures[60:]
+    (lost,) = manifest.report.set_aside
+    assert lost.row == 31
+    assert "not a complete Parquet file" in lost.reason
+    assert lost.reason.endswith("the rows up to 60 are left out")
+    summary = unibind.encode(path, tmp_path / "store", backbone=ToyBackbone(), workers=0)
+    assert (summary.encoded, summary.quarantined) == (60, 0)
+    with pytest.raises(unibind.UnibindError, match="row 31"):
+        unibind.read_manifest(path, strict=True)
 
 
 def test_a_data_set_is_loaded_by_its_name(monkeypatch):

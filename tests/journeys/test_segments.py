@@ -1,5 +1,7 @@
 """Long recordings are encoded in segments, which are rows of their own with the seconds where they begin and end."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -73,6 +75,36 @@ def test_segments_are_items_of_one_object(talk, tmp_path):
     assert unibind.encode(talk.parent, tmp_path / "store", **how).replaced == 4
     talk.unlink()
     assert unibind.encode(talk.parent, tmp_path / "store", **how).missing == 4
+
+
+def states(store):
+    return {row.id.rpartition("/")[2]: row.state for row in unibind.Store.open(store).rows()}
+
+
+def test_segments_that_a_shorter_recording_no_longer_has_are_missing(talk, tmp_path):
+    how = {"backbone": ToyBackbone(), "workers": 0, "segments": 1}
+    unibind.encode(talk, tmp_path / "store", **how)
+    soundfile.write(talk, tones("red", "blue", seconds=1.2), RATE)
+    summary = unibind.encode(talk, tmp_path / "store", **how)
+    assert (summary.encoded, summary.replaced, summary.missing) == (1, 1, 3)
+    gone = {"talk.wav#t=1,2": "missing", "talk.wav#t=2,3": "missing", "talk.wav#t=3,4": "missing"}
+    assert states(tmp_path / "store") == {"talk.wav#t=0,1": "present", "talk.wav#t=1,2.4": "present", **gone}
+    again = unibind.encode(talk, tmp_path / "store", **how)
+    assert (again.encoded, again.unchanged, again.missing) == (0, 2, 3)
+
+
+def test_a_recording_may_be_stored_whole_and_in_segments_until_it_changes(talk, tmp_path):
+    how = {"backbone": ToyBackbone(), "workers": 0}
+    unibind.encode(talk, tmp_path / "store", **how)
+    unibind.encode(talk, tmp_path / "store", segments=2, **how)
+    names = ("talk.wav", "talk.wav#t=0,2", "talk.wav#t=2,4")
+    assert states(tmp_path / "store") == dict.fromkeys(names, "present")
+    os.utime(talk, (0, 0))  # another time, the same content
+    unibind.encode(talk, tmp_path / "store", segments=2, **how)
+    assert states(tmp_path / "store") == dict.fromkeys(names, "present")
+    soundfile.write(talk, tones("green", "blue", "green", "blue"), RATE)
+    assert unibind.encode(talk, tmp_path / "store", segments=2, **how).replaced == 2
+    assert states(tmp_path / "store") == dict.fromkeys(names, "present") | {"talk.wav": "missing"}
 
 
 @pytest.mark.slow

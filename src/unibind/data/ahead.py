@@ -1,4 +1,4 @@
-"""An iterator that runs in a thread of its own, a few results ahead of whoever takes them."""
+"""An iterator that runs in its own thread, a few results ahead of its consumer."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_CHECK_S = 0.2  # how often a thread that waits looks whether it is still wanted
-_LEAVE_S = 2.0  # to end; a thread that is in a call that hangs is left behind
-_SMALL = 32 << 20  # bytes of results that may wait beyond the depth
-_MANY = 32  # results that may
+_CHECK_S = 0.2  # how often a waiting thread checks whether it was stopped
+_LEAVE_S = 2.0  # to end; a thread that hangs in a call is abandoned
+_SMALL = 32 << 20  # bytes that may wait beyond `depth`
+_MANY = 32  # results that may wait beyond `depth`
 
 
 class Ahead(Generic[T], Iterator[T]):
-    """The results of `make(stopped)`, of which some wait; its errors are raised where it is read.
+    """The results of `make(stopped)`, made ahead of time in a thread; its errors are raised in `__next__`.
 
-    `depth` results wait at most, or 32, as long as they have no more than 32 MiB together by `size(result)`: batches of
-    texts come many at once, because texts are sorted, and then none for a while. `stopped()` says whether nobody takes
-    any more: what may take long looks at it, and ends.
+    At most `depth` results wait, or up to 32 if they take no more than 32 MiB together by `size(result)`: texts are
+    sorted, so many of their batches are ready at once, and then none for a while. `stopped()` becomes true when the
+    consumer has closed the iterator; slow work should check it and return.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Ahead(Generic[T], Iterator[T]):
         raise StopIteration if error is None else error
 
     def close(self) -> None:
-        """End the thread, which closes the generator."""
+        """Stop the thread, which closes the generator."""
         self._stopped.set()
         with self._changed:
             self._changed.notify_all()

@@ -1,8 +1,8 @@
-"""Encoding batches so that no item takes the others with it, because it does not fit in memory or gives no number.
+"""Encoding batches so that an item that does not fit in memory, or has no finite embedding, costs no other item.
 
-A batch that needs more memory than there is is halved until it fits, and the ones after it begin at that size. When
-several in a row have fitted, twice the size is tried again: another program may have given its memory back. Each time
-that fails, the next try comes later.
+A batch that needs more memory than there is is halved until it fits, and later batches start at that size. After
+several have fitted in a row, twice the size is tried: another program may have freed its memory. Each failure delays
+the next attempt.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Size:
 
 
 class BatchEncoder(Generic[Key]):
-    """Encodes preprocessed batches, in as large parts as fit in memory.
+    """Encodes preprocessed batches in the largest parts that fit in memory.
 
     `fail(key, failure)` is called for an item that does not fit alone, and for one whose embedding is not finite;
     `name(key)` is what its message calls it. `note(items, seconds)` is called for what was encoded.
@@ -67,7 +67,7 @@ class BatchEncoder(Generic[Key]):
         self._sizes: defaultdict[str, _Size] = defaultdict(_Size)
 
     def encode(self, modality: str, keys: Sequence[Key], batch: torch.Tensor) -> Iterator[tuple[list[Key], Vectors]]:
-        """Yield keys and embeddings [N, D] of a preprocessed batch [B, ...], in one part or several."""
+        """Yield the keys and embeddings [N, D] of a preprocessed batch [B, ...], in one or more parts."""
         size, start = self._sizes[modality], 0
         while start < len(keys):
             end = min(len(keys), start + (size.most or len(keys)))

@@ -1,4 +1,4 @@
-"""Arrays on their way from a worker process to its parent: through memory that both share, and never pickled."""
+"""Sending arrays from a worker process to its parent through shared memory, without pickling them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Room = NDArray[np.uint8]
 
 
 def send(connection: Connection, value: Any, room: Room) -> None:
-    """Send a value; the buffers of arrays in it go through `room`, so the receiver must have taken the last ones."""
+    """Send a value; its arrays go through `room`, so the receiver must have taken the previous value out of it."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     parts = [np.frombuffer(buffer.raw(), np.uint8) if buffer.raw().nbytes else room[:0] for buffer in buffers]
@@ -29,7 +29,7 @@ def send(connection: Connection, value: Any, room: Room) -> None:
 
 
 def receive(connection: Connection, room: Room) -> Any:
-    """What the other end sent, in memory of its own; raises EOFError and OSError as the connection does."""
+    """The value that was sent, copied out of `room`; raises EOFError and OSError as the connection does."""
     head, sizes, shared = connection.recv()
     parts, start = [], 0
     for size in sizes:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..modalities import modality_spec
 from ..modalities.tar_members import split_member
 from .file_facts import FileFacts, file_stamp, folder_of
 from .item_table import Entry, ItemTable
@@ -27,7 +28,7 @@ _AT_ONCE = 1000  # items that are in memory
 
 
 class Comparison:
-    """Items beside the rows of a store: what is to be encoded, and what is to be written as it is.
+    """Items compared with the rows of a store: which to encode, and which rows to update without encoding.
 
     `modalities` are those that are encoded, in their order; `held` are the keys (`key_of`) of modality and id of items
     that are not encoded now. `folders` are given if the items are all files of these folders. A stored file counts as
@@ -55,7 +56,7 @@ class Comparison:
         )
 
     def to_write(self) -> Iterator[StoredItem]:
-        """The rows whose facts changed; read it to its end before `work`.
+        """The rows whose facts changed; exhaust it before calling `work`.
 
         It counts: `updated` have new labels or other facts, `touched` only a new file time or state; `unchanged` are
         the items that need no encoding and have no new facts, `to_encode` those that are encoded, and `not_retried`
@@ -169,7 +170,11 @@ def _on_disk(row: StoredItem, encoded_from: str) -> StoredItem | None:
 
 
 def _of_other_files(rows: Iterable[StoredItem], folders: Sequence[Path]) -> Iterator[StoredItem]:
-    """Rows of items that are not listed, with another state where their files were deleted or are back."""
+    """Rows of items that are not listed and whose state changed: their files were deleted, or are back.
+
+    A recording may be listed as other items now: whole, or in other segments. If its content changed, the stored items
+    that are no longer listed are missing.
+    """
     roots = tuple(canonical_location(str(folder)).rstrip("/") + "/" for folder in folders)
     with_files: dict[Path, bool] = {}
     for row in rows:
@@ -179,12 +184,19 @@ def _of_other_files(rows: Iterable[StoredItem], folders: Sequence[Path]) -> Iter
         stamp = file_stamp(path)
         if row.state == MISSING and stamp is not None and stamp == (row.size, row.mtime_ns):
             yield replace(row, state=PRESENT)
+        elif row.state == PRESENT and stamp is not None and _is_recording(row):
+            if stamp != (row.size, row.mtime_ns):
+                yield _on_disk(row, row.location) or replace(row, state=MISSING)
         elif row.state == PRESENT and stamp is None:
             folder = folder_of(path)
             if folder not in with_files:
                 with_files[folder] = _has_files(folder)
             if with_files[folder] or row.location.startswith(roots):
                 yield replace(row, state=MISSING)
+
+
+def _is_recording(row: StoredItem) -> bool:
+    return row.size is not None and modality_spec(row.modality).segments is not None
 
 
 def _has_files(folder: Path) -> bool:

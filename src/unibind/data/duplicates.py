@@ -70,7 +70,7 @@ def find_duplicates(store: Store, modalities: Collection[str] | None = None) -> 
 
 
 def _copied(store: Store) -> set[bytes]:
-    """Keys of modality and content that occur more than once; only these are in memory."""
+    """Keys of modality and content that occur more than once; only these are kept in memory."""
     with closing(temporary_database()) as seen:
         seen.execute("CREATE TABLE seen (content BLOB PRIMARY KEY, copied INTEGER) WITHOUT ROWID")
         count = "INSERT INTO seen VALUES (?, 0) ON CONFLICT DO UPDATE SET copied = 1"

@@ -38,7 +38,7 @@ def file_stamp(path: str | Path) -> tuple[int, int] | None:
 def content_hash(path: str | Path, segment: Segment | None = None) -> str:
     """SHA-256 of the content of a file, read in blocks, or of a member of a tar archive; raises what reading raises.
 
-    That of a segment is made of the file's and its seconds.
+    The hash of a segment is derived from that of its file and from its start and end.
     """
     if segment is not None:
         whole = _hash_of_version(str(path), file_stamp(path))

@@ -28,7 +28,7 @@ Kind = tuple[str | None, ...]  # the values of the columns that are counted by
 _FORMAT = 1
 _FIELDS = {"format": COUNT, "columns": OBJECT, "fragments": OBJECT, "sha256": TEXT}
 _FIX = "it is made again when it is needed"
-_AT_ONCE = 65_536  # rows
+_AT_ONCE = 4096  # rows: Lance takes several kB for each
 _WORTH_KEEPING = 20_000  # rows: fewer are counted as fast as a file is written
 
 
@@ -71,7 +71,7 @@ def _write(path: Path, columns: Sequence[str], counts: Mapping[str, Mapping[Kind
 
 
 def _read(path: Path, columns: Sequence[str]) -> dict[str, Counter[Kind]]:
-    """What a file has, by the names of fragments; nothing where there is none, or another or a damaged one."""
+    """The counts in a file, by fragment name; empty if it is missing, damaged, or counts other columns."""
     try:
         if not path.is_file():
             return {}

@@ -1,4 +1,4 @@
-"""Items in a table on the disk, in their order and each once: memory does not grow with their number."""
+"""An ordered table of unique items on disk, so that memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LARGEST = 900_000_000  # bytes of an item with its content, which SQLite takes
 
 @dataclass(frozen=True)
 class Entry:
-    """An item, its position and canonical location, and `where` it was listed, if that was said."""
+    """An item, its position and canonical location, and `where` it was listed, if known."""
 
     position: int
     item: Item
@@ -30,9 +30,10 @@ class Entry:
 
 
 class ItemTable:
-    """Items, of which no two have the same modality and id, or the same modality and file.
+    """Items with unique ids and unique files per modality.
 
-    Inline texts may repeat, as captions do; their ids may not. `has_files` says whether there is anything but texts.
+    Inline texts may repeat, as captions do; their ids must not. `has_files` tells whether any item is not an inline
+    text.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class ItemTable:
         self._holders: list[Callable[..., Any]] = []  # of contents; there are few
 
     def add(self, item: Item, where: str | None = None) -> Entry | None:
-        """Take an item; returns the entry that has its file or id, where there is one, and then does not take it."""
+        """Add an item and return None; if an entry has its file or id already, return that entry and add nothing."""
         if len(self._folders) > _FOLDERS:
             self._folders.clear()
         place = canonical_location(item.uri, item.text, folders=self._folders)
@@ -80,7 +81,7 @@ class ItemTable:
         return self._entry(found)
 
     def blocks(self) -> Iterator[list[Entry]]:
-        """All entries in order, some at a time."""
+        """All entries in order, in blocks."""
         chosen = "SELECT position, item FROM items WHERE position >= ? AND position < ? ORDER BY position"
         for start in range(0, len(self), _AT_ONCE):
             yield [self._entry(row) for row in self._database.execute(chosen, (start, start + _AT_ONCE)).fetchall()]
@@ -89,7 +90,7 @@ class ItemTable:
         return (entry.item for block in self.blocks() for entry in block)
 
     def _packed(self, item: Item, place: str, where: str | None) -> bytes:
-        """An item as bytes; what its names repeat is left out."""
+        """An item as bytes, without the names that repeat its location."""
         facts = vars(item) | {
             "id": None if item.id == place else item.id,
             "uri": True if item.uri == place else item.uri,

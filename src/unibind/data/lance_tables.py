@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import UnibindError
 from .lance_errors import lance_errors
 from .lance_files import Fragment, TableFiles
@@ -29,10 +31,12 @@ _FRAGMENT_BITS = 32  # Lance numbers a row by the number of its fragment, shifte
 _KEY = "key"
 _NULLABLE = ("id", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content")
 
-# Fragments of one tier are merged when there are this many. Those of the last tier are never merged, so that a commit
-# to a large table rewrites little of it.
-_TIERS = (256, 4096, 65_536)  # rows that a fragment of a tier has less than
-_FAN_IN = 16
+# Fragments with fewer rows than a tier's limit are merged once there are enough of them. Larger ones stay as they are,
+# so that a commit to a large table rewrites little of it. A merge takes about seven times the size of the merged rows,
+# and 110 bytes per row of the table, so merges are rare and small.
+_TIERS = ((256, 16), (2048, 256))  # (rows, fragments)
+_MERGED_ROWS = 4096  # per commit
+_FULL_ROWS = 65_536  # per fragment after a full compaction
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
 _TRIES = 5  # to read a version before a writer removes it
 _COUNTED_AT_ONCE = 1 << 16  # rows
@@ -216,14 +220,14 @@ class LanceTables:
         Raises what `read` raises.
         """
         table = self._open(name)
-        for fragment in fragments:
-            first = fragment.number << _FRAGMENT_BITS
-            for start in range(first, first + fragment.rows, size):
-                numbers = list(range(start, min(start + size, first + fragment.rows)))
-                with self.errors("read"):  # rows that were deleted are left out
-                    part = table.take_row_ids(numbers).select(list(columns)).to_arrow()
-                self._check_filled(name, part)
-                yield fragment, part
+        for parts in _portions(fragments, size):
+            numbers = [(fragment.number << _FRAGMENT_BITS) + row for fragment, rows in parts for row in rows]
+            with self.errors("read"):  # rows that were deleted are left out
+                found = table.take_row_ids(numbers).with_row_id().select(list(columns)).to_arrow()
+            self._check_filled(name, found)
+            of = found["_rowid"].to_numpy() >> _FRAGMENT_BITS
+            for fragment, _ in parts:
+                yield fragment, found.select(list(columns)).filter(np.equal(of, fragment.number))
 
     def width(self, name: str) -> int | None:
         """The width of a table's vectors; None before its first complete append."""
@@ -281,29 +285,31 @@ class LanceTables:
             if not full:
                 self._merge_tiers(name)
                 continue
-            small = [f for f in self._mergeable(name) if f.rows < _TIERS[-1] or f.deleted * _WORN > f.rows]
+            small = [f for f in self._mergeable(name) if f.rows < _FULL_ROWS or f.deleted * _WORN > f.rows]
             if len(small) > 1 or any(f.deleted for f in small):
-                self._merge_fragments(name, small)
+                self._merge_fragments(name, small, _FULL_ROWS)
             self._remove_old(name, kept=1)
 
     def _merge_tiers(self, name: str) -> None:
         """Merge the fragments of each tier that has enough of them."""
-        for lower, upper in zip((0, *_TIERS), _TIERS, strict=False):
-            tier = [f for f in self._mergeable(name) if lower <= f.rows < upper]
-            if len(tier) >= _FAN_IN:
-                self._merge_fragments(name, tier)
+        least = 0
+        for most, enough in _TIERS:
+            tier = [f for f in self._mergeable(name) if least <= f.rows < most]
+            if len(tier) >= enough:
+                self._merge_fragments(name, tier, _MERGED_ROWS)
                 self._remove_old(name)
+            least = most
 
     def _mergeable(self, name: str) -> tuple[Fragment, ...]:
         """The fragments of a table whose rows have keys."""
         return self.fragments(name) if _KEY in self._columns[name] else ()
 
-    def _merge_fragments(self, name: str, fragments: Sequence[Fragment]) -> None:
-        """Write the rows of fragments anew, a full fragment at a time; each is one commit that changes no row."""
+    def _merge_fragments(self, name: str, fragments: Sequence[Fragment], size: int) -> None:
+        """Write the rows of fragments anew, `size` rows to a fragment; each is one commit that changes no row."""
         numbers = self._row_numbers(name, fragments)
-        for start in range(0, len(numbers), _TIERS[-1]):
+        for start in range(0, len(numbers), size):
             with self._commit(name, tidy=False) as table:
-                rows = table.take_row_ids(numbers[start : start + _TIERS[-1]]).to_arrow()
+                rows = table.take_row_ids(numbers[start : start + size]).to_arrow()
                 table.merge_insert(_KEY).when_matched_update_all().execute(rows)
 
     def _row_numbers(self, name: str, fragments: Sequence[Fragment]) -> list[int]:
@@ -386,3 +392,19 @@ class LanceTables:
     def errors(self, done: str) -> AbstractContextManager[None]:
         """Turn what Lance raises into one sentence that names the store."""
         return lance_errors(self._folder, done)
+
+
+def _portions(fragments: Sequence[Fragment], size: int) -> Iterator[list[tuple[Fragment, range]]]:
+    """Fragments and ranges of their rows, `size` rows together: small fragments are read at once."""
+    portion, room = list[tuple[Fragment, range]](), size
+    for fragment in fragments:
+        start = 0
+        while start < fragment.rows:
+            rows = range(start, min(fragment.rows, start + room))
+            portion.append((fragment, rows))
+            start, room = rows.stop, room - len(rows)
+            if not room:
+                yield portion
+                portion, room = [], size
+    if portion:
+        yield portion

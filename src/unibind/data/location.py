@@ -51,7 +51,7 @@ def local_path(location: str | None) -> Path | None:
 
 
 def place_on_disk(location: str | None) -> Path | None:
-    """The local file, or member of a local archive, that a uri or location names, or has a segment of; else None."""
+    """The local file or archive member that a uri or location, or the recording of a segment, names; else None."""
     if location is None or location.startswith(_TEXT):
         return None
     location = split_segment(location)[0]

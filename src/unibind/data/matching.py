@@ -1,4 +1,4 @@
-"""Which row of a store is which item, by place, id and content; in tables on the disk."""
+"""Matching items with the rows of a store by location, id and content, in tables on disk."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Matches:
             self._match_contents()
 
     def rows(self, first: int, last: int) -> dict[int, StoredItem]:
-        """The rows of the items from one position to another, by position."""
+        """The rows of the items at positions `first` to `last`, by position."""
         if not self._matched:
             return {}
         chosen = "SELECT position, row FROM matched JOIN stored USING (number) WHERE position BETWEEN ? AND ?"
         return {at: _unpacked(row) for at, row in self._tables.execute(chosen, (first, last)).fetchall()}
 
     def unmatched(self) -> Iterator[StoredItem]:
-        """The rows of no item."""
+        """The rows that no item matches."""
         return (row for _, row in self._unmatched())
 
     def _fill(self, stored: Iterable[Sequence[StoredItem]]) -> None:
@@ -84,7 +84,7 @@ class Matches:
                 self._claim(entry, row[0])
 
     def _match_contents(self) -> None:
-        """Find the rows of files that were moved or renamed: of the same content as a file that is gone."""
+        """Find the rows of files that were moved or renamed: they have the content of a file that is gone."""
         self._tables.execute("CREATE TABLE gone (kind BLOB, content TEXT, number INTEGER)")
         for number, row in self._unmatched():
             if row.content is not None and row.path is not None and file_stamp(row.path) is None:
@@ -113,7 +113,7 @@ class Matches:
     # --- tables -------------------------------------------------------------------------------------------------------
 
     def _find(self, column: str, modality: str, name: str) -> tuple[int, bytes | None, bytes] | None:
-        """Number, key of its own id, and content of the row that was read last of those with this place or id."""
+        """Number, key of its own id, and packed content of the last row read with this place or id."""
         chosen = f"SELECT number, name, row FROM stored WHERE {column} = ? ORDER BY number DESC LIMIT 1"
         found: tuple[int, bytes | None, bytes] | None = self._tables.execute(
             chosen, (key_of(modality, name),)

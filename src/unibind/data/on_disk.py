@@ -1,4 +1,4 @@
-"""Tables that one call needs and nobody keeps, on the disk rather than in memory."""
+"""Temporary tables of one call, on disk rather than in memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 from ..errors import UnibindError
 
-_CACHE_KIB = 8192  # of a database: what is smaller never reaches the disk
+_CACHE_KIB = 2048  # of each database; smaller ones never reach the disk
 
 
 class Database(sqlite3.Connection):
-    """A connection that says in one sentence that the disk is full."""
+    """A connection that reports a full disk as one UnibindError."""
 
     def execute(self, command: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """As that of sqlite3; raises UnibindError where the disk is full."""
+        """Like the method of sqlite3, but raises UnibindError if the disk is full."""
         with _sentences():
             return super().execute(command, parameters)
 
     def executemany(self, command: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """As that of sqlite3; raises UnibindError where the disk is full."""
+        """Like the method of sqlite3, but raises UnibindError if the disk is full."""
         with _sentences():
             return super().executemany(command, parameters)
 
@@ -39,18 +39,18 @@ def _sentences() -> Iterator[None]:
 
 
 def temporary_database() -> Database:
-    """A database of this process alone, in a file without a name that is gone with it, also when it is killed.
+    """A database in an unnamed file, which the system removes when this process ends, even if it is killed.
 
-    It takes 8 MiB of memory at most; the rest is in the folder for temporary files (`SQLITE_TMPDIR`, or `TMPDIR`).
+    It uses at most 2 MiB of memory; the rest is in the folder for temporary files (`SQLITE_TMPDIR`, or `TMPDIR`).
     """
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=Database)
     for setting in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}", "temp_store=FILE"):
         database.execute(f"PRAGMA {setting}")
-    database.execute("BEGIN")  # one transaction for all: nobody else reads it, and nothing is ever taken back
+    database.execute("BEGIN")  # a single transaction: no one else reads it, and nothing is rolled back
     return database
 
 
 def key_of(*names: str) -> bytes:
-    """A key of 16 bytes for names of any length and any characters; no two differ in names and agree in the key."""
+    """A 16-byte hash of names of any length and any characters; different names have different keys."""
     written = "\0".join(names).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(written, digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""How many processes read and preprocess: as many as keep the encoder busy, by what both take."""
+"""The number of reading processes: as many as keep the encoder busy, by the measured rates of both."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from ..processes import usable_cores
 
-_FIRST = 16  # items that are read before a rate is believed
-_RECENT = 0.02  # weight of an item in the mean of what items take: the last fifty count
+_FIRST = 16  # items to read before the rate counts
+_RECENT = 0.02  # weight of an item in the running mean: about the last fifty count
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a run was: its number of `workers`, and what an item took one of them and the encoder, in seconds.
+    """How fast a run was: its number of `workers`, and the seconds per item of one worker and of the encoder.
 
-    `busy` is the share of the time, from the first batch to the last, in which the encoder encoded. None stands for
-    what was not measured, because there was nothing to do.
+    `busy` is the share of the time from the first batch to the last in which the encoder was encoding. None means not
+    measured, because there was nothing to do.
     """
 
     workers: int
@@ -32,7 +32,7 @@ class Pace:
         if self.read_s is None or self.encode_s is None or self.busy is None:
             return ""
         readers = {0: "this process", 1: "1 worker"}.get(self.workers, f"{self.workers} workers")
-        took = f"reading took {_ms(self.read_s)} an item in one process, and encoding {_ms(self.encode_s)}"
+        took = f"reading took {_ms(self.read_s)} per item in one process, and encoding {_ms(self.encode_s)}"
         return f"{took}; with {readers} the encoder was busy {self.busy:.0%} of the time"
 
 
@@ -41,11 +41,11 @@ def _ms(seconds: float) -> str:
 
 
 class Staffing:
-    """The number of worker processes, and the rates that it follows from.
+    """The number of worker processes, and the rates that determine it.
 
-    A `count` that is given stays. Without one, there is one worker at first. When reading takes r seconds an item in
-    one process, and encoding e, then r / e processes give the encoder its work in time: that many are started, up to
-    the number of cores. Their number never shrinks, because those that have nothing to do wait.
+    A given `count` stays as it is. Otherwise there is one worker at first. If reading an item takes r seconds in one
+    process and encoding takes e, then r / e processes keep up with the encoder: that many are started, up to the number
+    of cores. The number never shrinks, because idle workers only wait.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -57,13 +57,13 @@ class Staffing:
         self._lock = threading.Lock()
 
     def note_read(self, seconds: float) -> None:
-        """Take into account that an item was read in so many seconds."""
+        """Record that reading an item took `seconds`."""
         with self._lock:
             self._read.add(seconds, 1)
             self._decide()
 
     def note_encoded(self, items: int, seconds: float) -> None:
-        """Take into account that a batch was encoded in so many seconds, just now."""
+        """Record that a batch of `items` was just encoded in `seconds`."""
         with self._lock:
             self._ended = time.monotonic()
             self._began = self._ended - seconds if self._began is None else self._began
@@ -72,7 +72,7 @@ class Staffing:
             self._decide()
 
     def pace(self) -> Pace:
-        """The rates up to now."""
+        """The rates so far."""
         with self._lock:
             span = self._ended - (self._began or self._ended)
             busy = min(1.0, self._encoding_s / span) if span else None
@@ -85,7 +85,7 @@ class Staffing:
 
 
 class _Mean:
-    """The mean of what recent items took."""
+    """A running mean over recent items."""
 
     def __init__(self) -> None:
         self.value: float | None = None

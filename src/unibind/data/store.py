@@ -104,7 +104,7 @@ class Store:
         self._lock, self._changing = WriterLock(path), threading.RLock()
         self._fixed = version  # the version that was asked for
         self._reported: set[str] = set()
-        self.derived: dict[Any, Any] = {}  # what others make of it to use it again; it goes when this object does
+        self.derived: dict[Any, Any] = {}  # what other modules derive from this object and reuse as long as it lives
         self.refresh()
 
     def refresh(self) -> None:
@@ -225,8 +225,8 @@ class Store:
         """Append items of one modality with their embeddings [N, D] in one commit, and remove them from quarantine.
 
         `facts` are those of the files when they were read; None for an item without a file of its own. A caller that
-        has `compared` the items with the store in this block of `writing`, and found them new, saves the check, which
-        needs the ids of all items in memory. Raises
+        has `compared` the items with the store in this block of `writing`, and found them new, skips the check, which
+        keeps the ids of all stored items in memory. Raises
         ContractError if the store's vectors are not comparable or have another width, and UnibindError for ids and
         files that are already stored, items of another modality, wrong counts, and values that are not finite.
         """

@@ -1,4 +1,4 @@
-"""Writing a run's embeddings and failures to a store: in a thread of its own, so that the encoder does not wait."""
+"""Writing the embeddings and failures of a run to a store in a separate thread, so that the encoder does not wait."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from .rows import MISSING, StoredItem
 from .store import Quarantined, Store
 from .unreadable import Stamps
 
-# A commit costs Lance a new version and file: one for so many items, or after so many seconds.
-_COMMIT_ITEMS, _COMMIT_S = 512, 20.0
-_COMMITS_WAITING = 2
+# Each commit makes a new version and file, so there is one per this many items or seconds. Files of this many items are
+# not merged automatically.
+_COMMIT_ITEMS, _COMMIT_S = 2048, 20.0
+_COMMITS_WAITING = 1
 _MOST_TIMED_OUT = 10  # in a row: then it is the drive and not the files
 
 
 @dataclass
 class _Portion:
-    """What is written together: embedded items of one modality, and items that failed."""
+    """The content of a commit: embedded items of one modality, and items that failed."""
 
     ready: list[tuple[Sequence[Item], Vectors]] = field(default_factory=list)
     failed: list[Quarantined] = field(default_factory=list)
@@ -39,10 +40,10 @@ class _Portion:
 
 
 class StoreWriter:
-    """Collects rows and writes them now and then, in portions of one modality; also while the encoder waits.
+    """Collects rows and writes them in portions of one modality, also while the encoder waits.
 
-    A portion is handed over whole: what was handed over is written once, or, where the process is killed, never. What
-    goes wrong is raised by the next call.
+    A portion is written once, or never if the process is killed. Errors of the writing thread are raised by the next
+    call.
     """
 
     def __init__(self, backbone: Backbone, store: Store) -> None:
@@ -118,7 +119,7 @@ class StoreWriter:
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        broken = False  # then what still comes is not written
+        broken = False  # then nothing more is written
         while True:
             try:
                 portion = self._queue.get(timeout=_COMMIT_S / 10)
@@ -135,7 +136,7 @@ class StoreWriter:
             del portion
 
     def _overdue(self) -> _Portion:
-        """What waits to be written, where it waits too long; else nothing."""
+        """What has waited too long to be written; else an empty portion."""
         if time.monotonic() - self._since <= _COMMIT_S:
             return _Portion()
         with self._lock:
@@ -161,7 +162,7 @@ class StoreWriter:
         self.encoded += len(new)
 
     def _quarantine(self, failed: Sequence[Quarantined]) -> None:
-        """Record what failed; where a stored item did, the content that was encoded is gone."""
+        """Record what failed; a stored item that failed is missing now, for its encoded content is gone."""
         for entry in failed:
             self._facts.pop((entry.modality, entry.id), None)
         stored = [self._replaced.pop((entry.modality, entry.id), None) for entry in failed]

@@ -36,9 +36,9 @@ _MAX_SIDE = 1 << 20  # bytes of a label, text or facts
 def collect_archive(
     path: Path, into: Collector, modalities: Modalities, folders: tuple[str, ...] = (), *, url: str | None = None
 ) -> None:
-    """Collect the samples of an archive, which lies in these folders of the source, or is a copy of what is at `url`.
+    """Collect the samples of an archive in these folders of the source; with `url`, `path` is a local copy of it.
 
-    An archive that is torn, or is none, is set aside, from there on.
+    An archive that is damaged is set aside from the damage on, and so is a file that is no archive.
     """
     archive = _Archive(path, url or str(path))
     found = _whole_part(archive, into)
@@ -52,7 +52,7 @@ def collect_archive(
 
 @dataclass(frozen=True)
 class _Archive:
-    """Where an archive is on the disk, and its name: the same path, or the URL that it was fetched from."""
+    """The path of an archive on disk, and its name: that path, or the URL that it was fetched from."""
 
     path: Path
     name: str

@@ -16,12 +16,12 @@ from .report import IntakeReport, SetAside
 from .segmenting import Segmenter
 from .split_names import SPLITS, normalized_split
 
-_NAMED = 1000  # rows and files set aside that are named; the rest is counted
+_NAMED = 1000  # rows and files set aside that are named; the others are only counted
 _FACTS = ("label", "split", "description", "object")
 
 
 class Manifest(Sequence[Item]):
-    """The items of a source, on the disk and not in memory; `report` says what was left out, and why."""
+    """The items of a source, kept on disk; `report` says what was left out, and why."""
 
     def __init__(self, table: ItemTable, report: IntakeReport) -> None:
         self.table, self.report = table, report
@@ -44,7 +44,7 @@ class Manifest(Sequence[Item]):
         return self.table.at(position + len(self) if position < 0 else position).item
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other one is a manifest or list of the same items."""
+        """Whether `other` is a manifest or list of the same items."""
         if not isinstance(other, Manifest | list):
             return NotImplemented
         return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))

@@ -1,4 +1,4 @@
-"""Data sets by their names on the Hugging Face Hub, such as `hf:ylecun/mnist`, through the library `datasets`."""
+"""Data sets by name, such as `hf:ylecun/mnist` of the Hugging Face Hub, through the library `datasets`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MARK = "hf:"
 
 
 def names_data_set(source: str) -> bool:
-    """Whether a source is the name of a data set; `hf://` begins a URL."""
+    """Whether a source is the name of a data set; `hf://...` is a URL."""
     return source.startswith(_MARK) and not source.startswith(f"{_MARK}//")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import LimitError, UnibindError
 from ...parquet_rows import MAX_ROWS
 from ..content import Content, digest_of
+from ..tables import BadRow
 from .columns import columns, is_known
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _BYTES, _PATH = "bytes", "path"
 
 
 def held_columns(path: Path) -> dict[str, bool]:
-    """The columns of files whose cells are bytes, or records of bytes and a path (then True)."""
+    """The columns whose cells contain files: False for bytes, True for records of bytes and a path."""
     with _opened(path) as file:
         schema = file.schema_arrow
     known = columns(tuple(schema.names))
@@ -34,27 +34,35 @@ def held_columns(path: Path) -> dict[str, bool]:
     return {name: _is_record(kind) for name, kind in kinds.items() if _is_bytes(kind) or _is_record(kind)}
 
 
-def rows_with_files(path: Path, held: Mapping[str, bool]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number of each row, from 1, and its cells in known columns; those that are `held` are contents.
+def rows_with_files(path: Path, held: Mapping[str, bool]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    """Yield the number of each row, from 1, and its cells in known columns; `held` cells become contents.
 
-    Their bytes are read to tell them by their digest, and again when they are encoded. Raises LimitError for more than
-    a table may have, and UnibindError for a damaged file.
+    Their bytes are read here for their digests, and again when they are encoded. If a group of rows is damaged, the
+    first row that cannot be read is a BadRow, and the rest of the group is left out. Raises LimitError for a file that
+    is larger than a table may be, and UnibindError for a file that is not Parquet.
     """
     with _opened(path) as file:
         _check(path, file, held)
         names = [name for name in file.schema_arrow.names if is_known(name)]
-        groups = file.metadata.num_row_groups
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
     holders = {name: _Cells(path, name, is_record=is_record) for name, is_record in held.items()}
-    numbers = count(1)
-    for group in range(groups):
-        places = count()
-        for batch in _batches(path, group, names, held):
-            for row in range(batch.num_rows):
-                place, number = next(places), next(numbers)
-                cells = {name: batch.column(name)[row] for name in names}
-                known = {n: cell.as_py() for n, cell in cells.items() if n not in held}
-                taken = partial(_content, place=(group, place), number=number)
-                yield number, known | {n: taken(n, cells[n].as_py(), holders[n]) for n in held}
+    first = 1
+    for group, size in enumerate(sizes):
+        number = first
+        try:
+            for cells in _rows_of_group(path, group, names, held):
+                taken = partial(_content, place=(group, number - first), number=number)
+                yield number, cells | {name: taken(name, cells[name], holders[name]) for name in held}
+                number += 1
+        except UnibindError as error:
+            yield number, BadRow(f"{error}; the rows up to {first + size - 1:,} are left out")
+        first += size
+
+
+def _rows_of_group(path: Path, group: int, names: list[str], held: Mapping[str, bool]) -> Iterator[dict[str, Any]]:
+    for batch in _batches(path, group, names, held):
+        for row in range(batch.num_rows):
+            yield {name: batch.column(name)[row].as_py() for name in names}
 
 
 def _content(name: str, cell: Any, holder: _Cells, *, place: tuple[int, int], number: int) -> Any:
@@ -66,7 +74,7 @@ def _content(name: str, cell: Any, holder: _Cells, *, place: tuple[int, int], nu
 
 
 class _Cells:
-    """Gives the bytes in a column by group and row; it goes on from where it was, as encoding does."""
+    """Gives the bytes in a column by group and row, fast if they are asked for in order, as encoding does."""
 
     def __init__(self, path: Path, name: str, *, is_record: bool) -> None:
         self._path, self._name, self.is_record = path, name, is_record
@@ -111,13 +119,13 @@ def _opened(path: Path, read_dictionary: list[str] | None = None) -> ParquetFile
 
 
 def _batches(path: Path, group: int, names: list[str], held: Mapping[str, bool]) -> Iterator[pyarrow.RecordBatch]:
-    """Some rows at a time; a cell that is repeated a million times is in memory once, in its dictionary."""
+    """Batches of rows; a value that repeats a million times is in memory once, in a dictionary."""
     repeated = [f"{name}.{_BYTES}" if held[name] else name for name in names if name in held]
     with _opened(path, repeated) as file:
         try:
             yield from file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=names)
         except MemoryError:
-            raise LimitError(f"{path} unpacks to more than there is memory for; write smaller groups of rows") from None
+            raise LimitError(f"{path} unpacks to more than fits in memory; write smaller groups of rows") from None
         except OSError as error:
             raise _damaged(path, error) from error
 

@@ -120,7 +120,7 @@ def _collect(source: Sources, into: Collector, modalities: Modalities) -> None:
 
 
 def _is_named_otherwise(source: str) -> bool:
-    """Whether a source is neither a path nor a URL."""
+    """Whether a source is standard input or the name of a data set, rather than a path or URL."""
     return source == STANDARD_INPUT or names_data_set(source)
 
 
@@ -170,7 +170,7 @@ def _collect_path(source: str | Path, into: Collector, modalities: Modalities, *
 
 
 def _collect_standard_input(into: Collector, modalities: Modalities) -> None:
-    """Collect the items of a table or list of paths that another program writes; paths start from where it runs."""
+    """Collect the items of a table or list from standard input; paths start from the working directory."""
     with tempfile.TemporaryDirectory(prefix="unibind-") as folder:
         table = Path(folder, "input")
         write_copy(sys.stdin.buffer, table)

@@ -33,7 +33,7 @@ _PAGES = ("http", "https")  # whose addresses have question marks
 def collect_url(url: str, into: Collector, modalities: Modalities) -> None:
     """Collect the items of a folder, a pattern of paths, a table or a file behind a URL.
 
-    Raises UnibindError, and its kinds for what is not there, where a folder or table cannot be fetched.
+    Raises MissingFileError or UnreadableError if a folder or table cannot be fetched.
     """
     base, pattern = (url, ()) if urlsplit(url).scheme in _PAGES else split_pattern(url)
     ending = ending_of(url)
@@ -114,7 +114,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 @contextmanager
 def _copy(url: str, ending: str) -> Iterator[Path]:
-    """A copy on the disk, for a block."""
+    """A local copy that exists within the block."""
     import fsspec
 
     with tempfile.TemporaryDirectory(prefix="unibind-") as folder:
@@ -129,6 +129,6 @@ def _copy(url: str, ending: str) -> Iterator[Path]:
 
 
 def write_copy(stream: IO[bytes], path: Path) -> None:
-    """Write what a stream has to a file, some at a time."""
+    """Copy a stream to a file, in blocks."""
     with path.open("wb") as file:
         shutil.copyfileobj(stream, file)

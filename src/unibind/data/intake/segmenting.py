@@ -1,4 +1,4 @@
-"""Recordings as segments: an item for each, which are records of one object."""
+"""Splitting recordings into segments: one item each, all of one object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROBE_S = 20.0  # to find out how long a recording is
 
 
 class Segmenter:
-    """Replaces the recordings among items by segments of about `seconds` each."""
+    """Replaces recordings by segments of about `seconds` each."""
 
     def __init__(self, seconds: float | None) -> None:
         if seconds is not None and not seconds > 0:
@@ -25,9 +25,9 @@ class Segmenter:
         self._seconds, self._probing = seconds, Deadline(_PROBE_S)
 
     def parts(self, item: Item) -> list[Item]:
-        """The segments of an item: whole ones but for the last, which has half to one and a half times the length.
+        """The segments of an item: all have the given length, but for the last, which has half to one and a half of it.
 
-        What is shorter than that, is no recording, or cannot be read, stays as it is: encoding says what is wrong.
+        An item that is shorter, is not a recording, or cannot be read stays whole: encoding says what is wrong.
         """
         if self._seconds is None or item.uri is None or item.content is not None:
             return [item]
