@@ -17,6 +17,7 @@ from .backbones import Backbone
 from .backbones._shared.places import absolute_name
 from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
+from .data.engines import LOCAL, find_engine
 from .data.folder_state import folder_state
 from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
 from .data.loader import ITEM_TIMEOUT_S
@@ -59,6 +60,7 @@ def encode(
     item_timeout: float = ITEM_TIMEOUT_S,
     retry_quarantine: bool = False,
     limits: Limits | None = None,
+    engine: str = LOCAL,
     progress: bool | None = None,
 ) -> EncodeSummary:
     """Encode files into a store, made where it does not exist; run it again to continue where it stopped.
@@ -67,12 +69,13 @@ def encode(
     content changed is encoded again, and one that was deleted is marked (see `data.changes`).
 
     `source`, `modality`, `root`, `strict`, `allow_empty` and `segments` are those of `read_manifest`; what it left out
-    is in the summary's `intake`. `backbone` defaults to the store's own. Unreadable items go to the store's quarantine
-    (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
+    is in the summary's `intake`. `engine` is "local" or "ray" (see `encode_items`). `backbone` defaults to the store's
+    own. Unreadable items go to the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
-    if workers != 0:
+    find_engine(engine)
+    if workers != 0 and engine == LOCAL:
         prepare_workers()  # while sources and weights are read
     items = read_manifest(
         source, modality=modality, root=root, strict=strict, allow_empty=allow_empty, segments=segments
@@ -98,6 +101,7 @@ def encode(
             item_timeout=item_timeout,
             retry_quarantine=retry_quarantine,
             limits=limits,
+            engine=engine,
             progress=advance,
         )
     if len(opened) >= INDEXED_FROM:

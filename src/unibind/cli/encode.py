@@ -91,6 +91,15 @@ def encode(
         ),
     ] = None,
     item_timeout: ItemTimeoutOption = 60,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="local|ray",
+            help="Where items are read and encoded: on this machine, or on the Ray cluster that RAY_ADDRESS names "
+            "(without it, Ray is started here).",
+            rich_help_panel=ADVANCED,
+        ),
+    ] = "local",
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Go on, and encode what changes in the folders.", rich_help_panel=INPUT),
@@ -116,6 +125,7 @@ def encode(
       $ find /data -name "*.wav" | unibind encode - --out runs/sounds
       $ unibind encode photos/ --out runs/mine --watch
       $ unibind encode talks/ --out runs/talks --segments 10
+      $ RAY_ADDRESS=head:6379 unibind encode /shared/photos --out /shared/store --engine ray
     """
     from .. import api
     from ..data.intake import parse_modality_choice
@@ -130,6 +140,7 @@ def encode(
         "workers": workers,
         "item_timeout": item_timeout,
         "retry_quarantine": retry_quarantine,
+        "engine": engine,
         **backbone.arguments,
     }
     sources = source[0] if len(source) == 1 else source
