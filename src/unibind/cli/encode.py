@@ -13,6 +13,7 @@ from ._console import (
     ADVANCED,
     INPUT,
     OUTPUT,
+    EngineOption,
     ItemTimeoutOption,
     JsonOption,
     ModalityChoiceOption,
@@ -91,15 +92,7 @@ def encode(
         ),
     ] = None,
     item_timeout: ItemTimeoutOption = 60,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="local|ray",
-            help="Where items are read and encoded: on this machine, or on the Ray cluster that RAY_ADDRESS names "
-            "(without it, Ray is started here).",
-            rich_help_panel=ADVANCED,
-        ),
-    ] = "local",
+    engine: EngineOption = "local",
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Go on, and encode what changes in the folders.", rich_help_panel=INPUT),

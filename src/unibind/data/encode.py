@@ -119,9 +119,9 @@ def encode_items(
     is not read within `item_timeout` seconds is quarantined as `TimedOut`, and one that kills its worker as
     `WorkerDied`. `engine` is a name in `data.engines`: "ray" reads and encodes on the Ray cluster that RAY_ADDRESS
     names, or on one that it starts on this machine; the store is the same. `progress` is called with the number of
-    items just done. Raises ContractError before anything is read where the store was made by another backbone, UnknownNameError where it lacks the modalities of all items, and
-    UnibindError for an item listed twice, for a store that another process is writing, and where many items in a row
-    time out.
+    items just done. Raises ContractError before anything is read where the store was made by another backbone,
+    UnknownNameError where it lacks the modalities of all items, and UnibindError for an item listed twice, for a store
+    that another process is writing, and where many items in a row time out.
     """
     if batch_size < 1 or (workers or 0) < 0 or not item_timeout > 0:
         given = f"{batch_size}, {workers} and {item_timeout}"

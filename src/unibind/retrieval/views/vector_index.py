@@ -24,7 +24,7 @@ _SHARE = 16  # of the memory of the machine, one part may be taken by a graph
 _LINKS = 16  # of each item in the graph
 _BUILT_WITH = 150  # candidates for the links of an item
 _NUMBERS_PER_CODE = 8  # numbers of a vector that one byte stands for; with fewer, training takes many times as long
-_TRAINED_ON, _ROUNDS = 64, 20  # items per partition and rounds of k-means; more changes little
+TRAINED_ON, ROUNDS = 64, 20  # items per partition and rounds of k-means; more changes little
 _PROBED = 25  # one in so many partitions is read
 _FEWEST_PROBED = 8
 _CANDIDATES = 150  # compared exactly, or fifteen for each item that is asked for
@@ -63,7 +63,7 @@ class VectorIndex:
 
         shared = {"distance_type": "l2", "num_partitions": self.partitions}
         if self.kind == PQ:
-            config: Any = IvfPq(**shared, num_sub_vectors=self.codes, sample_rate=_TRAINED_ON, max_iterations=_ROUNDS)
+            config: Any = IvfPq(**shared, num_sub_vectors=self.codes, sample_rate=TRAINED_ON, max_iterations=ROUNDS)
         else:
             config = HnswSq(**shared, m=_LINKS, ef_construction=_BUILT_WITH)
         table.create_index("vector", config=config, name=NAME, replace=True)

@@ -49,6 +49,13 @@ def connected() -> Iterator[None]:
                 yield
 
 
+def cores() -> int:
+    """The cores of the cluster that is connected."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
 @contextmanager
 def _at_address(address: str) -> Iterator[None]:
     import ray
@@ -72,14 +79,14 @@ def _on_this_machine() -> Iterator[None]:
     import ray
 
     with scratch(Path(_short(tempfile.gettempdir()))) as folder:
-        _start(
-            address="local",
-            num_cpus=max(_LEAST_CORES, usable_cores()),
-            include_dashboard=False,
-            object_store_memory=_shared_memory(),
-            _temp_dir=str(folder),
-        )
         try:
+            _start(
+                address="local",
+                num_cpus=max(_LEAST_CORES, usable_cores()),
+                include_dashboard=False,
+                object_store_memory=_shared_memory(),
+                _temp_dir=str(folder),
+            )
             yield
         finally:
             ray.shutdown()

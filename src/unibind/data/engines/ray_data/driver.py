@@ -19,6 +19,7 @@ from ....files import scratch
 from ...staffing import Pace
 from ..job import Job
 from .cluster import connected
+from .cluster import cores as cluster_cores
 from .plan import Plan
 from .stages import BLOCK, Encoder, Part, Reader, Settings, write
 
@@ -42,7 +43,7 @@ def run_on_ray(job: Job) -> Pace:
         return Pace(0)
     gpus = _gpus(job.backbone)
     with connected(), scratch(job.store.path) as room:
-        cores = _cores()
+        cores = cluster_cores()
         plan = Plan(job.changes.work(), room, _block_size(job, cores))
         with job.store.receiving(job.backbone.dim) as table, closing(job.writer):  # which writes all before it ends
             account = _Account(job, plan)
@@ -142,12 +143,6 @@ def _block_size(job: Job, cores: int) -> int:
     """Items of a block: fewer where there are few items, so that all cores have some."""
     even = -(-job.changes.to_encode // (_BLOCKS_A_CORE * cores))
     return min(_BLOCK, max(job.batch_size, even))
-
-
-def _cores() -> int:
-    import ray
-
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 def _encoders(cores: int, gpus: int) -> int:
