@@ -2,7 +2,7 @@
 
     python benchmarks/scale_rates.py --items 100000 --json benchmarks/results/scale-rates.json
 
-Vectors of 384 numbers in float16 are random; nothing is encoded. The functions are those that the driver and the
+Rates are per second of a core, so that other programs on the machine do not count. Vectors of 384 numbers in float16 are random; nothing is encoded. The functions are those that the driver and the
 workers of the Ray engine call, one after the other in this process, without Ray. `one worker` is what each of many can
 do at the same time; the driver's rates are what all of them together have.
 """
@@ -59,28 +59,29 @@ def measured(folder: Path, count: int, block: int) -> dict[str, float]:
     table = folder / "items.csv"
     table.write_text("id,text,label\n" + "".join(f"{i},a red thing of number {i:09},thing\n" for i in range(count)))
     store = Store.create(folder / "store", precision="float16")
-    with timed(found, "driver: items/s read from a table", count):
+    with timed(found, "driver: items/core-s read from a table", count):
         manifest = read_manifest(table)
     (folder / "blocks").mkdir()
-    with timed(found, "driver: items/s compared and planned", count):
+    with timed(found, "driver: items/core-s compared and planned", count):
         changes = Comparison(manifest.table, store.row_batches(), modalities=(MODALITY,))
         list(changes.to_write())
         plan = Plan(changes.work(), folder / "blocks", block)
     found["bytes/item of the plan"] = folder_size(folder / "blocks") / count
     with store.receiving(WIDTH) as place:
         fragments = written(found, store, plan, place)
-        with timed(found, "driver: ms a commit of one fragment", 1000 / 10, inverse=True):
+        with on_the_clock(found, "driver: ms on the clock, a commit of 1 fragment", 10):
             for fragment in fragments[:10]:
                 store.adopt([fragment], CONTRACT)
         rest = fragments[10:]
-        with timed(found, "driver: items/s committed, 16 fragments at once", sum(f.rows for f in rest)):
+        name = f"driver: ms on the clock, a commit of {AT_ONCE} fragments"
+        with on_the_clock(found, name, -(-len(rest) // AT_ONCE)):
             for start in range(0, len(rest), AT_ONCE):
                 store.adopt(rest[start : start + AT_ONCE], CONTRACT)
-    with timed(found, "driver: items/s merged into large files at the end", count):
+    with timed(found, "driver: items/core-s merged into large files at the end", count):
         store.compact(full=True)
     assert len(store) == count
     found["bytes/item of the store"] = store.sizes()["items"] / count
-    with timed(found, "s to open the store", 1, inverse=True):
+    with on_the_clock(found, "ms on the clock to open the store"):
         Store.open(store.path)
     return found | indexed(folder / "view", store, count)
 
@@ -90,7 +91,7 @@ def written(found: dict[str, float], store: Store, plan: Plan, place: str) -> li
         plan.folder, None, 64, 60.0, Limits(), False, store.path, place, "float16", {MODALITY: CONTRACT.hash}
     )
     vectors = unit_vectors(plan.count)
-    with timed(found, "one worker: items/s written as fragments", plan.count):
+    with timed(found, "one worker: items/core-s written as fragments", plan.count):
         fragments = []
         for number in range(plan.blocks):
             tasks = read_block(plan.folder, number)
@@ -105,11 +106,11 @@ def indexed(folder: Path, store: Store, count: int) -> dict[str, float]:
     folder.mkdir()
     view = ViewTable(folder, store.path)
     view.create(schema(WIDTH))
-    with timed(found, "items/s copied into the view", count):
+    with timed(found, "items/core-s copied into the view", count):
         for table in store.stored():
             view.add(view_rows(store, table, matrix(table[VECTOR])))
     index = VectorIndex.chosen(count, WIDTH, memory=1)
-    with timed(found, "items/s indexed on this machine", count):
+    with timed(found, "items/core-s indexed on this machine", count):
         view.build(index)
     found["bytes/item of the view"] = folder_size(folder) / count
     return found
@@ -121,12 +122,19 @@ def unit_vectors(count: int) -> np.ndarray:
 
 
 @contextmanager
-def timed(found: dict[str, float], name: str, count: float, *, inverse: bool = False) -> Iterator[None]:
-    """Note a rate per second; with `inverse`, the seconds times `count`."""
+def timed(found: dict[str, float], name: str, count: float) -> Iterator[None]:
+    """Note how many a second of a core, which other programs do not change."""
+    started = time.process_time()
+    yield
+    found[name] = count / (time.process_time() - started)
+
+
+@contextmanager
+def on_the_clock(found: dict[str, float], name: str, each: int = 1) -> Iterator[None]:
+    """Note the milliseconds of each of so many."""
     started = time.perf_counter()
     yield
-    seconds = time.perf_counter() - started
-    found[name] = seconds * count if inverse else count / seconds
+    found[name] = 1000 * (time.perf_counter() - started) / each
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ class Plan:
     """
 
     def __init__(self, work: Iterable[tuple[Item, StoredItem | None]], folder: Path, size: int) -> None:
-        self.folder, self.directory = folder.resolve(), None
+        self.folder = folder.resolve()
+        self.directory: Path | None = None
         self.blocks = self.count = 0
         self._starts: list[int] = []  # the first position of each block
         for tasks in self._cut(work, size):

@@ -140,7 +140,7 @@ class Encoder:
     def __init__(self, backbone: Backbone, settings: Settings) -> None:
         self._backbone, self._settings = backbone, settings
         self._failed: list[tuple[Task, Failure]] = []
-        self._encoder = BatchEncoder(
+        self._encoder = BatchEncoder[Read](
             backbone,
             name=lambda read: item_label(read.task.item),
             fail=lambda read, failure: self._failed.append((read.task, failure)),
