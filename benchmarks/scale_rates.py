@@ -2,9 +2,10 @@
 
     python benchmarks/scale_rates.py --items 100000 --json benchmarks/results/scale-rates.json
 
-Rates are per second of a core, so that other programs on the machine do not count. Vectors of 384 numbers in float16 are random; nothing is encoded. The functions are those that the driver and the
-workers of the Ray engine call, one after the other in this process, without Ray. `one worker` is what each of many can
-do at the same time; the driver's rates are what all of them together have.
+Rates are per second of a core, so that other programs on the machine do not count. Vectors of 384 numbers in float16
+are random; nothing is encoded. The functions are those that the driver and the workers of the Ray engine call, one
+after the other in this process, without Ray. `one worker` is what each of many can do at the same time; the driver's
+rates are what all of them together have.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +37,14 @@ from unibind.retrieval.views.vector_index import VectorIndex
 
 WIDTH, MODALITY = 384, "text"
 CONTRACT = Contract(space="random@1", backbone="random", modality=MODALITY, weights="1")
+INDEXED = 5 * 4096  # items of which an index is built; its bytes an item hardly depend on their number
 AT_ONCE = 16  # fragments in one commit, where they wait for the one before
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--block", type=int, default=1024)
+    parser.add_argument("--block", type=int, default=4096)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -106,13 +109,11 @@ def indexed(folder: Path, store: Store, count: int) -> dict[str, float]:
     folder.mkdir()
     view = ViewTable(folder, store.path)
     view.create(schema(WIDTH))
-    with timed(found, "items/core-s copied into the view", count):
-        for table in store.stored():
+    with timed(found, "items/core-s copied into the view", INDEXED):
+        for table in islice(store.stored(), INDEXED // 4096):
             view.add(view_rows(store, table, matrix(table[VECTOR])))
-    index = VectorIndex.chosen(count, WIDTH, memory=1)
-    with timed(found, "items/core-s indexed on this machine", count):
-        view.build(index)
-    found["bytes/item of the view"] = folder_size(folder) / count
+    view.build(VectorIndex.chosen(len(view), WIDTH, memory=1))
+    found["bytes/item of the view and its index"] = folder_size(folder) / len(view)
     return found
 
 

@@ -56,6 +56,7 @@ for attempt in (
     lambda: run_demo(sys.argv[1]),
     lambda: contact_sheet(categories=["dog"]),
     lambda: Client("http://localhost:9", "none"),
+    lambda: unibind.encode([], sys.argv[1], engine="ray"),
 ):
     try:
         attempt()
@@ -64,7 +65,7 @@ for attempt in (
 """
     done = in_bare_installation(code, tmp_path / "demo")
     assert done.returncode == 0, done.stderr
-    needed = ["all", "report", "llm"]
+    needed = ["all", "report", "llm", "scale"]
     lines = done.stdout.splitlines()
     assert len(lines) == len(needed)
     for line, extra in zip(lines, needed, strict=True):

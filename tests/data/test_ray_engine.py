@@ -22,7 +22,7 @@ from unibind.data.engines.ray_data.plan import Plan, read_block
 from unibind.data.manifest import Item
 from unibind.data.store import Store
 from unibind.data.store_check import check_store
-from unibind.errors import UnibindError
+from unibind.errors import UnibindError, UnknownNameError
 
 TEXTS, PICTURES = 380, 120
 CRASHING = "050.txt"
@@ -205,3 +205,8 @@ def wait_for_rows(path, process):
             return stored
         time.sleep(0.1)
     raise AssertionError("nothing was stored")
+
+
+def test_an_unknown_engine_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown engine 'dask'; choose one of: local, ray"):
+        encode_items([], Mortal(tmp_path), Store.create(tmp_path / "store"), engine="dask")

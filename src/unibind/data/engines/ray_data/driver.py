@@ -27,7 +27,8 @@ _log = logging.getLogger(__name__)
 
 _BLOCK = 4096  # items that are read by one task
 _BLOCKS_A_CORE = 4  # at least, where there are enough items for that: the last ones are shared evenly
-_FRAGMENT = 1024  # items that are written at once, about
+_FRAGMENT = 1024  # items that are written at once, about; more of them, up to a block, where there are many items
+_FRAGMENTS = 1000  # above which they are larger: each costs the driver a part of a commit
 _RETRIES = 5  # of a task whose worker died
 _ROUNDS = 3  # in which items are encoded that got lost with workers
 _ENCODER_CPUS, _WRITER_CPUS = 0.9, 0.1  # they share a core, so that two cores are enough
@@ -109,11 +110,12 @@ def _stream(job: Job, settings: Settings, blocks: range, cores: int, gpus: int) 
     given = {"fn_constructor_args": (job.backbone, settings), "max_task_retries": _RETRIES, "batch_format": "pyarrow"}
     readers = (1, cores) if not job.workers else job.workers
     encoder: dict[str, Any] = {"num_cpus": _ENCODER_CPUS, "num_gpus": gpus, "concurrency": (1, _encoders(cores, gpus))}
-    batches = max(1, _FRAGMENT // job.batch_size)
+    fragment = min(_BLOCK, max(_FRAGMENT, job.changes.to_encode // _FRAGMENTS))
     data = ray.data.from_items([{BLOCK: block} for block in blocks], override_num_blocks=len(blocks))
     data = data.map_batches(Reader, batch_size=1, num_cpus=1, concurrency=readers, **given)
     data = data.map_batches(Encoder, batch_size=None, zero_copy_batch=True, **encoder, **given)
     writing = partial(write, settings=settings)
+    batches = max(1, fragment // job.batch_size)
     data = data.map_batches(writing, batch_size=batches, batch_format="pyarrow", num_cpus=_WRITER_CPUS)
     try:
         for found in data.iter_batches(batch_size=None, batch_format="pyarrow"):
