@@ -1,6 +1,6 @@
-"""What a run on many machines costs per item beside encoding: planning, writing, committing, bytes, and the index.
+"""What a run on many machines costs per item beside encoding: planning, writing, committing, and bytes.
 
-    python benchmarks/scale_rates.py --items 100000 --json benchmarks/results/scale-rates.json
+    python benchmarks/scale_rates.py --items 30000 --json benchmarks/results/scale-rates.json
 
 Rates are per second of a core, so that other programs on the machine do not count. Vectors of 384 numbers in float16
 are random; nothing is encoded. The functions are those that the driver and the workers of the Ray engine call, one
@@ -33,17 +33,16 @@ from unibind.data.store import Store
 from unibind.modalities.limits import Limits
 from unibind.retrieval.views.rows import schema, view_rows
 from unibind.retrieval.views.table import ViewTable
-from unibind.retrieval.views.vector_index import VectorIndex
 
 WIDTH, MODALITY = 384, "text"
 CONTRACT = Contract(space="random@1", backbone="random", modality=MODALITY, weights="1")
-INDEXED = 5 * 4096  # items of which an index is built; its bytes an item hardly depend on their number
+VIEWED = 5 * 4096  # items of which a view is made
 AT_ONCE = 16  # fragments in one commit, where they wait for the one before
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--items", type=int, default=30_000)
     parser.add_argument("--block", type=int, default=4096)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
@@ -86,7 +85,7 @@ def measured(folder: Path, count: int, block: int) -> dict[str, float]:
     found["bytes/item of the store"] = store.sizes()["items"] / count
     with on_the_clock(found, "ms on the clock to open the store"):
         Store.open(store.path)
-    return found | indexed(folder / "view", store, count)
+    return found | viewed(folder / "view", store, count)
 
 
 def written(found: dict[str, float], store: Store, plan: Plan, place: str) -> list[Any]:
@@ -104,16 +103,16 @@ def written(found: dict[str, float], store: Store, plan: Plan, place: str) -> li
     return fragments
 
 
-def indexed(folder: Path, store: Store, count: int) -> dict[str, float]:
+def viewed(folder: Path, store: Store, count: int) -> dict[str, float]:
     found: dict[str, float] = {}
     folder.mkdir()
     view = ViewTable(folder, store.path)
     view.create(schema(WIDTH))
-    with timed(found, "items/core-s copied into the view", INDEXED):
-        for table in islice(store.stored(), INDEXED // 4096):
+    with timed(found, "items/core-s copied into the view", VIEWED):
+        for table in islice(store.stored(), VIEWED // 4096):
             view.add(view_rows(store, table, matrix(table[VECTOR])))
-    view.build(VectorIndex.chosen(len(view), WIDTH, memory=1))
-    found["bytes/item of the view and its index"] = folder_size(folder) / len(view)
+    view.build(None)
+    found["bytes/item of the view, without its vector index"] = folder_size(folder) / len(view)
     return found
 
 

@@ -16,7 +16,16 @@ from unibind.extras import EXTRAS
 
 REPOSITORY = Path(__file__).parents[1]
 NOT_INSTALLED = sorted({module for extra in EXTRAS.values() for module in extra.modules} - {"tokenizers"})
-BARE = f"import sys; sys.modules.update(dict.fromkeys({NOT_INSTALLED}))\n"
+BARE = f"""
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name in {NOT_INSTALLED}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+"""
 
 
 def in_bare_installation(code, *arguments):
