@@ -43,7 +43,7 @@ AT_ONCE = 16  # fragments in one commit, where they wait for the one before
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=30_000)
-    parser.add_argument("--block", type=int, default=4096)
+    parser.add_argument("--block", type=int, default=512)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -75,8 +75,8 @@ def measured(folder: Path, count: int, block: int) -> dict[str, float]:
             for fragment in fragments[:10]:
                 store.adopt([fragment], CONTRACT)
         rest = fragments[10:]
-        name = f"driver: ms on the clock, a commit of {AT_ONCE} fragments"
-        with on_the_clock(found, name, -(-len(rest) // AT_ONCE)):
+        name = f"driver: ms on the clock, a fragment in commits of {AT_ONCE}"
+        with on_the_clock(found, name, len(rest)):
             for start in range(0, len(rest), AT_ONCE):
                 store.adopt(rest[start : start + AT_ONCE], CONTRACT)
     with timed(found, "driver: items/core-s merged into large files at the end", count):

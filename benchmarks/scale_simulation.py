@@ -43,8 +43,8 @@ class Run:
     slowness: float = 4.0
     failing_h: float = 24.0
     restart_s: float = 60.0
-    commit_s: float = 0.02
-    commit_fragment_s: float = 0.018
+    commit_s: float = 0.005
+    commit_fragment_s: float = 0.028
     killed_h: float = 0.0
     back_s: float = 600.0
     even: bool = False

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 from ....errors import UnibindError
 from ....files import scratch
 from ....processes import usable_cores
+
+_log = logging.getLogger(__name__)
 
 _ADDRESS = "RAY_ADDRESS"
 _LEAST_CORES = 2  # one reads, one encodes
@@ -118,8 +120,12 @@ def _shared_memory() -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave Ray's reports of progress and of what it tries again out of the output; errors are raised anyway."""
+    """Leave Ray's reports of progress and of what it tries again out of the output; errors are raised anyway.
+
+    Those of workers that died it prints on standard output, where results belong, and has no setting for that.
+    """
     import ray.data
+    from ray._private import worker
 
     context = ray.data.DataContext.get_current()
     before = context.enable_progress_bars, context.print_on_execution_start
@@ -128,11 +134,18 @@ def _quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
+    printing, worker.print_to_stdstream = worker.print_to_stdstream, _note
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "(?s).*ray_remote_args.*", DeprecationWarning)
             yield
     finally:
+        worker.print_to_stdstream = printing
         context.enable_progress_bars, context.print_on_execution_start = before
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _note(said: Mapping[str, Any], **_: object) -> None:
+    for line in said["lines"]:
+        _log.info(line)
