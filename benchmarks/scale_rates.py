@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
+import torch
 
 from unibind.backbones import Contract
 from unibind.data.changes import Comparison
@@ -28,6 +30,9 @@ from unibind.data.engines.ray_data.stages import Read, Settings, _fragment
 from unibind.data.intake import read_manifest
 from unibind.data.lance_files import folder_size
 from unibind.data.lance_tables import VECTOR
+from unibind.data.loader import load_with_facts
+from unibind.data.manifest import Item
+from unibind.data.opening import open_backbone
 from unibind.data.rows import matrix
 from unibind.data.store import Store
 from unibind.modalities.limits import Limits
@@ -37,6 +42,7 @@ from unibind.retrieval.views.table import ViewTable
 WIDTH, MODALITY = 384, "text"
 CONTRACT = Contract(space="random@1", backbone="random", modality=MODALITY, weights="1")
 VIEWED = 5 * 4096  # items of which a view is made
+PICTURES = 32
 AT_ONCE = 16  # fragments in one commit, where they wait for the one before
 
 
@@ -57,7 +63,7 @@ def main() -> None:
 
 
 def measured(folder: Path, count: int, block: int) -> dict[str, float]:
-    found: dict[str, float] = {}
+    found = reading(folder)
     table = folder / "items.csv"
     table.write_text("id,text,label\n" + "".join(f"{i},a red thing of number {i:09},thing\n" for i in range(count)))
     store = Store.create(folder / "store", precision="float16")
@@ -71,21 +77,40 @@ def measured(folder: Path, count: int, block: int) -> dict[str, float]:
     found["bytes/item of the plan"] = folder_size(folder / "blocks") / count
     with store.receiving(WIDTH) as place:
         fragments = written(found, store, plan, place)
-        with on_the_clock(found, "driver: ms on the clock, a commit of 1 fragment", 10):
+        with timed(found, "driver: fragments/core-s committed, one at a time", 10):
             for fragment in fragments[:10]:
                 store.adopt([fragment], CONTRACT)
         rest = fragments[10:]
-        name = f"driver: ms on the clock, a fragment in commits of {AT_ONCE}"
-        with on_the_clock(found, name, len(rest)):
+        with timed(found, f"driver: fragments/core-s committed, {AT_ONCE} at once", len(rest)):
             for start in range(0, len(rest), AT_ONCE):
                 store.adopt(rest[start : start + AT_ONCE], CONTRACT)
     with timed(found, "driver: items/core-s merged into large files at the end", count):
         store.compact(full=True)
     assert len(store) == count
     found["bytes/item of the store"] = store.sizes()["items"] / count
-    with on_the_clock(found, "ms on the clock to open the store"):
-        Store.open(store.path)
     return found | viewed(folder / "view", store, count)
+
+
+def reading(folder: Path) -> dict[str, float]:
+    """What a worker reads and encodes with the default backbone."""
+    torch.set_num_threads(1)
+    found: dict[str, float] = {}
+    backbone, random = open_backbone("starter"), np.random.default_rng(0)
+    for width, height in ((320, 240), (1600, 1200)):
+        files = [folder / f"{width}-{i}.jpg" for i in range(PICTURES)]
+        for file in files:
+            blocks = PIL.Image.fromarray(random.integers(0, 255, (height // 16, width // 16, 3), np.uint8))
+            blocks.resize((width, height)).save(file, quality=90)
+        items = [Item(file.name, "image", uri=str(file)) for file in files]
+        load_with_facts(items[0], backbone, Limits())
+        with timed(found, f"one worker: JPEG of {width} x {height}/core-s read", PICTURES):
+            tensors = [load_with_facts(item, backbone, Limits())[0] for item in items]
+        found[f"bytes/JPEG of {width} x {height}"] = sum(file.stat().st_size for file in files) / PICTURES
+    batch = torch.stack([tensor for tensor in tensors if isinstance(tensor, torch.Tensor)])
+    backbone.encode("image", batch)
+    with timed(found, "one worker: images/core-s encoded by starter", len(batch)):
+        backbone.encode("image", batch)
+    return found
 
 
 def written(found: dict[str, float], store: Store, plan: Plan, place: str) -> list[Any]:
@@ -127,14 +152,6 @@ def timed(found: dict[str, float], name: str, count: float) -> Iterator[None]:
     started = time.process_time()
     yield
     found[name] = count / (time.process_time() - started)
-
-
-@contextmanager
-def on_the_clock(found: dict[str, float], name: str, each: int = 1) -> Iterator[None]:
-    """Note the milliseconds of each of so many."""
-    started = time.perf_counter()
-    yield
-    found[name] = 1000 * (time.perf_counter() - started) / each
 
 
 if __name__ == "__main__":
