@@ -18,6 +18,7 @@ from ....processes import usable_cores
 _log = logging.getLogger(__name__)
 
 _ADDRESS = "RAY_ADDRESS"
+_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 _LEAST_CORES = 2  # one reads, one encodes
 _SHARED_MEMORY = 1 << 30  # bytes for what is on its way between workers
 _SHARE = 0.3  # of what is free, that may be taken for it
@@ -63,7 +64,7 @@ def _at_address(address: str) -> Iterator[None]:
     import ray
 
     try:
-        _start(address=address)
+        ray.init(address=address, **_SILENT)  # standard error stays: where a cluster refuses, Ray may end the process
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise UnibindError(
@@ -102,7 +103,7 @@ def _start(**how: Any) -> None:
     try:
         with Path(os.devnull).open("w") as nowhere, warnings.catch_warnings(action="ignore"):
             os.dup2(nowhere.fileno(), 2)
-            ray.init(**how, log_to_driver=False, logging_level=logging.CRITICAL)
+            ray.init(**how, **_SILENT)
     finally:
         os.dup2(before, 2)
         os.close(before)

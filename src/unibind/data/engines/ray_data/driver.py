@@ -30,6 +30,7 @@ _BLOCKS_A_CORE = 4  # at least, where there are enough items for that: the last 
 _FRAGMENT = 1024  # items that are written at once, about; more of them, up to a block, where there are many items
 _FRAGMENTS = 1000  # above which they are larger: each costs the driver a part of a commit
 _RETRIES = 5  # of a task whose worker died
+_LONGEST = 300  # characters of a reason
 _ROUNDS = 3  # in which items are encoded that got lost with workers
 _ENCODER_CPUS, _WRITER_CPUS = 0.9, 0.1  # they share a core, so that two cores are enough
 
@@ -169,7 +170,8 @@ def _sentence(error: BaseException) -> BaseException:
         if isinstance(seen, UnibindError):
             return seen
         seen = getattr(seen, "cause", None) or seen.__cause__
-    reason = " ".join(str(error).split())[:300]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[-1][:_LONGEST] if lines else "no reason"  # the last line says what the ones before led to
     return UnibindError(
         f"Ray gave up ({type(error).__name__}: {reason}); what was stored is kept; run the same command again to "
         "continue"
