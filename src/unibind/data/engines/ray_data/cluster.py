@@ -37,8 +37,9 @@ def connected() -> Iterator[None]:
 
     Where RAY_ADDRESS is not set, Ray is started on this machine, and ends with the block or with this process.
     """
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
+    if not os.environ.get(_ADDRESS):  # a cluster has its own, and what it refuses, Ray only says in its log
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
     import ray
 
     with _quiet():
