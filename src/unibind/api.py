@@ -17,6 +17,7 @@ from .backbones import Backbone
 from .backbones._shared.places import absolute_name
 from .data.embeddings import Embeddings, TextEmbeddings, unit
 from .data.encode import EncodeSummary, encode_items
+from .data.engines import LOCAL, find_engine
 from .data.folder_state import folder_state
 from .data.intake import ModalityChoice, Sources, read_manifest, source_folders
 from .data.loader import ITEM_TIMEOUT_S
@@ -59,6 +60,7 @@ def encode(
     item_timeout: float = ITEM_TIMEOUT_S,
     retry_quarantine: bool = False,
     limits: Limits | None = None,
+    engine: str = LOCAL,
     progress: bool | None = None,
 ) -> EncodeSummary:
     """Encode files into a store, made where it does not exist; run it again to continue where it stopped.
@@ -67,12 +69,14 @@ def encode(
     content changed is encoded again, and one that was deleted is marked (see `data.changes`).
 
     `source`, `modality`, `root`, `strict`, `allow_empty` and `segments` are those of `read_manifest`; what it left out
-    is in the summary's `intake`. `backbone` defaults to the store's own. Unreadable items go to the store's quarantine
-    (`Store.quarantined`). Raises what `read_manifest` and `encode_items` raise.
+    is in the summary's `intake`. `engine` is "local" or "ray" (see `encode_items`). `backbone` defaults to the store's
+    own. Unreadable items go to the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and
+    `encode_items` raise.
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
-    if workers != 0:
+    find_engine(engine)
+    if workers != 0 and engine == LOCAL:
         prepare_workers()  # while sources and weights are read
     items = read_manifest(
         source, modality=modality, root=root, strict=strict, allow_empty=allow_empty, segments=segments
@@ -98,6 +102,7 @@ def encode(
             item_timeout=item_timeout,
             retry_quarantine=retry_quarantine,
             limits=limits,
+            engine=engine,
             progress=advance,
         )
     if len(opened) >= INDEXED_FROM:
@@ -304,6 +309,7 @@ def build_index(
     *,
     model: UniBind | str | Path | None = None,
     memory: int | None = None,
+    engine: str = LOCAL,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,
@@ -316,8 +322,9 @@ def build_index(
     `encode` does this by itself for stores of 50,000 items and more, with their backbone. The index is of the items as
     the model compares them; every model has its own. It follows the store by itself: items that are added, changed or
     removed later need no new one. The means that a search removes stay those of now until it is built again. `memory`
-    is what the machine that searches has, in bytes, which the kind of index depends on (None: as this one). Memory does
-    not grow with the store. Raises UnibindError for an empty store, and where another process is building.
+    is what the machine that searches has, in bytes, which the kind of index depends on (None: as this one). With the
+    `engine` "ray", workers of a Ray cluster build an index of more than 200,000 items (see `encode`). Memory does not
+    grow with the store. Raises UnibindError for an empty store, and where another process is building.
     """
     opened = open_store(store)
     fitted = open_model(
@@ -330,7 +337,7 @@ def build_index(
         options=options,
     )
     with progress_bar("indexing", len(opened), progress) as advance:
-        return describe_view(opened, build_view(opened, fitted, memory=memory, progress=advance))
+        return describe_view(opened, build_view(opened, fitted, memory=memory, engine=engine, progress=advance))
 
 
 def show_indexes(store: Store | str | Path) -> list[ViewDescription]:

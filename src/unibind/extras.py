@@ -31,6 +31,7 @@ EXTRAS: Mapping[str, Extra] = MappingProxyType(
         "datasets": Extra("data sets of the Hugging Face Hub", ("datasets",)),
         "llm": Extra("asking language models", ("openai",)),
         "faiss": Extra("exporting to FAISS", ("faiss",)),
+        "scale": Extra("encoding and indexing on a Ray cluster", ("ray", "lance_ray", "lance")),
         "qdrant": Extra("exporting to Qdrant", ("qdrant_client",)),
         "imagebind": Extra("the texts of ImageBind and LanguageBind", ("instant_clip_tokenizer", "ftfy")),
         "transformers": Extra("models of transformers", ("transformers", "tokenizers", "sentencepiece")),

@@ -1,7 +1,9 @@
 """A store that is damaged, of another schema or not writable is one sentence that names it: in Python, and printed."""
 
 import json
+import os
 import shutil
+import time
 
 import lancedb
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 from tests.helpers.command import run
 from tests.helpers.toy_store import filled_store
 from tests.helpers.toys import ToyBackbone
-from unibind.data.store import Store
+from unibind.data.lance_files import TableFiles
+from unibind.data.store import Quarantined, Store
 from unibind.errors import UnibindError
 
 
@@ -121,3 +124,19 @@ def test_an_interrupt_is_not_swallowed(path, monkeypatch):
     monkeypatch.setattr(lancedb.table.LanceTable, "delete", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store.remove(store.rows()[:1])
+
+
+def test_files_that_a_later_commit_will_name_are_kept(tmp_path):
+    store = Store.create(tmp_path / "store")
+    store.quarantine([Quarantined("a", None, "image", "E", "m")])
+    files = TableFiles(store.path / "quarantine.lance")
+    for age_s, kept in ((60, True), (6000, False)):  # in a block of sparing; others are of a run before
+        new = files.folder / "data" / f"{age_s}.lance"
+        new.write_bytes(b"x")
+        os.utime(new, (time.time() - age_s,) * 2)
+        with files.sparing():
+            files.remove_old(0, lambda _: True)
+            assert new.exists() == kept
+    files.remove_old(0, lambda _: True)
+    assert not list(files.folder.glob("data/60.lance"))
+    assert files.damage(files.numbers()[0]) is None

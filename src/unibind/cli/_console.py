@@ -113,6 +113,16 @@ AllowDuplicatesOption = Annotated[
 ]
 
 
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|ray",
+        help="Where the work is done: on this machine, or on the Ray cluster that RAY_ADDRESS names (where it is not "
+        "set, Ray is started on this machine).",
+        rich_help_panel=ADVANCED,
+    ),
+]
 ItemTimeoutOption = Annotated[
     float,
     typer.Option(

@@ -13,6 +13,7 @@ from ._console import (
     ADVANCED,
     INPUT,
     OUTPUT,
+    EngineOption,
     ItemTimeoutOption,
     JsonOption,
     ModalityChoiceOption,
@@ -91,6 +92,7 @@ def encode(
         ),
     ] = None,
     item_timeout: ItemTimeoutOption = 60,
+    engine: EngineOption = "local",
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Go on, and encode what changes in the folders.", rich_help_panel=INPUT),
@@ -116,6 +118,7 @@ def encode(
       $ find /data -name "*.wav" | unibind encode - --out runs/sounds
       $ unibind encode photos/ --out runs/mine --watch
       $ unibind encode talks/ --out runs/talks --segments 10
+      $ RAY_ADDRESS=head:6379 unibind encode /shared/photos --out /shared/store --engine ray
     """
     from .. import api
     from ..data.intake import parse_modality_choice
@@ -130,6 +133,7 @@ def encode(
         "workers": workers,
         "item_timeout": item_timeout,
         "retry_quarantine": retry_quarantine,
+        "engine": engine,
         **backbone.arguments,
     }
     sources = source[0] if len(source) == 1 else source

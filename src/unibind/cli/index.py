@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._backbone_options import NO_CHOICE, BackboneChoice, with_backbone_options
-from ._console import ADVANCED, MODEL, JsonOption, add_verb, notify, print_json, print_table
+from ._console import ADVANCED, MODEL, EngineOption, JsonOption, add_verb, notify, print_json, print_table
 
 if TYPE_CHECKING:
     from ..retrieval.views import ViewDescription
@@ -37,6 +37,7 @@ def build(
             rich_help_panel=ADVANCED,
         ),
     ] = None,
+    engine: EngineOption = "local",
     json: JsonOption = False,
 ) -> None:
     """Build the index of a store for one model, or for its own backbone; an older one is replaced.
@@ -47,11 +48,12 @@ def build(
     Examples:
       $ unibind index build runs/mine
       $ unibind index build runs/mine --model runs/my_model
+      $ RAY_ADDRESS=head:6379 unibind index build /shared/store --engine ray
     """
     from ..api import build_index
 
     bytes_of_memory = None if memory is None else int(memory * 1e9)
-    described = build_index(store, model=model, memory=bytes_of_memory, **backbone.arguments)
+    described = build_index(store, model=model, memory=bytes_of_memory, engine=engine, **backbone.arguments)
     if json:
         print_json({"store": str(store), **asdict(described)})
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,24 +19,23 @@ from ..backbones._shared.towers import check_offered
 from ..errors import UnibindError
 from ..modalities import check_modality
 from ..modalities.limits import Limits
-from .ahead import Ahead
 from .batch_encoding import BatchEncoder
 from .changes import Comparison
 from .duplicates import DuplicateReport, find_duplicates
 from .embeddings import Vectors
+from .engines import LOCAL, Job, find_engine
 from .inputs import loadable_items
 from .intake import IntakeReport, Manifest
 from .item_table import table_of
-from .loader import ITEM_TIMEOUT_S, Failure, RawItem, batches, can_be_sent, item_label, load_items
+from .loader import ITEM_TIMEOUT_S, Failure, RawItem, batches, can_be_sent, load_items
 from .manifest import Item
-from .staffing import Pace, Staffing
+from .staffing import Pace
 from .store import Store
 from .store_writer import StoreWriter
 from .unreadable import failed_as_they_are
 
 _ROWS_AT_ONCE = 1024  # of the store, that are read
 _UPDATED_AT_ONCE = 8192  # rows, in one commit
-_BATCHES_AHEAD = 2  # that are ready while one is encoded
 
 
 # --- into a store --------------------------------------------------------------------------------------------------
@@ -101,6 +100,7 @@ def encode_items(
     item_timeout: float = ITEM_TIMEOUT_S,
     retry_quarantine: bool = False,
     limits: Limits | None = None,
+    engine: str = LOCAL,
     progress: Callable[[int], None] | None = None,
 ) -> EncodeSummary:
     """Bring a store up to date with these items; stopped at any moment, the next call continues.
@@ -117,15 +117,16 @@ def encode_items(
     `workers` processes read and preprocess (None: as many as keep the encoder busy, see `data.staffing`, if there are
     files and the backbone can be pickled; 0: this process does, and a decoder that crashes ends the run). An item that
     is not read within `item_timeout` seconds is quarantined as `TimedOut`, and one that kills its worker as
-    `WorkerDied`. `progress` is called with the number of items just done. Raises ContractError before anything is read
-    where the store was made by another backbone, UnknownNameError where it lacks the modalities of all items, and
-    UnibindError for an item listed twice, for a store that another process is writing, and where many items in a row
-    time out.
+    `WorkerDied`. `engine` is a name in `data.engines`: "ray" reads and encodes on the Ray cluster that RAY_ADDRESS
+    names, or on one that it starts on this machine; the store is the same. `progress` is called with the number of
+    items just done. Raises ContractError before anything is read where the store was made by another backbone,
+    UnknownNameError where it lacks the modalities of all items, and UnibindError for an item listed twice, for a store
+    that another process is writing, and where many items in a row time out.
     """
     if batch_size < 1 or (workers or 0) < 0 or not item_timeout > 0:
         given = f"{batch_size}, {workers} and {item_timeout}"
         raise UnibindError(f"batch_size must be at least 1, workers 0 and item_timeout more than 0, not {given}")
-    started = time.monotonic()
+    started, chosen = time.monotonic(), find_engine(engine)
     store.refresh()
     table = items.table if isinstance(items, Manifest) else table_of(items)
     counts = table.counts()
@@ -146,25 +147,10 @@ def encode_items(
     report(len(table) - changes.to_encode)
     if workers is None and not (table.has_files and can_be_sent(backbone)):
         workers = 0
-    staffing, writer = Staffing(workers), StoreWriter(backbone, store)
-    reading = functools.partial(
-        _read_batches,
-        changes,
-        backbone,
-        writer,
-        staffing,
-        batch_size=batch_size,
-        item_timeout=item_timeout,
-        limits=limits or Limits(),
-        report=report,
-    )
-    encoder = BatchEncoder(backbone, name=item_label, fail=writer.fail, note=staffing.note_encoded)
+    writer = StoreWriter(backbone, store)
+    job = Job(changes, backbone, store, writer, workers, batch_size, item_timeout, limits or Limits(), report)
     try:
-        with closing(Ahead(reading, _BATCHES_AHEAD, lambda ready: ready[2].nbytes)) as ready:
-            for modality, group, batch in ready:
-                for encoded, vectors in encoder.encode(modality, group, batch):
-                    writer.add(encoded, vectors)
-                report(len(group))
+        pace = chosen.run(job)
     finally:
         writer.close()
     if writer.encoded or writer.replaced or changes.updated or changes.touched:
@@ -180,42 +166,8 @@ def encode_items(
         time.monotonic() - started,
         changes.not_retried,
         left_out,
-        staffing.pace(),
+        pace,
     )
-
-
-def _read_batches(
-    changes: Comparison,
-    backbone: Backbone,
-    writer: StoreWriter,
-    staffing: Staffing,
-    stopped: Callable[[], bool],
-    *,
-    batch_size: int,
-    item_timeout: float,
-    limits: Limits,
-    report: Callable[[int], None],
-) -> Generator[tuple[str, list[Item], Tensor]]:
-    """What is to be encoded, in preprocessed batches; what cannot be read goes to the writer."""
-
-    def todo() -> Iterator[Item]:
-        for item, row in changes.work():
-            writer.expect(item, row)
-            yield item
-
-    def readable() -> Iterator[tuple[Item, str, Tensor]]:
-        for item, result, facts in loading:
-            if isinstance(result, Failure):
-                writer.fail(item, result)
-                report(1)
-            else:
-                writer.note(item, facts)
-                yield item, item.modality, result
-
-    ahead = _BATCHES_AHEAD * batch_size
-    how: dict[str, Any] = {"item_timeout": item_timeout, "limits": limits, "ahead": ahead, "stopped": stopped}
-    with closing(load_items(todo(), backbone, workers=staffing, facts=True, **how)) as loading:
-        yield from batches(readable(), batch_size)
 
 
 _T = TypeVar("_T")

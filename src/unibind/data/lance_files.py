@@ -12,7 +12,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ _FOOTER = struct.Struct("<QHH4s")  # where the message begins, two numbers of th
 _LENGTH = struct.Struct("<I")
 _DATA, _DELETIONS, _TRANSACTIONS, _VERSIONS = "data", "_deletions", "_transactions", "_versions"
 _SET_ASIDE = "_damaged"
+_CLOCKS_DIFFER_S = 600.0  # by at most so much, those of hosts that write to one folder
 _KEPT = 3  # versions that are always kept: there is something to fall back to
 
 _NAME = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
@@ -65,6 +66,7 @@ class TableFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._synced: set[Path] = set()
+        self._spared_since: float | None = None
 
     # --- versions ---------------------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class TableFiles:
 
         Kept are the newest versions, as many as `kept`, those that were replaced less than `keep_s` seconds ago, those
         whose manifest `remove` does not remove because it is in use, and files younger than that. Where a manifest
-        cannot be read, nothing is removed.
+        cannot be read, nothing is removed. In a block of `sparing`, files that no version needs stay.
         """
         numbers, since = self.numbers(), time.time() - keep_s
         try:
@@ -165,12 +167,22 @@ class TableFiles:
         for newer, number in reversed(list(zip(numbers[kept - 1 :], numbers[kept:], strict=False))):
             if self.manifest(newer).stat().st_mtime < since and remove(self.manifest(number)):
                 del versions[number]
+        since = min(since, self._spared_since or since)
         needed = {name for version in versions.values() for name in version.files}
         needed |= {f"{_TRANSACTIONS}/{version.transaction}" for version in versions.values()}
         for part in (_DATA, _DELETIONS, _TRANSACTIONS):
             for entry in _entries(self.folder / part):
                 if f"{part}/{entry.name}" not in needed and entry.stat().st_mtime < since:
                     Path(entry.path).unlink(missing_ok=True)
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """Keep what was written since a while ago, also if no version needs it yet: a commit will name it."""
+        self._spared_since = time.time() - _CLOCKS_DIFFER_S
+        try:
+            yield
+        finally:
+            self._spared_since = None
 
     def size(self) -> int:
         """Bytes of all its files."""

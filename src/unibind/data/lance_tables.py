@@ -244,6 +244,23 @@ class LanceTables:
             else:
                 table.add(data)
 
+    @contextmanager
+    def receiving(self, name: str) -> Iterator[Path]:
+        """Keep fragments that others write to a table in this block until they are adopted; yields its folder."""
+        files = self._files[name]
+        with files.sparing():
+            yield files.folder.resolve()
+
+    def adopt(self, name: str, fragments: Sequence[str]) -> None:
+        """Append fragments that others wrote to the table's folder, in one commit; each is pylance's JSON."""
+        import lance
+
+        with self._commit(name):
+            written = [lance.FragmentMetadata.from_json(fragment) for fragment in fragments]
+            lance.LanceDataset.commit(
+                str(self._files[name].folder), lance.LanceOperation.Append(written), read_version=self._pins[name]
+            )
+
     def merge(self, name: str, data: pyarrow.Table) -> None:
         """Overwrite the given columns of the rows with the given keys, in one commit."""
         with self._commit(name) as table:

@@ -32,6 +32,7 @@ _INTEGERS = ("size", "mtime_ns", FACTS_SUM, VECTOR_SUM)
 FACTS = (
     "key", "id", "location", "uri", "label", "split", "object", "description", "size", "mtime_ns", "content", "state",
 )  # fmt: skip
+_STORED = (*FACTS, FACTS_SUM, "modality", "contract")  # beside the vector and its checksum
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,17 @@ def facts_checksum(cells: Mapping[str, Any]) -> int:
 def vector_checksums(vectors: NDArray[np.floating]) -> list[int]:
     """CRC-32 of each of the vectors [N, D] in their precision on disk."""
     return [zlib.crc32(vector) for vector in np.ascontiguousarray(vectors)]
+
+
+def stored_table(
+    rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: str, places: Places, precision: str
+) -> pyarrow.Table:
+    """Rows of one modality with their vectors [N, D], as a store's table of items has them.
+
+    `contract` is the hash of the contract of the vectors.
+    """
+    cells = [{**cells_of(row, places), "modality": row.modality, "contract": contract} for row in rows]
+    return arrow_table(cells, _STORED, vectors, precision)
 
 
 def rows_of(table: pyarrow.Table, places: Places) -> list[StoredItem]:

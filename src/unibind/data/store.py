@@ -49,6 +49,7 @@ from .rows import (
     matrix,
     new_row,
     rows_of,
+    stored_table,
     vector_checksums,
 )
 from .store_lock import LOCK, Owner, WriterLock, read_owner
@@ -70,7 +71,21 @@ _COLUMNS = {
 }
 _COUNTED = ("modality", "contract", "split", "state")
 _UPDATED = (*FACTS, FACTS_SUM)
-_WRITTEN = (*_UPDATED, "modality", "contract")  # beside the vector and its checksum
+
+
+@dataclass(frozen=True)
+class NewFragment:
+    """A fragment of the table of items that a worker wrote, and what the store must know of its rows.
+
+    `metadata` is that of pylance as JSON. `ids` are those of the items, `splits` those that they belong to, and `width`
+    is that of their vectors.
+    """
+
+    metadata: str
+    rows: int
+    width: int
+    ids: Sequence[str]
+    splits: frozenset[str | None]
 
 
 @dataclass(frozen=True)
@@ -240,7 +255,7 @@ class Store:
             if not rows:
                 return
             self._write_contract(contract)
-            self._append(_ITEMS, self._with_contract(rows, contract), vectors)
+            self._tables.append(_ITEMS, self._stored(rows, vectors, contract))
             if self._taken is not None:
                 self._taken.add(rows)
             self._counts[contract.modality] += len(rows)
@@ -257,8 +272,7 @@ class Store:
             if not rows:
                 return
             self._write_contract(contract)
-            written = self._with_contract(rows, contract)
-            self._tables.merge(_ITEMS, arrow_table(written, _WRITTEN, vectors, self.precision))
+            self._tables.merge(_ITEMS, self._stored(rows, vectors, contract))
             self.refresh()
             self._release(rows)
 
@@ -280,6 +294,39 @@ class Store:
         with self._change():
             self._delete(_ITEMS, [row.key for row in rows])
             self.refresh()
+
+    # --- written by workers -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def receiving(self, width: int) -> Iterator[str]:
+        """Let workers write fragments of the table of items in this block; yields where that table is.
+
+        The table is made, without rows, where there is none: `width` is that of its vectors. What workers wrote is in
+        the store once `adopt` has named it, and is removed later if it never is.
+        """
+        with self.writing():
+            if self._tables.version(_ITEMS) is None:
+                empty = stored_table([], np.empty((0, width), np.float32), "", self._places, self.precision)
+                self._tables.append(_ITEMS, empty)
+            with self._tables.receiving(_ITEMS) as place:
+                yield str(place)
+
+    def adopt(self, fragments: Sequence[NewFragment], contract: Contract) -> None:
+        """Add fragments of one modality in one commit, and remove their items from quarantine.
+
+        The caller has compared their items with the store in this block of `writing`, and found them new. Raises
+        ContractError where the vectors are not comparable with those of the store or have another width.
+        """
+        with self._change():
+            self.check_contract(contract)
+            self._check_width(*{fragment.width for fragment in fragments})
+            self._write_contract(contract)
+            self._tables.adopt(_ITEMS, [fragment.metadata for fragment in fragments])
+            self._taken = None
+            for fragment in fragments:
+                self._counts[contract.modality] += fragment.rows
+                self._splits.setdefault(contract.modality, set()).update(fragment.splits)
+            self._released({(contract.modality, name) for fragment in fragments for name in fragment.ids})
 
     def note_backbone(self, name: str, options: Mapping[str, Any]) -> None:
         """Record which backbone encoded the items, so that it can be built again from the store alone."""
@@ -519,10 +566,14 @@ class Store:
                 f"{contract.modality}; add each modality separately"
             )
         self.check_contract(contract)
-        width = self._tables.width(_ITEMS)
-        if width not in (None, vectors.shape[1]):
+        self._check_width(vectors.shape[1])
+
+    def _check_width(self, *widths: int) -> None:
+        stored_width = self._tables.width(_ITEMS)
+        other = next((width for width in widths if stored_width not in (None, width)), None)
+        if other is not None:
             raise ContractError(
-                f"the new vectors have {vectors.shape[1]} dimensions, but those of {self.path} have {width}; "
+                f"the new vectors have {other} dimensions, but those of {self.path} have {stored_width}; "
                 "encode with the same backbone"
             )
 
@@ -532,8 +583,8 @@ class Store:
             self._append(_CONTRACTS, [{"hash": contract.hash, "json": contract.to_json()}])
             self._contracts[contract.modality] = contract
 
-    def _with_contract(self, rows: Sequence[StoredItem], contract: Contract) -> list[dict[str, Any]]:
-        return [{**cells_of(row, self._places), "modality": row.modality, "contract": contract.hash} for row in rows]
+    def _stored(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> pyarrow.Table:
+        return stored_table(rows, vectors, contract.hash, self._places, self.precision)
 
     def _already(self) -> _Taken:
         """Ids and places of every stored item."""
@@ -549,7 +600,9 @@ class Store:
 
     def _release(self, items: Sequence[StoredItem | Quarantined]) -> None:
         """Remove items from quarantine."""
-        named = {(item.modality, item.id) for item in items}
+        self._released({(item.modality, item.id) for item in items})
+
+    def _released(self, named: set[tuple[str, str]]) -> None:
         condition = None
         if len(named) <= _DELETED_AT_ONCE:
             condition = f"id IN ({', '.join(_quoted(str(stored(name))) for _, name in named)})"
@@ -563,11 +616,8 @@ class Store:
         values = (cells(table[column]) for column in columns)
         return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
-    def _append(
-        self, name: str, rows: Sequence[Mapping[str, Any]], vectors: NDArray[np.floating] | None = None
-    ) -> None:
-        columns = _COLUMNS[name] if vectors is None else _WRITTEN
-        self._tables.append(name, arrow_table(rows, columns, vectors, self.precision))
+    def _append(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._tables.append(name, arrow_table(rows, _COLUMNS[name]))
 
     def _delete(self, name: str, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), _DELETED_AT_ONCE):

@@ -18,7 +18,7 @@ from .file_facts import FileFacts
 from .loader import TIMED_OUT, Failure, item_label
 from .manifest import Item
 from .rows import MISSING, StoredItem
-from .store import Quarantined, Store
+from .store import NewFragment, Quarantined, Store
 from .unreadable import Stamps
 
 # Each commit makes a new version and file, so there is one per this many items or seconds. Files of this many items are
@@ -33,10 +33,13 @@ class _Portion:
     """The content of a commit: embedded items of one modality, and items that failed."""
 
     ready: list[tuple[Sequence[Item], Vectors]] = field(default_factory=list)
+    fragments: list[NewFragment] = field(default_factory=list)
     failed: list[Quarantined] = field(default_factory=list)
+    modality: str | None = None
 
     def __len__(self) -> int:
-        return max(sum(len(items) for items, _ in self.ready), len(self.failed))
+        rows = sum(len(items) for items, _ in self.ready) + sum(fragment.rows for fragment in self.fragments)
+        return max(rows, len(self.failed))
 
 
 class StoreWriter:
@@ -73,10 +76,26 @@ class StoreWriter:
     def add(self, items: Sequence[Item], vectors: Vectors) -> None:
         """Take embedded items of one modality."""
         with self._lock:
-            if self._portion.ready and self._portion.ready[0][0][0].modality != items[0].modality:
-                self._hand_over()
+            self._take(items[0].modality)
             self._portion.ready.append((items, vectors))
             self._hand_over_if_full()
+
+    def adopt(self, modality: str, fragment: NewFragment) -> None:
+        """Take a fragment of new items that a worker wrote to the store's folder.
+
+        Fragments wait for the commit before theirs, so that there are fewer commits where they come fast.
+        """
+        with self._lock:
+            self._take(modality)
+            self._portion.fragments.append(fragment)
+            if not self._queue.full():
+                self._hand_over_if_full()
+
+    def _take(self, modality: str) -> None:
+        """Begin another portion where this one is of another modality."""
+        if self._portion.modality not in (None, modality):
+            self._hand_over()
+        self._portion.modality = modality
 
     def fail(self, item: Item, why: Failure) -> None:
         """Take an item that failed; raises UnibindError where many in a row were not read in time."""
@@ -93,7 +112,9 @@ class StoreWriter:
             )
 
     def close(self) -> None:
-        """Write the rest."""
+        """Write the rest; again, it does nothing."""
+        if not self._thread.is_alive():
+            return
         self._stamps.close()
         with self._lock:
             self._hand_over()
@@ -147,6 +168,9 @@ class StoreWriter:
         if portion.ready:
             items = [item for items, _ in portion.ready for item in items]
             self._write_vectors(items, np.concatenate([vectors for _, vectors in portion.ready]))
+        if portion.fragments:
+            self._store.adopt(portion.fragments, self._backbone.contract(str(portion.modality)))
+            self.encoded += sum(fragment.rows for fragment in portion.fragments)
         self._quarantine(portion.failed)
 
     def _write_vectors(self, items: Sequence[Item], vectors: Vectors) -> None:

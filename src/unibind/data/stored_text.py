@@ -25,6 +25,11 @@ def restored(text: str | None) -> str | None:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
+def restored_cell(value: Any) -> Any:
+    """A value of a table, which is as it was before it was stored if it is a text."""
+    return restored(value) if isinstance(value, str) else value
+
+
 def cells(column: pyarrow.ChunkedArray) -> list[Any]:
     """The values of a column, with texts as they were before they were stored."""
-    return [restored(value) if isinstance(value, str) else value for value in column.to_pylist()]
+    return [restored_cell(value) for value in column.to_pylist()]

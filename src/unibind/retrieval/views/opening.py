@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...data.engines import LOCAL, find_engine
 from ...data.store import Store
 from ...disk_errors import writing
 from ...errors import ContractError, UnibindError
@@ -36,15 +37,18 @@ def build_view(
     model: Searcher,
     *,
     memory: int | None = None,
+    engine: str = LOCAL,
     progress: Callable[[int], None] | None = None,
 ) -> ViewRecord:
     """Build the view of a model anew, with the means of now and an index that fits; an older one is replaced at once.
 
-    `memory` is what the machine has in bytes, which the kind of index depends on (None: it is looked up). Killed at any
+    `memory` is what the machine has in bytes, which the kind of index depends on (None: it is looked up). `engine` says
+    where the vector index is built (see `views.index_builders`). Killed at any
     moment, what was there is still there. Memory does not grow with the store. Raises UnibindError for an empty store,
     for one that was opened at a version and where another process is building, ContractError for a store of another
     backbone, and WriteError where the folder cannot be written.
     """
+    find_engine(engine)
     if not len(store):
         raise UnibindError(f"the store {store.path} has no items to index; encode some first")
     if store.at_a_version:
@@ -55,13 +59,18 @@ def build_view(
             raise UnibindError(f"another process is building an index of {store.path}; wait until it ends")
         with staged(folder / name, kind=_VIEW) as new:
             new.mkdir()
-            record = _filled(store, model, ViewTable(new, store.path), memory, progress)
+            record = _filled(store, model, ViewTable(new, store.path), memory, engine, progress)
             record.write(new)
     return record
 
 
 def _filled(
-    store: Store, model: Searcher, table: ViewTable, memory: int | None, progress: Callable[[int], None] | None
+    store: Store,
+    model: Searcher,
+    table: ViewTable,
+    memory: int | None,
+    engine: str,
+    progress: Callable[[int], None] | None,
 ) -> ViewRecord:
     comparison = Comparison(model, store)
     contracts = {modality: comparison.contract_of(modality, store.width) for modality in store.modalities()}
@@ -70,7 +79,7 @@ def _filled(
     filling.fill(empty=True)
     rows = len(table)
     index = VectorIndex.chosen(rows, store.width, memory)
-    table.build(index)
+    table.build(index, engine)
     text = [ANCHOR] if ANCHOR in model.backbone.modalities else []
     means = {m: comparison.mean(m) for m in [*text, *contracts]}
     return ViewRecord(

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32
 
+from ...data.engines import LOCAL
 from ...data.lance_errors import lance_errors
 from ...data.lance_files import TableFiles
 from ...files import sync, sync_folder
 from ..conditions import Filter
 from ..words import index_words, match_words
+from .index_builders import BUILDERS
 from .vector_index import NAME, VectorIndex, unindexed_rows
 
 if TYPE_CHECKING:
@@ -66,8 +68,8 @@ class ViewTable:
             for condition in _named(keys):
                 self._table.delete(condition)
 
-    def build(self, index: VectorIndex | None) -> None:
-        """Build its indexes: for the values of some columns, for words, and for vectors."""
+    def build(self, index: VectorIndex | None, engine: str = LOCAL) -> None:
+        """Build its indexes: for the values of some columns, for words, and, with an engine, for vectors."""
         from lancedb.index import Bitmap
 
         with self._errors():
@@ -75,7 +77,7 @@ class ViewTable:
                 self._table.create_index(column, config=Bitmap(), name=f"{column}_index", replace=True)
             index_words(self._table)
             if index is not None:
-                index.build(self._table)
+                BUILDERS[engine](self._table, self._files.folder, index)
 
     def settle(self, share: float) -> None:
         """Add new rows to its indexes, without building these anew, if they are more than a `share` of all, and many.

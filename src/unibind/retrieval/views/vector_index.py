@@ -26,11 +26,11 @@ _MOST_FOR_HNSW = 200_000  # rows: it is built at some 2,000 per second
 _SHARE = 16  # of the memory of the machine, one part may be taken by a graph
 _LINKS = 16  # of each item in the graph
 _BUILT_WITH = 150  # candidates for the links of an item
-_BITS = 4  # of a code: with eight, learning them takes as long as all the rest
+BITS = 4  # of a code: with eight, learning them takes as long as all the rest
 _NUMBERS_PER_CODE = 2  # at best; with more, more candidates must be read to find as much
 _MOST_NUMBERS_PER_CODE = 16
-_TRAINED_ON, _ROUNDS = 32, 10  # items per partition and rounds of k-means; more changes little
-_PROBED = 20  # one in so many partitions is read
+TRAINED_ON, ROUNDS = 32, 10  # items per partition and rounds of k-means; more changes little
+_PROBED = 25  # one in so many partitions is read
 _FEWEST_PROBED = 32
 _CANDIDATES_PER_ITEM, _FEWEST_CANDIDATES = 10, 100  # compared exactly: reading them is most of a search
 _GRAPH_CANDIDATES = 150
@@ -68,8 +68,8 @@ class VectorIndex:
 
         shared = {"distance_type": "l2", "num_partitions": self.partitions}
         if self.kind == PQ:
-            learning = {"sample_rate": _TRAINED_ON, "max_iterations": _ROUNDS}
-            config: Any = IvfPq(**shared, num_sub_vectors=self.codes, num_bits=_BITS, **learning)
+            learning = {"sample_rate": TRAINED_ON, "max_iterations": ROUNDS}
+            config: Any = IvfPq(**shared, num_sub_vectors=self.codes, num_bits=BITS, **learning)
         else:
             config = HnswSq(**shared, m=_LINKS, ef_construction=_BUILT_WITH)
         table.create_index("vector", config=config, name=NAME, replace=True)
@@ -90,7 +90,7 @@ class VectorIndex:
     @property
     def words(self) -> str:
         """For people."""
-        of = f", {self.codes * _BITS // 8} bytes a vector" if self.codes else ""
+        of = f", {self.codes * BITS // 8} bytes a vector" if self.codes else ""
         return f"{self.kind}, {self.partitions:,} partitions{of}, learned from {self.rows:,} items"
 
 
