@@ -4,9 +4,10 @@
     python benchmarks/encode.py memory --items 1000,10000,100000
 
 Files are made from a seed: pictures of 320 x 240, sounds of 3 s, texts of 5 to 60 words in a table; for memory, small
-pictures of 32 x 32. Every run is a process of its own. `busy` is the share of the time, from the first batch to the
-last, in which the encoder encoded; the number of workers is the one that encoding chooses. Decoding alone reads and
-preprocesses the same items with as many workers, and throws the results away; its time begins with the first item.
+pictures of 32 x 32. No store is indexed for search. Every run is a process of its own. `busy` is the share of the time,
+from the first batch to the last, in which the encoder encoded; the number of workers is the one that encoding chooses.
+Decoding alone reads and preprocesses the same items with as many workers, and throws the results away; its time begins
+with the first item.
 """
 
 import argparse
@@ -120,7 +121,9 @@ def in_process(task: str, source: Path, backbone: str, *more: object) -> dict[st
 
 def encode(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        summary = unibind.encode(arguments.source, Path(folder) / "store", backbone=arguments.backbone, progress=False)
+        summary = unibind.encode(
+            arguments.source, Path(folder) / "store", backbone=arguments.backbone, index=False, progress=False
+        )
     assert not summary.quarantined
     return asdict(summary.pace) | {"seconds": summary.seconds, "peak_mib": resident_mib(os.getpid(), "VmHWM")}
 

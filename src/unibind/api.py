@@ -50,6 +50,7 @@ def encode(
     strict: bool = False,
     allow_empty: bool = False,
     segments: float | None = None,
+    index: bool = True,
     backbone: Backbone | str | None = None,
     weights: str | Path | None = None,
     precision: str | None = None,
@@ -69,7 +70,8 @@ def encode(
     content changed is encoded again, and one that was deleted is marked (see `data.changes`).
 
     `source`, `modality`, `root`, `strict`, `allow_empty` and `segments` are those of `read_manifest`; what it left out
-    is in the summary's `intake`. `engine` is "local" or "ray" (see `encode_items`). `backbone` defaults to the store's
+    is in the summary's `intake`. A store of 50,000 items and more is indexed for search (see `build_index`), unless
+    `index` is False. `engine` is "local" or "ray" (see `encode_items`). `backbone` defaults to the store's
     own. Unreadable items go to the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and
     `encode_items` raise.
     """
@@ -105,7 +107,7 @@ def encode(
             engine=engine,
             progress=advance,
         )
-    if len(opened) >= INDEXED_FROM:
+    if index and len(opened) >= INDEXED_FROM:
         _keep_indexed(opened, encoder, progress)
     return replace(summary, intake=items.report)
 

@@ -73,6 +73,10 @@ def encode(
             rich_help_panel=INPUT,
         ),
     ] = None,
+    index: Annotated[
+        bool,
+        typer.Option(help="Index a store of 50,000 items and more for search.", rich_help_panel=OUTPUT),
+    ] = True,
     retry_quarantine: Annotated[
         bool,
         typer.Option(
@@ -129,6 +133,7 @@ def encode(
         "root": root,
         "strict": strict,
         "segments": segments,
+        "index": index,
         "batch_size": batch_size,
         "workers": workers,
         "item_timeout": item_timeout,

@@ -76,22 +76,27 @@ class Staffing:
         with self._lock:
             span = self._ended - (self._began or self._ended)
             busy = min(1.0, self._encoding_s / span) if span else None
-            return Pace(self.count, self._read.value, self._encode.value, busy)
+            return Pace(self.count, self._read.overall, self._encode.overall, busy)
 
     def _decide(self) -> None:
-        read, encode = self._read.value, self._encode.value
+        read, encode = self._read.recent, self._encode.recent
         if read is not None and encode and self._read.count >= _FIRST:
             self.count = max(self.count, min(self._most, math.ceil(read / encode)))
 
 
 class _Mean:
-    """A running mean over recent items."""
+    """The means of what items took: `recent` ones, and of all."""
 
     def __init__(self) -> None:
-        self.value: float | None = None
-        self.count = 0
+        self.recent: float | None = None
+        self.count, self._total = 0, 0.0
+
+    @property
+    def overall(self) -> float | None:
+        return self._total / self.count if self.count else None
 
     def add(self, value: float, items: int) -> None:
         self.count += items
+        self._total += value * items
         weight = max(items / self.count, 1 - (1 - _RECENT) ** items)
-        self.value = value if self.value is None else self.value + weight * (value - self.value)
+        self.recent = value if self.recent is None else self.recent + weight * (value - self.recent)

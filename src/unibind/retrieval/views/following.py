@@ -42,17 +42,25 @@ class Filling:
         """Write what the parts of the store have that are not among those `seen`; the view may be `empty`."""
         known = set(seen)
         new = [fragment for fragment in self._store.fragments() if fragment.name not in known]
-        for _, rows in self._store.scan_fragments(OF_STORE, new, size=_READ_AT_ONCE):
-            present = np.array([state == PRESENT for state in rows["state"].to_pylist()], bool)
-            self._take(rows, present, {} if empty else self._table.checksums(rows["key"].to_pylist()))
+        parts = (rows for _, rows in self._store.scan_fragments(OF_STORE, new, size=_READ_AT_ONCE))
+        if empty:  # written as they are read, in one commit
+            self._table.add(part for rows in parts for part in self._first(rows))
+            return
+        for rows in parts:
+            self._take(rows, _present(rows), self._table.checksums(rows["key"].to_pylist()))
             self._progress(len(rows))
         self._flush()
-        if not empty and len(self._table) != len(self._store):
+        if len(self._table) != len(self._store):
             self._remove_lost()
 
     def averages(self) -> dict[str, Mean]:
         """The mean of the vectors of each modality that were written, after its head."""
         return {m: Mean((total / count).astype(np.float32), count) for m, (total, count) in self._sums.items()}
+
+    def _first(self, rows: pyarrow.Table) -> Iterator[pyarrow.Table]:
+        """Rows of an empty view."""
+        yield from self._compared(rows.filter(_present(rows)))
+        self._progress(len(rows))
 
     def _take(self, rows: pyarrow.Table, present: NDArray[np.bool_], before: Mapping[str, int]) -> None:
         now = dict(zip(rows["key"].to_pylist(), checksums(rows), strict=True))
@@ -78,12 +86,10 @@ class Filling:
 
     def _flush(self) -> None:
         """Remove what changed and write it anew; killed in between, the next fill writes what is missing."""
-        import pyarrow
-
         if self._gone:
             self._table.delete(self._gone)
         if self._waiting:
-            self._table.add(pyarrow.concat_tables(self._waiting))
+            self._table.add(self._waiting)
         self._gone, self._waiting = [], []
 
     def _remove_lost(self) -> None:
@@ -97,3 +103,7 @@ class Filling:
             there = stored[place] == names if len(stored) else np.zeros(len(names), bool)
             lost += [key for key, here in zip(keys, there, strict=True) if not here]
         self._table.delete(lost)
+
+
+def _present(rows: pyarrow.Table) -> NDArray[np.bool_]:
+    return np.array([state == PRESENT for state in rows["state"].to_pylist()], bool)

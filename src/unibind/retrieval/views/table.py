@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from ...data.engines import LOCAL
 from ...data.lance_errors import lance_errors
 from ...data.lance_files import TableFiles
+from ...errors import UnibindError
 from ...files import sync, sync_folder
 from ..conditions import Filter
 from ..words import index_words, match_words
@@ -57,10 +58,27 @@ class ViewTable:
         with self._errors():
             self._table = self._database.create_table(_TABLE, schema=schema)
 
-    def add(self, rows: pyarrow.Table) -> None:
-        """Append rows, in one commit."""
-        with self._errors():
-            self._table.add(rows)
+    def add(self, parts: Iterable[pyarrow.Table]) -> None:
+        """Append rows, in one commit; parts are written as they come. Raises what making them raises."""
+        import pyarrow
+
+        failed: list[BaseException] = []
+
+        def batches() -> Iterator[pyarrow.RecordBatch]:
+            try:
+                for part in parts:
+                    yield from part.to_batches()
+            except BaseException as error:  # LanceDB would turn it into one of its own
+                failed.append(error)
+                raise
+
+        try:
+            with self._errors():
+                self._table.add(pyarrow.RecordBatchReader.from_batches(self._table.schema, batches()))
+        except UnibindError:
+            if failed:
+                raise failed[0] from None
+            raise
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove the rows with these keys."""
