@@ -70,7 +70,6 @@ def test_relative_paths_need_the_working_directory(tmp_path):
 @pytest.fixture(scope="module")
 def ray():
     """Ray on two cores, for all tests of this file."""
-    pytest.importorskip("lance_ray")
     with connected():
         yield
 
