@@ -140,7 +140,7 @@ def faiss_engine(recipe: str) -> Callable[[Path, Figures], Callable[[np.ndarray]
                 return index.search(query[None], K)[1][0].tolist()
             candidates = index.search(query[None], 15 * K)[1][0]
             candidates = candidates[candidates >= 0]
-            scores = stored[candidates].astype(np.float32) @ query  # the same refinement as that of unibind
+            scores = stored[candidates].astype(np.float32) @ query  # from more candidates than unibind compares
             return candidates[np.argsort(-scores)[:K]].tolist()
 
         return nearest

@@ -14,7 +14,8 @@ from tests.helpers.command import run
 from tests.helpers.toy_store import filled_store
 from tests.helpers.toys import ToyBackbone
 from unibind.data.lance_files import TableFiles
-from unibind.data.store import Quarantined, Store
+from unibind.data.store import Store
+from unibind.data.store_entries import Quarantined
 from unibind.errors import UnibindError
 
 

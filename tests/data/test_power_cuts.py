@@ -12,8 +12,9 @@ import pytest
 from tests.data.test_store import IMAGE, pictures, unit
 from unibind.data import lance_files
 from unibind.data.lance_files import TableFiles
-from unibind.data.store import Quarantined, Store
+from unibind.data.store import Store
 from unibind.data.store_check import repair
+from unibind.data.store_entries import Quarantined
 from unibind.errors import UnibindError
 
 

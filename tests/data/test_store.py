@@ -6,7 +6,8 @@ import pytest
 
 from unibind.backbones import Contract
 from unibind.data.manifest import Item
-from unibind.data.store import Quarantined, Store
+from unibind.data.store import Store
+from unibind.data.store_entries import Quarantined
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 
 IMAGE = Contract(space="toy@1", backbone="toy", modality="image", weights="w")

@@ -4,7 +4,8 @@ import pytest
 from unibind.backbones import Contract
 from unibind.data.file_facts import FileFacts
 from unibind.data.manifest import Item
-from unibind.data.store import Quarantined, Store
+from unibind.data.store import Store
+from unibind.data.store_entries import Quarantined
 from unibind.data.upkeep import describe_store, find_missing, relabel, relabel_from_table, remove, select
 from unibind.errors import UnibindError, UnknownNameError
 

@@ -14,13 +14,10 @@ write meanwhile, until `refresh`.
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,132 +27,29 @@ from numpy.typing import NDArray
 from ..backbones.contract import Contract
 from ..errors import ContractError, UnibindError, UnknownNameError
 from ..files import OutputKind, check_output
-from ..modalities import check_modality
-from .embeddings import Embeddings, Vectors
 from .file_facts import FileFacts
-from .fragment_counts import Kind, count_rows
-from .lance_files import Fragment
-from .lance_tables import VECTOR, LanceTables
 from .manifest import Item, check_unique
-from .rows import (
-    FACTS,
-    FACTS_SUM,
-    PRESENT,
-    VECTOR_SUM,
-    Places,
-    StoredItem,
-    arrow_table,
-    cells_of,
-    matrix,
-    new_row,
-    rows_of,
-    stored_table,
-    vector_checksums,
-)
+from .rows import FACTS, FACTS_SUM, StoredItem, arrow_table, cells_of, new_row, stored_table
+from .store_entries import NewFragment, Quarantined
 from .store_lock import LOCK, Owner, WriterLock, read_owner
-from .store_mark import MARK, Precision, read_mark, write_mark
-from .stored_text import cells, stored
+from .store_mark import MARK, Precision, write_mark
+from .store_reader import COLUMNS, CONTRACTS, ITEMS, QUARANTINE, StoreReader, quoted
+from .stored_text import stored
 
 if TYPE_CHECKING:
     import pyarrow
 
-_log = logging.getLogger(__name__)
-
 STORE = OutputKind("a store", marks=(MARK,), resumable=True)
-_ITEMS, _CONTRACTS, _QUARANTINE = "items", "contracts", "quarantine"
 _DELETED_AT_ONCE = 5000  # rows named in one condition
-_COLUMNS = {
-    _ITEMS: (*FACTS, FACTS_SUM, "modality", "contract", VECTOR_SUM),
-    _CONTRACTS: ("hash", "json"),
-    _QUARANTINE: ("key", "id", "uri", "modality", "error", "message", "size", "mtime_ns"),
-}
-_COUNTED = ("modality", "contract", "split", "state")
 _UPDATED = (*FACTS, FACTS_SUM)
 
 
-@dataclass(frozen=True)
-class NewFragment:
-    """A fragment of the table of items that a worker wrote, and what the store must know of its rows.
-
-    `metadata` is that of pylance as JSON. `ids` are those of the items, `splits` those that they belong to, and `width`
-    is that of their vectors.
-    """
-
-    metadata: str
-    rows: int
-    width: int
-    ids: Sequence[str]
-    splits: frozenset[str | None]
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """An item that could not be read, with the class name and the message of the error.
-
-    `size` and `mtime_ns` are those of its file when it failed; None where there was none.
-    """
-
-    id: str
-    uri: str | None
-    modality: str
-    error: str
-    message: str
-    size: int | None = None
-    mtime_ns: int | None = None
-
-
-class Store:
+class Store(StoreReader):
     """An open store; use `Store.create`, `Store.open` or `Store.open_or_create` to get one."""
 
     def __init__(self, path: Path, version: int | None = None) -> None:
-        self.path = path
-        mark = read_mark(path)  # before connecting, which would create a missing folder
-        self.precision: Precision = mark["precision"]
-        # name and options that `create_backbone` needs to build the backbone of the stored items again
-        recorded = mark.get("backbone")
-        self.backbone: tuple[str, dict[str, Any]] | None = None if recorded is None else (recorded[0], recorded[1])
-        self._tables = LanceTables(path, _COLUMNS)
-        self._places = Places(path)
         self._lock, self._changing = WriterLock(path), threading.RLock()
-        self._fixed = version  # the version that was asked for
-        self._reported: set[str] = set()
-        self.derived: dict[Any, Any] = {}  # what other modules derive from this object and reuse as long as it lives
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Read what was written since the store was opened, unless it was opened at a version.
-
-        Where the newest version is damaged, as a power cut leaves it, the one before is read, with a warning.
-        """
-        read_mark(self.path)  # a drive that is gone is not an empty store
-        self._damage = self._tables.pin(None if self._fixed is None else {_ITEMS: self._fixed})
-        for wrong in self._damage:
-            if wrong not in self._reported:
-                self._reported.add(wrong)
-                _log.warning(f"the store {self.path} was not written completely: {wrong}")
-        counts = Counter[tuple[str, str, str]]()
-        self._splits: dict[str, set[str | None]] = {}
-        for (modality, contract, split, state), count in self._kinds().items():
-            counts[str(modality), str(contract), str(state)] += count
-            if state == PRESENT:
-                self._splits.setdefault(str(modality), set()).add(split)
-        texts = {row["hash"]: row["json"] for row in self._rows(_CONTRACTS, ["hash", "json"])}
-        self._taken: _Taken | None = None  # read when it is first asked for
-        self._counts = Counter[str]()
-        for (modality, _, state), count in counts.items():
-            if state == PRESENT:
-                self._counts[modality] += count
-        self._missing = sum(counts.values()) - self._counts.total()
-        used = {modality: contract for modality, contract, _ in counts}
-        missing = sorted(set(used.values()) - texts.keys())
-        if missing:
-            raise UnibindError(f"the store {self.path} lacks its contract {missing[0]}; encode into a new store")
-        self._contracts = {
-            m: Contract.from_json(texts[name], f"the contract {name} of {self.path}") for m, name in used.items()
-        }
-
-    def _kinds(self) -> Counter[Kind]:
-        return count_rows(self._tables, _ITEMS, _COUNTED, self.path, keep=self._fixed is None)
+        super().__init__(path, version)
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -255,7 +149,7 @@ class Store:
             if not rows:
                 return
             self._write_contract(contract)
-            self._tables.append(_ITEMS, self._stored(rows, vectors, contract))
+            self._tables.append(ITEMS, self._stored(rows, vectors, contract))
             if self._taken is not None:
                 self._taken.add(rows)
             self._counts[contract.modality] += len(rows)
@@ -272,7 +166,7 @@ class Store:
             if not rows:
                 return
             self._write_contract(contract)
-            self._tables.merge(_ITEMS, self._stored(rows, vectors, contract))
+            self._tables.merge(ITEMS, self._stored(rows, vectors, contract))
             self.refresh()
             self._release(rows)
 
@@ -284,7 +178,7 @@ class Store:
         if not rows:
             return
         with self._change():
-            self._tables.merge(_ITEMS, arrow_table([cells_of(row, self._places) for row in rows], _UPDATED))
+            self._tables.merge(ITEMS, arrow_table([cells_of(row, self._places) for row in rows], _UPDATED))
             self.refresh()
 
     def remove(self, rows: Sequence[StoredItem]) -> None:
@@ -292,41 +186,8 @@ class Store:
         if not rows:
             return
         with self._change():
-            self._delete(_ITEMS, [row.key for row in rows])
+            self._delete(ITEMS, [row.key for row in rows])
             self.refresh()
-
-    # --- written by workers -------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def receiving(self, width: int) -> Iterator[str]:
-        """Let workers write fragments of the table of items in this block; yields where that table is.
-
-        The table is made, without rows, where there is none: `width` is that of its vectors. What workers wrote is in
-        the store once `adopt` has named it, and is removed later if it never is.
-        """
-        with self.writing():
-            if self._tables.version(_ITEMS) is None:
-                empty = stored_table([], np.empty((0, width), np.float32), "", self._places, self.precision)
-                self._tables.append(_ITEMS, empty)
-            with self._tables.receiving(_ITEMS) as place:
-                yield str(place)
-
-    def adopt(self, fragments: Sequence[NewFragment], contract: Contract) -> None:
-        """Add fragments of one modality in one commit, and remove their items from quarantine.
-
-        The caller has compared their items with the store in this block of `writing`, and found them new. Raises
-        ContractError where the vectors are not comparable with those of the store or have another width.
-        """
-        with self._change():
-            self.check_contract(contract)
-            self._check_width(*{fragment.width for fragment in fragments})
-            self._write_contract(contract)
-            self._tables.adopt(_ITEMS, [fragment.metadata for fragment in fragments])
-            self._taken = None
-            for fragment in fragments:
-                self._counts[contract.modality] += fragment.rows
-                self._splits.setdefault(contract.modality, set()).update(fragment.splits)
-            self._released({(contract.modality, name) for fragment in fragments for name in fragment.ids})
 
     def note_backbone(self, name: str, options: Mapping[str, Any]) -> None:
         """Record which backbone encoded the items, so that it can be built again from the store alone."""
@@ -344,7 +205,7 @@ class Store:
         rows = [vars(e) | {"key": uuid.uuid4().hex, "uri": self._places.uri_cell(e.uri)} for e in entries.values()]
         with self._change():
             self._release(list(entries.values()))
-            self._append(_QUARANTINE, rows)
+            self._append(QUARANTINE, rows)
 
     def compact(self, *, full: bool = False) -> None:
         """Merge small files where many have gathered, as every change does, and remove old ones that nobody reads.
@@ -356,203 +217,40 @@ class Store:
             self._tables.compact(full=full)
             self.refresh()  # what was written is counted now, and not by those who open the store
 
-    # --- reading ------------------------------------------------------------------------------------------------------
+    # --- written by workers -------------------------------------------------------------------------------------------
 
-    def damage(self) -> list[str]:
-        """What is wrong with the newest versions of its tables, where older ones are read."""
-        return list(self._damage)
+    @contextmanager
+    def receiving(self, width: int) -> Iterator[str]:
+        """Let workers write fragments of the table of items in this block; yields where that table is.
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes on disk of each table."""
-        return self._tables.sizes()
-
-    @property
-    def version(self) -> int:
-        """The version of the items that is read; 0 before the first ones were stored."""
-        return self._tables.version(_ITEMS) or 0
-
-    @property
-    def commit(self) -> str | None:
-        """A name of what is read that nothing else ever has, whatever becomes of the store; None while it is empty."""
-        return self._tables.commit(_ITEMS)
-
-    @property
-    def at_a_version(self) -> bool:
-        """Whether the store was opened at a version, and is not written to."""
-        return self._fixed is not None
-
-    def versions(self) -> list[int]:
-        """The versions that `Store.open` finds, the newest first."""
-        return self._tables.kept(_ITEMS)
-
-    def rows(self) -> list[StoredItem]:
-        """What is known about every stored item, those included whose files are missing; in no particular order."""
-        return [row for rows in self.row_batches() for row in rows]
-
-    def row_batches(self, *, size: int = 4096) -> Iterator[list[StoredItem]]:
-        """What `rows` returns, at most `size` at a time; memory does not grow with the store."""
-        return (rows_of(table, self._places) for table in self.facts(FACTS, size=size))
-
-    def facts(self, names: Sequence[str], *, size: int = 4096) -> Iterator[pyarrow.Table]:
-        """These columns, and the modality, of every stored item as they are on the disk, at most `size` at a time."""
-        return self._tables.read_batches(_ITEMS, [*names, "modality"], None, size)[1]
-
-    def ids(self) -> set[str]:
-        """Ids of all stored items, those included whose files are missing."""
-        return {name for _, name in self._already().ids}
-
-    def non_train_ids(self) -> set[str]:
-        """Ids of the items that are not in the split "train": their descriptions must not be learned from."""
-        return {
-            self._id(row) for row in self._rows(_ITEMS, ["id", "location", "uri", "split"]) if row["split"] != "train"
-        }
-
-    def splits(self) -> dict[str, set[str | None]]:
-        """The splits that the items of each modality belong to; None for items without a split."""
-        return {modality: set(self._splits[modality]) for modality in self.modalities()}
-
-    def __len__(self) -> int:
-        return sum(self._counts.values())
-
-    def modalities(self) -> list[str]:
-        """Names of the stored modalities, sorted."""
-        return sorted(self._counts)
-
-    def counts(self) -> dict[str, int]:
-        """Number of items per modality, without those whose files are missing."""
-        return dict(self._counts)
-
-    def missing(self) -> int:
-        """Number of items whose files, or whose content as it was encoded, are gone."""
-        return self._missing
-
-    def contracts(self) -> dict[str, Contract]:
-        """The contract of each stored modality."""
-        return dict(self._contracts)
-
-    def quarantined(self) -> list[dict[str, Any]]:
-        """Items that could not be read, sorted by id: what `Quarantined` has."""
-        rows = self._rows(_QUARANTINE, list(_COLUMNS[_QUARANTINE]))
-        failed = {(row["modality"], row["id"]) for row in rows}
-        for table in self.facts(["id", "location", "uri", "state"]) if failed else ():
-            columns = (cells(table[name]) for name in ("modality", "id", "location", "uri", "state"))
-            for modality, name, location, uri, state in zip(*columns, strict=True):
-                if state == PRESENT:
-                    failed.discard((modality, name or self._places.location(location, uri)))
-        names = _COLUMNS[_QUARANTINE][1:]
-        entries = [{name: row[name] for name in names} for row in rows if (row["modality"], row["id"]) in failed]
-        return sorted((e | {"uri": self._places.uri(e["uri"])} for e in entries), key=lambda e: str(e["id"]))
-
-    def vectors(self, modality: str | None = None, split: str | None = None) -> Embeddings:
-        """Embeddings of one modality and, if given, one split, sorted by id, without items whose files are missing.
-
-        `modality` is required if the store contains several. Raises UnknownNameError for a modality that is not
-        stored; a split without items gives no rows.
+        The table is made, without rows, where there is none: `width` is that of its vectors. What workers wrote is in
+        the store once `adopt` has named it, and is removed later if it never is.
         """
-        known = self.modalities()
-        if modality is None and len(known) == 1:
-            modality = known[0]
-        if modality not in known:
-            raise UnknownNameError(f"modality for the store {self.path}:", modality, known)
-        condition = _present(modality, split)
-        texts = ["id", "location", "uri", "label", "object", "description", "content"]
-        table = self._tables.read(_ITEMS, [*texts, VECTOR, VECTOR_SUM], condition)
-        assert table is not None  # it has the modality
-        columns = {name: cells(table[name]) for name in texts}
-        named = zip(columns["id"], columns["location"], columns["uri"], strict=True)
-        ids = [name or self._places.location(location, uri) for name, location, uri in named]
-        return Embeddings(
-            modality,
-            ids,
-            columns["label"],
-            self._sound(table, modality),
-            self._contracts[modality],
-            [self._places.uri(uri) for uri in columns["uri"]],
-            columns["object"],
-            columns["description"],
-            columns["content"],
-        ).take(np.argsort(np.array(ids, dtype=object), kind="stable"))
+        with self.writing():
+            if self._tables.version(ITEMS) is None:
+                empty = stored_table([], np.empty((0, width), np.float32), "", self._places, self.precision)
+                self._tables.append(ITEMS, empty)
+            with self._tables.receiving(ITEMS) as place:
+                yield str(place)
 
-    def batches(
-        self, modality: str, split: str | None = None, *, size: int = 4096
-    ) -> tuple[int, Iterator[tuple[list[StoredItem], Vectors]]]:
-        """The number of items that `vectors` returns, and these in no particular order, at most `size` at a time.
+    def adopt(self, fragments: Sequence[NewFragment], contract: Contract) -> None:
+        """Add fragments of one modality in one commit, and remove their items from quarantine.
 
-        A batch is what is known about its items, and their embeddings [B, D]. Memory does not grow with the store.
-        Raises UnknownNameError for a modality that is not stored.
+        The caller has compared their items with the store in this block of `writing`, and found them new. Raises
+        ContractError where the vectors are not comparable with those of the store or have another width.
         """
-        check_modality(modality, self.modalities())
-        columns = [*FACTS, "modality", VECTOR, VECTOR_SUM]
-        count, tables = self._tables.read_batches(_ITEMS, columns, _present(modality, split), size)
-        return count, ((rows_of(t, self._places), self._sound(t, modality)) for t in tables)
-
-    @property
-    def width(self) -> int:
-        """The number of dimensions D of the stored vectors; 0 while it is empty."""
-        return self._tables.width(_ITEMS) or 0
-
-    def fragments(self) -> tuple[Fragment, ...]:
-        """The parts that its items were written in; one that is unchanged has the same name in every version."""
-        return self._tables.fragments(_ITEMS)
-
-    def scan(
-        self, columns: Sequence[str], modality: str | None = None, split: str | None = None, *, size: int = 4096
-    ) -> Iterator[pyarrow.Table]:
-        """These columns of the table of items, at most `size` at a time and in no particular order; without those whose
-        files are missing.
-
-        Memory does not grow with the store.
-        """
-        return self._tables.scan(_ITEMS, columns, _present(modality, split), size)
-
-    def scan_fragments(
-        self, columns: Sequence[str], fragments: Sequence[Fragment], *, size: int = 4096
-    ) -> Iterator[tuple[Fragment, pyarrow.Table]]:
-        """The same of the items of some fragments, those included whose files are missing; nothing else is read."""
-        return self._tables.scan_fragments(_ITEMS, columns, fragments, size)
-
-    def place(self, own_id: str | None, location: str, uri: str | None) -> tuple[str, str | None]:
-        """The id of an item and a path that can be opened, from its cells `id`, `location` and `uri`."""
-        return own_id or self._places.location(location, uri), self._places.uri(uri)
-
-    def stored_items(self, table: pyarrow.Table) -> list[StoredItem]:
-        """What is known about the items of a table with the columns `FACTS` and "modality"."""
-        return rows_of(table, self._places)
-
-    def sound_vectors(self, table: pyarrow.Table, modality: str) -> Vectors:
-        """Vectors [N, D] of a table with VECTOR and VECTOR_SUM; UnibindError if they are not what was written."""
-        return self._sound(table, modality)
-
-    def vector_batches(self, modality: str, split: str | None = None, *, size: int = 4096) -> Iterator[Vectors]:
-        """The embeddings [B, D] of `batches`, without what is known about their items."""
-        check_modality(modality, self.modalities())
-        _, tables = self._tables.read_batches(_ITEMS, [VECTOR, VECTOR_SUM], _present(modality, split), size)
-        return (self._sound(table, modality) for table in tables)
-
-    def _sound(self, table: pyarrow.Table, modality: str) -> Vectors:
-        """The vectors of a table [N, D]; raises UnibindError where they are not what was written."""
-        vectors = matrix(table[VECTOR])
-        finite = bool(np.isfinite(vectors).all())
-        if not finite or vector_checksums(vectors) != table[VECTOR_SUM].to_pylist():
-            what = f"{modality} vectors are not {'what was written' if finite else 'finite'}"
-            raise UnibindError(
-                f"the store {self.path} is damaged: {what}; remove them with `unibind store repair`, and encode again"
-            )
-        return vectors.astype(np.float32)
-
-    def stored(self, *, size: int = 4096) -> Iterator[pyarrow.Table]:
-        """All items with all columns and their vectors as they are on the disk, unchecked, at most `size` at a time."""
-        _, tables = self._tables.read_batches(_ITEMS, [*_COLUMNS[_ITEMS], VECTOR], None, size)
-        return tables
+        with self._change():
+            self.check_contract(contract)
+            self._check_width(*{fragment.width for fragment in fragments})
+            self._write_contract(contract)
+            self._tables.adopt(ITEMS, [fragment.metadata for fragment in fragments])
+            self._taken = None
+            for fragment in fragments:
+                self._counts[contract.modality] += fragment.rows
+                self._splits.setdefault(contract.modality, set()).update(fragment.splits)
+            self._released({(contract.modality, name) for fragment in fragments for name in fragment.ids})
 
     # --- checks and tables --------------------------------------------------------------------------------------------
-
-    def check_contract(self, contract: Contract) -> None:
-        """Raise ContractError unless vectors with this contract may be added to the store."""
-        for modality, known in self._contracts.items():
-            if modality != contract.modality and known.shares_anchor(contract):
-                continue  # the parts of a composed backbone share a store, whether or not they share a space
-            contract.check_comparable(known, here="the new vectors", there=f"the {modality} vectors of {self.path}")
 
     def _check(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> None:
         if vectors.ndim != 2 or len(vectors) != len(rows):
@@ -569,7 +267,7 @@ class Store:
         self._check_width(vectors.shape[1])
 
     def _check_width(self, *widths: int) -> None:
-        stored_width = self._tables.width(_ITEMS)
+        stored_width = self._tables.width(ITEMS)
         other = next((width for width in widths if stored_width not in (None, width)), None)
         if other is not None:
             raise ContractError(
@@ -580,23 +278,11 @@ class Store:
     def _write_contract(self, contract: Contract) -> None:
         """Write a contract that the store does not have yet, before the rows that name it."""
         if contract.modality not in self._contracts:
-            self._append(_CONTRACTS, [{"hash": contract.hash, "json": contract.to_json()}])
+            self._append(CONTRACTS, [{"hash": contract.hash, "json": contract.to_json()}])
             self._contracts[contract.modality] = contract
 
     def _stored(self, rows: Sequence[StoredItem], vectors: NDArray[np.floating], contract: Contract) -> pyarrow.Table:
         return stored_table(rows, vectors, contract.hash, self._places, self.precision)
-
-    def _already(self) -> _Taken:
-        """Ids and places of every stored item."""
-        if self._taken is None:
-            self._taken = _Taken(self.path)
-            for row in self._rows(_ITEMS, ["id", "location", "uri", "modality"]):
-                place = self._places.location(row["location"], row["uri"])
-                self._taken.note(row["modality"], row["id"] or place, place if row["uri"] is not None else None)
-        return self._taken
-
-    def _id(self, row: Mapping[str, Any]) -> str:
-        return row["id"] or self._places.location(row["location"], row["uri"])
 
     def _release(self, items: Sequence[StoredItem | Quarantined]) -> None:
         """Remove items from quarantine."""
@@ -605,61 +291,14 @@ class Store:
     def _released(self, named: set[tuple[str, str]]) -> None:
         condition = None
         if len(named) <= _DELETED_AT_ONCE:
-            condition = f"id IN ({', '.join(_quoted(str(stored(name))) for _, name in named)})"
-        rows = self._rows(_QUARANTINE, ["key", "id", "modality"], condition)
-        self._delete(_QUARANTINE, [row["key"] for row in rows if (row["modality"], row["id"]) in named])
-
-    def _rows(self, name: str, columns: list[str], condition: str | None = None) -> list[dict[str, Any]]:
-        table = self._tables.read(name, columns, condition)
-        if table is None:
-            return []
-        values = (cells(table[column]) for column in columns)
-        return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+            condition = f"id IN ({', '.join(quoted(str(stored(name))) for _, name in named)})"
+        rows = self._rows(QUARANTINE, ["key", "id", "modality"], condition)
+        self._delete(QUARANTINE, [row["key"] for row in rows if (row["modality"], row["id"]) in named])
 
     def _append(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._tables.append(name, arrow_table(rows, _COLUMNS[name]))
+        self._tables.append(name, arrow_table(rows, COLUMNS[name]))
 
     def _delete(self, name: str, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), _DELETED_AT_ONCE):
-            chosen = ", ".join(map(_quoted, keys[start : start + _DELETED_AT_ONCE]))
+            chosen = ", ".join(map(quoted, keys[start : start + _DELETED_AT_ONCE]))
             self._tables.delete(name, f"key IN ({chosen})")
-
-
-class _Taken:
-    """Which ids and places are stored, with their modalities; texts have no places, because they may repeat."""
-
-    def __init__(self, store: Path) -> None:
-        self.ids: set[tuple[str, str]] = set()
-        self._store, self._places = store, set[tuple[str, str]]()
-
-    def note(self, modality: str, name: str, place: str | None) -> None:
-        self.ids.add((modality, name))
-        if place is not None:
-            self._places.add((modality, place))
-
-    def add(self, rows: Sequence[StoredItem]) -> None:
-        for row in rows:
-            self.note(row.modality, row.id, row.location if row.uri is not None else None)
-
-    def check(self, rows: Sequence[StoredItem]) -> None:
-        """Raise UnibindError for a row that is stored already, and for two rows of one file."""
-        new = set[tuple[str, str]]()
-        for row in rows:
-            if (row.modality, row.id) in self.ids:
-                raise UnibindError(f"the store {self._store} already contains the item {row.id!r}; leave it out")
-            if row.uri is not None and (row.modality, row.location) in self._places:
-                raise UnibindError(f"the store {self._store} already contains the file {row.location}; leave it out")
-            if row.uri is not None and (row.modality, row.location) in new:
-                raise UnibindError(f"the file {row.location} occurs twice in the items to add; list it once")
-            new.add((row.modality, row.location))
-
-
-def _present(modality: str | None, split: str | None) -> str:
-    """The condition, in LanceDB's SQL, of the rows whose embeddings are used."""
-    values = {"state": PRESENT, "modality": modality, "split": split}
-    return " AND ".join(f"{name} = {_quoted(value)}" for name, value in values.items() if value is not None)
-
-
-def _quoted(text: str) -> str:
-    """A string literal in LanceDB's SQL."""
-    return "'" + text.replace("'", "''") + "'"

@@ -18,7 +18,8 @@ from .file_facts import FileFacts
 from .loader import TIMED_OUT, Failure, item_label
 from .manifest import Item
 from .rows import MISSING, StoredItem
-from .store import NewFragment, Quarantined, Store
+from .store import Store
+from .store_entries import NewFragment, Quarantined
 from .unreadable import Stamps
 
 # Each commit makes a new version and file, so there is one per this many items or seconds. Files of this many items are

@@ -27,7 +27,7 @@ from ...file_facts import FileFacts
 from ...loader import Failure, batches, can_be_sent, item_label, load_items
 from ...rows import Places, new_row, stored_table
 from ...staffing import Staffing
-from ...store import NewFragment
+from ...store_entries import NewFragment
 from .plan import Task, enter, read_block
 
 if TYPE_CHECKING:
