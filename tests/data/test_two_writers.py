@@ -126,7 +126,8 @@ def test_a_writer_that_lost_its_lock_commits_nothing(store):  # noqa: F811
 def double(store, *, ids):  # noqa: F811
     """Write rows of stored items again, as two writers did."""
     rows = [row for row in store.rows() if row.id in ids]
-    store._append("items", store._with_contract([replace(r, key=f"{r.key}2") for r in rows], IMAGE), unit(0, 1))
+    copies = [replace(row, key=f"{row.key}2") for row in rows]
+    store._tables.append("items", store._stored(copies, unit(0, 1), IMAGE))
 
 
 def test_doubles_are_found_and_removed(store):  # noqa: F811
