@@ -188,13 +188,13 @@ def test_a_folder_or_a_pipe_in_the_place_of_the_file_is_passed_over(store):
 
 
 def test_vectors_that_are_damaged_leave_their_modality_out_with_a_warning(store, monkeypatch, caplog):
-    def broken(self, table, modality, sound=Store._sound):
+    def broken(self, table, modality, sound=Store.sound_vectors):
         if modality == "text":
             raise module.UnibindError("the store is damaged")
         return sound(self, table, modality)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Store, "_sound", broken)
+        patched.setattr(Store, "sound_vectors", broken)
         assert store_means(store).keys() == {"image"}
     assert "the mean of text is not known: the store is damaged" in caplog.text
     assert vectors_of(store_means(store)) == expected()  # what was incomplete is not kept
