@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from processes import resident_mib
 
 K, WIDTH, BLOCK = 10, 384, 50_000
 PER_CLUSTER, SPREAD = 200, 0.7  # items of a direction; length of the noise
@@ -185,7 +185,7 @@ def measure_engine(name: str, folder: Path) -> Figures:
     figures["recall@10"] = found / expected.size
     figures["p50, ms"] = 1000 * statistics.median(seconds)
     figures["p95, ms"] = 1000 * float(np.quantile(seconds, 0.95))
-    figures["peak, MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["peak, MiB"] = resident_mib(os.getpid(), "VmHWM")
     return figures
 
 
@@ -270,7 +270,7 @@ def classifying(folder: Path, classes: int) -> Figures:
         for vector in sample:
             model.classify_vectors(vector[None], ["image"], [""], top=1)
         figures[f"a loop by {scoring}, items/s"] = len(sample) / (time.monotonic() - started)
-    figures["classifying, peak, MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["classifying, peak, MiB"] = resident_mib(os.getpid(), "VmHWM")
     return figures
 
 

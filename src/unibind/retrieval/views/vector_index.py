@@ -22,7 +22,7 @@ NAME = "vector_index"
 PQ, HNSW = "IVF_PQ", "IVF_HNSW_SQ"
 
 FEWEST = 1000  # rows, below which looking at all of them is as fast
-_MOST_FOR_HNSW = 200_000  # rows: it is built at some 2,000 per second
+_MOST_FOR_HNSW = 200_000  # rows: it is built at some 4,000 per second
 _SHARE = 16  # of the memory of the machine, one part may be taken by a graph
 _LINKS = 16  # of each item in the graph
 _BUILT_WITH = 150  # candidates for the links of an item
