@@ -71,9 +71,9 @@ def encode(
 
     `source`, `modality`, `root`, `strict`, `allow_empty` and `segments` are those of `read_manifest`; what it left out
     is in the summary's `intake`. A store of 50,000 items and more is indexed for search (see `build_index`), unless
-    `index` is False. `engine` is "local" or "ray" (see `encode_items`). `backbone` defaults to the store's
-    own. Unreadable items go to the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and
-    `encode_items` raise.
+    `index` is False. `engine` is "local" or "ray" (see `encode_items`). `backbone` defaults to the store's own.
+    Unreadable items go to the store's quarantine (`Store.quarantined`). Raises what `read_manifest` and `encode_items`
+    raise.
     """
     if isinstance(store, str | Path):
         check_output(store, kind=STORE)
@@ -83,15 +83,7 @@ def encode(
     items = read_manifest(
         source, modality=modality, root=root, strict=strict, allow_empty=allow_empty, segments=segments
     )
-    exists = not isinstance(store, str | Path) or Store.is_at(store)
-    encoder = open_backbone(
-        backbone,
-        store=open_store(store) if exists else None,
-        weights=weights,
-        precision=precision,
-        device=device,
-        options=options,
-    )
+    encoder = _encoder(store, backbone, weights=weights, precision=precision, device=device, options=options)
     opened = Store.open_or_create(store) if isinstance(store, str | Path) else store
     with progress_bar("encoding", len(items), progress) as advance:
         summary = encode_items(
@@ -110,6 +102,12 @@ def encode(
     if index and len(opened) >= INDEXED_FROM:
         _keep_indexed(opened, encoder, progress)
     return replace(summary, intake=items.report)
+
+
+def _encoder(store: Store | str | Path, backbone: Backbone | str | None, **how: Any) -> Backbone:
+    """The backbone that is named, or that of the store, if there is one already."""
+    exists = not isinstance(store, str | Path) or Store.is_at(store)
+    return open_backbone(backbone, store=open_store(store) if exists else None, **how)
 
 
 def _keep_indexed(store: Store, backbone: Backbone, progress: bool | None) -> None:
@@ -145,15 +143,7 @@ def watch(
     folders, stop = source_folders(source), stop or Event()
     if not folders:
         raise UnibindError("only folders can be watched; leave out tables, files and URLs, or encode without watching")
-    exists = not isinstance(store, str | Path) or Store.is_at(store)
-    encoder = open_backbone(
-        backbone,
-        store=open_store(store) if exists else None,
-        weights=weights,
-        precision=precision,
-        device=device,
-        options=options,
-    )
+    encoder = _encoder(store, backbone, weights=weights, precision=precision, device=device, options=options)
     encoded: bytes | None = None
     seen: bytes | None = None
     looking = 0.0

@@ -34,7 +34,7 @@ from .predictions.classifier import Classifier
 from .predictions.each import Kept, OnError, answer_each
 from .progress import progress_bar
 from .retrieval import Filter, SearchOptions, filter_of
-from .retrieval.asking import Beside, answers
+from .retrieval.asking import FurtherParts, answers
 from .retrieval.centering import GENERIC_TEXTS, without
 from .retrieval.opening import open_items
 from .retrieval.uris import kept_as_stored
@@ -357,7 +357,7 @@ class UniBind:
         )
         searched = open_items(opened, self, modalities=modalities, center=center)
         how: dict[str, Any] = {"backbone": as_queries(self.backbone), "progress": progress, **reading}
-        return answers(query, self._stream, searched, options, Beside(items, negatives, weights), **how)
+        return answers(query, self._stream, searched, options, FurtherParts(items, negatives, weights), **how)
 
     @cached_property
     def generic_texts(self) -> Vectors:

@@ -2,12 +2,14 @@ import dataclasses
 import shutil
 
 import numpy as np
+import pyarrow
 import pytest
 
 from unibind.backbones import Contract
 from unibind.data.manifest import Item
 from unibind.data.store import Store
 from unibind.data.store_entries import Quarantined
+from unibind.data.stored_text import readable, stored
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 
 IMAGE = Contract(space="toy@1", backbone="toy", modality="image", weights="w")
@@ -244,3 +246,9 @@ def test_nothing_is_printed(tmp_path, capfd):
     store.compact()
     store.vectors("image")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_table_for_other_programs_shows_what_is_not_utf8():
+    odd = b"caf\xe9.png".decode(errors="surrogateescape")
+    table = pyarrow.table({"uri": [stored(odd), "a.png", None], "number": [1, 2, 3]})
+    assert readable(table).to_pydict() == {"uri": ["caf\\udce9.png", "a.png", None], "number": [1, 2, 3]}

@@ -12,23 +12,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
-import numpy as np
 import pyarrow
 import pytest
-from PIL import Image
 from pyarrow import parquet
 
 import unibind
 from tests.helpers.command import COMMAND
+from tests.helpers.pictures import png
 from tests.helpers.toys import ToyBackbone
 from unibind.errors import MissingExtraError, MissingFileError, UnreadableError
 from unibind.modalities import archive_copies, fetching
-
-
-def png(level):
-    file = io.BytesIO()
-    Image.fromarray(np.full((4, 6, 3), level, np.uint8)).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture

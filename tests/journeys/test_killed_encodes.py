@@ -13,11 +13,10 @@ import time
 import types
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import unibind
+from tests.helpers.pictures import png
 from tests.helpers.random_store import random_store
 from tests.helpers.toys import ToyBackbone
 from unibind.data import store_writer
@@ -36,17 +35,11 @@ class Slow(ToyBackbone):
         return super().encode(modality, batch)
 
 
-def painted(number):
-    file = io.BytesIO()
-    Image.fromarray(np.full((4, 6, 3), number, np.uint8)).save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "photos").mkdir()
     for number in range(FILES):
-        (tmp_path / "photos" / f"{number:03}.png").write_bytes(painted(number))
+        (tmp_path / "photos" / f"{number:03}.png").write_bytes(png(number))
     return tmp_path / "photos"
 
 
@@ -145,8 +138,8 @@ def test_a_killed_run_of_a_list_that_another_program_writes_goes_on_where_it_was
 def test_a_watch_that_was_killed_goes_on_and_sees_what_changed_meanwhile(folder, tmp_path):
     kill_some(watch, folder, tmp_path / "killed")
     (folder / "000.png").unlink()
-    (folder / "001.png").write_bytes(painted(250))
-    (folder / "new.png").write_bytes(painted(251))
+    (folder / "001.png").write_bytes(png(250))
+    (folder / "new.png").write_bytes(png(251))
     stop = threading.Event()
     how = {"backbone": ToyBackbone(), "workers": 0, "stop": stop, "progress": False}
     unibind.watch(folder, tmp_path / "killed", updated=lambda _: stop.set(), **how)

@@ -42,10 +42,10 @@ def test_workers_build_the_index_and_new_rows_join_it(tmp_path):
     assert table.unindexed() == 0
     recalls = [len(a & b) / len(a) for a, b in zip(found(table, asked, index), exact, strict=True)]
     assert np.mean(recalls) > 0.9
-    table.add([rows(vectors[:6000] + 100, ROWS)])
+    table.add([rows(-vectors[:6000], ROWS)])
     assert table.unindexed() == 6000
     table.settle(0)
     assert table.unindexed() == 0
-    assert found(table, [vectors[7] + 100], index, 1) == [{str(ROWS + 7)}]
+    assert found(table, [-vectors[7]], index, 1) == [{str(ROWS + 7)}]
     table.sync()
     assert ViewTable(tmp_path, tmp_path).damage() is None

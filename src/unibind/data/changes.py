@@ -6,7 +6,6 @@ folders only fill in missing facts: they never overwrite what a table or `relabe
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from .file_facts import FileFacts, file_stamp, folder_of
 from .item_table import Entry, ItemTable
 from .location import canonical_location, place_on_disk
 from .manifest import Item
-from .matching import Matches, hash_or_none, shared_end
+from .matching import Matches, hash_or_none, packed, shared_end, unpacked
 from .on_disk import key_of, temporary_database
 from .rows import MISSING, PRESENT, StoredItem, new_row
 
@@ -80,7 +79,7 @@ class Comparison:
         rank, position = -1, -1
         while found := self._work.execute(chosen, (rank, position, _AT_ONCE)).fetchall():
             for rank, position, row in found:  # noqa: B007 - where to go on
-                yield self._items.at(position).item, None if row is None else StoredItem(*pickle.loads(row))
+                yield self._items.at(position).item, None if row is None else unpacked(row)
 
     def _encode(self, entry: Entry, row: StoredItem | None) -> None:
         item = entry.item
@@ -90,8 +89,7 @@ class Comparison:
             self.not_retried += 1
             return
         self.to_encode += 1
-        packed = None if row is None else pickle.dumps(tuple(vars(row).values()))
-        place = self._modalities.index(item.modality), entry.position, packed
+        place = self._modalities.index(item.modality), entry.position, None if row is None else packed(row)
         self._work.execute("INSERT INTO work VALUES (?, ?, ?)", place)
 
     def _compared(self, entry: Entry, row: StoredItem) -> Iterator[StoredItem]:

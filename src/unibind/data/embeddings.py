@@ -125,7 +125,7 @@ class Embeddings:
 
 
 def bare_embeddings(vectors: Vectors, contract: Contract) -> Embeddings:
-    """Vectors [N, D] as the heads of a model take them, of items of which nothing else is told."""
+    """Vectors [N, D] as the heads of a model take them, without anything else about their items."""
     nothing: list[str | None] = [None] * len(vectors)
     ids = [""] * len(vectors)
     return Embeddings(contract.modality, ids, nothing, vectors, contract, nothing, nothing, nothing, nothing)

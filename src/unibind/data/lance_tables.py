@@ -39,7 +39,6 @@ _MERGED_ROWS = 4096  # per commit
 _FULL_ROWS = 65_536  # per fragment after a full compaction
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
 _TRIES = 5  # to read a version before a writer removes it
-_COUNTED_AT_ONCE = 1 << 16  # rows
 _KEEP_S = 5.0  # how long old versions are kept for readers that are just opening them; those in use stay
 
 

@@ -44,7 +44,7 @@ class Matches:
         if not self._matched:
             return {}
         chosen = "SELECT position, row FROM matched JOIN stored USING (number) WHERE position BETWEEN ? AND ?"
-        return {at: _unpacked(row) for at, row in self._tables.execute(chosen, (first, last)).fetchall()}
+        return {at: unpacked(row) for at, row in self._tables.execute(chosen, (first, last)).fetchall()}
 
     def unmatched(self) -> Iterator[StoredItem]:
         """The rows that no item matches."""
@@ -52,15 +52,15 @@ class Matches:
 
     def _fill(self, stored: Iterable[Sequence[StoredItem]]) -> None:
         for rows in stored:
-            packed = (
+            cells = (
                 (
                     key_of(row.modality, row.location),
                     key_of(row.modality, row.own_id) if row.own_id else None,
-                    pickle.dumps(tuple(vars(row).values())),
+                    packed(row),
                 )
                 for row in rows
             )
-            self._tables.executemany("INSERT INTO stored (place, name, row) VALUES (?, ?, ?)", packed)
+            self._tables.executemany("INSERT INTO stored (place, name, row) VALUES (?, ?, ?)", cells)
             self._stored += len(rows)
         for column in ("place", "name"):
             self._tables.execute(f"CREATE INDEX by_{column} ON stored ({column})")
@@ -80,7 +80,7 @@ class Matches:
             item = entry.item
             row = self._find("name", item.modality, item.id) if item.id != entry.place else None
             if row is not None and not self._is_claimed(row[0]):
-                _check_moved(item.id, entry, _unpacked(row[2]))
+                _check_moved(item.id, entry, unpacked(row[2]))
                 self._claim(entry, row[0])
 
     def _match_contents(self) -> None:
@@ -108,7 +108,7 @@ class Matches:
         )
         same = self._tables.execute(chosen, (kind, hash_or_none(path, split_segment(entry.place)[1]))).fetchall()
         if same:
-            self._claim(entry, max(same, key=lambda pair: shared_end(_unpacked(pair[1]).location, entry.place))[0])
+            self._claim(entry, max(same, key=lambda pair: shared_end(unpacked(pair[1]).location, entry.place))[0])
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
@@ -143,11 +143,17 @@ class Matches:
         number = 0
         while found := self._tables.execute(chosen, (number, _AT_ONCE)).fetchall():
             for number, row in found:
-                yield number, _unpacked(row)
+                yield number, unpacked(row)
 
 
-def _unpacked(row: bytes) -> StoredItem:
-    return StoredItem(*pickle.loads(row))
+def packed(row: StoredItem) -> bytes:
+    """A row as a temporary table keeps it."""
+    return pickle.dumps(tuple(vars(row).values()))
+
+
+def unpacked(cell: bytes) -> StoredItem:
+    """Inverse of `packed`."""
+    return StoredItem(*pickle.loads(cell))
 
 
 def shared_end(one: str, other: str) -> int:

@@ -30,17 +30,16 @@ from ..files import OutputKind, check_output
 from .file_facts import FileFacts
 from .manifest import Item, check_unique
 from .rows import FACTS, FACTS_SUM, StoredItem, arrow_table, cells_of, new_row, stored_table
+from .sql import AT_ONCE, naming
 from .store_entries import NewFragment, Quarantined
 from .store_lock import LOCK, Owner, WriterLock, read_owner
 from .store_mark import MARK, Precision, write_mark
-from .store_reader import COLUMNS, CONTRACTS, ITEMS, QUARANTINE, StoreReader, quoted
-from .stored_text import stored
+from .store_reader import COLUMNS, CONTRACTS, ITEMS, QUARANTINE, StoreReader
 
 if TYPE_CHECKING:
     import pyarrow
 
 STORE = OutputKind("a store", marks=(MARK,), resumable=True)
-_DELETED_AT_ONCE = 5000  # rows named in one condition
 _UPDATED = (*FACTS, FACTS_SUM)
 
 
@@ -290,8 +289,8 @@ class Store(StoreReader):
 
     def _released(self, named: set[tuple[str, str]]) -> None:
         condition = None
-        if len(named) <= _DELETED_AT_ONCE:
-            condition = f"id IN ({', '.join(quoted(str(stored(name))) for _, name in named)})"
+        if 0 < len(named) <= AT_ONCE:
+            (condition,) = naming("id", [name for _, name in named])
         rows = self._rows(QUARANTINE, ["key", "id", "modality"], condition)
         self._delete(QUARANTINE, [row["key"] for row in rows if (row["modality"], row["id"]) in named])
 
@@ -299,6 +298,5 @@ class Store(StoreReader):
         self._tables.append(name, arrow_table(rows, COLUMNS[name]))
 
     def _delete(self, name: str, keys: Sequence[str]) -> None:
-        for start in range(0, len(keys), _DELETED_AT_ONCE):
-            chosen = ", ".join(map(quoted, keys[start : start + _DELETED_AT_ONCE]))
-            self._tables.delete(name, f"key IN ({chosen})")
+        for condition in naming("key", keys):
+            self._tables.delete(name, condition)

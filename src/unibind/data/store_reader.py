@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .fragment_counts import Kind, count_rows
 from .lance_files import Fragment
 from .lance_tables import VECTOR, LanceTables
 from .rows import FACTS, FACTS_SUM, PRESENT, VECTOR_SUM, Places, StoredItem, matrix, rows_of, vector_checksums
+from .sql import quoted
 from .store_mark import Precision, read_mark
 from .stored_names import StoredNames
 from .stored_text import cells
@@ -169,7 +170,9 @@ class StoreReader:
     def non_train_ids(self) -> set[str]:
         """Ids of the items that are not in the split "train": their descriptions must not be learned from."""
         return {
-            self._id(row) for row in self._rows(ITEMS, ["id", "location", "uri", "split"]) if row["split"] != "train"
+            self._id(row["id"], row["location"], row["uri"])
+            for row in self._rows(ITEMS, ["id", "location", "uri", "split"])
+            if row["split"] != "train"
         }
 
     def quarantined(self) -> list[dict[str, Any]]:
@@ -180,7 +183,7 @@ class StoreReader:
             columns = (cells(table[name]) for name in ("modality", "id", "location", "uri", "state"))
             for modality, name, location, uri, state in zip(*columns, strict=True):
                 if state == PRESENT:
-                    failed.discard((modality, name or self._places.location(location, uri)))
+                    failed.discard((modality, self._id(name, location, uri)))
         names = COLUMNS[QUARANTINE][1:]
         entries = [{name: row[name] for name in names} for row in rows if (row["modality"], row["id"]) in failed]
         return sorted((e | {"uri": self._places.uri(e["uri"])} for e in entries), key=lambda e: str(e["id"]))
@@ -204,7 +207,7 @@ class StoreReader:
         assert table is not None  # it has the modality
         columns = {name: cells(table[name]) for name in texts}
         named = zip(columns["id"], columns["location"], columns["uri"], strict=True)
-        ids = [name or self._places.location(location, uri) for name, location, uri in named]
+        ids = [self._id(*names) for names in named]
         return Embeddings(
             modality,
             ids,
@@ -276,7 +279,7 @@ class StoreReader:
 
     def place(self, own_id: str | None, location: str, uri: str | None) -> tuple[str, str | None]:
         """The id of an item and a path that can be opened, from its cells `id`, `location` and `uri`."""
-        return own_id or self._places.location(location, uri), self._places.uri(uri)
+        return self._id(own_id, location, uri), self._places.uri(uri)
 
     def stored_items(self, table: pyarrow.Table) -> list[StoredItem]:
         """What is known about the items of a table with the columns `FACTS` and "modality"."""
@@ -300,8 +303,8 @@ class StoreReader:
                 self._taken.note(row["modality"], row["id"] or place, place if row["uri"] is not None else None)
         return self._taken
 
-    def _id(self, row: Mapping[str, Any]) -> str:
-        return row["id"] or self._places.location(row["location"], row["uri"])
+    def _id(self, own_id: str | None, location: str, uri: str | None) -> str:
+        return own_id or self._places.location(location, uri)
 
     def _rows(self, name: str, columns: list[str], condition: str | None = None) -> list[dict[str, Any]]:
         table = self._tables.read(name, columns, condition)
@@ -315,8 +318,3 @@ def _present(modality: str | None, split: str | None) -> str:
     """The condition, in LanceDB's SQL, of the rows whose embeddings are used."""
     values = {"state": PRESENT, "modality": modality, "split": split}
     return " AND ".join(f"{name} = {quoted(value)}" for name, value in values.items() if value is not None)
-
-
-def quoted(text: str) -> str:
-    """A string literal in LanceDB's SQL."""
-    return "'" + text.replace("'", "''") + "'"

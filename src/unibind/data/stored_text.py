@@ -30,6 +30,18 @@ def restored_cell(value: Any) -> Any:
     return restored(value) if isinstance(value, str) else value
 
 
+def readable(table: pyarrow.Table) -> pyarrow.Table:
+    """The table for other programs: what is not UTF-8 in its texts is visible as Python's escapes."""
+    import pyarrow
+    from pyarrow import compute
+
+    for place, field in enumerate(table.schema):
+        if field.type == pyarrow.string() and compute.any(compute.match_substring(table[place], _ESCAPE)).as_py():
+            texts = (None if text is None else text.encode("utf-8", "backslashreplace") for text in cells(table[place]))
+            table = table.set_column(place, field, pyarrow.array(texts, pyarrow.binary()).cast(pyarrow.string()))
+    return table
+
+
 def cells(column: pyarrow.ChunkedArray) -> list[Any]:
     """The values of a column, with texts as they were before they were stored."""
     return [restored_cell(value) for value in column.to_pylist()]

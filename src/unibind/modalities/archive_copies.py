@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from ..user_cache import evict, user_cache
-from .fetching import patiently
+from .fetching import copy_to, patiently
 
 _MOST_BYTES, _MOST = 64 << 30, 8  # of archives that are kept
 _FACTS = ("size", "ETag", "etag", "LastModified", "mtime", "created", "generation", "url")
@@ -49,11 +48,9 @@ def _version(url: str) -> str:
 
 
 def _fetch(url: str, copy: Path) -> None:
-    import fsspec
-
-    with fsspec.open(url, "rb") as there, tempfile.NamedTemporaryFile(dir=copy.parent, delete=False) as here:
+    with tempfile.NamedTemporaryFile(dir=copy.parent, delete=False) as here:
         try:
-            shutil.copyfileobj(there, here, 1 << 20)
+            copy_to(url, here)
             here.close()
             Path(here.name).replace(copy)  # two processes may fetch it: both copies are whole
         except BaseException:

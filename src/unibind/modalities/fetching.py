@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from ..errors import LimitError, MissingFileError, UnibindError, UnreadableError
 
@@ -12,6 +13,7 @@ T = TypeVar("T")
 
 _WAITS_S = (0.5, 2.0)  # before each new try
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, ValueError, TypeError)
+_BLOCK = 1 << 20  # bytes
 _FOR_THE_MOMENT = (408, 425, 429)  # answers of a server that ask to come back, among those from 400 to 499
 
 
@@ -30,6 +32,14 @@ def fetched(url: str, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise LimitError(f"{url} has more than the {max_bytes:,} bytes that are fetched; download it first")
     return data
+
+
+def copy_to(url: str, file: IO[bytes]) -> None:
+    """Copy the content behind a URL to a file, in blocks; what fails is not tried again here."""
+    import fsspec
+
+    with fsspec.open(url, "rb") as there:
+        shutil.copyfileobj(there, file, _BLOCK)
 
 
 def patiently(url: str, call: Callable[[], T]) -> T:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.formulas import shielded
-from ..data.stored_text import cells
+from ..data.stored_text import cells, readable
 from ..errors import UnibindError, UnknownNameError
 from ..files import FILE, staged
 
@@ -100,7 +100,7 @@ def _parquet(path: Path) -> Iterator[Write]:
     def write(table: pyarrow.Table) -> None:
         nonlocal writer
         writer = writer or parquet.ParquetWriter(path, table.schema)
-        writer.write_table(table)
+        writer.write_table(readable(table))
 
     try:
         yield write

@@ -17,7 +17,7 @@ from .searchable import Searchable
 
 
 @dataclass(frozen=True)
-class Beside:
+class FurtherParts:
     """What is searched for together with every query: see `UniBind.search`; None for nothing."""
 
     items: Any = None
@@ -30,7 +30,7 @@ def answers(
     stream: Stream,
     items: Searchable,
     options: SearchOptions,
-    beside: Beside,
+    together: FurtherParts,
     *,
     backbone: Backbone,
     progress: bool | None,
@@ -44,10 +44,10 @@ def answers(
         found = {place: part for batch in embedded for place, part in parts_of(batch, items).items()}
         return [found[place] for place in sorted(found)]
 
-    further, negatives = parts(beside.items), parts(beside.negatives)
+    further, negatives = parts(together.items), parts(together.negatives)
 
     def hits(batch: EmbeddedBatch) -> list[Hits]:
         asked = parts_of(batch, items)
-        return search.hits([composed(asked[place], further, negatives, beside.weights) for place in batch.positions])
+        return search.hits([composed(asked[place], further, negatives, together.weights) for place in batch.positions])
 
     return results_of_each(query, "searching", stream, hits, progress=progress, backbone=backbone, **reading)

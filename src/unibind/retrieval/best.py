@@ -62,7 +62,7 @@ class Known:
         for key in list(self._known)[: -self.MOST]:
             del self._known[key]
 
-    def told(
+    def rows(
         self, keys: Sequence[str], width: int, fetch: Callable[[list[str]], Iterable[Candidate]]
     ) -> tuple[list[Row], Float32[np.ndarray, "n d"]]:
         """The rows and the vectors [N, width] of these keys; `fetch` gives candidates for those that are not known."""

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..data.sql import quoted
 from ..data.stored_text import stored
 from ..errors import UnibindError, UnknownNameError
 
@@ -238,11 +239,6 @@ def check_value(column: str, value: Value) -> None:
         raise UnibindError(f"the column {column} of the filter holds texts, not {value}; write '{value}' in quotes")
     if COLUMNS[column] == "number" and isinstance(value, str):
         raise UnibindError(f"the column {column} of the filter holds numbers, not {value!r}; write a number, no quotes")
-
-
-def quoted(text: str) -> str:
-    """A string literal in LanceDB's SQL: the only way in which a text becomes a part of it."""
-    return "'" + str(stored(text)).replace("'", "''") + "'"
 
 
 def _literal(value: Value) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 def row_of(item: StoredItem) -> Row:
     """The row of a stored item."""
-    start_s, end_s = moments(item)
     return Row(
         item.key,
         item.id,
@@ -26,15 +25,10 @@ def row_of(item: StoredItem) -> Row:
         item.split,
         item.object,
         item.description,
-        start_s,
-        end_s,
+        item.start_s,
+        item.end_s,
         item.content,
     )
-
-
-def moments(item: StoredItem) -> tuple[float | None, float | None]:
-    """Where the segment that an item is begins and ends in its file, in seconds; None for whole items."""
-    return item.start_s, item.end_s
 
 
 def facts_table(rows: Sequence[Row], uris: pyarrow.ChunkedArray) -> pyarrow.Table:

@@ -108,7 +108,7 @@ class StreamedItems:
 
     def rows(self, keys: Sequence[str]) -> tuple[Sequence[Row], Vectors]:
         """See `Searchable`."""
-        return self._known.told(keys, self._width, self._fetched)
+        return self._known.rows(keys, self._width, self._fetched)
 
     def _fetched(self, keys: Sequence[str]) -> Iterator[Candidate]:
         wanted = set(keys)

@@ -38,7 +38,7 @@ def collect_archive(
 ) -> None:
     """Collect the samples of an archive in these folders of the source; with `url`, `path` is a local copy of it.
 
-    An archive that is damaged is set aside from the damage on, and so is a file that is no archive.
+    An archive that is damaged is set aside from the damage on, and so is a file that is not an archive.
     """
     archive = _Archive(path, url or str(path))
     found = _whole_part(archive, into)

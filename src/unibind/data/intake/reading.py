@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -24,14 +25,14 @@ from .frames import collect_data_set, collect_frame, is_data_set, is_frame, is_l
 from .hub import names_data_set, open_data_set
 from .modality_choice import Modalities, ModalityChoice
 from .patterns import split_pattern
-from .remote import collect_file, collect_url, write_copy
+from .remote import collect_file, collect_url
 from .rows import collect_rows
 from .table_files import collect_table, names_items
 
 Sources = Any
 
 STANDARD_INPUT = "-"
-_HEAD = 4096  # bytes by which the kind of a table is told
+_HEAD = 4096  # bytes that tell the kind of a table
 _BEGINNINGS = {b"PAR1": ".parquet", b"{": ".jsonl", b"[": ".json"}
 
 
@@ -173,7 +174,8 @@ def _collect_standard_input(into: Collector, modalities: Modalities) -> None:
     """Collect the items of a table or list from standard input; paths start from the working directory."""
     with tempfile.TemporaryDirectory(prefix="unibind-") as folder:
         table = Path(folder, "input")
-        write_copy(sys.stdin.buffer, table)
+        with table.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
         with table.open("rb") as file:
             head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
         kind = next((kind for begin, kind in _BEGINNINGS.items() if head.startswith(begin)), ".csv")

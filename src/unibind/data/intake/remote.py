@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import UnibindError
 from ...modalities.archive_copies import local_archive
-from ...modalities.fetching import patiently
+from ...modalities.fetching import copy_to, patiently
 from ...modalities.reading import known_endings
 from ...modalities.source import CHAIN, ending_of
 from ...modalities.tar_members import TAR
@@ -115,20 +114,12 @@ def _file_system(url: str) -> tuple[Any, str]:
 @contextmanager
 def _copy(url: str, ending: str) -> Iterator[Path]:
     """A local copy that exists within the block."""
-    import fsspec
-
     with tempfile.TemporaryDirectory(prefix="unibind-") as folder:
         path = Path(folder, f"table{ending}")
 
         def fetch() -> None:
-            with fsspec.open(url, "rb") as there:
-                write_copy(there, path)
+            with path.open("wb") as file:
+                copy_to(url, file)
 
         patiently(url, fetch)
         yield path
-
-
-def write_copy(stream: IO[bytes], path: Path) -> None:
-    """Copy a stream to a file, in blocks."""
-    with path.open("wb") as file:
-        shutil.copyfileobj(stream, file)

@@ -20,7 +20,7 @@ from ..conditions import Comparison as Condition
 from ..conditions import Filter
 from ..searchable import Ranking, Row
 from .record import ViewRecord
-from .rows import OF_HIT, rows_told
+from .rows import OF_HIT, unpacked_rows
 from .table import ViewTable
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ViewItems:
 
     def rows(self, keys: Sequence[str]) -> tuple[Sequence[Row], Vectors]:
         """See `Searchable`."""
-        return self._known.told(keys, self._width, self._fetched)
+        return self._known.rows(keys, self._width, self._fetched)
 
     def _fetched(self, keys: Sequence[str]) -> list[Candidate]:
         return self._candidates(self._table.rows(keys, OF_HIT), np.zeros(self._width, np.float32))
@@ -100,5 +100,5 @@ class ViewItems:
 
     def _candidates(self, table: pyarrow.Table, query: Float32[np.ndarray, " d"]) -> list[Candidate]:
         vectors = matrix(table["vector"]).astype(np.float32, copy=False)
-        told = zip(rows_told(self._store, table), vectors, vectors @ query, strict=True)
-        return [Candidate(row, vector, float(score)) for row, vector, score in told]
+        known = zip(unpacked_rows(self._store, table), vectors, vectors @ query, strict=True)
+        return [Candidate(row, vector, float(score)) for row, vector, score in known]

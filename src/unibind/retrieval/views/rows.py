@@ -1,4 +1,4 @@
-"""Rows of a view: made of rows of the store and their compared vectors, and what they tell about an item."""
+"""Rows of a view: made of rows of the store and their compared vectors, and what they say about an item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ...data.lance_tables import VECTOR
 from ...data.rows import FACTS, FACTS_SUM, VECTOR_SUM
 from ...data.store import Store
 from ...data.stored_text import restored_cell, stored
-from ..facts import moments
 from ..searchable import Row
 from ..words import WORDS, searched_words
 
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 
 OF_STORE = (*FACTS, FACTS_SUM, "modality", VECTOR, VECTOR_SUM)  # the columns of the store that are needed
 _TEXTS = ("key", "id", "modality", "label", "split", "object", "uri", "text")
-_TOLD = "told"  # what a hit tells of its item, as one JSON list: reading a dozen columns takes as long as searching
-_IN_TOLD = ("key", "id", "location", "modality", "uri", "label", "split", "object", "description", "content")
-OF_HIT = (_TOLD, "vector")
+_PACKED = "packed"  # the facts of a hit as one JSON list: reading a dozen columns slows a search by a third
+_IN_PACKED = ("key", "id", "location", "modality", "uri", "label", "split", "object", "description", "content")
+OF_HIT = (_PACKED, "vector")
 _SHIFT = 31  # bits: both checksums in one number of 64 with a sign
 
 
@@ -40,7 +39,7 @@ def schema(width: int) -> pyarrow.Schema:
             ("start_s", pyarrow.float64()),
             ("end_s", pyarrow.float64()),
             (WORDS, pyarrow.string()),
-            (_TOLD, pyarrow.string()),
+            (_PACKED, pyarrow.string()),
             ("checksum", pyarrow.int64()),
             ("vector", pyarrow.list_(pyarrow.float32(), width)),
         ]
@@ -59,11 +58,11 @@ def view_rows(store: Store, rows: pyarrow.Table, vectors: Vectors) -> pyarrow.Ta
 
     width = vectors.shape[1]
     items = store.stored_items(rows)
-    starts, ends = zip(*map(moments, items), strict=True)
+    starts, ends = [item.start_s for item in items], [item.end_s for item in items]
     columns = {
         **{name: rows[name] for name in ("key", "modality", "label", "split", "object", "uri")},
         "id": pyarrow.array([stored(item.id) for item in items], pyarrow.string()),
-        _TOLD: pyarrow.array(map(_packed, *(rows[name].to_pylist() for name in _IN_TOLD), starts, ends)),
+        _PACKED: pyarrow.array(map(_packed, *(rows[name].to_pylist() for name in _IN_PACKED), starts, ends)),
         "text": rows["description"],
         WORDS: pyarrow.array(map(searched_words, rows["label"].to_pylist(), rows["description"].to_pylist())),
         "start_s": pyarrow.array(starts, pyarrow.float64()),
@@ -80,12 +79,12 @@ def _packed(*facts: str | float | None) -> str:
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
 
 
-def rows_told(store: Store, found: pyarrow.Table) -> list[Row]:
-    """What rows of a view with the columns `OF_HIT` tell about their items."""
-    return [_told(store, json.loads(packed)) for packed in found[_TOLD].to_pylist()]
+def unpacked_rows(store: Store, found: pyarrow.Table) -> list[Row]:
+    """What is known about the items of a table with the columns `OF_HIT`."""
+    return [_unpacked(store, json.loads(packed)) for packed in found[_PACKED].to_pylist()]
 
 
-def _told(store: Store, facts: list[Any]) -> Row:
+def _unpacked(store: Store, facts: list[Any]) -> Row:
     key, own_id, location, modality, uri, label, split, thing, text, content, start_s, end_s = map(restored_cell, facts)
     name, place = store.place(own_id, location, uri)
     return Row(key, name, modality, place, label, split, thing, text, start_s, end_s, content)

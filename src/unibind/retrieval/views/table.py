@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from ...data.engines import LOCAL
 from ...data.lance_errors import lance_errors
 from ...data.lance_files import TableFiles
+from ...data.sql import naming
 from ...errors import UnibindError
 from ...files import sync, sync_folder
 from ..conditions import Filter
@@ -29,13 +30,12 @@ _log = logging.getLogger(__name__)
 
 _TABLE = "items"
 _BY_VALUE = ("modality", "split", "label")  # columns that filters name most; they have few values
-_NAMED_AT_ONCE = 5000  # rows in one condition
 _KEPT = timedelta(hours=1)  # old versions, for those who are searching them
 _UNINDEXED = 5000  # rows from which on new ones are added to the index; fewer are compared as fast
 
 
 class ViewTable:
-    """The rows of a view; `store` is named in errors. Opened at its newest version, or at `version`."""
+    """The rows of a view; `store` is named in errors."""
 
     def __init__(self, folder: Path, store: Path) -> None:
         import lancedb
@@ -83,7 +83,7 @@ class ViewTable:
     def delete(self, keys: Sequence[str]) -> None:
         """Remove the rows with these keys."""
         with self._errors():
-            for condition in _named(keys):
+            for condition in naming("key", keys):
                 self._table.delete(condition)
 
     def build(self, index: VectorIndex | None, engine: str = LOCAL) -> None:
@@ -139,7 +139,7 @@ class ViewTable:
         """The checksums of those of these rows that it has."""
         found: dict[str, int] = {}
         with self._errors():
-            for condition in _named(keys):
+            for condition in naming("key", keys):
                 part = self._table.search().where(condition).select(["key", "checksum"]).to_arrow()
                 found |= dict(zip(part["key"].to_pylist(), part["checksum"].to_pylist(), strict=True))
         return found
@@ -149,7 +149,7 @@ class ViewTable:
         import pyarrow
 
         with self._errors():
-            parts = [self._table.search().where(c).select(list(columns)).to_arrow() for c in _named(keys)]
+            parts = [self._table.search().where(c).select(list(columns)).to_arrow() for c in naming("key", keys)]
         return pyarrow.concat_tables(parts)
 
     def nearest(
@@ -180,10 +180,3 @@ class ViewTable:
 
     def _errors(self) -> AbstractContextManager[None]:
         return lance_errors(self._store, "searched by its view")
-
-
-def _named(keys: Sequence[str]) -> Iterator[str]:
-    """Conditions, in LanceDB's SQL, of the rows with these keys."""
-    for start in range(0, len(keys), _NAMED_AT_ONCE):
-        quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in keys[start : start + _NAMED_AT_ONCE])
-        yield f"key IN ({quoted})"
