@@ -27,6 +27,15 @@ def test_probabilities_by_hand():
     assert p[0] == pytest.approx([0.8, 0.2])
 
 
+def test_probabilities_of_many_items_equal_the_plain_softmax():
+    scores = np.random.default_rng(0).normal(size=(600, 1000)).astype(np.float32)  # more than are computed at once
+    before = scores.copy()
+    powers = np.exp(50.0 * scores.astype(np.float64) - 50.0 * scores.max(axis=1, keepdims=True))
+    plain = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(Calibration(scale=50.0).probabilities(scores), plain, rtol=1e-9)
+    assert np.array_equal(scores, before)
+
+
 def test_probabilities_of_several_labels_by_hand():
     odds = LabelOdds(1.0, (0.0, np.log(3.0)))
     assert odds.probabilities(np.array([[0.0, 0.0]], np.float32))[0] == pytest.approx([0.5, 0.75])

@@ -78,7 +78,8 @@ def test_blocked_scores_equal_the_slow_version(scoring, sizes, monkeypatch):
     rng = np.random.default_rng(0)
     centers = center_sets(rng.normal(size=(40, 6)), sizes, scoring)
     samples = unit(rng.normal(size=(11, 6)))
-    monkeypatch.setattr("unibind.align.centers.BLOCK", 80)  # two categories at a time, a few samples at a time
+    monkeypatch.setattr("unibind.align.centers._CENTERS", 12)  # two categories at a time
+    monkeypatch.setattr("unibind.align.centers.MULTIPLIED", 80)  # and a few samples
     assert np.allclose(centers.scores(samples), slow_scores(centers, samples, PLAIN_SCORES[scoring]), atol=1e-6)
 
 

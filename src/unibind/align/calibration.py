@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
-from ..data.embeddings import CategoryIndex, Embeddings, Vectors
+from ..data.embeddings import CategoryIndex, Embeddings, Vectors, row_blocks
 from ..json_files import NUMBER, OBJECT, POSITIVE, check_fields, list_of, optional
 from .centers import Centers
 from .logistic import fit_logistic
@@ -51,7 +51,13 @@ class Calibration:
 
     def probabilities(self, scores: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, "n c"]:
         """Probabilities of the classes given that an item is of one of them; they sum to 1. From scores [N, C]."""
-        return np.exp(_log_softmax(self.scale * scores.astype(np.float64)))
+        probabilities = np.empty(scores.shape)
+        for rows in row_blocks(*scores.shape):
+            part = np.multiply(scores[rows], self.scale, out=probabilities[rows])
+            part -= part.max(axis=1, keepdims=True)
+            np.exp(part, out=part)
+            part /= part.sum(axis=1, keepdims=True)
+        return probabilities
 
 
 def fit_calibration(

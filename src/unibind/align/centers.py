@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32, Int
 
 from ..backbones._shared.safetensors_file import read_arrays
 from ..backbones.contract import Contract
-from ..data.embeddings import BLOCK, CategoryIndex, Vectors, category_sums, unit
+from ..data.embeddings import MULTIPLIED, CategoryIndex, Vectors, category_sums, row_blocks, unit
 from ..errors import UnibindError, UnknownNameError
 from ..files import write_whole
 from ..json_files import COUNT, OBJECT, POSITIVE, TEXT, check_fields, list_of, parse_json
@@ -35,6 +35,7 @@ _FIELDS = {
 }
 _FIX = "fit and save the model again"
 _MAX_LENGTH = 1.01  # of a vector at unit length, rounded
+_CENTERS = 2048  # of a product that runs at full speed and is still in the cache when it is reduced
 
 Similarity = Float[np.ndarray, "n m"]  # cosines of N samples to the M centers of C categories, one after the other
 Scores = Float[np.ndarray, "n c"]
@@ -173,10 +174,8 @@ class Centers:
         out = np.empty((len(samples), len(self.labels)), np.float32)
         for first, last in self._groups():
             vectors, sizes = self.vectors[offsets[first] : offsets[last]], np.array(self.sizes[first:last])
-            step = max(1, BLOCK // len(vectors))
-            for start in range(0, len(samples), step):
-                similarity = samples[start : start + step] @ vectors.T
-                out[start : start + step, first:last] = self.scoring.of_sets(similarity, sizes, lengths[first:last])
+            for rows in row_blocks(len(samples), len(vectors), MULTIPLIED):
+                out[rows, first:last] = self.scoring.of_sets(samples[rows] @ vectors.T, sizes, lengths[first:last])
         return out
 
     def top1(self, samples: Vectors, labels: Sequence[str]) -> float:
@@ -187,11 +186,10 @@ class Centers:
         return float(np.mean(predicted == np.asarray(labels)))
 
     def _groups(self) -> Iterator[tuple[int, int]]:
-        """First and last category + 1 of consecutive categories whose centers are small enough to be copied."""
-        most = BLOCK // self.vectors.shape[1]
+        """First and last category + 1 of consecutive categories whose centers are compared at once."""
         first, rows = 0, 0
         for category, size in enumerate(self.sizes):
-            if rows and rows + size > most:
+            if rows and rows + size > _CENTERS:
                 yield first, category
                 first, rows = category, 0
             rows += size
@@ -200,8 +198,9 @@ class Centers:
     def nearest_descriptions(self, samples: Vectors, category_index: CategoryIndex) -> list[str]:
         """For every sample [N, D], the id of the nearest description within its category, given by index [N]."""
         offsets, rows = self.offsets, np.empty(len(samples), np.intp)
-        for category in np.unique(category_index):
-            of = np.flatnonzero(category_index == category)
+        order = np.argsort(category_index, kind="stable")
+        present, starts = np.unique(category_index[order], return_index=True)
+        for category, of in zip(present, np.split(order, starts[1:]), strict=True):
             centers = self.vectors[offsets[category] : offsets[category + 1]]
             rows[of] = offsets[category] + np.argmax(samples[of] @ centers.T, axis=1)
         return [self.description_ids[row] for row in rows]

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..backbones import Backbone
 from ..errors import UnibindError
+from ..freed_memory import give_back
 from .embeddings import Vectors
 from .file_facts import FileFacts
 from .loader import TIMED_OUT, Failure, item_label
@@ -143,6 +144,7 @@ class StoreWriter:
     def _run(self) -> None:
         broken = False  # then nothing more is written
         while True:
+            give_back()
             try:
                 portion = self._queue.get(timeout=_COMMIT_S / 10)
             except queue.Empty:

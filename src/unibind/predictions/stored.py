@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 OF_STORE = ("id", "location", "uri", "modality", "label", VECTOR, VECTOR_SUM)  # the columns of the store that it needs
-_FEWEST, _MOST, _ARRAYS = 64, 8192, 8  # items at once; arrays of probabilities that are held of them
+_FEWEST, _MOST, _ARRAYS = 64, 8192, 4  # items at once; arrays of probabilities that are held of them
 
 
 def block_size(classes: int) -> int:
@@ -48,7 +48,7 @@ def answer_table(
     import pyarrow
 
     places = [store.place(*p) for p in zip(*(cells(items[name]) for name in ("id", "location", "uri")), strict=True)]
-    ranking = _ranking(judged.probabilities, answering.top)
+    ranking = _ranking(judged, answering.top)
     ranked = np.take_along_axis(judged.probabilities, ranking, axis=1)
     text, number = pyarrow.string(), pyarrow.float64()
     classes = pyarrow.array(map(stored, labels), text)
@@ -77,9 +77,8 @@ def answer_table(
     return pyarrow.table({name: columns[name] for name in answer_columns(answering)})
 
 
-def _ranking(probabilities: np.ndarray, count: int) -> np.ndarray:
+def _ranking(judged: Judged, count: int) -> np.ndarray:
     """The classes of the `count` largest probabilities of each row [N, count], equal ones in order."""
-    count = min(count, probabilities.shape[1])
     if count == 1:
-        return probabilities.argmax(axis=1)[:, None]
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+        return judged.best[:, None]
+    return np.argsort(-judged.probabilities, axis=1, kind="stable")[:, :count]
