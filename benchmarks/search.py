@@ -3,7 +3,8 @@
     python benchmarks/search.py --json search.json                                 # an hour on 2 cores, 20 GB of disk
     python benchmarks/search.py --rows 5000 --opened 20000 --queries 20 --classes 20    # a minute
 
-Vectors are clustered: each is one of many directions and noise, of unit length, in float16. Queries are more of them.
+Vectors are clustered: each is one of many directions and noise, of unit length, in float16. Queries are more of them,
+or far from all of them, with more noise, as texts are among pictures.
 Every engine is measured in a process of its own, whose peak memory counts all of it; it is asked one query at a time,
 by all cores, after some to warm up. Recall is of the ten nearest by exact cosine. `unibind search` is a whole process
 that embeds its words by `mini`; what it takes for the same search in a store of a hundred items is set beside it.
@@ -31,6 +32,7 @@ from processes import resident_mib
 
 K, WIDTH, BLOCK = 10, 384, 50_000
 PER_CLUSTER, SPREAD = 200, 0.7  # items of a direction; length of the noise
+QUERIES = {"queries": SPREAD, "far queries": 2.5}  # length of their noise
 WARM = 20  # queries before the clock runs
 CENTERS = 50
 Figures = dict[str, Any]
@@ -39,23 +41,24 @@ Figures = dict[str, Any]
 # --- vectors -------------------------------------------------------------------------------------------------------
 
 
-def blocks(rows: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Clustered vectors, a block at a time; `seed` draws others of the same clusters."""
+def blocks(rows: int, seed: int = 0, spread: float = SPREAD) -> Iterator[np.ndarray]:
+    """Clustered vectors, a block at a time; `seed` draws others of the same clusters, `spread` is their noise."""
     clusters = max(10, rows // PER_CLUSTER)
     directions = np.random.default_rng(1).normal(size=(clusters, WIDTH)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     rng = np.random.default_rng(seed)
     for start in range(0, rows, BLOCK):
         count = min(BLOCK, rows - start)
-        noise = rng.normal(size=(count, WIDTH)).astype(np.float32) * np.float32(SPREAD / WIDTH**0.5)
+        noise = rng.normal(size=(count, WIDTH)).astype(np.float32) * np.float32(spread / WIDTH**0.5)
         vectors = directions[rng.integers(0, clusters, count)] + noise
         yield vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def write_vectors(folder: Path, rows: int, queries: int) -> None:
-    """`vectors.npy` in float16, `queries.npy`, and the rows of the nearest to each in `nearest.npy`."""
+    """`vectors.npy` in float16, the `QUERIES` of each kind, and the rows of the nearest to each."""
     stored = np.lib.format.open_memmap(folder / "vectors.npy", "w+", np.float16, (rows, WIDTH))
-    asked = next(blocks(rows, seed=2))[:queries]
+    kinds = [next(blocks(rows, seed=2, spread=spread))[:queries] for spread in QUERIES.values()]
+    asked = np.concatenate(kinds)
     best = np.full((len(asked), K), -np.inf, np.float32)
     rows_of_best = np.zeros((len(asked), K), np.int64)
     for number, vectors in enumerate(blocks(rows)):
@@ -67,8 +70,8 @@ def write_vectors(folder: Path, rows: int, queries: int) -> None:
         order = np.argsort(-scores, axis=1)[:, :K]
         best, rows_of_best = np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
     stored.flush()
-    np.save(folder / "queries.npy", asked)
-    np.save(folder / "nearest.npy", rows_of_best)
+    for kind, vectors, nearest in zip(QUERIES, kinds, np.split(rows_of_best, len(QUERIES)), strict=True):
+        np.savez(folder / f"{kind}.npz", vectors=vectors, nearest=nearest)
 
 
 def write_store(path: Path, vectors: np.ndarray | Iterator[np.ndarray]) -> None:
@@ -173,7 +176,15 @@ def measure_engine(name: str, folder: Path) -> Figures:
     """Build and ask one engine, in this process."""
     figures: Figures = {}
     nearest = ENGINES[name](folder, figures)
-    queries, expected = np.load(folder / "queries.npy"), np.load(folder / "nearest.npy")
+    for kind in QUERIES:
+        with np.load(folder / f"{kind}.npz") as file:
+            figures[kind] = asked(nearest, file["vectors"], file["nearest"])
+    figures["peak, MiB"] = resident_mib(os.getpid(), "VmHWM")
+    return figures
+
+
+def asked(nearest: Callable[[np.ndarray], list[int]], queries: np.ndarray, expected: np.ndarray) -> Figures:
+    """Recall and time of an engine that is asked for the rows nearest to each query."""
     for query in queries[:WARM]:
         nearest(query)
     seconds, found = [], 0
@@ -182,11 +193,11 @@ def measure_engine(name: str, folder: Path) -> Figures:
         answer = nearest(query)
         seconds.append(time.perf_counter() - started)
         found += len(set(answer) & set(rows.tolist()))
-    figures["recall@10"] = found / expected.size
-    figures["p50, ms"] = 1000 * statistics.median(seconds)
-    figures["p95, ms"] = 1000 * float(np.quantile(seconds, 0.95))
-    figures["peak, MiB"] = resident_mib(os.getpid(), "VmHWM")
-    return figures
+    return {
+        "recall@10": found / expected.size,
+        "p50, ms": 1000 * statistics.median(seconds),
+        "p95, ms": 1000 * float(np.quantile(seconds, 0.95)),
+    }
 
 
 # --- whole processes -------------------------------------------------------------------------------------------------

@@ -22,11 +22,16 @@ def benchmark(monkeypatch):
 def test_the_nearest_are_those_of_a_plain_sort(benchmark, tmp_path):
     benchmark.write_vectors(tmp_path, 350, 6)
     vectors = np.load(tmp_path / "vectors.npy").astype(np.float32)
-    queries, nearest = np.load(tmp_path / "queries.npy"), np.load(tmp_path / "nearest.npy")
     assert vectors.shape == (350, benchmark.WIDTH)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-2)
-    for query, rows in zip(queries, nearest, strict=True):
-        assert rows.tolist() == np.argsort(-(vectors @ query), kind="stable")[: benchmark.K].tolist()
+    cosines = {}
+    for kind in benchmark.QUERIES:
+        with np.load(tmp_path / f"{kind}.npz") as file:
+            queries, nearest = file["vectors"], file["nearest"]
+        for query, rows in zip(queries, nearest, strict=True):
+            assert rows.tolist() == np.argsort(-(vectors @ query), kind="stable")[: benchmark.K].tolist()
+        cosines[kind] = (queries @ vectors.T).max(axis=1)
+    assert cosines["far queries"].max() < cosines["queries"].min()
 
 
 def test_vectors_are_clustered(benchmark):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import lancedb
 import numpy as np
 import pytest
 
@@ -244,11 +245,15 @@ def damage_data(place):
     file.write_bytes(file.read_bytes()[:-9])
 
 
+def other_columns(place):  # as an older version of unibind may have written
+    lancedb.connect(str(place)).open_table("items").drop_columns(["packed"])
+
+
 def remove_record(place):
     (place / "view.safetensors").unlink()
 
 
-@pytest.mark.parametrize("damage", [damage_record, damage_means, damage_data, remove_record])
+@pytest.mark.parametrize("damage", [damage_record, damage_means, damage_data, other_columns, remove_record])
 def test_a_damaged_view_is_passed_over(store, damage, caplog):
     (record,) = view_records(store)
     damage(store.path / "views" / record.name)

@@ -17,6 +17,7 @@ from ...centering import Mean
 from ...data.rows import PRESENT
 from ...data.store import Store
 from ..compared import Comparison
+from .nearness import Sample
 from .rows import OF_STORE, checksums, view_rows
 from .table import ViewTable
 
@@ -27,13 +28,17 @@ _READ_AT_ONCE, _WRITTEN_AT_ONCE = 8192, 65_536  # rows
 
 
 class Filling:
-    """Writes the rows of a store into a view; `averages` has the mean of each modality before any was removed."""
+    """Writes the rows of a store into a view.
+
+    `averages` has the mean of each modality before any was removed, and `samples` some of its vectors in the view.
+    """
 
     def __init__(
         self, store: Store, comparison: Comparison, table: ViewTable, progress: Callable[[int], None] | None = None
     ) -> None:
         self._store, self._comparison, self._table = store, comparison, table
         self._progress = progress or (lambda _: None)
+        self.samples: dict[str, Sample] = {}
         self._sums: dict[str, tuple[NDArray[np.float64], int]] = {}
         self._waiting: list[pyarrow.Table] = []
         self._gone: list[str] = []
@@ -82,6 +87,7 @@ class Filling:
             plain, vectors = self._comparison.items(self._store.sound_vectors(part, modality), modality)
             total, count = self._sums.get(modality, (np.zeros(()), 0))
             self._sums[modality] = total + plain.sum(axis=0, dtype=np.float64), count + len(plain)
+            self.samples.setdefault(modality, Sample(self._store.width)).take(vectors)
             yield view_rows(self._store, part, vectors)
 
     def _flush(self) -> None:

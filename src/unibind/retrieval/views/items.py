@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -68,9 +69,18 @@ class ViewItems:
 
     def nearest(self, vectors: Vectors, k: int, *, modality: str, where: Filter | None = None) -> Sequence[Ranking]:
         """See `Searchable`."""
-        condition = self._condition(modality, where)
-        share = self._store.counts()[modality] / len(self._store) if where is None else None
-        return [ranking(self._nearest(vector, k, condition, share)) for vector in vectors]
+        ask = functools.partial(self._found, k=k, condition=self._condition(modality, where))
+        if where is not None:  # all partitions are read, and what is kept may be far from any query
+            return [ranking(ask(vector, share=None, thorough=True)) for vector in vectors]
+        ask = functools.partial(ask, share=self._store.counts()[modality] / len(self._store))
+        usual = self.record.usual.get(modality, np.inf) if self.record.index else -np.inf
+        found = []
+        for vector in vectors:
+            candidates = ask(vector, thorough=False)
+            if not candidates or candidates[0].score < usual * np.linalg.norm(vector):
+                candidates = ask(vector, thorough=True)
+            found.append(ranking(candidates))
+        return found
 
     def matching(self, words: str, k: int, *, modality: str, where: Filter | None = None) -> Ranking:
         """See `Searchable`."""
@@ -90,10 +100,16 @@ class ViewItems:
         of: Filter = Condition("modality", "=", modality)
         return of if where is None else of & where
 
-    def _nearest(
-        self, vector: Float32[np.ndarray, " d"], k: int, condition: Filter | None, share: float | None
+    def _found(
+        self,
+        vector: Float32[np.ndarray, " d"],
+        *,
+        k: int,
+        condition: Filter | None,
+        share: float | None,
+        thorough: bool,
     ) -> list[Candidate]:
-        table = self._table.nearest(vector, k, OF_HIT, self.record.index, condition, share)
+        table = self._table.nearest(vector, k, OF_HIT, self.record.index, condition, share, thorough=thorough)
         found = ordered(self._candidates(table, vector))
         self._known.note(found)
         return found

@@ -20,6 +20,7 @@ from ..compared import Comparison
 from .following import Filling
 from .items import ViewItems
 from .locking import views_locked
+from .nearness import usual_cosines
 from .record import RECORD, VIEWS, ViewRecord, view_name
 from .rows import schema
 from .table import ViewTable
@@ -80,6 +81,7 @@ def _filled(
     rows = len(table)
     index = VectorIndex.chosen(rows, store.width, memory)
     table.build(index, engine)
+    usual = {} if index is None else usual_cosines(table, index, filling.samples, store.counts())
     text = [ANCHOR] if ANCHOR in model.backbone.modalities else []
     means = {m: comparison.mean(m) for m in [*text, *contracts]}
     return ViewRecord(
@@ -92,6 +94,7 @@ def _filled(
         frozenset(fragment.name for fragment in store.fragments()),
         rows,
         index,
+        usual,
         {m: mean for m, mean in means.items() if mean is not None},
         filling.averages(),
     )
@@ -155,7 +158,11 @@ def _opened_at(place: Path, store: Store, model: Searcher) -> ViewItems | None:
     if record is None:
         return None
     table = ViewTable(place, store.path)
-    wrong = table.damage() or (None if len(table) == record.rows else "it has other rows than were written")
+    wrong = table.damage()
+    if wrong is None and table.columns() != schema(store.width).names:
+        wrong = "it has other columns than this version of unibind writes"
+    if wrong is None and len(table) != record.rows:
+        wrong = "it has other rows than were written"
     if wrong is not None:
         raise UnibindError(f"the search view {place} is damaged ({wrong})")
     return ViewItems(store, _comparison(store, model, record), record, table)

@@ -21,13 +21,13 @@ from ...centering import Mean
 from ...data.store import Store
 from ...errors import UnibindError
 from ...files import write_whole
-from ...json_files import COUNT, OBJECT, TEXT, check_fields, list_of, optional, parse_json
+from ...json_files import COUNT, NUMBER, OBJECT, TEXT, check_fields, list_of, optional, parse_json
 from ..centering import Searcher
 from .vector_index import FEWEST, VectorIndex
 
 RECORD = "view.safetensors"
 VIEWS = "views"
-_FORMAT = 1
+_FORMAT = 2
 _OUTGROWN = 4  # times the rows that an index learned from
 _HEADER_KEY = "view"  # in the safetensors header
 _MEANS, _AVERAGES = "means", "averages"  # of which the tensors are: <one of these>/<modality>
@@ -42,6 +42,7 @@ _FIELDS = {
     "fragments": list_of(TEXT),
     "rows": COUNT,
     "index": optional(OBJECT),
+    "usual": OBJECT,
     "items": OBJECT,
     "sha256": TEXT,
 }
@@ -68,7 +69,8 @@ class ViewRecord:
 
     `contracts` are those of its vectors, by modality; `means` were removed from those of modalities without a head, and
     `averages` are the means of all modalities before that. `commit` and `version` are the store's, and `fragments` the
-    names of its parts (see `data.lance_files.Fragment`). `index` is None for a view that is too small to have one.
+    names of its parts (see `data.lance_files.Fragment`). `index` is None for a view that is too small to have one,
+    and `usual` are the cosines that most items of a modality have to their nearest neighbor (see `views.nearness`).
     """
 
     name: str
@@ -80,6 +82,7 @@ class ViewRecord:
     fragments: frozenset[str]
     rows: int
     index: VectorIndex | None = None
+    usual: Mapping[str, float] = field(default_factory=dict)
     means: Mapping[str, Mean] = field(default_factory=dict)
     averages: Mapping[str, Mean] = field(default_factory=dict)
 
@@ -105,6 +108,7 @@ class ViewRecord:
             "fragments": sorted(self.fragments),
             "rows": self.rows,
             "index": None if self.index is None else asdict(self.index),
+            "usual": dict(self.usual),
             "items": {name: mean.items for name, mean in learned.items()},
         }
         header = json.dumps(content | {"sha256": _checksum(content, tensors)})
@@ -135,6 +139,7 @@ class ViewRecord:
             },
             fragments=frozenset(content["fragments"]),
             index=None if index is None else VectorIndex(**check_fields(index, _INDEX, f"the index in {where}", _FIX)),
+            usual=check_fields(content["usual"], dict.fromkeys(content["usual"], NUMBER), where, _FIX),
             means=_of_kind(_MEANS, learned),
             averages=_of_kind(_AVERAGES, learned),
         )

@@ -115,6 +115,11 @@ class ViewTable:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
+    def columns(self) -> list[str]:
+        """The names of its columns, in order."""
+        with self._errors():
+            return list(self._table.schema.names)
+
     def __len__(self) -> int:
         with self._errors():
             return int(self._table.count_rows())
@@ -160,17 +165,20 @@ class ViewTable:
         index: VectorIndex | None,
         where: Filter | None,
         share: float | None,
+        *,
+        thorough: bool = False,
     ) -> pyarrow.Table:
         """These columns of about the `count` nearest rows to a vector [D] that a filter keeps: this `share` of all.
 
-        Rows that are not in the index yet are compared one by one. See `VectorIndex.asked` for an unknown share.
+        Rows that are not in the index yet are compared one by one. See `VectorIndex.asked` for an unknown share and a
+        `thorough` search.
         """
         with self._errors():
             search = self._table.search(vector, vector_column_name="vector").distance_type("l2").limit(count)
             if where is not None:
                 search = search.where(where.to_sql(), prefilter=True)
             if index is not None:
-                search = index.asked(search, count, share)
+                search = index.asked(search, count, share, thorough=thorough)
             return search.select([*columns, "_distance"]).to_arrow()
 
     def matching(self, words: str, count: int, where: Filter | None) -> tuple[list[str], Float32[np.ndarray, " n"]]:

@@ -30,10 +30,21 @@ BITS = 4  # of a code: with eight, building takes 1.7 times as long
 _NUMBERS_PER_CODE = 2  # at best; with more, more candidates must be read to find as much
 _MOST_NUMBERS_PER_CODE = 16
 TRAINED_ON, ROUNDS = 32, 10  # items per partition and rounds of k-means; more changes little
-_PROBED = 25  # one in so many partitions is read
-_FEWEST_PROBED = 32
-_CANDIDATES_PER_ITEM, _FEWEST_CANDIDATES = 10, 100  # compared exactly: reading them is most of a search
-_GRAPH_CANDIDATES = 150
+_CANDIDATES_PER_ITEM = 10  # compared exactly: reading them is most of a search
+_GRAPH_CANDIDATES_PER_ITEM = 3
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """How much of an index is read: one in so many partitions, and the fewest partitions and candidates."""
+
+    probed: int
+    fewest_probed: int
+    candidates: int
+    graph_candidates: int
+
+
+_QUICK, _THOROUGH = _Effort(25, 32, 100, 150), _Effort(4, 1000, 400, 1000)
 
 
 @dataclass(frozen=True)
@@ -74,17 +85,18 @@ class VectorIndex:
             config = HnswSq(**shared, m=_LINKS, ef_construction=_BUILT_WITH)
         table.create_index("vector", config=config, name=NAME, replace=True)
 
-    def asked(self, search: Any, count: int, share: float | None) -> Any:
+    def asked(self, search: Any, count: int, share: float | None, *, thorough: bool) -> Any:
         """A LanceDB search for the `count` nearest vectors, limited to some partitions and candidates.
 
         `share` of all rows are kept by its filter, evenly over the partitions; None where that is unknown: then all
-        partitions are read.
+        partitions are read. A `thorough` search reads more, for a query that is not like the items.
         """
+        effort = _THOROUGH if thorough else _QUICK
         if self.kind == HNSW:
-            ef = max(_GRAPH_CANDIDATES, 3 * count)
+            ef = max(effort.graph_candidates, _GRAPH_CANDIDATES_PER_ITEM * count)
             return search.nprobes(self.partitions).ef(ef).refine_factor(-(-ef // (2 * count)))
-        candidates = max(_FEWEST_CANDIDATES, _CANDIDATES_PER_ITEM * count)
-        probed = max(_FEWEST_PROBED, self.partitions // _PROBED) / share if share else self.partitions
+        candidates = max(effort.candidates, _CANDIDATES_PER_ITEM * count)
+        probed = max(effort.fewest_probed, self.partitions // effort.probed) / share if share else self.partitions
         return search.nprobes(min(self.partitions, math.ceil(probed))).refine_factor(-(-candidates // count))
 
     @property
