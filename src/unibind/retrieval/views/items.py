@@ -69,18 +69,22 @@ class ViewItems:
 
     def nearest(self, vectors: Vectors, k: int, *, modality: str, where: Filter | None = None) -> Sequence[Ranking]:
         """See `Searchable`."""
-        ask = functools.partial(self._found, k=k, condition=self._condition(modality, where))
-        if where is not None:  # all partitions are read, and what is kept may be far from any query
-            return [ranking(ask(vector, share=None, thorough=True)) for vector in vectors]
-        ask = functools.partial(ask, share=self._store.counts()[modality] / len(self._store))
-        usual = self.record.usual.get(modality, np.inf) if self.record.index else -np.inf
+        share = self._store.counts()[modality] / len(self._store) if where is None else None
+        ask = functools.partial(self._found, k=k, condition=self._condition(modality, where), share=share)
         found = []
         for vector in vectors:
-            candidates = ask(vector, thorough=False)
-            if not candidates or candidates[0].score < usual * np.linalg.norm(vector):
+            # what a filter keeps may be far from any query
+            candidates = ask(vector, thorough=False) if where is None else []
+            if not candidates or self._is_far(candidates[0], vector, modality):
                 candidates = ask(vector, thorough=True)
             found.append(ranking(candidates))
         return found
+
+    def _is_far(self, best: Candidate, query: Float32[np.ndarray, " d"], modality: str) -> bool:
+        """Whether a query lacks a neighbor as near as the items of this modality usually have."""
+        if self.record.index is None:
+            return False
+        return best.score < self.record.usual.get(modality, np.inf) * float(np.linalg.norm(query))
 
     def matching(self, words: str, k: int, *, modality: str, where: Filter | None = None) -> Ranking:
         """See `Searchable`."""

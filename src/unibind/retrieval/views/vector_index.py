@@ -5,7 +5,8 @@ takes fifteen times as long to build. IVF-PQ has codes of four bits, each for a 
 partitions, of which a search reads some. Either names candidates, which are then compared exactly. Distances are
 squared Euclidean: for vectors of unit length they rank as cosines do, and a zero vector, which has no cosine, has one.
 
-The constants were chosen on clustered vectors of 384 numbers, 200,000 and 1,000,000 of them (`benchmarks/search.py`).
+The constants were chosen on clustered vectors of 384 numbers, 200,000 and 1,000,000 of them, with queries that are like
+them and queries that are far from all of them (`benchmarks/search.py`).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class _Effort:
     graph_candidates: int
 
 
+# for queries that are like the items, and for others: of a million items, these read all partitions
 _QUICK, _THOROUGH = _Effort(25, 32, 100, 150), _Effort(4, 1000, 400, 1000)
 
 
