@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -23,8 +24,8 @@ from .store import Store
 from .store_entries import NewFragment, Quarantined
 from .unreadable import Stamps
 
-# Each commit makes a new version and file, so there is one per this many items or seconds. Files of this many items are
-# not merged automatically.
+# Each commit makes a new version and file, so after the first there is one per this many items or seconds. Files of
+# this many items are not merged automatically.
 _COMMIT_ITEMS, _COMMIT_S = 2048, 20.0
 _COMMITS_WAITING = 1
 _MOST_TIMED_OUT = 10  # in a row: then it is the drive and not the files
@@ -56,7 +57,8 @@ class StoreWriter:
         self._backbone, self._store = backbone, store
         self._replaced: dict[tuple[str, str], StoredItem] = {}  # rows of items that are not written yet
         self._facts: dict[tuple[str, str], FileFacts | None] = {}  # of such items
-        self._portion, self._since = _Portion(), time.monotonic()
+        self._portion = _Portion()
+        self._since = -math.inf  # the last commit; the first comes soon, so that a full disk is noticed early
         self._timed_out = 0  # items in a row
         self._stamps = Stamps()
         self._lock = threading.Lock()
