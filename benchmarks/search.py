@@ -91,6 +91,15 @@ def write_store(path: Path, vectors: np.ndarray | Iterator[np.ndarray]) -> None:
     store.compact()
 
 
+def written(folder: Path, rows: int, queries: int) -> Figures:
+    """Vectors, queries, and stores; in a process of its own, for the peak of a process counts for those it starts."""
+    write_vectors(folder, rows, queries)
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    write_store(folder / "store", vectors)
+    write_store(folder / "small", vectors[:100])
+    return {}
+
+
 # --- engines -------------------------------------------------------------------------------------------------------
 
 
@@ -308,6 +317,7 @@ def in_a_process(part: str, *arguments: str) -> Figures | None:
 
 
 PARTS: dict[str, Callable[..., Figures]] = {
+    "written": lambda folder, rows, queries: written(Path(folder), int(rows), int(queries)),
     "engine": lambda folder, name: measure_engine(name, Path(folder)),
     "following": lambda folder, rows: following(Path(folder), int(rows)),
     "classifying": lambda folder, classes: classifying(Path(folder), int(classes)),
@@ -339,9 +349,7 @@ def measured(folder: Path, options: argparse.Namespace) -> Figures:
     """All figures; they are printed as they come."""
     machine = {"cores": os.cpu_count(), "GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)}
     figures: Figures = {"machine": machine, "rows": options.rows, "width": WIDTH, "queries": options.queries}
-    write_vectors(folder, options.rows, options.queries)
-    write_store(folder / "store", np.load(folder / "vectors.npy", mmap_mode="r"))
-    write_store(folder / "small", np.load(folder / "vectors.npy", mmap_mode="r")[:100])
+    in_a_process("written", str(folder), str(options.rows), str(options.queries))
     figures["engines"] = {}
     for engine in ENGINES:
         found = in_a_process("engine", str(folder), engine)

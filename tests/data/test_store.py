@@ -9,7 +9,7 @@ from unibind.backbones import Contract
 from unibind.data.manifest import Item
 from unibind.data.store import Store
 from unibind.data.store_entries import Quarantined
-from unibind.data.stored_text import readable, stored
+from unibind.data.stored_text import all_stored, cells, readable, stored
 from unibind.errors import ContractError, MissingFileError, UnibindError, UnknownNameError
 
 IMAGE = Contract(space="toy@1", backbone="toy", modality="image", weights="w")
@@ -252,3 +252,11 @@ def test_a_table_for_other_programs_shows_what_is_not_utf8():
     odd = b"caf\xe9.png".decode(errors="surrogateescape")
     table = pyarrow.table({"uri": [stored(odd), "a.png", None], "number": [1, 2, 3]})
     assert readable(table).to_pydict() == {"uri": ["caf\\udce9.png", "a.png", None], "number": [1, 2, 3]}
+
+
+@pytest.mark.parametrize(
+    "texts", [["a.png", None, "b"], ["a", None, "caf\udce9.png", "gr\u00f6\u00dfe", "\ufdd0dce9"], []]
+)
+def test_cells_are_the_texts_that_were_stored(texts):
+    column = pyarrow.chunked_array([pyarrow.array(all_stored(texts), pyarrow.string())])
+    assert cells(column) == texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ _ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
 def stored(text: str | None) -> str | None:
     """The text as UTF-8 can say it; `restored` gives it back."""
     return text if text is None else _TO_ESCAPE.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", text)
+
+
+def all_stored(texts: Sequence[str | None]) -> list[str | None]:
+    """Many texts as UTF-8 can say them."""
+    return list(texts) if _are_ascii(texts) else [stored(text) for text in texts]
 
 
 def restored(text: str | None) -> str | None:
@@ -44,4 +50,10 @@ def readable(table: pyarrow.Table) -> pyarrow.Table:
 
 def cells(column: pyarrow.ChunkedArray) -> list[Any]:
     """The values of a column, with texts as they were before they were stored."""
-    return [restored_cell(value) for value in column.to_pylist()]
+    values = column.to_pylist()
+    return values if _are_ascii(values) else [restored_cell(value) for value in values]
+
+
+def _are_ascii(values: Sequence[Any]) -> bool:
+    """Whether the texts among these values are ASCII, as most are, so that nothing is escaped in them."""
+    return "".join(value for value in values if isinstance(value, str)).isascii()

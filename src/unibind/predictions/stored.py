@@ -17,7 +17,7 @@ from ..data.embeddings import BLOCK
 from ..data.lance_tables import VECTOR
 from ..data.rows import VECTOR_SUM
 from ..data.store import Store
-from ..data.stored_text import cells, stored
+from ..data.stored_text import all_stored, cells
 from .answers import Answering
 from .classification import Judged
 
@@ -51,17 +51,17 @@ def answer_table(
     ranking = _ranking(judged, answering.top)
     ranked = np.take_along_axis(judged.probabilities, ranking, axis=1)
     text, number = pyarrow.string(), pyarrow.float64()
-    classes = pyarrow.array(map(stored, labels), text)
+    classes = pyarrow.array(all_stored(labels), text)
     columns: dict[str, Any] = {
-        "id": pyarrow.array([stored(name) for name, _ in places], text),
+        "id": pyarrow.array(all_stored([name for name, _ in places]), text),
         "modality": items["modality"],
-        "uri": pyarrow.array([stored(uri) for _, uri in places], text),
+        "uri": pyarrow.array(all_stored([uri for _, uri in places]), text),
         "stored_label": items["label"],
         "label": classes.take(pyarrow.array(ranking[:, 0])),
         "probability": pyarrow.array(ranked[:, 0]),
         "none_probability": pyarrow.nulls(len(items), number) if judged.none is None else pyarrow.array(judged.none),
         "accepted": pyarrow.array(judged.accepted),
-        "description_id": pyarrow.array(map(stored, judged.nearest), text),
+        "description_id": pyarrow.array(all_stored(judged.nearest), text),
     }
     if answering.multi_label:
         applying = (judged.probabilities > answering.threshold) & judged.accepted[:, None]
