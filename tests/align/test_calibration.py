@@ -29,8 +29,8 @@ def test_probabilities_by_hand():
 
 def test_probabilities_of_many_items_equal_the_plain_softmax():
     scores = np.random.default_rng(0).normal(size=(600, 1000)).astype(np.float32)  # more than are computed at once
-    before = scores.copy()
-    powers = np.exp(50.0 * scores.astype(np.float64) - 50.0 * scores.max(axis=1, keepdims=True))
+    before, exact = scores.copy(), scores.astype(np.float64)
+    powers = np.exp(50 * (exact - exact.max(axis=1, keepdims=True)))
     plain = powers / powers.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(Calibration(scale=50.0).probabilities(scores), plain, rtol=1e-9)
     assert np.array_equal(scores, before)

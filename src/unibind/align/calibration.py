@@ -53,7 +53,7 @@ class Calibration:
         """Probabilities of the classes given that an item is of one of them; they sum to 1. From scores [N, C]."""
         probabilities = np.empty(scores.shape)
         for rows in row_blocks(*scores.shape):
-            part = np.multiply(scores[rows], self.scale, out=probabilities[rows])
+            part = np.multiply(scores[rows], self.scale, out=probabilities[rows], dtype=np.float64)
             part -= part.max(axis=1, keepdims=True)
             np.exp(part, out=part)
             part /= part.sum(axis=1, keepdims=True)
