@@ -39,6 +39,7 @@ _MERGED_ROWS = 4096  # per commit
 _FULL_ROWS = 65_536  # per fragment after a full compaction
 _WORN = 10  # a fragment of which more than one in this many rows was deleted is written anew by a full compaction
 _TRIES = 5  # to read a version before a writer removes it
+_METADATA_KEPT = 8 << 20  # bytes in memory: Lance would keep that of every version, which has all fragments in it
 _KEEP_S = 5.0  # how long old versions are kept for readers that are just opening them; those in use stay
 
 
@@ -54,7 +55,8 @@ class LanceTables:
         self._readings: dict[str, Reading] = {}
         self._shadows: dict[str, tuple[Any, Any]] = {}
         with self.errors("read"):
-            self._database = lancedb.connect(str(folder))
+            session = lancedb.Session(metadata_cache_size_bytes=_METADATA_KEPT)
+            self._database = lancedb.connect(str(folder), session=session)
 
     # --- versions ---------------------------------------------------------------------------------------------------
 
