@@ -4,7 +4,7 @@
     python benchmarks/search.py --rows 5000 --opened 20000 --queries 20 --classes 20    # a minute
 
 Vectors are clustered: each is one of many directions and noise, of unit length, in float16. Queries are more of them,
-or far from all of them, with more noise, as texts are among pictures.
+or far from all of them, with more noise, as texts may be from pictures.
 Every engine is measured in a process of its own, whose peak memory counts all of it; it is asked one query at a time,
 by all cores, after some to warm up. Recall is of the ten nearest by exact cosine. `unibind search` is a whole process
 that embeds its words by `mini`; what it takes for the same search in a store of a hundred items is set beside it.

@@ -8,13 +8,12 @@ import pytest
 from unibind import freed_memory
 
 HOLES = """
-import sys
+import ctypes
 from unibind.freed_memory import give_back
 
 def resident_kib():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
 
-import ctypes
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]

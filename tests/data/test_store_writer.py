@@ -7,11 +7,10 @@ import pytest
 
 from tests.helpers.random_store import TOY, random_vectors
 from tests.helpers.toys import text_items
+from tests.helpers.waiting import until
 from unibind.data import store_writer
 from unibind.data.store import Store
 from unibind.data.store_writer import StoreWriter
-
-DEADLINE_S = 120
 
 
 @pytest.fixture
@@ -20,13 +19,6 @@ def clock(monkeypatch):
     monkeypatch.setattr(store_writer, "time", clock)
     monkeypatch.setattr(store_writer, "_COMMIT_S", 0.5)  # the writer looks at the clock ten times as often
     return clock
-
-
-def until(condition):
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_the_first_items_are_written_at_once_and_others_when_they_are_due(tmp_path, clock):

@@ -15,6 +15,7 @@ import unibind
 from tests.helpers.command import takes_interrupts
 from tests.helpers.stuck import RELEASE, Stuck, Unstarted, text_files
 from tests.helpers.toys import CATEGORIES, ToyBackbone
+from tests.helpers.waiting import until
 from unibind.data import store_writer, worker_pool
 from unibind.data.encode import embed, encode_items
 from unibind.data.store import Store
@@ -32,13 +33,6 @@ def store(tmp_path):
 
 def texts(count):
     return [CATEGORIES[n % 3] for n in range(count)]
-
-
-def until(condition):
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from PIL import Image
 import unibind
 from tests.helpers.command import COMMAND, takes_interrupts
 from tests.helpers.toys import ToyBackbone
+from tests.helpers.waiting import until
 from unibind.data.folder_state import folder_state
 from unibind.errors import UnibindError
 
@@ -21,13 +21,6 @@ DEADLINE_S = 120
 def paint(path, level):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((4, 6, 3), level, np.uint8)).save(path)
-
-
-def until(condition):
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_any_change_of_a_folder_changes_its_state(tmp_path):

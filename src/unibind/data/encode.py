@@ -108,8 +108,8 @@ def encode_items(
     New items and items whose content changed are encoded; the labels and other facts of the rest are updated, and files
     that are gone are marked (see `data.changes`, also for `folders`, those that were listed). Items that cannot be
     read, or whose embedding is not finite, go to the store's quarantine; they are tried again when their files have
-    changed, or with `retry_quarantine`. What is ready first is written at once, so that a disk that cannot be written
-    is noticed early, and then every 20 s, whatever the rest waits for.
+    changed, or with `retry_quarantine`. The first items that are ready are written at once, so that a disk that
+    cannot be written is noticed early; what is ready later is written every 20 s, whatever the rest waits for.
 
     Nothing is kept of all items: they are compared with the store in tables on the disk, read ahead of the encoder in
     bounded numbers, and written by a thread of its own. A batch that does not fit in memory is encoded in parts (see

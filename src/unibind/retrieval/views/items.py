@@ -17,12 +17,11 @@ from ...data.store import Store
 from ...modalities import check_modality
 from ..best import Candidate, Known, ordered, ranking
 from ..compared import Comparison
-from ..conditions import Comparison as Condition
 from ..conditions import Filter
 from ..searchable import Ranking, Row
 from .record import ViewRecord
 from .rows import OF_HIT, unpacked_rows
-from .table import ViewTable
+from .table import ViewTable, of_modality
 
 if TYPE_CHECKING:
     import pyarrow
@@ -99,10 +98,8 @@ class ViewItems:
 
     def _condition(self, modality: str, where: Filter | None) -> Filter | None:
         """What rows must meet; None where all do."""
-        if len(self.record.contracts) == 1:
-            return where
-        of: Filter = Condition("modality", "=", modality)
-        return of if where is None else of & where
+        of = of_modality(modality, self.record.contracts)
+        return where if of is None else of if where is None else of & where
 
     def _found(
         self,

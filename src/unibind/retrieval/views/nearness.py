@@ -8,17 +8,13 @@ having no neighbor as near as the items usually have, and more is read for it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...data.embeddings import Vectors
 from ...data.rows import matrix
-from ..conditions import Comparison as Condition
+from .table import ViewTable, of_modality
 from .vector_index import VectorIndex
-
-if TYPE_CHECKING:
-    from .table import ViewTable
 
 _SAMPLED = 100  # items of a modality
 _FEW = 0.05  # of the items, have no neighbor that is as near
@@ -35,9 +31,11 @@ class Sample:
 
     def take(self, vectors: Vectors) -> None:
         """Draw from these vectors [N, D], too."""
+        before = len(self._drawn)
         drawn = np.concatenate([self._drawn, self._chance.random(len(vectors))])
-        kept = np.argsort(drawn)[:_SAMPLED]
-        self._drawn, self.vectors = drawn[kept], np.concatenate([self.vectors, vectors])[kept]
+        kept = np.sort(np.argsort(drawn)[:_SAMPLED])
+        old, new = kept[kept < before], kept[kept >= before] - before
+        self._drawn, self.vectors = drawn[kept], np.concatenate([self.vectors[old], vectors[new]])
 
 
 def usual_cosines(
@@ -46,7 +44,7 @@ def usual_cosines(
     """For each modality, the cosine to their nearest neighbor that most of its items reach; `counts` are its items."""
     usual = {}
     for modality, sample in samples.items():
-        where = None if len(counts) == 1 else Condition("modality", "=", modality)
+        where = of_modality(modality, counts)
         share = counts[modality] / sum(counts.values())
         cosines = []
         for vector in sample.vectors:

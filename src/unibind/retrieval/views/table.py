@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from ...data.lance_files import TableFiles
 from ...data.sql import naming
 from ...errors import UnibindError
 from ...files import sync, sync_folder
-from ..conditions import Filter
+from ..conditions import Comparison, Filter
 from ..words import index_words, match_words
 from .index_builders import BUILDERS
 from .vector_index import NAME, VectorIndex, unindexed_rows
@@ -188,3 +188,8 @@ class ViewTable:
 
     def _errors(self) -> AbstractContextManager[None]:
         return lance_errors(self._store, "searched by its view")
+
+
+def of_modality(modality: str, among: Collection[str]) -> Filter | None:
+    """What rows of a modality meet in a view that has items of these; None where all do."""
+    return None if len(among) == 1 else Comparison("modality", "=", modality)
